@@ -1,0 +1,98 @@
+"""Go duration text <-> whole nanoseconds, exactly as Go's ``time.ParseDuration`` and ``Duration.String``.
+
+Pure. Error texts are Go's own, so that a person sees the same words from us and from Knative.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_MAX_NS = (1 << 63) - 1
+_UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,  # U+00B5 micro sign
+    "μs": 1_000,  # noqa: RUF001 -- U+03BC Greek mu: Go takes both
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_NUMBER = re.compile(r"([0-9]*)(\.?)([0-9]*)", re.ASCII)
+_UNIT = re.compile(r"[^0-9.]*", re.ASCII)
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds of a Go duration such as ``1h30m`` or ``-250ms``; ``ValueError`` with Go's message otherwise."""
+    invalid = ValueError(f'time: invalid duration "{text}"')
+    rest, negative = text, False
+    if rest[:1] in ("-", "+"):
+        rest, negative = rest[1:], rest[0] == "-"
+    if rest == "0":
+        return 0
+    if not rest:
+        raise invalid
+    total = 0
+    while rest:
+        number = _NUMBER.match(rest)
+        assert number is not None  # every part of the pattern may be empty
+        whole, point, fraction = number.groups()
+        if not whole and not fraction:
+            raise invalid
+        rest = rest[number.end() :]
+        unit_match = _UNIT.match(rest)
+        unit = unit_match.group() if unit_match else ""
+        if not unit:
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        if unit not in _UNITS_NS:
+            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
+        rest = rest[len(unit) :]
+        total += int(whole or "0") * _UNITS_NS[unit]
+        if point and fraction:
+            total += int(fraction) * _UNITS_NS[unit] // 10 ** len(fraction)
+        if total > _MAX_NS + 1:
+            raise invalid
+    if total > _MAX_NS and not negative:
+        raise invalid
+    return -total if negative else total
+
+
+def format_duration(ns: int) -> str:
+    """The text Go prints for a duration: ``1h30m0s``, ``250ms``, ``1µs``, ``0s``."""
+    if ns == 0:
+        return "0s"
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    for unit in ("ns", "µs", "ms"):
+        if ns < _UNITS_NS[unit] * 1000:
+            return f"{sign}{_decimal(ns, _UNITS_NS[unit])}{unit}"
+    minutes, seconds_ns = divmod(ns, _UNITS_NS["m"])
+    hours, minutes = divmod(minutes, 60)
+    prefix = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{sign}{prefix}{_decimal(seconds_ns, _UNITS_NS['s'])}s"
+
+
+def _decimal(ns: int, unit_ns: int) -> str:
+    whole, rest = divmod(ns, unit_ns)
+    return f"{whole}.{rest:0{len(str(unit_ns)) - 1}d}".rstrip("0") if rest else str(whole)
+
+
+class Interval(str):
+    """A positive period in Go's normal form (``90s`` reads ``1m30s``), at least 1 ms; ``ns`` is its length."""
+
+    __slots__ = ("ns",)
+    ns: int
+
+    def __new__(cls, text: str) -> Interval:
+        ns = parse_duration(text)
+        if ns < _UNITS_NS["ms"]:
+            raise ValueError(f'"{text}" is shorter than 1ms; write a period like "10s", "1m30s" or "250ms"')
+        self = super().__new__(cls, format_duration(ns))
+        self.ns = ns
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=64))

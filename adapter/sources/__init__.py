@@ -1,0 +1,1 @@
+"""One file, one class, one kind: ``SampleSource`` lives in ``sample_source.py``."""
