@@ -1,0 +1,38 @@
+# One command each; the first one sets up .venv from the hashed lock file.
+.DEFAULT_GOAL := test
+.PHONY: run test check bench lock
+
+BIN := .venv/bin
+PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+run: .venv/ready  ## A source, its hook and its sink on this machine
+	$(BIN)/sources run metacontroller/samples/quickstart.yaml
+
+test: check  ## Everything CI runs
+	$(BIN)/pytest
+
+check: .venv/ready  ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready  ## Figures, each beside its committed baseline
+	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \
+	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+lock: .venv/ready  ## Newest versions that fit pyproject.toml, into requirements/
+	$(UV_COMPILE) --upgrade pyproject.toml -o requirements/runtime.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test -o requirements/dev.lock
+
+# $(PYTHON) wins if given; else the first interpreter that runs and is new enough.
+.venv/ready: requirements/dev.lock pyproject.toml
+	@set -e; for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c '$(PYTHON_OK)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "Python 3.11 or newer is needed and none is on PATH; name one: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	[ -x $(BIN)/python ] || $$found -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
