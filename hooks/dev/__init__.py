@@ -1,0 +1,1 @@
+"""For people: the ``sources`` command. Never loaded by the running hook."""

@@ -1,0 +1,41 @@
+"""A container's ``env`` list -> the environment its process gets, as the kubelet does it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hooks.dev.problem import Problem
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+
+
+def expand(text: str, defined: Mapping[str, str]) -> str:
+    """``$(NAME)`` becomes its value, an unknown one stays as written, ``$$`` is a dollar sign."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else defined.get(name, match.group())
+
+    return _REFERENCE.sub(replace, text)
+
+
+def container_environ(entries: Iterable[Mapping[str, Any]], pod: Mapping[str, str]) -> dict[str, str]:
+    """Entries see only those before them. ``pod`` holds the ``fieldPath`` values that exist here."""
+    environ: dict[str, str] = {}
+    for entry in entries:
+        name = entry["name"]
+        if "valueFrom" in entry:
+            environ[name] = _value_from(name, entry["valueFrom"], pod)
+        else:
+            environ[name] = expand(entry.get("value") or "", environ)
+    return environ
+
+
+def _value_from(name: str, reference: Mapping[str, Any], pod: Mapping[str, str]) -> str:
+    path = str((reference.get("fieldRef") or {}).get("fieldPath", ""))
+    if path not in pod:
+        where = path or ", ".join(reference)
+        raise Problem(f"variable {name} comes from {where}, which does not exist without a cluster; write the value")
+    return pod[path]

@@ -1,0 +1,177 @@
+"""A Deployment as one local process, and that process as the status Kubernetes would show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from adapter.contract import format_time
+from hooks.dev.expansion import container_environ
+from hooks.dev.process import OnLine, Process, free_port
+
+Json = Any
+BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
+PROBE_EVERY_S = 0.2
+
+Crashed = Callable[[int, str, float], None]  # exit code, last stderr line, seconds until the restart
+LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on this machine
+
+
+class LocalDeployment:
+    """Keeps one replica running until stopped. ``changed`` is called whenever ``observed`` shows something else."""
+
+    def __init__(self, desired: Json, ports: LocalPorts, *, changed: Callable[[], None], on_line: OnLine,
+                 on_log: OnLine, crashed: Crashed) -> None:  # fmt: skip
+        self.desired = desired
+        self.port, self.health_port = free_port(), free_port()
+        self.exit_code: int | None = None
+        self._ports = ports
+        self._changed, self._on_line, self._on_log, self._crashed = changed, on_line, on_log, crashed
+        self._created = format_time(datetime.now(UTC))
+        self._ready = False
+        self._was_ready = asyncio.Event()
+        self._failure: str | None = None
+        self._process: Process | None = None
+        self._environ = self.environ()
+        self._task = asyncio.create_task(self._keep_running())
+
+    @property
+    def displays(self) -> bool:
+        return is_display(self.desired)
+
+    @property
+    def observed(self) -> Json:
+        """The object as the API server would hold it now."""
+        metadata = {"generation": 1, "creationTimestamp": self._created, **self.desired["metadata"]}
+        return {**self.desired, "metadata": metadata, "status": self._status()}
+
+    def environ(self) -> dict[str, str]:
+        """Exactly the container's environment; only ports and the Service's address are this machine's."""
+        metadata = self.desired["metadata"]
+        pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
+        environ = container_environ(container(self.desired).get("env", []), pod)
+        if "K_SINK" in environ:
+            environ["K_SINK"] = local_url(environ["K_SINK"], self._ports)
+        return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+
+    async def ready(self, deadline_s: float) -> bool:
+        """Whether it became ready in time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._was_ready.wait(), deadline_s)
+        return self._was_ready.is_set()
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._process and self._process.running:
+            grace_s = self.desired["spec"]["template"]["spec"].get("terminationGracePeriodSeconds", 30)
+            self.exit_code = await self._process.stop(grace_s)
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    async def _keep_running(self) -> None:
+        wait_s, longest_s = BACKOFF_S
+        while True:
+            module = ["adapter.display", "--format", "jsonl"] if self.displays else ["adapter"]
+            self._process = await Process.start(module, self._environ, self._on_line, self._on_log)
+            probe = asyncio.create_task(self._probe())
+            try:
+                self.exit_code = await self._process.wait()
+            finally:
+                probe.cancel()
+            if self._ready:
+                wait_s = BACKOFF_S[0]
+            error = self._process.last_error
+            self._show(ready=False, failure=f"{' '.join(module)} exited with code {self.exit_code}: {error}")
+            self._crashed(self.exit_code, error, wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, longest_s)
+
+    async def _probe(self) -> None:
+        port, path = (self.port, "/healthz") if self.displays else (self.health_port, "/readiness")
+        async with httpx2.AsyncClient(timeout=1, trust_env=False) as client:
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await client.get(f"http://127.0.0.1:{port}{path}")).is_success:
+                        break
+                await asyncio.sleep(PROBE_EVERY_S)
+        self._was_ready.set()
+        self._show(ready=True, failure=None)
+
+    def _show(self, *, ready: bool, failure: str | None) -> None:
+        self._ready, self._failure = ready, failure
+        self._changed()
+
+    def _status(self) -> Json:
+        return deployment_status(ready=self._ready, was_ready=self._was_ready.is_set(), failure=self._failure)
+
+
+def deployment_status(*, ready: bool, was_ready: bool, failure: str | None) -> Json:
+    """Kubernetes' words. It calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that."""
+    if ready:
+        available = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    else:
+        available = ("False", "MinimumReplicasUnavailable", failure or "Deployment does not have minimum availability.")
+    if was_ready:
+        progressing = ("True", "NewReplicaSetAvailable", "The new replica set has successfully progressed.")
+    elif failure:
+        progressing = ("False", "ProgressDeadlineExceeded", failure)
+    else:
+        progressing = ("True", "ReplicaSetUpdated", "The new replica set is progressing.")
+    counts = {"readyReplicas": 1, "availableReplicas": 1} if ready else {"unavailableReplicas": 1}
+    conditions = [
+        {"type": type_, "status": status, "reason": reason, "message": message}
+        for type_, (status, reason, message) in (("Available", available), ("Progressing", progressing))
+    ]
+    return {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, **counts, "conditions": conditions}
+
+
+def container(deployment: Json) -> Json:
+    return deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def is_display(deployment: Json) -> bool:
+    words = [*container(deployment).get("command", []), *container(deployment).get("args", [])]
+    return "adapter.display" in words
+
+
+def local_url(url: str, ports: LocalPorts) -> str:
+    """A Service's cluster address becomes its port here; every other URL stays."""
+    parts = urlsplit(url)
+    name, _, rest = (parts.hostname or "").partition(".")
+    namespace, _, zone = rest.partition(".")
+    port = ports.get((namespace, name)) if zone == "svc" or zone.startswith("svc.") else None
+    return url if port is None else parts._replace(netloc=f"127.0.0.1:{port}").geturl()
+
+
+def select(service: Json, deployments: Mapping[str, LocalDeployment]) -> LocalDeployment | None:
+    """The Deployment whose pods a Service stands for."""
+    selector = (service.get("spec") or {}).get("selector") or {}
+    for deployment in deployments.values():
+        metadata, template = deployment.desired["metadata"], deployment.desired["spec"]["template"]
+        labels = template.get("metadata", {}).get("labels", {})
+        if (
+            selector
+            and metadata["namespace"] == service["metadata"]["namespace"]
+            and selector.items() <= labels.items()
+        ):
+            return deployment
+    return None
+
+
+def event_of(line: str) -> Json | None:
+    """The CloudEvent in one line of the display's output, or None for anything else."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "type" in event and "source" in event else None

@@ -1,0 +1,103 @@
+"""One child process: its output line by line, its end, its gentle stop. Knows nothing of Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+KEPT = ("PATH", "PYTHONPATH")  # what any Python process here needs beside its own environment
+LINE_LIMIT = 4 * 1024 * 1024
+
+OnLine = Callable[[str], None]
+
+
+class Process:
+    """Runs ``python -m …`` in its own session, so that a Ctrl-C reaches only us and we decide the order of stopping."""
+
+    def __init__(self, child: asyncio.subprocess.Process, on_stdout: OnLine, on_stderr: OnLine) -> None:
+        self._child = child
+        self.last_error = ""
+        assert child.stdout is not None
+        assert child.stderr is not None
+        self._output = asyncio.gather(_each(child.stdout, on_stdout), _each(child.stderr, self._remember(on_stderr)))
+
+    @classmethod
+    async def start(
+        cls, module: Sequence[str], environ: Mapping[str, str], on_stdout: OnLine, on_stderr: OnLine
+    ) -> Process:
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *module,
+            env={**kept, **environ},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=LINE_LIMIT,
+        )
+        return cls(child, on_stdout, on_stderr)
+
+    @property
+    def running(self) -> bool:
+        return self._child.returncode is None
+
+    async def wait(self) -> int:
+        """The exit code, after the last line of output has been handed on."""
+        code = await self._child.wait()
+        await asyncio.shield(self._output)
+        return code
+
+    async def stop(self, grace_s: float) -> int:
+        """SIGTERM, and SIGKILL to what is still there after ``grace_s``."""
+        with contextlib.suppress(ProcessLookupError):
+            self._child.terminate()
+        try:
+            return await asyncio.wait_for(self.wait(), grace_s)
+        except TimeoutError:
+            self.kill()
+            return await self.wait()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
+
+    def _remember(self, on_line: OnLine) -> OnLine:
+        def handle(line: str) -> None:
+            self.last_error = line.strip() or self.last_error
+            on_line(line)
+
+        return handle
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def _each(stream: asyncio.StreamReader, on_line: OnLine) -> None:
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # longer than LINE_LIMIT; asyncio drops it
+            continue
+        if not line:
+            return
+        on_line(line.decode("utf-8", "replace").rstrip("\n"))

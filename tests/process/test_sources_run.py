@@ -1,0 +1,126 @@
+"""``sources run`` as a person starts it: a real hook, a real adapter, a real sink, no cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
+SOURCES = [sys.executable, "-m", "hooks.dev", "run"]
+EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
+
+
+def sources_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [*SOURCES, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
+    assert result.returncode == 2, result
+    assert result.stderr.count("\n") == 1, result.stderr
+    for part in parts:
+        assert part in result.stderr
+
+
+def test_the_quickstart_becomes_ready_and_its_events_arrive() -> None:
+    result = sources_run(QUICKSTART, "--for", "6s")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("NAME    KIND          READY    REASON ")
+    assert re.search(r"^hello   SampleSource  Unknown  \w+ ", result.stdout, re.MULTILINE), result.stdout
+    assert re.search(r"^hello   SampleSource  True     +http://event-display\.default", result.stdout, re.MULTILINE)
+    events = [json.loads(data) for data in EVENT.findall(result.stdout)]
+    assert len(events) >= 2, result.stdout
+    first = events[0]["sequence"]
+    assert events == [{"sequence": first + n, "heartbeat": "1s"} for n in range(len(events))]
+    assert f"hello: {len(events)} events arrived; its adapter's exit code: 0" in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_drains_and_reports(number: signal.Signals) -> None:
+    process = subprocess.Popen([*SOURCES, str(QUICKSTART)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    deadline = threading.Timer(40, process.kill)
+    deadline.start()
+    try:
+        assert process.stdout is not None
+        seen = ""
+        while line := process.stdout.readline():  # until the first event, the deadline or the end
+            seen += line
+            if EVENT.match(line):
+                break
+        process.send_signal(number)
+        seen += process.stdout.read()
+        assert process.wait() == 0, seen
+        assert re.search(r"^hello: [1-9]\d* events arrived; its adapter's exit code: 0$", seen, re.MULTILINE), seen
+    finally:
+        deadline.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_a_missing_file_is_one_line() -> None:
+    assert_one_line(sources_run("no-such.yaml"), "no-such.yaml: No such file or directory")
+
+
+def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("apiVersion: v1\nkind: [Service\nmetadata: {}\n")
+    assert_one_line(sources_run(broken), f"{broken}:3: broken YAML")
+
+
+def test_a_document_that_is_no_object_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text("- 1\n")
+    assert_one_line(sources_run(file), "not a Kubernetes object")
+
+
+def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "service.yaml"
+    file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")
+    assert_one_line(sources_run(file), "no source in it")
+
+
+def test_an_unknown_kind_lists_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "unknown.yaml"
+    file.write_text(QUICKSTART.read_text().replace("kind: SampleSource", "kind: TelepathySource"))
+    assert_one_line(sources_run(file), 'kind "TelepathySource"', "there are: SampleSource")
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert_one_line(sources_run(QUICKSTART, "--port", str(port)), f"port {port} is in use")
+
+
+def test_a_duration_without_unit_is_refused() -> None:
+    result = sources_run(QUICKSTART, "--for", "6")
+    assert result.returncode == 2
+    assert "missing unit in duration" in result.stderr
+
+
+def test_a_missing_service_is_a_condition_not_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "no-service.yaml"
+    file.write_text(QUICKSTART.read_text().split("---")[-1])
+    result = sources_run(file, "--for", "2s")
+    assert result.returncode == 0, result
+    assert re.search(r"^hello   SampleSource  False    NotFound ", result.stdout, re.MULTILINE), result.stdout
+    assert "hello: 0 events arrived; no adapter ran" in result.stdout
+
+
+def test_a_crashing_adapter_shows_its_line_and_code(tmp_path: Path) -> None:
+    file = tmp_path / "crash.yaml"
+    file.write_text(QUICKSTART.read_text().replace("interval: 1s", "interval: soon"))
+    result = sources_run(file, "--for", "4s")
+    shown = result.stdout + result.stderr
+    assert "exited with code 2" in shown or "InvalidSpec" in shown, shown
+    assert "Traceback" not in shown
