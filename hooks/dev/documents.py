@@ -21,6 +21,17 @@ from hooks.dev.problem import Problem
 
 Json = Any
 CORE_API_VERSIONS = ("v1", "apps/v1")
+
+
+class _Loader(yaml.SafeLoader):
+    """Times stay text, as in the JSON an API server gets."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -70,7 +81,7 @@ def event_types(kind: str) -> tuple[str, ...]:
 
 def _read(path: Path) -> list[dict[str, Json]]:
     try:
-        parsed = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        parsed = list(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -92,6 +103,8 @@ def _stored(path: Path, document: Json) -> dict[str, Json]:
         raise Problem(f"{path}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
     if not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise Problem(f"{path}: {document['kind']} needs metadata.name")
+    if document["kind"] == "Deployment" and not _has_container(document):
+        raise Problem(f"{path}: Deployment {metadata['name']} needs spec.template.spec.containers")
     created = {
         "namespace": "default",
         "uid": str(uuid.uuid4()),
@@ -99,3 +112,10 @@ def _stored(path: Path, document: Json) -> dict[str, Json]:
         "generation": 1,
     }
     return {**document, "metadata": {**created, **metadata}}
+
+
+def _has_container(deployment: dict[str, Json]) -> bool:
+    try:
+        return isinstance(deployment["spec"]["template"]["spec"]["containers"][0], dict)
+    except (KeyError, TypeError, IndexError):
+        return False

@@ -82,7 +82,7 @@ class LocalDeployment:
         wait_s, longest_s = BACKOFF_S
         while True:
             module = ["adapter.display", "--format", "jsonl"] if self.displays else ["adapter"]
-            self._process = await Process.start(module, self._environ, self._on_line, self._on_log)
+            self._process = await self._start(module)
             probe = asyncio.create_task(self._probe())
             try:
                 self.exit_code = await self._process.wait()
@@ -95,6 +95,15 @@ class LocalDeployment:
             self._crashed(self.exit_code, error, wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, longest_s)
+
+    async def _start(self, module: list[str]) -> Process:
+        """A stop that comes meanwhile must find the process it has to end."""
+        starting = asyncio.create_task(Process.start(module, self._environ, self._on_line, self._on_log))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._process = await starting
+            raise
 
     async def _probe(self) -> None:
         port, path = (self.port, "/healthz") if self.displays else (self.health_port, "/readiness")

@@ -132,7 +132,8 @@ class Cluster:
         wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
         stale = [name for name, it in source.deployments.items() if it.desired != wanted.get(name)]
         for name in stale:
-            await source.deployments.pop(name).stop()
+            await source.deployments[name].stop()
+            del source.deployments[name]
         fresh = [name for name in wanted if name not in source.deployments]
         for name in fresh:
             self._sources |= {it: source for it in (_event_source(wanted[name]), key(source.parent)) if it}

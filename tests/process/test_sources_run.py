@@ -82,6 +82,12 @@ def test_a_document_that_is_no_object_is_one_line(tmp_path: Path) -> None:
     assert_one_line(sources_run(file), "not a Kubernetes object")
 
 
+def test_a_deployment_without_a_container_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    assert_one_line(sources_run(file), "Deployment a needs spec.template.spec.containers")
+
+
 def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
     file = tmp_path / "service.yaml"
     file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")
