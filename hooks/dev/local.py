@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 
 from adapter.contract import format_time
 from hooks.dev.expansion import container_environ
+from hooks.dev.objects import LocalPorts, container, deployment_status, is_display, local_url
 from hooks.dev.process import OnLine, Process, free_port
 
 Json = Any
@@ -21,7 +20,6 @@ BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
 PROBE_EVERY_S = 0.2
 
 Crashed = Callable[[int, str, float], None]  # exit code, last stderr line, seconds until the restart
-LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on this machine
 
 
 class LocalDeployment:
@@ -122,65 +120,3 @@ class LocalDeployment:
 
     def _status(self) -> Json:
         return deployment_status(ready=self._ready, was_ready=self._was_ready.is_set(), failure=self._failure)
-
-
-def deployment_status(*, ready: bool, was_ready: bool, failure: str | None) -> Json:
-    """Kubernetes' words. It calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that."""
-    if ready:
-        available = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
-    else:
-        available = ("False", "MinimumReplicasUnavailable", failure or "Deployment does not have minimum availability.")
-    if was_ready:
-        progressing = ("True", "NewReplicaSetAvailable", "The new replica set has successfully progressed.")
-    elif failure:
-        progressing = ("False", "ProgressDeadlineExceeded", failure)
-    else:
-        progressing = ("True", "ReplicaSetUpdated", "The new replica set is progressing.")
-    counts = {"readyReplicas": 1, "availableReplicas": 1} if ready else {"unavailableReplicas": 1}
-    conditions = [
-        {"type": type_, "status": status, "reason": reason, "message": message}
-        for type_, (status, reason, message) in (("Available", available), ("Progressing", progressing))
-    ]
-    return {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, **counts, "conditions": conditions}
-
-
-def container(deployment: Json) -> Json:
-    return deployment["spec"]["template"]["spec"]["containers"][0]
-
-
-def is_display(deployment: Json) -> bool:
-    words = [*container(deployment).get("command", []), *container(deployment).get("args", [])]
-    return "adapter.display" in words
-
-
-def local_url(url: str, ports: LocalPorts) -> str:
-    """A Service's cluster address becomes its port here; every other URL stays."""
-    parts = urlsplit(url)
-    name, _, rest = (parts.hostname or "").partition(".")
-    namespace, _, zone = rest.partition(".")
-    port = ports.get((namespace, name)) if zone == "svc" or zone.startswith("svc.") else None
-    return url if port is None else parts._replace(netloc=f"127.0.0.1:{port}").geturl()
-
-
-def select(service: Json, deployments: Mapping[str, LocalDeployment]) -> LocalDeployment | None:
-    """The Deployment whose pods a Service stands for."""
-    selector = (service.get("spec") or {}).get("selector") or {}
-    for deployment in deployments.values():
-        metadata, template = deployment.desired["metadata"], deployment.desired["spec"]["template"]
-        labels = template.get("metadata", {}).get("labels", {})
-        if (
-            selector
-            and metadata["namespace"] == service["metadata"]["namespace"]
-            and selector.items() <= labels.items()
-        ):
-            return deployment
-    return None
-
-
-def event_of(line: str) -> Json | None:
-    """The CloudEvent in one line of the display's output, or None for anything else."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "type" in event and "source" in event else None

@@ -18,7 +18,8 @@ from typing import Any
 
 from hooks.dev.documents import Documents, event_types, key, read_documents
 from hooks.dev.hook import Hook
-from hooks.dev.local import LocalDeployment, container, event_of, is_display, select
+from hooks.dev.local import LocalDeployment
+from hooks.dev.objects import LocalPorts, event_of, event_source, is_display, stands_for
 from hooks.dev.table import Table, ready_condition
 
 Json = Any
@@ -136,7 +137,7 @@ class Cluster:
             del source.deployments[name]
         fresh = [name for name in wanted if name not in source.deployments]
         for name in fresh:
-            self._sources |= {it: source for it in (_event_source(wanted[name]), key(source.parent)) if it}
+            self._sources |= {it: source for it in (event_source(wanted[name]), key(source.parent)) if it}
             source.deployments[name] = self._deployment(wanted[name], source.changed, source.name)
         return bool(stale or fresh)
 
@@ -152,11 +153,18 @@ class Cluster:
         def crashed(code: int, error: str, wait_s: float) -> None:
             _say(f"{name}: process exited with code {code}: {error or 'no message'} (starts again in {wait_s:.0f}s)")
 
-        services = self._documents.of_kind("v1", "Service")
-        fronted = {(it["metadata"]["namespace"], it["metadata"]["name"]): select(it, self._displays) for it in services}
-        ports = {service: display.port for service, display in fronted.items() if display}
         on_line = self._event if is_display(desired) else self._log
-        return LocalDeployment(desired, ports, changed=changed.set, on_line=on_line, on_log=self._log, crashed=crashed)
+        return LocalDeployment(
+            desired, self._service_ports(), changed=changed.set, on_line=on_line, on_log=self._log, crashed=crashed
+        )
+
+    def _service_ports(self) -> LocalPorts:
+        return {
+            (service["metadata"]["namespace"], service["metadata"]["name"]): display.port
+            for service in self._documents.of_kind("v1", "Service")
+            for display in self._displays.values()
+            if stands_for(service, display.desired)
+        }
 
     def _event(self, line: str) -> None:
         event = event_of(line)
@@ -212,11 +220,6 @@ async def _signals(stop: asyncio.Event, cluster: Cluster) -> AsyncIterator[None]
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def _event_source(deployment: Json) -> str:
-    entries = container(deployment).get("env", [])
-    return next((str(it.get("value") or "") for it in entries if it["name"] == "EVENT_SOURCE"), "")
 
 
 def _say(line: str) -> None:
