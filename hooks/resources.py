@@ -1,0 +1,132 @@
+"""Names and shapes of Kubernetes objects: child names, plurals, safe look-ups, what a source's ``spec`` shares with all kinds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import md5
+from typing import Any
+
+from adapter.contract import extension_problem
+from adapter.durations import Interval
+from hooks.protocol import Parent
+
+SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName", "interval"))
+EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+
+
+class InvalidSpec(ValueError):
+    """The source's spec cannot be honoured; the text names field, value and what to write."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The part of a source every kind shares, checked."""
+
+    parent: Parent
+    service_account: str
+    interval: str | None
+    extensions: Mapping[str, str] | None
+    config: Mapping[str, Any]  # the kind's own fields
+
+    @property
+    def event_source(self) -> str:
+        meta = self.parent.metadata
+        chosen = (meta.annotations or {}).get(EVENT_SOURCE_ANNOTATION)
+        path = f"/apis/{self.parent.apiVersion}/namespaces/{meta.namespace}/{plural(self.parent.kind)}/{meta.name}"
+        return chosen or path
+
+
+def read_source(parent: Parent) -> Source:
+    """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
+    spec = parent.spec or {}
+    return Source(
+        parent=parent,
+        service_account=_service_account(spec.get("serviceAccountName")),
+        interval=_interval(spec.get("interval")),
+        extensions=_extensions(spec.get("ceOverrides")),
+        config={key: value for key, value in spec.items() if key not in SHARED_FIELDS},
+    )
+
+
+def dig(value: Any, *path: str) -> Any:
+    """``value[path[0]][path[1]]…``, or None where there is no such thing: what others wrote may have any shape."""
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+@lru_cache(maxsize=256)
+def plural(kind: str) -> str:
+    """The resource of a kind by apimachinery's naive rule (``UnsafeGuessKindToResource``)."""
+    lower = kind.lower()
+    if lower.endswith("endpoints"):
+        return lower
+    if lower.endswith("s"):
+        return lower + "es"
+    return lower[:-1] + "ies" if lower.endswith("y") else lower + "s"
+
+
+@lru_cache(maxsize=256)
+def kebab(kind: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind).lower()
+
+
+@lru_cache(maxsize=4096)
+def child_name(parent: str, suffix: str) -> str:
+    """Knative's ``kmeta.ChildName``: ``parent + suffix``, shortened with an MD5 to 63 characters (ASCII input)."""
+    if len(parent) <= 63 - len(suffix):
+        return parent + suffix
+    if 31 - len(suffix) <= 0:
+        digest = _md5(parent + suffix)
+        name = parent[:31] + digest
+        return re.sub(r"[^A-Za-z0-9]+$", "", name + suffix[: max(0, 63 - len(name))])
+    return parent[: 31 - len(suffix)] + _md5(parent) + suffix
+
+
+def _md5(text: str) -> str:
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _service_account(value: Any) -> str:
+    if value is None or value == "":
+        return "default"
+    if not isinstance(value, str) or not _DNS_NAME.fullmatch(value):
+        raise InvalidSpec(f"spec.serviceAccountName is {shown(value)}: write the name of a ServiceAccount")
+    return value
+
+
+def _interval(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise InvalidSpec(f'spec.interval is {shown(value)}: write a duration in quotes, like "10s"')
+    try:
+        Interval(value)
+    except ValueError as error:
+        raise InvalidSpec(f"spec.interval: {error}") from None
+    return value
+
+
+def _extensions(overrides: Any) -> Mapping[str, str] | None:
+    if overrides is None:
+        return None
+    extensions = dig(overrides, "extensions")
+    if not isinstance(overrides, dict) or not isinstance(extensions, dict | None):
+        raise InvalidSpec(f'spec.ceOverrides is {shown(overrides)}: write {{"extensions": {{"name": "value"}}}}')
+    for name, value in (extensions or {}).items():
+        if problem := extension_problem(name):
+            raise InvalidSpec(f"spec.ceOverrides.extensions: {problem}")
+        if not isinstance(value, str):
+            raise InvalidSpec(f"spec.ceOverrides.extensions.{name} is {shown(value)}: write a string")
+    return extensions or {}
+
+
+def shown(value: Any) -> str:
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,71 @@
+"""Environment -> frozen Settings. The README's settings table lists these fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_KIND = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+/[A-Z][A-Za-z0-9]*", re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingsError(ValueError):
+    """One setting is not usable; the text is one line naming it, its value and what to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    adapter_image: str
+    host: str = "0.0.0.0"
+    port: int = 8080
+    sink_kinds: tuple[str, ...] = ("v1/Service",)  # "<apiVersion>/<Kind>"
+    cluster_domain: str = "cluster.local"
+    config_dir: Path | None = None
+    log_level: str = "info"
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    image = environ.get("ADAPTER_IMAGE", "")
+    if not image or any(char.isspace() for char in image):
+        raise SettingsError(f'ADAPTER_IMAGE is "{image}": write the image that every receive adapter runs')
+    directory = environ.get("CONFIG_DIR", "")
+    return Settings(
+        adapter_image=image,
+        host=environ.get("HOST") or "0.0.0.0",
+        port=_port(environ.get("PORT") or "8080"),
+        sink_kinds=_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
+        cluster_domain=_cluster_domain(environ.get("CLUSTER_DOMAIN") or "cluster.local"),
+        config_dir=Path(directory) if directory else None,
+        log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
+    )
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
+        raise SettingsError(f'PORT is "{text}": write a port number from 1 to 65535')
+    return int(text)
+
+
+def _sink_kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for kind in kinds:
+        if not _KIND.fullmatch(kind):
+            raise SettingsError(
+                f'SINK_KINDS holds "{kind}": write <apiVersion>/<Kind>, like v1/Service or eventing.knative.dev/v1/Broker'
+            )
+    return kinds
+
+
+def _cluster_domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text):
+        raise SettingsError(f'CLUSTER_DOMAIN is "{text}": write a DNS domain like cluster.local')
+    return text
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in _LEVELS:
+        raise SettingsError(f'LOG_LEVEL is "{text}": write one of {", ".join(_LEVELS)}')
+    return text.lower()
