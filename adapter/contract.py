@@ -1,7 +1,7 @@
 """The environment of an adapter: written by the hook, read by the adapter, one class for both.
 
-Names and order are Knative's (eventing ``pkg/adapter/v2/config.go``, ``SinkBinding.Do``), so that foreign adapter images run
-under our hook and this adapter runs under Knative's controller. Law: ``from_environ(to_environ(x)) == x``.
+Names and order are Knative's (eventing ``pkg/adapter/v2/config.go``, ``SinkBinding.Do``), so that foreign adapter
+images run under our hook and this adapter runs under Knative's controller. Law: ``from_environ(to_environ(x)) == x``.
 Pure: the environment is a parameter.
 """
 
@@ -139,7 +139,7 @@ class AdapterEnv:
 
 
 def split_references(config: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Take every ``{secretKeyRef|configMapKeyRef: …}`` out of ``config``: (config with ``{"$env": NAME}``, NAME -> reference)."""
+    """Take every ``{secretKeyRef|configMapKeyRef: …}`` out: (config with ``{"$env": NAME}``, NAME -> reference)."""
     references: dict[str, Json] = {}
 
     def walk(value: Json) -> Json:

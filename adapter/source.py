@@ -6,7 +6,7 @@ An author subclasses :class:`~adapter.timer.Timer` (or Poller, Listener), or :cl
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -20,6 +20,7 @@ class Event:
     """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
 
     ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``application/octet-stream``, ``text/plain``).
+    ``deadline``: no further attempt to deliver starts at or after it; None: it is tried until the sink answers.
     """
 
     type: str
@@ -28,6 +29,7 @@ class Event:
     time: datetime | None = None
     subject: str | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
+    deadline: datetime | None = None
 
 
 class Outcome(Enum):
@@ -44,7 +46,8 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
 
-    async def sleep_until(self, deadline: datetime) -> None: ...
+    async def sleep_until(self, deadline: datetime) -> None:
+        """Lets other tasks run even if ``deadline`` is past: a source that is always late must not starve SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Context:
     created: datetime
     clock: Clock
     log: logging.Logger
+    missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
 
 
 class Source(BaseModel):

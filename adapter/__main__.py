@@ -1,0 +1,170 @@
+"""``python -m adapter``: run the one source that the environment describes (see :mod:`adapter.contract`).
+
+Exit codes:
+
+* 0 - stopped by SIGTERM or SIGINT
+* 1 - the source's own code failed; the last log line says how
+* 2 - the environment cannot be used; one line on stderr names the variable, its value and what to write
+* 3 - HEALTH_PORT is taken
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from adapter.contract import AdapterEnv, EnvError, Json
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from adapter.source import Source
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
+
+
+def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # imports take a while and a stop may come before they are done
+    try:
+        return _start(AdapterEnv.from_environ(os.environ))
+    except EnvError as error:
+        print(" ".join(str(error).splitlines()), file=sys.stderr)
+        return BAD_ENVIRONMENT
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _start(env: AdapterEnv) -> int:
+    import asyncio
+
+    from adapter import logs
+
+    log = logs.configure(env.namespace, env.name, env.logging_config)
+    try:
+        return asyncio.run(_run(env))
+    except EnvError:
+        raise
+    except Exception as error:
+        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": _place(error)}
+        log.error("the source failed", extra={"fields": fields})
+        return SOURCE_FAILED
+
+
+async def _run(env: AdapterEnv) -> int:
+    import asyncio
+    import logging
+    from random import Random
+
+    from adapter.delivery import Delivery, open_client
+    from adapter.metrics import CONTENT_TYPE, Metrics
+    from adapter.runtime import Runtime, SystemClock, context_of
+    from adapter.server import Limits, Response, health, listen
+
+    source = load_source(env)
+    log = logging.getLogger("adapter")
+    metrics, clock = Metrics(env.namespace, env.name, env.kind), SystemClock()
+    async with open_client(env) as client:
+        delivery = Delivery(client, env, clock, Random(), metrics, log)
+        context = context_of(env.source, env.identity, env.created, clock, log, metrics)
+        overrides = env.ce_overrides or {}
+        runtime = Runtime(source, context, delivery.deliver, metrics, namespace=env.namespace, overrides=overrides)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
+        pages = health(
+            lambda: runtime.stopping, lambda: Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
+        )
+        try:
+            server = await listen(pages, env.health_port, Limits())
+        except OSError as error:
+            print(f"HEALTH_PORT {env.health_port} cannot be listened on: {error.strerror}", file=sys.stderr)
+            return PORT_TAKEN
+        log.info("started", extra={"fields": {"kind": env.kind, "sink": _without_user(env.sink), "source": env.source}})
+        try:
+            await runtime.run()
+        finally:
+            server.close()
+    log.info("stopped")
+    return 0
+
+
+def _place(error: Exception) -> str:
+    """The file and line that raised, instead of a traceback."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}" if traceback else ""
+
+
+def _without_user(url: str) -> str:
+    """A sink's URL may carry a password; a log may not."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def module_name(kind: str) -> str:
+    """``QueueDepthSource`` -> ``queue_depth_source``."""
+    return _WORD_START.sub("_", kind).lower()
+
+
+def source_class(kind: str, package_name: str) -> type[Source]:
+    """``EnvError`` if there is no such kind; an error inside its module is the module's own."""
+    from adapter.source import Source
+
+    try:
+        package = importlib.import_module(package_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{package_name}.".startswith(f"{error.name}."):
+            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one that holds sources") from None
+        raise
+    modules = sorted(it.name for it in pkgutil.iter_modules(package.__path__) if not it.name.startswith("_"))
+    name = module_name(kind)
+    found = getattr(importlib.import_module(f"{package_name}.{name}"), kind, None) if name in modules else None
+    if isinstance(found, type) and issubclass(found, Source):
+        return found
+    kinds = ", ".join("".join(word.capitalize() for word in module.split("_")) for module in modules)
+    raise EnvError("SOURCE_KIND", kind, f"{package_name} has no such kind; there are: {kinds or 'none'}")
+
+
+def load_source(env: AdapterEnv) -> Source:
+    from pydantic import ValidationError
+
+    cls = source_class(env.kind, env.sources_package)
+    try:
+        return cls.model_validate(env.source_fields())
+    except ValidationError as error:
+        raise _field_error(env, error.errors(include_url=False)[0]) from None
+
+
+def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
+    """Names the variable that holds the field; a secret's value is not shown, nor a message that may repeat it."""
+    path = ".".join(map(str, error["loc"]))
+    message = error["msg"].removeprefix("Value error, ")
+    if path == "interval" and env.interval is not None:
+        return EnvError("INTERVAL", env.interval, message)
+    if env.secrets and _holds_secret(error["input"], set(env.secrets.values())):
+        return EnvError(f"SOURCE_CONFIG, field {path}", "(secret)", f"the value is not usable ({error['type']})")
+    value = None if error["type"] == "missing" else json.dumps(error["input"], ensure_ascii=False, default=str)
+    return EnvError(f"SOURCE_CONFIG, field {path},", value, message)
+
+
+def _holds_secret(value: Json, secrets: set[str]) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_secret(item, secrets) for item in value.values())
+    if isinstance(value, list):
+        return any(_holds_secret(item, secrets) for item in value)
+    return value in secrets if isinstance(value, str) else False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

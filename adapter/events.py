@@ -1,0 +1,71 @@
+"""One event -> the headers and body of its HTTP request: CloudEvents 1.0, binary mode. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from adapter.contract import extension_problem
+from adapter.source import Event
+
+
+@dataclass(frozen=True)
+class Message:
+    headers: dict[str, str]
+    body: bytes
+
+
+def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
+    """``event`` has its id and time; ``overrides`` win over its extensions. ``ValueError`` if it cannot be sent."""
+    if not event.id or not event.type or event.time is None:
+        raise ValueError("an event needs an id, a type and a time")
+    content_type, body = _content(event.data)
+    attributes = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": source,
+        "type": event.type,
+        "time": format_event_time(event.time),
+        **({} if event.subject is None else {"subject": event.subject}),
+        **_extensions({**event.extensions, **overrides}),
+    }
+    headers = {f"ce-{name}": encode_header(value) for name, value in attributes.items()}
+    return Message({"Content-Type": content_type, **headers, "Kn-Namespace": encode_header(namespace)}, body)
+
+
+def encode_header(value: str) -> str:
+    """Percent-encode space, ``"``, ``%`` and all outside U+0021-U+007E (CloudEvents HTTP binding §3.1.3.2)."""
+    return "".join(
+        char if "!" <= char <= "~" and char not in '"%' else _percent(char.encode("utf-8", "replace")) for char in value
+    )
+
+
+def format_event_time(time: datetime) -> str:
+    """RFC 3339 in UTC; to the millisecond, or to the microsecond if it has any."""
+    if time.tzinfo is None:
+        raise ValueError("an event's time needs a time zone")
+    precision = "microseconds" if time.microsecond % 1000 else "milliseconds"
+    return time.astimezone(UTC).isoformat(timespec=precision).removesuffix("+00:00") + "Z"
+
+
+def _content(data: Any) -> tuple[str, bytes]:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return "application/octet-stream", bytes(data)
+    if isinstance(data, str):
+        return "text/plain; charset=utf-8", data.encode("utf-8", "replace")
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return "application/json", text.encode("utf-8", "replace")
+
+
+def _extensions(extensions: Mapping[str, str]) -> Mapping[str, str]:
+    for name in extensions:
+        if problem := extension_problem(name):
+            raise ValueError(problem)
+    return extensions
+
+
+def _percent(octets: bytes) -> str:
+    return "".join(f"%{octet:02X}" for octet in octets)

@@ -1,0 +1,97 @@
+"""The adapter's log: one JSON object a line on stderr, never an event's data, never a flood."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TextIO
+
+LEVELS = {  # zap's names
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "dpanic": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+}
+_NAMES = {logging.WARNING: "warn", logging.CRITICAL: "fatal"}
+QUIET = timedelta(minutes=1)
+
+
+class JsonLines(logging.Formatter):
+    """Puts what stands in ``extra={"fields": {...}}`` beside ts, level, msg, namespace and name."""
+
+    def __init__(self, namespace: str, name: str) -> None:
+        super().__init__()
+        self._who = {"namespace": namespace, "name": name}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": _NAMES.get(record.levelno, record.levelname.lower()),
+            "msg": record.getMessage(),
+            **self._who,
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class Digest:
+    """Says each message at most once a minute: the first at once, those in between as the next one's ``count``."""
+
+    def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:
+        self._log = log
+        self._now = now
+        self._said: dict[str, datetime] = {}
+        self._unsaid: dict[str, int] = {}
+
+    def warning(self, message: str, count: int = 1, **fields: Any) -> bool:
+        """Whether the line was written."""
+        now = self._now()
+        total = self._unsaid.pop(message, 0) + count
+        if message in self._said and now - self._said[message] < QUIET:
+            self._unsaid[message] = total
+            return False
+        self._said[message] = now
+        self._log.warning(message, extra={"fields": {"count": total, **fields}})
+        return True
+
+
+def configure(namespace: str, name: str, logging_config: str, stream: TextIO = sys.stderr) -> logging.Logger:
+    """The logger ``adapter`` at the level of ``K_LOGGING_CONFIG``; a config that cannot be read is a warning."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines(namespace, name))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    log = logging.getLogger("adapter")
+    log.setLevel(logging.INFO)
+    try:
+        log.setLevel(level_of(logging_config))
+    except ValueError as error:
+        log.warning("K_LOGGING_CONFIG is not usable; logging at info", extra={"fields": {"error": str(error)}})
+    return log
+
+
+def level_of(logging_config: str) -> int:
+    """``{"zap-logger-config": "{\\"level\\": \\"debug\\", …}"}`` -> ``logging.DEBUG``; info where nothing is said."""
+    outer = json.loads(logging_config or "{}")
+    if not isinstance(outer, dict):
+        raise ValueError("write a JSON object")
+    zap = json.loads(outer.get("zap-logger-config") or "{}") if _is_text(outer.get("zap-logger-config")) else None
+    if not isinstance(zap, dict):
+        raise ValueError("write zap-logger-config as a string that holds a JSON object")
+    level = zap.get("level", "info")
+    if not isinstance(level, str) or level.lower() not in LEVELS:
+        raise ValueError(f"level is {json.dumps(level)}; write one of {', '.join(LEVELS)}")
+    return LEVELS[level.lower()]
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)

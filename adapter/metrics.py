@@ -1,0 +1,55 @@
+"""What /metrics shows; every series says which source it is."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from adapter.source import Outcome
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+MISSED = "missed"  # an event that was due and never made
+
+
+class Metrics:
+    """Series exist from the start, at zero, so that a rate over them is never undefined."""
+
+    def __init__(self, namespace: str, name: str, kind: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry = CollectorRegistry()
+        who = {"namespace": namespace, "name": name, "kind": kind}
+        names = tuple(who)
+        self._who = who
+        self._events = Counter("source_events", "Events by what became of them", (*names, "outcome"), registry=registry)
+        self._attempts = Counter(
+            "source_delivery_attempts", "HTTP requests by status code or error", (*names, "code"), registry=registry
+        )
+        self.duration = Histogram(
+            "source_delivery_duration_seconds", "One attempt, to its answer", names, registry=registry
+        ).labels(**who)
+        self.in_flight = Gauge("source_in_flight", "Events being delivered", names, registry=registry).labels(**who)
+        self.last_success = Gauge(
+            "source_last_success_timestamp_seconds", "When the sink last took an event", names, registry=registry
+        ).labels(**who)
+        build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
+        build.labels(**who, version=_version()).set(1)
+        for outcome in (*(it.value for it in Outcome), MISSED):
+            self.count_events(outcome, 0)
+
+    def count_events(self, outcome: str, count: int = 1) -> None:
+        self._events.labels(**self._who, outcome=outcome).inc(count)
+
+    def count_attempt(self, code: str) -> None:
+        self._attempts.labels(**self._who, code=code).inc()
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+def _version() -> str:
+    try:
+        return version("sample-source")
+    except PackageNotFoundError:
+        return "unknown"

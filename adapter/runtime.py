@@ -1,0 +1,132 @@
+"""The life of a source: pull an event, stamp it, deliver it, send its outcome back; drain when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from adapter.events import Message, encode
+from adapter.metrics import MISSED, Metrics
+from adapter.source import Clock, Context, Event, Outcome, Source
+
+DRAIN_S = 20.0  # the pod's grace period is 30 s
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        """Reads the clock again after each sleep: timers may fire early, and clocks are set."""
+        await asyncio.sleep(0)
+        while (remaining_s := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- time is no event
+            await asyncio.sleep(remaining_s)
+
+
+class Deliver(Protocol):
+    async def __call__(self, event: Event, message: Message) -> Outcome: ...
+
+
+class Runtime:
+    """Runs one source until it is stopped. Exceptions of the source's own code come out of :meth:`run`."""
+
+    def __init__(
+        self,
+        source: Source,
+        context: Context,
+        deliver: Deliver,
+        metrics: Metrics,
+        *,
+        namespace: str,
+        overrides: Mapping[str, str],
+        drain_s: float = DRAIN_S,
+    ) -> None:
+        self._source = source
+        self._context = context
+        self._deliver = deliver
+        self._metrics = metrics
+        self._namespace = namespace
+        self._overrides = overrides
+        self._drain_s = drain_s
+        self._stop = asyncio.Event()
+        self._in_hand: Event | None = None
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """No event is pulled any more; the one in hand has ``drain_s`` to arrive."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        work = asyncio.create_task(self._work())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await self._drain(work)
+        stopped.cancel()
+        if work.done() and not work.cancelled():
+            work.result()
+
+    async def _drain(self, work: asyncio.Task[None]) -> None:
+        if self._in_hand is None:
+            work.cancel()
+        await asyncio.wait({work}, timeout=self._drain_s)
+        if not work.done():
+            event_id = self._in_hand.id if self._in_hand else None
+            self._context.log.warning("stopped with an event undelivered", extra={"fields": {"event_id": event_id}})
+            work.cancel()
+            await asyncio.wait({work}, timeout=1)
+
+    async def _work(self) -> None:
+        events = self._source.events(self._context)
+        try:
+            event = await anext(events)
+            while True:
+                outcome = await self._handle(event)
+                if self.stopping:
+                    return
+                event = await events.asend(outcome)
+        except StopAsyncIteration:
+            self._context.log.info("the source has no more events")
+            await self._stop.wait()  # not the end of the process: Kubernetes would start it again
+        finally:
+            await _close(events)
+
+    async def _handle(self, event: Event) -> Outcome:
+        event = stamp(event, self._context)
+        self._in_hand = event
+        message = encode(event, source=self._context.source, namespace=self._namespace, overrides=self._overrides)
+        with self._metrics.in_flight.track_inprogress():
+            outcome = await self._deliver(event, message)
+        self._metrics.count_events(outcome.value)
+        self._in_hand = None
+        return outcome
+
+
+def context_of(
+    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics
+) -> Context:
+    return Context(source, uid, created, clock, log, missed=lambda count: metrics.count_events(MISSED, count))
+
+
+def stamp(event: Event, context: Context) -> Event:
+    """Give the event the id and time that all attempts carry, where the source left them out."""
+    return replace(
+        event,
+        id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
+        time=context.clock.now() if event.time is None else event.time,
+    )
+
+
+async def _close(events: AsyncGenerator[Event, Outcome]) -> None:
+    if hasattr(events, "aclose"):  # an author may return any object with anext and asend
+        await events.aclose()

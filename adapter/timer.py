@@ -1,0 +1,89 @@
+"""Sources that act at fixed times: tick n is due at ``created + phase + n * interval``, whoever computes it.
+
+Ticks are absolute and numbered from ``created``: restarts and replicas agree on ids, a gap in n counts what was missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import AsyncGenerator, Awaitable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from adapter.contract import EPOCH
+from adapter.durations import Interval
+from adapter.logs import Digest
+from adapter.source import Context, Event, Outcome, Source
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When tick n is due, in whole nanoseconds since the epoch."""
+
+    first_ns: int
+    interval_ns: int
+
+    @classmethod
+    def of(cls, uid: str, created: datetime, interval_ns: int) -> Schedule:
+        """The phase spreads a thousand sources that were applied at once."""
+        phase_ns = int.from_bytes(hashlib.sha256(uid.encode("utf-8", "replace")).digest()) % interval_ns
+        return cls(_unix_ns(created) + phase_ns, interval_ns)
+
+    def due_ns(self, n: int) -> int:
+        return self.first_ns + n * self.interval_ns
+
+    def due(self, n: int) -> datetime:
+        return EPOCH + timedelta(microseconds=self.due_ns(n) // 1000)
+
+    def next_at(self, now: datetime) -> int:
+        """The first tick due at ``now`` or later."""
+        return max(0, -((self.first_ns - _unix_ns(now)) // self.interval_ns))
+
+    def latest_at(self, now: datetime) -> int:
+        """The last tick due at ``now`` or before; negative before the first."""
+        return (_unix_ns(now) - self.first_ns) // self.interval_ns
+
+
+class Timer(Source):
+    """A source that yields one event per interval."""
+
+    interval: Interval = Field(
+        default=Interval("10s"), description='How often an event is sent, such as "10s" or "1m30s"; at least 1ms.'
+    )
+
+    def tick(self, n: int) -> Event | Awaitable[Event]:
+        raise TypeError(f"{type(self).__name__} has no tick(); define `def tick(self, n): return Event(...)`")
+
+    async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
+        schedule = Schedule.of(context.uid, context.created, self.interval.ns)
+        digest = Digest(context.log, context.clock.now)
+        n = schedule.next_at(context.clock.now())
+        while True:
+            await context.clock.sleep_until(schedule.due(n))
+            latest = schedule.latest_at(context.clock.now())
+            if latest > n:
+                context.missed(latest - n)
+                digest.warning("ticks skipped: they were overdue", count=latest - n, next_sequence=latest)
+                n = latest
+            made = self.tick(n)
+            event = await made if inspect.isawaitable(made) else made
+            yield _stamped(event, context.uid, schedule, n)
+            n += 1
+
+
+def _stamped(event: Event, uid: str, schedule: Schedule, n: int) -> Event:
+    return replace(
+        event,
+        id=f"{uid}-{schedule.due_ns(n) // 1_000_000}" if event.id is None else event.id,
+        time=schedule.due(n) if event.time is None else event.time,
+        deadline=schedule.due(n + 1) if event.deadline is None else event.deadline,
+    )
+
+
+def _unix_ns(time: datetime) -> int:
+    return (time - EPOCH) // _MICROSECOND * 1000
