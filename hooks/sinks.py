@@ -98,7 +98,8 @@ def _absolute(sink: Mapping[str, Any], uri: str | None) -> Resolved | Unresolved
         return Unresolved("SinkMissing", "spec.sink names nothing: set spec.sink.ref or spec.sink.uri")
     if not is_http_url(uri):
         return Unresolved(
-            "InvalidSink", f"spec.sink.uri is {shown(uri)}: without ref, write an absolute http(s) URL like http://host/path"
+            "InvalidSink",
+            f"spec.sink.uri is {shown(uri)}: without ref, write an absolute http(s) URL like http://host/path",
         )
     return Resolved(uri, sink.get("CACerts") or None, sink.get("audience") or None)
 
@@ -119,7 +120,9 @@ def _joined(reference: Reference, address: Resolved, uri: str) -> Resolved | Unr
     # A host alone has no path to resolve against: RFC 3986 §5.2.3 merges with "/".
     joined = urljoin(address.uri, uri)
     if not is_http_url(joined) or urlsplit(joined).netloc != urlsplit(address.uri).netloc:
-        return Unresolved("InvalidSink", f"spec.sink.uri {shown(uri)} leads away from {reference}; write a path like /events")
+        return Unresolved(
+            "InvalidSink", f"spec.sink.uri {shown(uri)} leads away from {reference}; write a path like /events"
+        )
     return Resolved(joined, address.ca_certs, address.audience)
 
 
@@ -137,7 +140,9 @@ def _trust_problem(sink: Mapping[str, Any]) -> Unresolved | None:
 def _reference(sink: Mapping[str, Any], namespace: str) -> Reference | Unresolved:
     ref = sink["ref"]
     if not isinstance(ref, dict):
-        return Unresolved("InvalidSink", f"spec.sink.ref is {shown(ref)}: write an object with apiVersion, kind and name")
+        return Unresolved(
+            "InvalidSink", f"spec.sink.ref is {shown(ref)}: write an object with apiVersion, kind and name"
+        )
     rules = (
         ("apiVersion", _API_VERSION, "write the object's apiVersion, like v1"),
         ("kind", _KIND, "write the object's kind, like Service"),
@@ -153,7 +158,11 @@ def _reference(sink: Mapping[str, Any], namespace: str) -> Reference | Unresolve
     port, address = ref.get("port"), ref.get("address") or None
     if not isinstance(address, str | None):
         return Unresolved("InvalidSink", f"spec.sink.ref.address is {shown(address)}: write an address name")
-    if isinstance(port, bool) or not isinstance(port, int | str | None) or (isinstance(port, int) and not 0 < port < 65536):
+    if (
+        isinstance(port, bool)
+        or not isinstance(port, int | str | None)
+        or (isinstance(port, int) and not 0 < port < 65536)
+    ):
         return Unresolved("InvalidSink", f"spec.sink.ref.port is {shown(port)}: write a port number or a port's name")
     if isinstance(port, str) and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII):
         port = int(port)
@@ -170,7 +179,9 @@ def _address(
         return selected
     url = selected.get("url")
     if not isinstance(url, str) or not is_http_url(url):
-        return Unresolved("AddressInvalid", f"{reference} has the address {shown(url or '')}, which is no http(s) URL with a host")
+        return Unresolved(
+            "AddressInvalid", f"{reference} has the address {shown(url or '')}, which is no http(s) URL with a host"
+        )
     certificates, audience = selected.get("CACerts"), selected.get("audience")
     return Resolved(
         url,
@@ -185,7 +196,8 @@ def _selected_address(reference: Reference, target: Object) -> Object | Unresolv
     single = dig(target, "status", "address")
     if not addresses and not isinstance(single, dict):
         return Unresolved(
-            "NotAddressable", f"{reference} has no address in its status; wait until it is ready, or name an addressable object"
+            "NotAddressable",
+            f"{reference} has no address in its status; wait until it is ready, or name an addressable object",
         )
     if reference.address is None:
         return addresses[0] if addresses else single

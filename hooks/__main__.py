@@ -1,0 +1,55 @@
+"""python -m hooks: settings, logging, uvicorn. Exit codes: 0 stopped, 2 a setting is not usable, 3 the port is in use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+import uvicorn
+
+from hooks.app import create_app
+from hooks.settings import SettingsError, read_settings
+
+
+def main() -> int:
+    try:
+        settings = read_settings(os.environ)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        print(f"PORT {settings.port} on {settings.host} cannot be listened on: {error.strerror}", file=sys.stderr)
+        return 3
+    config = uvicorn.Config(
+        create_app(settings),
+        http="httptools",
+        access_log=False,
+        log_level=settings.log_level if settings.log_level == "debug" else "warning",
+        # Longer than the 90 s after which Go drops an idle connection: we never close one under a request.
+        timeout_keep_alive=120,
+        lifespan="off",
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

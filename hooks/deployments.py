@@ -1,0 +1,242 @@
+"""The adapter's Deployment as it should be, and the verdict on the observed one. Pure.
+
+Names, labels and variables are Knative's (``receive_adapter.go``), so existing Deployments are adopted in place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
+from hooks.conditions import Verdict, find, transition_time
+from hooks.protocol import Object
+from hooks.resources import Source, child_name, dig, kebab
+from hooks.sinks import Resolved
+
+TEMPLATE_HASH = "samples.knative.dev/template-hash"
+NOT_CREATED_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Observability:
+    """The mounted configuration as three variables; see ``hooks.config``."""
+
+    logging: str = ""
+    klog_verbosity: str = ""
+    observability: str = ""
+
+
+def deployment_name(source: Source) -> str:
+    meta = source.parent.metadata
+    return child_name(f"{source.parent.kind.lower()}-{meta.name}-", meta.uid)
+
+
+def desired(source: Source, sink: Resolved, *, image: str, config: Observability) -> Object:
+    labels = {
+        "knative-eventing-source": f"{kebab(source.parent.kind)}-controller",
+        "knative-eventing-source-name": child_name(source.parent.metadata.name, ""),
+    }
+    template = {"metadata": {"labels": labels}, "spec": _pod(source, sink, image, config)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": deployment_name(source),
+            "namespace": source.parent.metadata.namespace,
+            "labels": labels,
+            "annotations": {TEMPLATE_HASH: template_hash(template)},
+        },
+        "spec": {
+            "replicas": 1,
+            "progressDeadlineSeconds": 60,
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": labels},
+            # The new adapter serves before the old one goes; both give the same ids meanwhile (design decisions 4, 11).
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": template,
+        },
+    }
+
+
+def template_hash(template: Object) -> str:
+    return sha256(json.dumps(template, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _pod(source: Source, sink: Resolved, image: str, config: Observability) -> Object:
+    return {
+        "serviceAccountName": source.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "receive-adapter",
+                "image": image,
+                "command": ["python", "-m", "adapter"],
+                "env": _env(source, sink, config),
+                "ports": [{"name": "health", "containerPort": 8080, "protocol": "TCP"}],
+                "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
+                "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
+                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "readOnlyRootFilesystem": True,
+                },
+            }
+        ],
+    }
+
+
+def _env(source: Source, sink: Resolved, config: Observability) -> list[Object]:
+    plain, references = split_references(source.config)
+    environ = AdapterEnv(
+        event_source=source.event_source,
+        interval=source.interval,
+        namespace=source.parent.metadata.namespace,
+        name=source.parent.metadata.name,
+        metrics_domain="knative.dev/eventing",
+        logging_config=config.logging,
+        klog_verbosity=config.klog_verbosity,
+        observability_config=config.observability,
+        kind=source.parent.kind,
+        uid=source.parent.metadata.uid,
+        created=_created(source.parent.metadata.creationTimestamp),
+        config=plain,
+        secrets=dict.fromkeys(references, ""),
+        sink=sink.uri,
+        ca_certs=sink.ca_certs,
+        audience=sink.audience,
+        ce_overrides=source.extensions,
+    ).to_environ()
+    return [_variable(name, value, references) for name, value in environ.items()]
+
+
+def _variable(name: str, value: str, references: Mapping[str, Any]) -> Object:
+    if name == "NAMESPACE":
+        return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}}
+    if name in references:
+        return {"name": name, "valueFrom": references[name]}
+    # An empty value would be dropped by the API server and put back by Metacontroller on every sync (design §5).
+    return {"name": name, "value": escape(value)} if value else {"name": name}
+
+
+def escape(value: str) -> str:
+    """Keep the kubelet from expanding ``$(VAR)`` in a value that is meant as it stands."""
+    return re.sub(r"\$(?=[$(])", "$$$$", value)
+
+
+def _unescape(value: str) -> str:
+    return re.sub(r"\$(?=\$*\$)\$|\$\$", "$", value)
+
+
+def _created(text: str | None) -> datetime:
+    try:
+        return parse_time(text or "").replace(microsecond=0)
+    except ValueError:
+        return EPOCH
+
+
+def last_sink(observed: Object) -> Resolved | None:
+    """The sink a running adapter has, read from its Deployment's environment."""
+    containers = dig(observed, "spec", "template", "spec", "containers")
+    for container in containers if isinstance(containers, list) else []:
+        env = dig(container, "env")
+        entries = env if dig(container, "name") == "receive-adapter" and isinstance(env, list) else []
+        values = {str(dig(one, "name")): dig(one, "value") for one in entries}
+        found = {name: _unescape(value) for name, value in values.items() if isinstance(value, str)}
+        if found.get("K_SINK"):
+            return Resolved(found["K_SINK"], found.get("K_CA_CERTS"), found.get("K_AUDIENCE"))
+    return None
+
+
+def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, now: datetime) -> Verdict:
+    """``Deployed`` (design §4): True only for the wanted template, fully rolled out and available."""
+    if wanted is None:
+        return Verdict(
+            "Deployed", "Unknown", "SinkNotResolved", "No adapter runs until the sink is resolved; see SinkProvided"
+        )
+    name = wanted["metadata"]["name"]
+    if observed is None:
+        return _absent(name, old_status, now)
+    status = dig(observed, "status") or {}
+    current = (
+        dig(observed, "metadata", "annotations", TEMPLATE_HASH) == wanted["metadata"]["annotations"][TEMPLATE_HASH]
+        and dig(status, "observedGeneration") is not None
+        and dig(status, "observedGeneration") == dig(observed, "metadata", "generation")
+    )
+    available = _condition(status, "Available")
+    if not current:
+        return _under_way(name, available)
+    for type, bad in (("ReplicaFailure", "True"), ("Progressing", "False")):
+        condition = _condition(status, type)
+        if condition.get("status") == bad:
+            return _failed(name, condition)
+    replicas = wanted["spec"]["replicas"]
+    counts = [dig(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    if counts == [replicas] * 3 and available.get("status") == "True":
+        return Verdict("Deployed", "True")
+    rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    if rolled_out and available.get("status") == "False":
+        detail = available.get("message") or "no replica is available"
+        return Verdict(
+            "Deployed",
+            "False",
+            "DeploymentUnavailable",
+            f"Deployment {name} is unavailable: {detail}; look at its pods",
+        )
+    return _under_way(name, available)
+
+
+def waits_for_creation(verdict: Verdict, observed: Object | None) -> bool:
+    return observed is None and verdict.reason == "AdapterStarting"
+
+
+def _absent(name: str, old_status: Any, now: datetime) -> Verdict:
+    missing = Verdict(
+        "Deployed",
+        "False",
+        "DeploymentNotCreated",
+        f"Deployment {name} was wanted but does not exist; the source's SyncError event says why",
+    )
+    if (
+        transition_time(old_status, "Deployed", "False")
+        and _condition(old_status, "Deployed").get("reason") == missing.reason
+    ):
+        return missing
+    # Deployed stays Unknown from "no sink yet" to "starting", so the wait begins when the later of the two began.
+    waiting = transition_time(old_status, "Deployed", "Unknown")
+    sink = transition_time(old_status, "SinkProvided", "True")
+    if waiting and sink and now - max(waiting, sink) >= NOT_CREATED_AFTER:
+        return missing
+    return Verdict("Deployed", "Unknown", "AdapterStarting", f"Deployment {name} is being created")
+
+
+def _under_way(name: str, available: Object) -> Verdict:
+    if available.get("status") == "True":
+        return Verdict(
+            "Deployed", "Unknown", "AdapterUpdating", f"Deployment {name} is rolling out the wanted template"
+        )
+    return Verdict("Deployed", "Unknown", "AdapterStarting", f"Deployment {name} is starting its first replica")
+
+
+def _failed(name: str, condition: Object) -> Verdict:
+    reason = condition.get("reason")
+    message = condition.get("message")
+    return Verdict(
+        "Deployed",
+        "False",
+        reason if isinstance(reason, str) and reason else "DeploymentUnavailable",
+        message if isinstance(message, str) and message else f"Deployment {name} failed; look at its events",
+    )
+
+
+def _condition(status: Any, type: str) -> Object:
+    return find(status, type) or {}
