@@ -1,4 +1,6 @@
-"""ACT: run one event source. Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and nothing else.
+"""ACT: run one event source.
+
+Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and nothing else.
 
 Nothing is imported here: ``import adapter.contract`` runs this file inside the hook's process.
 """

@@ -1,4 +1,7 @@
-"""python -m hooks: settings, logging, uvicorn. Exit codes: 0 stopped, 2 a setting is not usable, 3 the port is in use."""
+"""python -m hooks: settings, logging, uvicorn.
+
+Exit codes: 0 stopped, 2 a setting is not usable, 3 the port is in use.
+"""
 
 from __future__ import annotations
 

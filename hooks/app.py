@@ -1,4 +1,7 @@
-"""POST /sync, POST /customize, GET /healthz: the hook's only I/O. Bad input is a 4xx with one JSON object, never a traceback."""
+"""POST /sync, POST /customize, GET /healthz: the hook's only I/O.
+
+Bad input is a 4xx with one JSON object, never a traceback.
+"""
 
 from __future__ import annotations
 

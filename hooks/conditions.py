@@ -1,6 +1,7 @@
 """Verdicts -> conditions, Ready, transition times. Pure; the time is a parameter.
 
-``lastTransitionTime`` moves only when ``status`` flips, so that a status fed back gives the same bytes (design decision 7).
+``lastTransitionTime`` moves only when ``status`` flips, so that a status fed back gives the same bytes
+(design decision 7).
 """
 
 from __future__ import annotations

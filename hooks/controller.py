@@ -39,7 +39,7 @@ def customize(request: CustomizeRequest, settings: Settings) -> CustomizeRespons
 def sync(
     request: SyncRequest, settings: Settings, *, now: datetime, config: Config, options: KindOptions
 ) -> SyncResponse:
-    """The Deployment that should exist and the status to show; ``Refused`` where an answer would delete a running adapter."""
+    """What should exist and the status to show; ``Refused`` where an answer would delete a running adapter."""
     parent = request.parent
     deployed = request.children.get("Deployment.apps/v1", {})
     try:

@@ -1,4 +1,4 @@
-"""Metacontroller hook v2 messages. Requests: unknown fields ignored. Responses: exactly Metacontroller's fields, no more.
+"""Metacontroller hook v2 messages. Requests: unknown fields ignored; responses: exactly its fields.
 
 Source: Metacontroller 4.17 ``pkg/controller/composite/api/v2``; it refuses a response with an unknown field.
 """

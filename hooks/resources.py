@@ -1,4 +1,4 @@
-"""Names and shapes of Kubernetes objects: child names, plurals, safe look-ups, what a source's ``spec`` shares with all kinds."""
+"""Names and shapes of Kubernetes objects, and what a source's ``spec`` shares with all kinds."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _sink_kinds(text: str) -> tuple[str, ...]:
     for kind in kinds:
         if not _KIND.fullmatch(kind):
             raise SettingsError(
-                f'SINK_KINDS holds "{kind}": write <apiVersion>/<Kind>, like v1/Service or eventing.knative.dev/v1/Broker'
+                f'SINK_KINDS holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker'
             )
     return kinds
 

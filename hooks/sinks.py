@@ -47,7 +47,7 @@ class Reference:
 
 
 def related_rules(sink: Any, *, namespace: str, sink_kinds: tuple[str, ...]) -> list[RelatedRule]:
-    """The sink object and nothing else; never a kind outside the allow-list (a rule for an unserved API stops the sync)."""
+    """The sink object and nothing else; a rule for an API that is not served would stop the sync."""
     ref = _reference(sink, namespace) if isinstance(sink, dict) and sink.get("ref") is not None else None
     if not isinstance(ref, Reference) or f"{ref.api_version}/{ref.kind}" not in sink_kinds:
         return []
@@ -244,7 +244,7 @@ def _service_port(reference: Reference, service: Object, scheme: str) -> int | U
         return reference.port
     return Unresolved(
         "AddressNotFound",
-        f'{reference} is headless and its targetPort "{target}" is a name; set spec.sink.ref.port to the pods\' port number',
+        f'{reference} is headless and its targetPort "{target}" is a name; set spec.sink.ref.port to a port number',
     )
 
 
