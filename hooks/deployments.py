@@ -130,11 +130,11 @@ def _variable(name: str, value: str, references: Mapping[str, Any]) -> Object:
 
 def escape(value: str) -> str:
     """Keep the kubelet from expanding ``$(VAR)`` in a value that is meant as it stands."""
-    return re.sub(r"\$(?=[$(])", "$$$$", value)
+    return re.sub(r"\$(?=[$(])", "$$", value)
 
 
 def _unescape(value: str) -> str:
-    return re.sub(r"\$(?=\$*\$)\$|\$\$", "$", value)
+    return value.replace("$$", "$")
 
 
 def _created(text: str | None) -> datetime:

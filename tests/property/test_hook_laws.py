@@ -1,0 +1,151 @@
+"""Laws of the hook over arbitrary JSON: fixed point, determinism, no 5xx, no adapter lost."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hooks.app import create_app
+from hooks.controller import KindOptions, Refused, sync
+from hooks.deployments import Observability, deployment_name
+from hooks.protocol import SyncRequest
+from hooks.resources import InvalidSpec, read_source
+from hooks.settings import Settings
+from hooks.sinks import Resolved, Unresolved, resolve
+
+SETTINGS = Settings(adapter_image="adapter:1")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CLIENT = TestClient(create_app(SETTINGS))
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+ports = st.fixed_dictionaries({"port": st.integers(1, 65535) | json_values}, optional={"name": st.text(max_size=4)})
+refs = st.fixed_dictionaries(
+    {"apiVersion": st.just("v1"), "kind": st.just("Service"), "name": st.sampled_from(["a", "b"])},
+    optional={"port": json_values, "address": json_values, "namespace": st.just("ns") | json_values},
+)
+urls = st.sampled_from(["http://h/p", "/p", "//h", "http://[", "mailto:a@b", ""]) | st.text(max_size=8)
+sinks = st.fixed_dictionaries(
+    {}, optional={"ref": refs | json_values, "uri": urls, "CACerts": json_values, "audience": json_values}
+)
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "sink": sinks | json_values,
+        "interval": st.sampled_from(["1s", "0", "x"]) | json_values,
+        "ceOverrides": json_values,
+        "serviceAccountName": json_values,
+        "own": json_values,
+    },
+)
+services = st.fixed_dictionaries(
+    {"spec": st.fixed_dictionaries({"ports": st.lists(ports, max_size=3) | json_values}) | json_values}
+)
+conditions = st.lists(
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["Available", "Progressing", "ReplicaFailure"]),
+            "status": st.sampled_from(["True", "False"]),
+        },
+        optional={"reason": st.sampled_from(["NewReplicaSetAvailable", "X"]), "message": json_values},
+    ),
+    max_size=3,
+)
+deployment_statuses = json_values | st.fixed_dictionaries(
+    {"observedGeneration": st.just(1), "conditions": conditions},
+    optional={key: st.integers(0, 2) for key in ("replicas", "updatedReplicas", "availableReplicas")},
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> SyncRequest:
+    parent = {
+        "apiVersion": "samples.knative.dev/v1alpha1",
+        "kind": "SampleSource",
+        "metadata": {"name": "n", "namespace": "ns", "uid": "u"},
+        "spec": draw(specs),
+        "status": draw(json_values.filter(lambda value: value is None or isinstance(value, dict))),
+    }
+    body: dict[str, Any] = {
+        "parent": parent,
+        "related": {"Service.v1": draw(st.dictionaries(st.just("ns/a"), services))},
+    }
+    if draw(st.booleans()):
+        env = [{"name": "K_SINK", "value": "http://old"}]
+        pod = {"spec": {"containers": [{"name": "receive-adapter", "env": env}]}}
+        observed = {"metadata": {"generation": 1}, "spec": {"template": pod}, "status": draw(deployment_statuses)}
+        body["children"] = {"Deployment.apps/v1": {"ns/samplesource-n-u": observed}}
+    return SyncRequest.model_validate(body)
+
+
+def answer(request: SyncRequest, now: datetime) -> dict[str, Any] | None:
+    try:
+        return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=KindOptions(("t",))))
+    except Refused:
+        return None
+
+
+@given(requests())
+def test_status_is_a_fixed_point(request: SyncRequest) -> None:
+    first = answer(request, NOW)
+    if first is None or "resyncAfterSeconds" in first:
+        return  # still waiting for the Deployment: time is meant to change the answer
+    parent = request.parent.model_copy(update={"status": json.loads(json.dumps(first["status"]))})
+    again = answer(request.model_copy(update={"parent": parent}), NOW + timedelta(hours=1))
+    assert json.dumps(again) == json.dumps(first)
+
+
+@given(requests())
+def test_the_same_request_gives_the_same_bytes(request: SyncRequest) -> None:
+    assert json.dumps(answer(request, NOW)) == json.dumps(answer(request, NOW))
+
+
+@given(requests())
+def test_an_observed_adapter_never_disappears_from_a_200_answer(request: SyncRequest) -> None:
+    response = answer(request, NOW)
+    if response is None or not request.children:
+        return
+    assert [child["metadata"]["name"] for child in response["children"]] == [
+        deployment_name(read_source(request.parent))
+    ]
+
+
+@given(requests())
+def test_every_status_that_is_not_true_says_why(request: SyncRequest) -> None:
+    response = answer(request, NOW)
+    for condition in response["status"]["conditions"] if response else ():
+        explained = bool(condition.get("reason")) and bool(condition.get("message"))
+        assert explained == (condition["status"] != "True")
+
+
+@given(sinks | json_values, st.dictionaries(st.sampled_from(["ns/a", "ns/b"]), services))
+def test_resolve_never_raises(sink: Any, found: Any) -> None:
+    result = resolve(
+        sink, namespace="ns", related={"Service.v1": found}, sink_kinds=("v1/Service",), cluster_domain="cluster.local"
+    )
+    assert isinstance(result, Resolved | Unresolved)
+
+
+@given(json_values | st.builds(lambda spec: {"parent": {"spec": spec}}, specs))
+def test_no_json_gives_a_5xx(body: Any) -> None:
+    for path in ("/sync", "/customize"):
+        response = CLIENT.post(path, json=body)
+        assert 400 <= response.status_code < 500
+        assert list(response.json()) == ["error"]
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_give_a_5xx(body: bytes) -> None:
+    assert CLIENT.post("/sync", content=body).status_code == 400
+
+
+def test_an_invalid_spec_is_a_value_error() -> None:
+    assert issubclass(InvalidSpec, ValueError)

@@ -1,0 +1,325 @@
+"""The hook's decisions, one claim a test.
+
+Vectors: Knative's ChildName, Destination resolution, the conditions of the design.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adapter.contract import AdapterEnv
+from hooks.controller import KindOptions, Refused, customize, sync
+from hooks.deployments import TEMPLATE_HASH, Observability, _unescape, escape
+from hooks.protocol import CustomizeRequest, SyncRequest
+from hooks.resources import child_name, kebab, plural
+from hooks.settings import Settings, SettingsError, read_settings
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+UID = "11111111-2222-3333-4444-555555555555"
+BROKER = "eventing.knative.dev/v1/Broker"
+SETTINGS = Settings(adapter_image="adapter:1", sink_kinds=("v1/Service", BROKER))
+SERVICE_SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
+BROKER_SINK = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
+
+
+def parent(spec: Any, *, status: Any = None, name: str = "hello", annotations: Any = None) -> dict[str, Any]:
+    return {
+        "apiVersion": "samples.knative.dev/v1alpha1",
+        "kind": "SampleSource",
+        "metadata": {
+            "name": name,
+            "namespace": "ns",
+            "uid": UID,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": annotations,
+        },
+        "spec": spec,
+        "status": status,
+    }
+
+
+def service(ports: Any = ((None, 80),), **spec: Any) -> dict[str, Any]:
+    listed = [{"port": port, **({"name": name} if name else {})} for name, port in ports]
+    return {"Service.v1": {"ns/display": {"spec": {"ports": listed, **spec}}}}
+
+
+def answer(
+    spec: Any, *, related: Any = None, children: Any = None, now: datetime = NOW, types: Any = (), **source: Any
+) -> dict[str, Any]:
+    body = {"parent": parent(spec, **source), "children": children or {}, "related": related or {}}
+    request = SyncRequest.model_validate(body)
+    options = KindOptions(types=types)
+    return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=options))
+
+
+def condition(response: dict[str, Any], type: str) -> tuple[Any, Any]:
+    found = next(one for one in response["status"]["conditions"] if one["type"] == type)
+    return found["status"], found.get("reason")
+
+
+def observed(deployment: dict[str, Any], *, current: bool = True, **status: Any) -> dict[str, Any]:
+    conditions = [
+        {"type": "Available", "status": "True"},
+        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+    ]
+    full = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    metadata = {**deployment["metadata"], "generation": 1 if current else 2}
+    whole = {**deployment, "metadata": metadata, "status": full | {"conditions": conditions} | status}
+    return {"Deployment.apps/v1": {f"ns/{metadata['name']}": whole}}
+
+
+@pytest.mark.parametrize(
+    ("name", "child"),
+    [
+        ("hb", "samplesource-hb-11111111-2222-3333-4444-555555555555"),
+        ("sample-source", "samplesource-sample-source-11111111-2222-3333-4444-555555555555"),
+        ("a" * 14, "samplesource-aaaaaaaaaaaaaa-1e44bc9c696f06ca609911bd7937488c111"),
+        ("b" * 40, "samplesource-bbbbbbbbbbbbbbbbbbebae277666598aff45af7a5c2a8065d2"),
+        ("c" * 63, "samplesource-cccccccccccccccccc882a78be20eb0035459111c2701a1c1c"),
+        ("my.dotted.name", "samplesource-my.dotted.name-4bac58509e8960fc6cae969514c0c9ac111"),
+    ],
+)
+def test_a_deployment_is_named_as_knative_names_it(name: str, child: str) -> None:
+    assert child_name(f"samplesource-{name}-", UID) == child
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "child"),
+    [
+        ("p" * 63, "s", "p" * 30 + "d589298c9732d002373545aecabd1105" + "s"),
+        ("p", "s" * 63, "pc8427f8f1756a42a7ceb88671970a7a8" + "s" * 30),
+        ("p" * 40, "s" * 30, "p92d2a910411dfdc344478c1a890a7a4f" + "s" * 30),
+        ("ab", "-" * 63, "ab4c01ad4d076fc7c22bd861b7c3f0b907"),
+    ],
+    ids=["long-parent", "long-suffix", "both-long", "trailing-dashes"],
+)
+def test_child_names_follow_kmeta(prefix: str, suffix: str, child: str) -> None:
+    assert child_name(prefix, suffix) == child
+
+
+def test_names_of_kinds() -> None:
+    assert [plural(kind) for kind in ("SampleSource", "Policy", "Bus", "Endpoints")] == [
+        "samplesources",
+        "policies",
+        "buses",
+        "endpoints",
+    ]
+    assert kebab("QueueDepthSource") == "queue-depth-source"
+
+
+HOST = "display.ns.svc.cluster.local"
+CERT = "-----BEGIN CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("sink", "related", "uri"),
+    [
+        pytest.param({"uri": "http://h/p?q=1"}, {}, "http://h/p?q=1", id="uri"),
+        pytest.param(SERVICE_SINK, service(), f"http://{HOST}", id="default-port-left-out"),
+        pytest.param(SERVICE_SINK, service([(None, 8080)]), f"http://{HOST}:8080", id="only-port"),
+        pytest.param(SERVICE_SINK, service([("m", 9), ("http", 81)]), f"http://{HOST}:81", id="port-named-http"),
+        pytest.param(SERVICE_SINK, service([("m", 9), ("x", 80)]), f"http://{HOST}", id="port-80"),
+        pytest.param(
+            {"ref": SERVICE_SINK["ref"] | {"port": "m"}},
+            service([("m", 9), ("x", 80)]),
+            f"http://{HOST}:9",
+            id="by-name",
+        ),
+        pytest.param(SERVICE_SINK | {"CACerts": CERT}, service([(None, 443)]), f"https://{HOST}", id="https"),
+        pytest.param(SERVICE_SINK | {"uri": "/p?q"}, service(), f"http://{HOST}/p?q", id="relative-uri"),
+        pytest.param(
+            SERVICE_SINK,
+            {
+                "Service.v1": {
+                    "ns/display": {"spec": {"clusterIP": "None", "ports": [{"port": 80, "targetPort": 8081}]}}
+                }
+            },
+            f"http://{HOST}:8081",
+            id="headless",
+        ),
+        pytest.param(
+            BROKER_SINK | {"uri": "c"},
+            {"Broker.eventing.knative.dev/v1": {"ns/b": {"status": {"address": {"url": "http://b/x/y"}}}}},
+            "http://b/x/c",
+            id="addressable-joined",
+        ),
+        pytest.param(
+            BROKER_SINK,
+            {
+                "Broker.eventing.knative.dev/v1": {
+                    "ns/b": {"status": {"address": {"url": "http://old"}, "addresses": [{"url": "http://new"}]}}
+                }
+            },
+            "http://new",
+            id="addresses-before-address",
+        ),
+    ],
+)
+def test_a_sink_resolves(sink: Any, related: Any, uri: str) -> None:
+    response = answer({"sink": sink}, related=related)
+    assert response["status"]["sinkUri"] == uri
+    assert condition(response, "SinkProvided") == ("True", None)
+
+
+@pytest.mark.parametrize(
+    ("sink", "related", "reason"),
+    [
+        pytest.param(None, {}, "SinkMissing", id="none"),
+        pytest.param({"uri": "//host/x"}, {}, "InvalidSink", id="no-scheme"),
+        pytest.param({"uri": "ftp://h"}, {}, "InvalidSink", id="ftp"),
+        pytest.param({"uri": "http://[::1"}, {}, "InvalidSink", id="unparseable"),
+        pytest.param(SERVICE_SINK | {"uri": "http://x/"}, service(), "InvalidSink", id="ref-and-absolute"),
+        pytest.param(SERVICE_SINK | {"uri": "//evil/x"}, service(), "InvalidSink", id="ref-and-network-path"),
+        pytest.param(SERVICE_SINK | {"CACerts": "nope"}, service(), "InvalidSink", id="no-pem"),
+        pytest.param({"ref": {"kind": "Service"}}, {}, "InvalidSink", id="ref-incomplete"),
+        pytest.param(
+            {"ref": {"apiVersion": "x.y/v1", "kind": "Z", "name": "z"}}, {}, "SinkKindNotAllowed", id="kind-not-allowed"
+        ),
+        pytest.param(SERVICE_SINK, {}, "NotFound", id="absent"),
+        pytest.param(SERVICE_SINK, service([("a", 1), ("b", 2)]), "AddressNotFound", id="ambiguous-ports"),
+        pytest.param({"ref": SERVICE_SINK["ref"] | {"port": 7}}, service(), "AddressNotFound", id="no-such-port"),
+        pytest.param(BROKER_SINK, {"Broker.eventing.knative.dev/v1": {"ns/b": {}}}, "NotAddressable", id="no-address"),
+        pytest.param(
+            BROKER_SINK,
+            {"Broker.eventing.knative.dev/v1": {"ns/b": {"status": {"address": {"url": "//h/x"}}}}},
+            "AddressInvalid",
+            id="address-without-scheme",
+        ),
+    ],
+)
+def test_an_unresolvable_sink_says_why(sink: Any, related: Any, reason: str) -> None:
+    response = answer({"sink": sink}, related=related)
+    assert condition(response, "Ready") == condition(response, "SinkProvided") == ("False", reason)
+    assert "sinkUri" not in response["status"]
+    assert response["children"] == []
+
+
+def test_customize_asks_for_the_sink_and_only_for_allowed_kinds() -> None:
+    def asked(sink: Any) -> Any:
+        return customize(CustomizeRequest.model_validate({"parent": parent({"sink": sink})}), SETTINGS)
+
+    rule = {"apiVersion": "v1", "resource": "services", "namespace": "ns", "names": ["display"]}
+    assert asked(SERVICE_SINK) == {"relatedResources": [rule]}
+    assert asked({"ref": {"apiVersion": "x.y/v1", "kind": "Z", "name": "z"}}) == {"relatedResources": []}
+    assert asked({"uri": "http://h"}) == {"relatedResources": []}
+
+
+def test_the_environment_is_read_back_by_the_adapter() -> None:
+    spec = {"sink": {"uri": "http://h/$(NAME)"}, "interval": "5s", "depth": 3, "token": {"secretKeyRef": {"name": "s"}}}
+    env = answer(spec)["children"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    by_name = {one["name"]: one for one in env}
+    assert by_name["SOURCE_SECRET_0"]["valueFrom"] == {"secretKeyRef": {"name": "s"}}
+    assert by_name["K_SINK"]["value"] == "http://h/$$(NAME)"
+    assert by_name["K_CE_OVERRIDES"] == {"name": "K_CE_OVERRIDES"}
+    read = AdapterEnv.from_environ(
+        {one["name"]: _unescape(one.get("value", "x" if "valueFrom" in one else "")) for one in env}
+    )
+    assert (read.sink, read.source_fields()) == ("http://h/$(NAME)", {"depth": 3, "token": "x", "interval": "5s"})
+
+
+@pytest.mark.parametrize("text", ["$", "$$", "$(A)", "$$(A)", "a$b", "$$$", "$$$$(", "x$"])
+def test_escaped_text_comes_back(text: str) -> None:
+    assert _unescape(escape(text)) == text
+
+
+def test_ready_is_true_only_for_the_wanted_template_fully_rolled_out() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    assert condition(answer(spec, children=observed(wanted)), "Ready") == ("True", None)
+    stale = observed(wanted, current=False)
+    assert condition(answer(spec, children=stale), "Ready") == ("Unknown", "AdapterUpdating")
+    edited = answer({**spec, "interval": "1s"}, children=observed(wanted))
+    assert condition(edited, "Ready") == ("Unknown", "AdapterUpdating")
+    partly = observed(wanted, replicas=2)
+    assert condition(answer(spec, children=partly), "Ready") == ("Unknown", "AdapterUpdating")
+    gone = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
+    assert condition(answer(spec, children=observed(gone)), "Ready")[0] == "Unknown"
+
+
+def test_a_failed_rollout_shows_kubernetes_own_words() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
+    response = answer(spec, children=observed(wanted, conditions=[late]))
+    assert condition(response, "Ready") == ("False", "ProgressDeadlineExceeded")
+    down = [
+        {"type": "Available", "status": "False"},
+        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+    ]
+    response = answer(spec, children=observed(wanted, conditions=down, availableReplicas=0))
+    assert condition(response, "Ready") == ("False", "DeploymentUnavailable")
+
+
+def test_a_deployment_not_created_for_30_s_is_a_failure_counted_from_the_sink() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
+    first = answer(spec, status=unresolved)
+    assert (condition(first, "Ready"), first["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 30)
+    soon = answer(spec, status=first["status"], now=NOW + timedelta(seconds=29))
+    assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
+    late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=30))
+    assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
+    assert "resyncAfterSeconds" not in late
+    assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1))["status"] == late["status"]
+
+
+def test_a_lost_sink_keeps_the_running_adapter_as_it_is() -> None:
+    wanted = answer({"sink": SERVICE_SINK}, related=service())["children"][0]
+    lost = answer({"sink": SERVICE_SINK}, children=observed(wanted))
+    assert lost["children"] == [wanted]
+    assert condition(lost, "Ready") == ("False", "NotFound")
+    assert "sinkUri" not in lost["status"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"interval": "10"},
+        {"interval": 5},
+        {"serviceAccountName": "No_Such"},
+        {"ceOverrides": {"extensions": {"type": "x"}}},
+        {"ceOverrides": {"extensions": {"a": 1}}},
+    ],
+)
+def test_an_impossible_spec_never_deletes_an_adapter(bad: Any) -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    assert condition(answer({**spec, **bad}), "Ready") == ("False", "InvalidSpec")
+    with pytest.raises(Refused, match=r"spec\."):
+        answer({**spec, **bad}, children=observed(wanted))
+
+
+def test_a_long_name_still_gives_valid_labels_and_the_annotation_sets_the_source() -> None:
+    chosen = {"samples.knative.dev/event-source": "sample.knative.dev/heartbeat-source"}
+    response = answer({"sink": {"uri": "http://h"}}, name="n" * 200, annotations=chosen, types=("t",))
+    assert len(response["children"][0]["metadata"]["labels"]["knative-eventing-source-name"]) == 63
+    assert response["status"]["ceAttributes"] == [{"type": "t", "source": "sample.knative.dev/heartbeat-source"}]
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "ADAPTER_IMAGE"),
+        ({"ADAPTER_IMAGE": "x", "PORT": "0"}, "PORT"),
+        ({"ADAPTER_IMAGE": "x", "SINK_KINDS": "Service"}, "SINK_KINDS"),
+        ({"ADAPTER_IMAGE": "x", "LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+    ],
+)
+def test_a_bad_setting_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read_settings(environ)
+
+
+def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
+    code = "import hooks.app, sys; print(*sorted(m for m in sys.modules if m.split('.')[0] == 'adapter' or 'dev' in m))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert [name for name in loaded if name.startswith(("adapter", "hooks.dev"))] == [
+        "adapter",
+        "adapter.contract",
+        "adapter.durations",
+    ]
