@@ -1,0 +1,77 @@
+"""The environment's law: what the hook writes is what the adapter reads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.contract import SECRET_VARIABLE, AdapterEnv, EnvError, extension_problem, split_references
+
+text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
+filled = text.filter(bool)
+names = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True).filter(lambda name: extension_problem(name) is None)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | text,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(text.filter(lambda key: key != "$env"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+configs = st.dictionaries(text.filter(lambda key: key != "$env"), values, max_size=4)
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- bounds
+
+
+@st.composite
+def environments(draw: st.DrawFn) -> AdapterEnv:
+    secrets = {SECRET_VARIABLE.format(n): draw(text) for n in range(draw(st.integers(0, 3)))}
+    placeholders = {f"secret{n}": {"$env": name} for n, name in enumerate(secrets)}
+    optional = st.none() | filled
+    return AdapterEnv(
+        event_source=draw(optional),
+        interval=draw(optional),
+        namespace=draw(filled),
+        name=draw(filled),
+        metrics_domain=draw(text),
+        logging_config=draw(text),
+        klog_verbosity=draw(text),
+        observability_config=draw(text),
+        kind=draw(st.sampled_from(["SampleSource", "QueueDepthSource"])),
+        sources_package=draw(st.sampled_from(["adapter.sources", "mine"])),
+        uid=draw(optional),
+        created=draw(moments).replace(microsecond=0),
+        config={**draw(configs), **placeholders},
+        secrets=secrets,
+        sink=draw(st.sampled_from(["http://h", "https://h:8443/p?q=%20", "http://[::1]:80/"])),
+        ca_certs=draw(optional),
+        audience=draw(optional),
+        ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),
+        health_port=draw(st.integers(1, 65535)),
+        port=draw(st.integers(1, 65535)),
+        sink_timeout_s=draw(st.integers(1, 999_999)),
+    )
+
+
+@given(environments())
+def test_reading_what_was_written_is_the_identity(env: AdapterEnv) -> None:
+    assert AdapterEnv.from_environ(env.to_environ()) == env
+
+
+@given(st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text))
+def test_any_environment_is_read_or_refused_and_nothing_else(environ: dict[str, str]) -> None:
+    with contextlib.suppress(EnvError):
+        AdapterEnv.from_environ(environ)
+
+
+@given(configs, st.dictionaries(st.sampled_from("abc"), text))
+def test_references_leave_the_config_and_come_back_as_values(config: dict[str, Any], secrets: dict[str, str]) -> None:
+    referring = {f"ref-{key}": [{"secretKeyRef": {"name": key}}] for key in secrets}
+    plain, references = split_references({**config, **referring})
+    assert len(references) >= len(secrets)
+    assert not any(f'"secretKeyRef": {{"name": "{key}"' in json.dumps(plain) for key in secrets)
+    env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value"))
+    assert all(AdapterEnv.from_environ(env.to_environ()).source_fields()[key] == ["value"] for key in referring)
