@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS, REQUESTS = 5, 200
+ROUNDS, REQUESTS = 7, 400
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Vectors: Knative's ChildName, Destination resolution, the conditions of the desi
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapter.contract import AdapterEnv
+from hooks.__main__ import _listen
 from hooks.controller import KindOptions, Refused, customize, sync
 from hooks.deployments import TEMPLATE_HASH, Observability, _unescape, escape
 from hooks.protocol import CustomizeRequest, SyncRequest
@@ -323,3 +325,8 @@ def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
         "adapter.contract",
         "adapter.durations",
     ]
+
+
+def test_the_hooks_socket_names_its_protocol_so_that_answers_do_not_wait_for_acks() -> None:
+    with _listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
