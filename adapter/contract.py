@@ -22,6 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
 _REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
+_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 RESERVED_EXTENSIONS = frozenset(
     ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 )
@@ -145,7 +146,7 @@ def split_references(config: Mapping[str, Json]) -> tuple[dict[str, Json], dict[
     def walk(value: Json) -> Json:
         if is_reference(value):
             name = SECRET_VARIABLE.format(len(references))
-            references[name] = value
+            references[name] = _sorted(value)
             return {"$env": name}
         if isinstance(value, Mapping):
             return {key: walk(value[key]) for key in sorted(value)}
@@ -154,6 +155,10 @@ def split_references(config: Mapping[str, Json]) -> tuple[dict[str, Json], dict[
         return value
 
     return {key: walk(config[key]) for key in sorted(config)}, references
+
+
+def _sorted(value: Json) -> Json:
+    return {key: _sorted(value[key]) for key in sorted(value)} if isinstance(value, Mapping) else value
 
 
 def is_reference(value: Json) -> bool:
@@ -172,13 +177,12 @@ def extension_problem(name: str) -> str | None:
 def go_json(value: Json) -> str:
     """Compact JSON as Go's ``json.Marshal`` writes it: sorted keys, ``<>&`` and U+2028/9 escaped."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
+    return text.translate(_GO_ESCAPES)
 
 
 def format_time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """RFC 3339 in UTC, whole seconds, as Kubernetes writes ``metav1.Time``."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -1,6 +1,7 @@
 """Hand one message to the sink: at least once, with the retry table of Knative's data-plane specification.
 
-Every attempt sends the same bytes. Redirects are answers, not addresses to go to.
+Every attempt sends the same bytes. Redirects are answers, not addresses to go to; cookies are not kept. No exception
+of the HTTP client gets out: an attempt that failed in a way nobody foresaw is an attempt to make again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from random import Random
 
 import httpx2
@@ -27,6 +29,7 @@ from adapter.source import Clock, Event, Outcome
 BACKOFF_S = (0.1, 30.0)
 RETRY_AFTER_LIMIT_S = 3600.0
 BODY_LIMIT = 64 * 1024
+BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits
 
 
 class Verdict(Enum):
@@ -67,11 +70,11 @@ def retry_after_s(text: str | None, now: datetime) -> float:
     if text is None:
         return 0.0
     if text.strip().isdecimal() and text.isascii():
-        seconds = float(text.strip()[:9])
+        seconds = float(text)  # of any length: what is too long for a float is infinite
     else:
         try:
             date = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
         seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
     return min(max(seconds, 0.0), RETRY_AFTER_LIMIT_S)
@@ -84,8 +87,8 @@ def tls_context(env: AdapterEnv) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if env.ca_certs:
         try:
-            context.load_verify_locations(cadata=env.ca_certs)
-        except (ssl.SSLError, ValueError):
+            context.load_verify_locations(cadata=env.ca_certs.encode("ascii", "replace").decode())  # comments
+        except ssl.SSLError:
             raise EnvError("K_CA_CERTS", env.ca_certs, "write PEM certificates") from None
     return context
 
@@ -97,7 +100,19 @@ def open_client(env: AdapterEnv) -> httpx2.AsyncClient:
     except httpx2.InvalidURL:
         raise EnvError("K_SINK", env.sink, "write the absolute http(s) URL that events are sent to") from None
     limits = httpx2.Limits(keepalive_expiry=None)
-    return httpx2.AsyncClient(verify=tls_context(env), limits=limits, timeout=None, follow_redirects=False)
+    return httpx2.AsyncClient(
+        verify=tls_context(env),
+        limits=limits,
+        timeout=None,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        event_hooks={"response": [_forget_location]},
+    )
+
+
+async def _forget_location(response: httpx2.Response) -> None:
+    """The client builds the next request even if it may not follow, and fails on a Location that is no URL."""
+    response.headers.pop("Location", None)
 
 
 class Delivery:
@@ -124,7 +139,10 @@ class Delivery:
         self._failure_said = False
 
     async def deliver(self, event: Event, message: Message) -> Outcome:
-        """Ends with the sink's answer, or when no further attempt may start before the event's deadline."""
+        """Ends with the sink's answer, or when no further attempt can start before the event's deadline.
+
+        The first attempt is always made: at 1 ms an event is often late before it is encoded.
+        """
         for attempt, wait_s in enumerate(backoff(self._rng), start=1):
             answer = await self._attempt(message)
             if answer.verdict is Verdict.ACCEPT:
@@ -133,10 +151,11 @@ class Delivery:
             if answer.verdict is Verdict.REJECT:
                 return self._lost("event rejected by the sink", Outcome.REJECTED, event, attempt, answer)
             again = self._clock.now() + timedelta(seconds=max(wait_s, answer.retry_after_s))
-            if event.deadline is not None and again >= event.deadline:
+            if not _passed(event.deadline, again):
+                self._warn("attempt to deliver failed; will retry", event, attempt, answer)
+                await self._clock.sleep_until(again)
+            if _passed(event.deadline, max(again, self._clock.now())):  # a sleep may end late
                 return self._lost("gave up on an event: the next is due", Outcome.GAVE_UP, event, attempt, answer)
-            self._warn("attempt to deliver failed; will retry", event, attempt, answer)
-            await self._clock.sleep_until(again)
         raise AssertionError("backoff ended")
 
     async def _attempt(self, message: Message) -> Answer:
@@ -157,8 +176,8 @@ class Delivery:
                 await _discard_body(response)
         except TimeoutError:
             return answer or Answer(Verdict.RETRY, "timeout", f"no answer within {self._timeout_s} s")
-        except httpx2.RequestError as error:
-            return answer or Answer(Verdict.RETRY, "transport", f"{type(error).__name__}: {error}".rstrip(": "))
+        except Exception as error:  # httpx2.RequestError, and what httpx2 lets through: ssl.SSLError, UnicodeError
+            return answer or Answer(Verdict.RETRY, "transport", _reason(error))
         return answer
 
     def _judge(self, response: httpx2.Response) -> Answer:
@@ -168,6 +187,7 @@ class Delivery:
 
     def _accepted(self, event: Event, attempt: int) -> Outcome:
         self._metrics.last_success.set(self._clock.now().timestamp())
+        self._digest.settle()
         if self._failure_said:
             self._log.info(
                 "recovered", extra={"fields": {"failed_attempts": self._failed_attempts, "event_id": event.id}}
@@ -189,10 +209,21 @@ class Delivery:
         self._failure_said = self._failure_said or said
 
 
+def _passed(deadline: datetime | None, moment: datetime) -> bool:
+    return deadline is not None and moment >= deadline
+
+
+def _reason(error: Exception) -> str:
+    """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
+    text = str(error).partition("bytearray(")[0][:200]
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
 async def _discard_body(response: httpx2.Response) -> None:
-    """Read to the end so that the connection can be used again; a long body is not worth it."""
+    """Read to the end so that the connection can be used again; a long or slow body is not worth it."""
     size = 0
-    async for chunk in response.aiter_raw():
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            return
+    async with asyncio.timeout(BODY_S):
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                return

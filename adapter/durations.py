@@ -6,6 +6,7 @@ Pure. Error texts are Go's own, so that a person sees the same words from us and
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 _MAX_NS = (1 << 63) - 1
@@ -23,6 +24,7 @@ _NUMBER = re.compile(r"([0-9]*)(\.?)([0-9]*)", re.ASCII)
 _UNIT = re.compile(r"[^0-9.]*", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> int:
     """Nanoseconds of a Go duration such as ``1h30m`` or ``-250ms``; ``ValueError`` with Go's message otherwise."""
     invalid = ValueError(f'time: invalid duration "{text}"')

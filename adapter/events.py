@@ -19,19 +19,22 @@ class Message:
 
 
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
-    """``event`` has its id and time; ``overrides`` win over its extensions. ``ValueError`` if it cannot be sent."""
-    if not event.id or not event.type or event.time is None:
-        raise ValueError("an event needs an id, a type and a time")
-    content_type, body = _content(event.data)
+    """``event`` has its id and time; ``overrides`` win over its extensions. ``ValueError`` if it cannot be sent.
+
+    The error's text names the attribute and never holds data: it goes to the log.
+    """
+    if event.time is None:
+        raise ValueError("time is not set")
     attributes = {
         "specversion": "1.0",
-        "id": event.id,
+        "id": _filled("id", event.id),
         "source": source,
-        "type": event.type,
+        "type": _filled("type", event.type),
         "time": format_event_time(event.time),
-        **({} if event.subject is None else {"subject": event.subject}),
+        **({} if event.subject is None else {"subject": _filled("subject", event.subject)}),
         **_extensions({**event.extensions, **overrides}),
     }
+    content_type, body = _content(event.data)
     headers = {f"ce-{name}": encode_header(value) for name, value in attributes.items()}
     return Message({"Content-Type": content_type, **headers, "Kn-Namespace": encode_header(namespace)}, body)
 
@@ -45,10 +48,14 @@ def encode_header(value: str) -> str:
 
 def format_event_time(time: datetime) -> str:
     """RFC 3339 in UTC; to the millisecond, or to the microsecond if it has any."""
-    if time.tzinfo is None:
-        raise ValueError("an event's time needs a time zone")
+    if time.utcoffset() is None:
+        raise ValueError(f"time is {time.isoformat()}: it needs a zone, such as datetime.now(UTC) has")
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"time is {time.isoformat()}: in UTC it is outside the years 1 to 9999") from None
     precision = "microseconds" if time.microsecond % 1000 else "milliseconds"
-    return time.astimezone(UTC).isoformat(timespec=precision).removesuffix("+00:00") + "Z"
+    return time.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
 def _content(data: Any) -> tuple[str, bytes]:
@@ -56,15 +63,26 @@ def _content(data: Any) -> tuple[str, bytes]:
         return "application/octet-stream", bytes(data)
     if isinstance(data, str):
         return "text/plain; charset=utf-8", data.encode("utf-8", "replace")
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"data cannot be written as JSON: {error}") from None
     return "application/json", text.encode("utf-8", "replace")
 
 
 def _extensions(extensions: Mapping[str, str]) -> Mapping[str, str]:
-    for name in extensions:
+    for name, value in extensions.items():
         if problem := extension_problem(name):
             raise ValueError(problem)
+        if not isinstance(value, str):
+            raise ValueError(f'extension "{name}" is of type {type(value).__name__}; write a string')
     return extensions
+
+
+def _filled(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is {value!r}; write a string that is not empty")
+    return value
 
 
 def _percent(octets: bytes) -> str:

@@ -43,23 +43,37 @@ class JsonLines(logging.Formatter):
 
 
 class Digest:
-    """Says each message at most once a minute: the first at once, those in between as the next one's ``count``."""
+    """Says each message at most once a minute: the first at once, those in between as the next one's ``count``.
+
+    The counts add up: what a minute held back comes with the next call, be it :meth:`settle` when all is well again.
+    """
 
     def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:
         self._log = log
         self._now = now
         self._said: dict[str, datetime] = {}
-        self._unsaid: dict[str, int] = {}
+        self._held: dict[str, tuple[int, int, dict[str, Any]]] = {}  # message -> level, count, last fields
 
     def warning(self, message: str, count: int = 1, **fields: Any) -> bool:
         """Whether the line was written."""
+        return self._say(logging.WARNING, message, count, fields)
+
+    def error(self, message: str, count: int = 1, **fields: Any) -> bool:
+        return self._say(logging.ERROR, message, count, fields)
+
+    def settle(self) -> None:
+        """Say what was held back and whose minute is over."""
+        for message, (level, _, fields) in list(self._held.items()):
+            self._say(level, message, 0, fields)
+
+    def _say(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
         now = self._now()
-        total = self._unsaid.pop(message, 0) + count
+        _, held, _ = self._held.pop(message, (level, 0, fields))
         if message in self._said and now - self._said[message] < QUIET:
-            self._unsaid[message] = total
+            self._held[message] = level, held + count, fields
             return False
         self._said[message] = now
-        self._log.warning(message, extra={"fields": {"count": total, **fields}})
+        self._log.log(level, message, extra={"fields": {"count": held + count, **fields}})
         return True
 
 
@@ -74,7 +88,7 @@ def configure(namespace: str, name: str, logging_config: str, stream: TextIO = s
     log.setLevel(logging.INFO)
     try:
         log.setLevel(level_of(logging_config))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         log.warning("K_LOGGING_CONFIG is not usable; logging at info", extra={"fields": {"error": str(error)}})
     return log
 

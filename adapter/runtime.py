@@ -1,4 +1,8 @@
-"""The life of a source: pull an event, stamp it, deliver it, send its outcome back; drain when told to stop."""
+"""The life of a source: pull an event, stamp it, deliver it, send its outcome back; drain when told to stop.
+
+An event that cannot be sent is its source's mistake, but no reason to stop the events that can: it is an error in the
+log, counted as rejected, and the source hears so. An exception of the source ends the adapter.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,14 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from adapter.events import Message, encode
+from adapter.logs import Digest
 from adapter.metrics import MISSED, Metrics
 from adapter.source import Clock, Context, Event, Outcome, Source
 
-DRAIN_S = 20.0  # the pod's grace period is 30 s
+# Together less than the pod's grace period of 30 s.
+DRAIN_S = 20.0  # for the event in hand to arrive
+NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
+CLOSE_S = 5.0  # for the source to clean up
 
 
 class SystemClock:
@@ -55,8 +63,10 @@ class Runtime:
         self._namespace = namespace
         self._overrides = overrides
         self._drain_s = drain_s
+        self._digest = Digest(context.log, context.clock.now)
         self._stop = asyncio.Event()
         self._in_hand: Event | None = None
+        self._settled = asyncio.Event()  # the event that was in hand when told to stop is no longer
 
     @property
     def stopping(self) -> bool:
@@ -77,24 +87,26 @@ class Runtime:
             work.result()
 
     async def _drain(self, work: asyncio.Task[None]) -> None:
-        if self._in_hand is None:
-            work.cancel()
-        await asyncio.wait({work}, timeout=self._drain_s)
-        if not work.done():
-            event_id = self._in_hand.id if self._in_hand else None
-            self._context.log.warning("stopped with an event undelivered", extra={"fields": {"event_id": event_id}})
-            work.cancel()
-            await asyncio.wait({work}, timeout=1)
+        if self._in_hand is not None:
+            settled = asyncio.create_task(self._settled.wait())
+            await asyncio.wait({work, settled}, timeout=self._drain_s, return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
+            await asyncio.wait({work}, timeout=NOTE_S if self._in_hand is None else 0)
+        if self._in_hand is not None:
+            self._context.log.warning(
+                "stopped with an event undelivered", extra={"fields": {"event_id": self._in_hand.id}}
+            )
+        work.cancel()
+        await asyncio.wait({work}, timeout=CLOSE_S)
 
     async def _work(self) -> None:
         events = self._source.events(self._context)
         try:
             event = await anext(events)
             while True:
-                outcome = await self._handle(event)
+                event = await events.asend(await self._handle(event))
                 if self.stopping:
-                    return
-                event = await events.asend(outcome)
+                    return  # it was made while the outcome went back, and is not taken
         except StopAsyncIteration:
             self._context.log.info("the source has no more events")
             await self._stop.wait()  # not the end of the process: Kubernetes would start it again
@@ -102,14 +114,25 @@ class Runtime:
             await _close(events)
 
     async def _handle(self, event: Event) -> Outcome:
-        event = stamp(event, self._context)
-        self._in_hand = event
-        message = encode(event, source=self._context.source, namespace=self._namespace, overrides=self._overrides)
+        self._in_hand = event = stamp(event, self._context)
+        try:
+            outcome = await self._send(event)
+            self._metrics.count_events(outcome.value)
+            return outcome
+        finally:
+            self._in_hand = None
+            if self.stopping:
+                self._settled.set()
+
+    async def _send(self, event: Event) -> Outcome:
+        try:
+            message = encode(event, source=self._context.source, namespace=self._namespace, overrides=self._overrides)
+        except ValueError as error:
+            who = {"event_id": event.id, "event_type": event.type}
+            self._digest.error("event cannot be sent: its source must make it otherwise", **who, reason=str(error))
+            return Outcome.REJECTED
         with self._metrics.in_flight.track_inprogress():
-            outcome = await self._deliver(event, message)
-        self._metrics.count_events(outcome.value)
-        self._in_hand = None
-        return outcome
+            return await self._deliver(event, message)
 
 
 def context_of(
@@ -120,6 +143,8 @@ def context_of(
 
 def stamp(event: Event, context: Context) -> Event:
     """Give the event the id and time that all attempts carry, where the source left them out."""
+    if not isinstance(event, Event):
+        raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
     return replace(
         event,
         id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,

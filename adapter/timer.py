@@ -70,8 +70,12 @@ class Timer(Source):
                 context.missed(latest - n)
                 digest.warning("ticks skipped: they were overdue", count=latest - n, next_sequence=latest)
                 n = latest
+            else:
+                digest.settle()
             made = self.tick(n)
             event = await made if inspect.isawaitable(made) else made
+            if not isinstance(event, Event):
+                raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
             yield _stamped(event, context.uid, schedule, n)
             n += 1
 

@@ -5,6 +5,7 @@ Exit codes: 0 stopped, 2 a setting is not usable, 3 the port is in use.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -37,6 +38,10 @@ def main() -> int:
         timeout_keep_alive=120,
         lifespan="off",
     )
+    config.load()
+    # What start-up built stays for good: without this, each full collection walks all of it again under requests.
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])
     return 0
 

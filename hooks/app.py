@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
+from starlette.datastructures import QueryParams
 
 from hooks.config import MountedConfig
 from hooks.controller import KindOptions, Refused, customize, sync
@@ -31,24 +33,21 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="sample-source hook", openapi_url=None)
     config = MountedConfig(settings.config_dir)
 
-    # `Request` and our own parsing: a `body: Model` route costs a third more (tests/bench).
-    @app.post("/sync")
     async def post_sync(request: Request) -> Response:
-        query = request.query_params
-        options = KindOptions(
-            types=tuple(filter(None, query.get("types", "").split(","))), image=query.get("image") or None
-        )
         body = _parse(SyncRequest, await request.body())
         now = datetime.now(UTC).replace(microsecond=0)
-        return _json(200, sync(body, settings, now=now, config=config, options=options))
+        return _json(200, sync(body, settings, now=now, config=config, options=_options(request.scope["query_string"])))
 
-    @app.post("/customize")
     async def post_customize(request: Request) -> Response:
         return _json(200, customize(_parse(CustomizeRequest, await request.body()), settings))
 
-    @app.get("/healthz")
-    async def get_healthz() -> Response:
+    async def get_healthz(_: Request) -> Response:
         return _json(200, {"status": "ok", "problems": sorted(config.problems.values())})
+
+    # Plain routes: there are no parameters to solve, and solving none still costs a sixth of a sync (tests/bench).
+    app.add_route("/sync", post_sync, methods=["POST"])
+    app.add_route("/customize", post_customize, methods=["POST"])
+    app.add_route("/healthz", get_healthz, methods=["GET"])
 
     @app.exception_handler(BadRequest)
     async def bad_request(_: Request, error: BadRequest) -> Response:
@@ -60,6 +59,12 @@ def create_app(settings: Settings) -> FastAPI:
         return _json(422, {"error": str(error)})
 
     return app
+
+
+@lru_cache(maxsize=256)
+def _options(query_string: bytes) -> KindOptions:
+    query = QueryParams(query_string)
+    return KindOptions(types=tuple(filter(None, query.get("types", "").split(","))), image=query.get("image") or None)
 
 
 def _parse(model: type[M], body: bytes) -> M:

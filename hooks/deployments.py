@@ -5,13 +5,14 @@ Names, labels and variables are Knative's (``receive_adapter.go``), so existing 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+
+from pydantic_core import to_json
 
 from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
 from hooks.conditions import Verdict, find, transition_time
@@ -20,6 +21,7 @@ from hooks.resources import Source, child_name, dig, kebab
 from hooks.sinks import Resolved
 
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
+_EXPANDED = re.compile(r"\$(?=[$(])")
 NOT_CREATED_AFTER = timedelta(seconds=30)
 
 
@@ -65,7 +67,8 @@ def desired(source: Source, sink: Resolved, *, image: str, config: Observability
 
 
 def template_hash(template: Object) -> str:
-    return sha256(json.dumps(template, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+    """Equal templates, equal hash: every dict in one is built in a fixed order, so nothing need be sorted."""
+    return sha256(to_json(template)).hexdigest()[:16]
 
 
 def _pod(source: Source, sink: Resolved, image: str, config: Observability) -> Object:
@@ -130,7 +133,7 @@ def _variable(name: str, value: str, references: Mapping[str, Any]) -> Object:
 
 def escape(value: str) -> str:
     """Keep the kubelet from expanding ``$(VAR)`` in a value that is meant as it stands."""
-    return re.sub(r"\$(?=[$(])", "$$", value)
+    return _EXPANDED.sub("$$", value) if "$" in value else value
 
 
 def _unescape(value: str) -> str:
