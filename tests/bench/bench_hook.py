@@ -71,7 +71,7 @@ def report(figures: dict[str, list[float]], size: int, rss: float) -> None:
 
 
 def body_of(size: int, answer: Any = None) -> bytes:
-    """The recorded request, the hook's answer to it as what is observed, grown with managedFields as a real API server's objects are."""
+    """The recorded request and, as what is observed, the hook's answer; managedFields as a real API server adds."""
     request = json.loads((ROOT / "tests/contract/sync-request.json").read_text())
     if answer:
         request["parent"]["status"] = answer["status"]
