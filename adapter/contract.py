@@ -21,6 +21,8 @@ T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
 _REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_USER = re.compile(r"(?<=//)[^/?#]*@")
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 RESERVED_EXTENSIONS = frozenset(
@@ -186,14 +188,13 @@ def format_time(time: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time with a zone, as Kubernetes writes ``creationTimestamp``."""
+    """An RFC 3339 time, as Kubernetes writes ``creationTimestamp``; ISO 8601 allows more."""
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise ValueError("write an RFC 3339 time like 2026-01-31T12:00:00Z")
-    return time.astimezone(UTC)
+        if _RFC3339.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("write an RFC 3339 time like 2026-01-31T12:00:00Z")
 
 
 def _read(environ: Mapping[str, str], variable: str, default: Any, read: Callable[[str], Any]) -> Any:
@@ -216,7 +217,7 @@ def _sink(text: str | None) -> str:
     except ValueError:
         usable = False
     if not usable or any(char.isspace() or not char.isprintable() for char in text):
-        raise EnvError("K_SINK", text, expectation)
+        raise EnvError("K_SINK", _USER.sub("", text), expectation)  # a password is not for the log
     return text
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import binascii
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +27,7 @@ from adapter.durations import parse_duration
 from adapter.server import Limits, Request, Reset, Response, listen, port_of
 
 REQUIRED = ("specversion", "id", "source", "type")
+OPTIONAL = ("datacontenttype", "dataschema", "subject", "time")
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
 Json = Any
 
@@ -31,37 +35,73 @@ Json = Any
 def parse_event(request: Request) -> dict[str, Json]:
     """Attributes, ``extensions`` and ``data`` of one CloudEvent, binary or structured; ``ValueError`` if it is none."""
     content_type = request.headers.get("content-type", "")
-    if content_type.startswith("application/cloudevents+json"):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "application/cloudevents+json":
         event = _json(request.body)
         if not isinstance(event, dict):
             raise ValueError("a structured event must be a JSON object")
-        return _checked(event)
-    if content_type.startswith("application/cloudevents"):
-        raise ValueError(f"content type {content_type} is not supported; send application/cloudevents+json")
-    headers = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
-    event = {name: unquote(value.encode("latin-1").decode("utf-8"), errors="strict") for name, value in headers.items()}
+        return _checked(_decoded({name: value for name, value in event.items() if value is not None}))
+    if media_type.startswith("application/cloudevents"):
+        raise ValueError(f"content type {media_type} is not supported; send application/cloudevents+json")
+    event = {name[3:]: _attribute(name, value) for name, value in request.headers.items() if name.startswith("ce-")}
+    for name in ("datacontenttype", "data", "data_base64"):
+        if name in event:
+            raise ValueError(f"there is no header ce-{name}; the body is the data, Content-Type says its type")
     if content_type:
         event["datacontenttype"] = content_type
-    return _checked({**event, "data": _data(content_type, request.body)})
+    return _checked({**event, "data": _data(media_type, request.body)})
 
 
 def _checked(event: dict[str, Json]) -> dict[str, Json]:
-    missing = [name for name in REQUIRED if not isinstance(event.get(name), str) or not event[name]]
-    if missing:
+    if missing := [name for name in REQUIRED if name not in event]:
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")
+    for name in (*REQUIRED, *OPTIONAL):
+        if name in event and (not isinstance(event[name], str) or not event[name]):
+            raise ValueError(f"{name} is {json.dumps(event[name])}; write a string that is not empty")
     if event["specversion"] != "1.0":
         raise ValueError(f"specversion is {event['specversion']}; only 1.0 is known")
     if "time" in event:
-        parse_time(event["time"])
+        _check_time(event["time"])
     extensions = {name: event[name] for name in event if name not in RESERVED_EXTENSIONS}
-    for name in extensions:
+    for name, value in extensions.items():
         if problem := extension_problem(name):
             raise ValueError(problem)
+        if not isinstance(value, str | int):  # a bool is an int
+            raise ValueError(f'extension "{name}" is {json.dumps(value)}; write a string, an integer or a boolean')
     return {**{name: event[name] for name in event if name not in extensions}, "extensions": extensions}
 
 
-def _data(content_type: str, body: bytes) -> Json:
-    media_type = content_type.partition(";")[0].strip().lower()
+def _check_time(text: str) -> None:
+    try:
+        parse_time(text)
+    except ValueError as error:
+        raise ValueError(f"time is {text}: {error}") from None
+
+
+def _attribute(name: str, value: str) -> str:
+    """CloudEvents HTTP binding §3.1.3.2: the value may be a quoted string, then it is percent-encoded."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    try:
+        return unquote(value.encode("latin-1").decode("utf-8"), errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(f"header {name} is not percent-encoded UTF-8") from None
+
+
+def _decoded(event: dict[str, Json]) -> dict[str, Json]:
+    """A structured event with its ``data_base64``, if that is what it has, as ``data``."""
+    if "data_base64" not in event:
+        return event
+    if "data" in event:
+        raise ValueError("data and data_base64 exclude each other")
+    try:
+        data = base64.b64decode(event.pop("data_base64"), validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise ValueError("data_base64 is not base64") from None
+    return {**event, "data": data.decode("utf-8", "backslashreplace")}
+
+
+def _data(media_type: str, body: bytes) -> Json:
     if body and (media_type.endswith("+json") or media_type in ("application/json", "text/json")):
         return _json(body)
     return body.decode("utf-8", "backslashreplace") if body else None
@@ -71,7 +111,7 @@ def _json(body: bytes) -> Json:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("the data is not JSON, though its content type says so") from None
+        raise ValueError("the body is not JSON, though its content type says so") from None
 
 
 class Display:
@@ -89,8 +129,8 @@ class Display:
         try:
             event = parse_event(request)
         except ValueError as error:
-            print(f"not a CloudEvent: {error}", file=sys.stderr, flush=True)
-            return Response(400, f"{error}\n".encode())
+            print(_printable(f"not a CloudEvent: {error}"), file=sys.stderr, flush=True)
+            return Response(400, f"{error}\n".encode("utf-8", "replace"))
         return await self._take(event, request)
 
     async def _take(self, event: dict[str, Json], request: Request) -> Response:
@@ -127,14 +167,18 @@ def _printable(text: str) -> str:
 
 
 def _statuses(text: str) -> list[int]:
-    statuses = [int(item) for item in text.split(",")]
-    if not all(200 <= status <= 999 for status in statuses):
-        raise ValueError
-    return statuses
+    if not re.fullmatch(r"[2-9]\d\d(,[2-9]\d\d)*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no list of status codes; write some from 200 to 999: 500,503,202'
+        )
+    return [int(status) for status in text.split(",")]
 
 
 def _delay(text: str) -> float:
-    return parse_duration(text) / 1e9
+    try:
+        return parse_duration(text) / 1e9
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; write one like 250ms or 2s") from None
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

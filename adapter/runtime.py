@@ -128,8 +128,12 @@ class Runtime:
         try:
             message = encode(event, source=self._context.source, namespace=self._namespace, overrides=self._overrides)
         except ValueError as error:
-            who = {"event_id": event.id, "event_type": event.type}
-            self._digest.error("event cannot be sent: its source must make it otherwise", **who, reason=str(error))
+            self._digest.error(
+                "event cannot be sent: its source must make it otherwise",
+                event_id=event.id,
+                event_type=event.type,
+                reason=str(error),
+            )
             return Outcome.REJECTED
         with self._metrics.in_flight.track_inprogress():
             return await self._deliver(event, message)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -63,7 +64,12 @@ async def listen(handler: Handler, port: int, limits: Limits) -> asyncio.Server:
             with contextlib.suppress(OSError):
                 writer.close()
 
-    return await asyncio.start_server(connected, None if port else "0.0.0.0", port)
+    try:
+        return await asyncio.start_server(connected, None if port else "0.0.0.0", port)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        return await asyncio.start_server(connected, "0.0.0.0", port)  # IPv6 is switched off on this node
 
 
 def port_of(server: asyncio.Server) -> int:
