@@ -11,6 +11,7 @@ from pathlib import Path
 from adapter.durations import parse_duration
 from hooks.dev.problem import Problem
 from hooks.dev.run import Options, run
+from hooks.sinks import is_http_url
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +37,10 @@ def _parse(argv: Sequence[str] | None) -> Options:
     command.add_argument(
         "--port", dest="hook_port", type=_port, default=0, help="port of the hook (default: a free one)"
     )
+    command.add_argument(
+        "--once", action="store_true", help="stop when every source is ready and its first event arrived; else exit 1"
+    )
+    command.add_argument("--sink", type=_url, metavar="URL", help="send every source's events there")
     command.add_argument("--logs", action="store_true", help="show what the processes log, on stderr")
     return Options(**vars(parser.parse_args(argv)))
 
@@ -48,6 +53,14 @@ def _seconds(text: str) -> float:
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f'"{text}" is not positive; write a duration like 30s')
     return seconds
+
+
+def _url(text: str) -> str:
+    if not is_http_url(text):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not an absolute http(s) URL; write one like http://127.0.0.1:8080'
+        )
+    return text
 
 
 def _port(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import pkgutil
 import re
@@ -18,6 +19,7 @@ import adapter.sources
 from adapter.contract import format_time
 from adapter.source import Source
 from hooks.dev.problem import Problem
+from hooks.resources import plural
 
 Json = Any
 CORE_API_VERSIONS = ("v1", "apps/v1")
@@ -44,6 +46,24 @@ class Documents:
     @property
     def sources(self) -> list[dict[str, Json]]:
         return [document for document in self.objects if is_source(document)]
+
+    @property
+    def values(self) -> dict[tuple[str, str, str], dict[str, str]]:
+        """What Secrets and ConfigMaps hold, as a container sees it."""
+        return {
+            (it["kind"], it["metadata"]["namespace"], it["metadata"]["name"]): _texts(it)
+            for it in self.objects
+            if it["apiVersion"] == "v1" and it["kind"] in ("Secret", "ConfigMap")
+        }
+
+    @property
+    def sink_kinds(self) -> list[str]:
+        """``v1/Service`` and every other kind in the files that has an address; ``<apiVersion>/<Kind>``."""
+        kinds = [f"{it['apiVersion']}/{it['kind']}" for it in self.objects if _has_address(it)]
+        return list(dict.fromkeys(("v1/Service", *kinds)))
+
+    def of_resource(self, api_version: str, resource: str) -> list[dict[str, Json]]:
+        return [it for it in self.objects if (it["apiVersion"], plural(it["kind"])) == (api_version, resource)]
 
     def of_kind(self, api_version: str, kind: str) -> list[dict[str, Json]]:
         return [it for it in self.objects if (it["apiVersion"], it["kind"]) == (api_version, kind)]
@@ -105,6 +125,8 @@ def _stored(path: Path, document: Json) -> dict[str, Json]:
         raise Problem(f"{path}: {document['kind']} needs metadata.name")
     if document["kind"] == "Deployment" and not _has_container(document):
         raise Problem(f"{path}: Deployment {metadata['name']} needs spec.template.spec.containers")
+    if document["kind"] in ("Secret", "ConfigMap") and (problem := _secret_problem(document)):
+        raise Problem(f"{path}: {document['kind']} {metadata['name']}: {problem}")
     created = {
         "namespace": "default",
         "uid": str(uuid.uuid4()),
@@ -112,6 +134,40 @@ def _stored(path: Path, document: Json) -> dict[str, Json]:
         "generation": 1,
     }
     return {**document, "metadata": {**created, **metadata}}
+
+
+def _texts(document: dict[str, Json]) -> dict[str, str]:
+    data = {key: str(value) for key, value in (document.get("data") or {}).items()}
+    if document["kind"] == "ConfigMap":
+        return data
+    decoded = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
+    return decoded | {key: str(value) for key, value in (document.get("stringData") or {}).items()}
+
+
+def _secret_problem(document: dict[str, Json]) -> str | None:
+    for field in ("data", "stringData"):
+        entries = document.get(field) or {}
+        if not isinstance(entries, dict):
+            return f"{field} is no mapping; write key: value"
+        for key, value in entries.items():
+            if not isinstance(value, str):
+                return f"{field}.{key} is not a string; put it in quotes"
+            if document["kind"] == "Secret" and field == "data" and not _is_base64(value):
+                return f"data.{key} is not base64; encode it, or write it under stringData"
+    return None
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_address(document: dict[str, Json]) -> bool:
+    status = document.get("status")
+    return isinstance(status, dict) and bool(status.get("address") or status.get("addresses"))
 
 
 def _has_container(deployment: dict[str, Json]) -> bool:

@@ -15,7 +15,10 @@ from hooks.dev.process import OnLine, Process, free_port, port_is_free
 
 Json = Any
 START_S = 20.0
-SINK_KINDS = {"services": ("v1", "Service")}  # resource -> (apiVersion, kind)
+
+
+class Refusal(Problem):
+    """The hook's 4xx: Metacontroller keeps the children and records a SyncError."""
 
 
 class Hook:
@@ -24,7 +27,7 @@ class Hook:
         self._client = client
 
     @classmethod
-    async def start(cls, port: int, on_line: OnLine) -> Hook:
+    async def start(cls, port: int, sink_kinds: Sequence[str], on_line: OnLine) -> Hook:
         if port and not port_is_free(port):
             raise Problem(f"port {port} is in use; stop what uses it or choose another with --port")
         port = port or free_port()
@@ -32,7 +35,7 @@ class Hook:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "ADAPTER_IMAGE": "sample-source:local",
-            "SINK_KINDS": ",".join(f"{api_version}/{kind}" for api_version, kind in SINK_KINDS.values()),
+            "SINK_KINDS": ",".join(sink_kinds),
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
         # trust_env=False: a proxy for the outside world must not see calls to this machine
@@ -50,9 +53,9 @@ class Hook:
         answer = await self._post("/customize", {"controller": {}, "parent": parent})
         related: dict[str, dict[str, Json]] = {}
         for rule in answer.get("relatedResources", []):
-            if kind := SINK_KINDS.get(rule["resource"]):
-                found = {key(it): it for it in documents.of_kind(*kind) if _matches(rule, it["metadata"])}
-                related.setdefault(f"{kind[1]}.{kind[0]}", {}).update(found)
+            for it in documents.of_resource(rule["apiVersion"], rule["resource"]):
+                if _matches(rule, it["metadata"]):
+                    related.setdefault(f"{it['kind']}.{it['apiVersion']}", {})[key(it)] = it
         return related
 
     async def sync(self, parent: Json, types: Sequence[str], deployments: Mapping[str, Json], related: Json) -> Json:
@@ -89,7 +92,8 @@ class Hook:
         except httpx2.TransportError as error:
             raise Problem(f"the hook is gone: {self.process.last_error or error}") from None
         if response.status_code != 200:
-            raise Problem(f"the hook refuses: {_error_text(response)} (HTTP {response.status_code})")
+            refused = Refusal if response.is_client_error else Problem
+            raise refused(f"the hook refuses: {_error_text(response)} (HTTP {response.status_code})")
         return response.json()
 
 

@@ -1,69 +1,52 @@
-"""A Deployment as one local process, and that process as the status Kubernetes would show."""
+"""A Deployment as local processes - one replica, two while a new template rolls out - and the status that makes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
 from adapter.contract import format_time
-from hooks.dev.expansion import container_environ
-from hooks.dev.objects import LocalPorts, container, deployment_status, is_display, local_url
+from hooks.dev.expansion import Values, container_environ
+from hooks.dev.objects import LocalPorts, ReplicaState, container, deployment_status, is_display, local_url
+from hooks.dev.problem import Problem
 from hooks.dev.process import OnLine, Process, free_port
 
 Json = Any
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
-PROBE_EVERY_S = 0.2
-
-Crashed = Callable[[int, str, float], None]  # exit code, last stderr line, seconds until the restart
+PROBE_EVERY_S = (0.2, 1.0)  # until ready, from then on
 
 
-class LocalDeployment:
-    """Keeps one replica running until stopped. ``changed`` is called whenever ``observed`` shows something else."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What a cluster has around a Deployment: Services, Secrets, ConfigMaps, and somebody who listens."""
 
-    def __init__(self, desired: Json, ports: LocalPorts, *, changed: Callable[[], None], on_line: OnLine,
-                 on_log: OnLine, crashed: Crashed) -> None:  # fmt: skip
+    ports: Callable[[], LocalPorts]
+    values: Callable[[], Values]
+    on_event: OnLine  # a line of a display
+    on_log: OnLine
+    say: OnLine
+
+
+class Replica:
+    """One pod's worth: a process that is started again when it ends, and is probed."""
+
+    def __init__(self, desired: Json, surroundings: Surroundings, name: str, changed: Callable[[], None]) -> None:
         self.desired = desired
         self.port, self.health_port = free_port(), free_port()
         self.exit_code: int | None = None
-        self._ports = ports
-        self._changed, self._on_line, self._on_log, self._crashed = changed, on_line, on_log, crashed
-        self._created = format_time(datetime.now(UTC))
-        self._ready = False
-        self._was_ready = asyncio.Event()
-        self._failure: str | None = None
+        self.state = ReplicaState()
+        self.became_ready = asyncio.Event()
+        self._surroundings = surroundings
+        self._name = name
+        self._changed = changed
         self._process: Process | None = None
-        self._environ = self.environ()
         self._task = asyncio.create_task(self._keep_running())
-
-    @property
-    def displays(self) -> bool:
-        return is_display(self.desired)
-
-    @property
-    def observed(self) -> Json:
-        """The object as the API server would hold it now."""
-        metadata = {"generation": 1, "creationTimestamp": self._created, **self.desired["metadata"]}
-        return {**self.desired, "metadata": metadata, "status": self._status()}
-
-    def environ(self) -> dict[str, str]:
-        """Exactly the container's environment; only ports and the Service's address are this machine's."""
-        metadata = self.desired["metadata"]
-        pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
-        environ = container_environ(container(self.desired).get("env", []), pod)
-        if "K_SINK" in environ:
-            environ["K_SINK"] = local_url(environ["K_SINK"], self._ports)
-        return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
-
-    async def ready(self, deadline_s: float) -> bool:
-        """Whether it became ready in time."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._was_ready.wait(), deadline_s)
-        return self._was_ready.is_set()
 
     async def stop(self) -> None:
         self._task.cancel()
@@ -76,27 +59,45 @@ class LocalDeployment:
         if self._process:
             self._process.kill()
 
+    def environ(self) -> dict[str, str]:
+        """Exactly the container's environment; only ports and the Service's address are this machine's."""
+        metadata = self.desired["metadata"]
+        pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
+        environ = container_environ(container(self.desired).get("env", []), pod, self._surroundings.values())
+        if "K_SINK" in environ:
+            environ["K_SINK"] = local_url(environ["K_SINK"], self._surroundings.ports())
+        return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+
     async def _keep_running(self) -> None:
         wait_s, longest_s = BACKOFF_S
         while True:
-            module = ["adapter.display", "--format", "jsonl"] if self.displays else ["adapter"]
-            self._process = await self._start(module)
-            probe = asyncio.create_task(self._probe())
-            try:
-                self.exit_code = await self._process.wait()
-            finally:
-                probe.cancel()
-            if self._ready:
+            failure = await self._run_once()
+            if self.state.ready:
                 wait_s = BACKOFF_S[0]
-            error = self._process.last_error
-            self._show(ready=False, failure=f"{' '.join(module)} exited with code {self.exit_code}: {error}")
-            self._crashed(self.exit_code, error, wait_s)
+            self._surroundings.say(f"{self._name}: {failure} (starts again in {wait_s:.0f}s)")
+            self._show(ready=False, failure=failure)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, longest_s)
 
-    async def _start(self, module: list[str]) -> Process:
+    async def _run_once(self) -> str:
+        """Until the process ends; what is to be said of it."""
+        try:
+            environ = self.environ()
+        except Problem as problem:
+            return f"CreateContainerConfigError: {problem}"
+        module = ["adapter.display", "--format", "jsonl"] if is_display(self.desired) else ["adapter"]
+        self._process = await self._start(module, environ)
+        probe = asyncio.create_task(self._probe())
+        try:
+            self.exit_code = await self._process.wait()
+        finally:
+            probe.cancel()
+        return f"process exited with code {self.exit_code}: {self._process.last_error or 'no message'}"
+
+    async def _start(self, module: list[str], environ: dict[str, str]) -> Process:
         """A stop that comes meanwhile must find the process it has to end."""
-        starting = asyncio.create_task(Process.start(module, self._environ, self._on_line, self._on_log))
+        on_line = self._surroundings.on_event if is_display(self.desired) else self._surroundings.on_log
+        starting = asyncio.create_task(Process.start(module, environ, on_line, self._surroundings.on_log))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -104,19 +105,91 @@ class LocalDeployment:
             raise
 
     async def _probe(self) -> None:
-        port, path = (self.port, "/healthz") if self.displays else (self.health_port, "/readiness")
+        port, path = (self.port, "/healthz") if is_display(self.desired) else (self.health_port, "/readiness")
         async with httpx2.AsyncClient(timeout=1, trust_env=False) as client:
             while True:
+                ready = False
                 with contextlib.suppress(httpx2.TransportError):
-                    if (await client.get(f"http://127.0.0.1:{port}{path}")).is_success:
-                        break
-                await asyncio.sleep(PROBE_EVERY_S)
-        self._was_ready.set()
-        self._show(ready=True, failure=None)
+                    ready = (await client.get(f"http://127.0.0.1:{port}{path}")).is_success
+                if ready != self.state.ready:
+                    self._show(ready=ready, failure=None)
+                await asyncio.sleep(PROBE_EVERY_S[self.state.ready])
 
     def _show(self, *, ready: bool, failure: str | None) -> None:
-        self._ready, self._failure = ready, failure
+        self.state = ReplicaState(ready, self.state.was_ready or ready, failure)
+        if ready:
+            self.became_ready.set()
         self._changed()
 
-    def _status(self) -> Json:
-        return deployment_status(ready=self._ready, was_ready=self._was_ready.is_set(), failure=self._failure)
+
+class LocalDeployment:
+    """``changed`` is called whenever ``observed`` shows something else."""
+
+    def __init__(self, desired: Json, surroundings: Surroundings, name: str, changed: Callable[[], None]) -> None:
+        self.desired = desired
+        self._generation = 1
+        self._created = format_time(datetime.now(UTC))
+        self._surroundings = surroundings
+        self._name = name
+        self._changed = changed
+        self._newest = Replica(desired, surroundings, name, changed)
+        self._old: Replica | None = None
+        self._rollout: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        return self._newest.port
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._newest.exit_code
+
+    @property
+    def observed(self) -> Json:
+        """The object as the API server would hold it now."""
+        metadata = {**self.desired["metadata"], "generation": self._generation, "creationTimestamp": self._created}
+        old = self._old.state if self._old else None
+        status = deployment_status(generation=self._generation, newest=self._newest.state, old=old)
+        return {**self.desired, "metadata": metadata, "status": status}
+
+    def apply(self, desired: Json) -> bool:
+        """Take another wanted state; a new template rolls out: the old process ends once the new one is ready."""
+        if desired == self.desired:
+            return False
+        template_stays = desired["spec"]["template"] == self.desired["spec"]["template"]
+        self.desired = desired
+        self._generation += 1
+        if not template_stays:
+            superseded = self._newest if self._old else None  # never became ready: the older one still serves
+            self._old = self._old or self._newest
+            self._newest = Replica(desired, self._surroundings, self._name, self._changed)
+            self._rollout = asyncio.create_task(self._roll_out(self._rollout, superseded))
+        return True
+
+    async def ready(self, deadline_s: float) -> bool:
+        """Whether it became ready in time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._newest.became_ready.wait(), deadline_s)
+        return self._newest.became_ready.is_set()
+
+    async def stop(self) -> None:
+        if self._rollout:
+            self._rollout.cancel()
+            await asyncio.gather(self._rollout, return_exceptions=True)
+        await asyncio.gather(*(it.stop() for it in (self._old, self._newest) if it))
+
+    def kill(self) -> None:
+        for replica in (self._old, self._newest):
+            if replica:
+                replica.kill()
+
+    async def _roll_out(self, before: asyncio.Task[None] | None, superseded: Replica | None) -> None:
+        if before and superseded:
+            before.cancel()
+        if superseded:
+            await superseded.stop()
+        await self._newest.became_ready.wait()
+        if self._old:
+            await self._old.stop()
+        self._old = None
+        self._changed()

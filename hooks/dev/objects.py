@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,24 +12,44 @@ Json = Any
 LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on this machine
 
 
-def deployment_status(*, ready: bool, was_ready: bool, failure: str | None) -> Json:
-    """Kubernetes' words. It calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that."""
+@dataclass(frozen=True)
+class ReplicaState:
+    """``failure``: why it does not run now; None while it starts or runs."""
+
+    ready: bool = False
+    was_ready: bool = False
+    failure: str | None = None
+
+
+def deployment_status(*, generation: int, newest: ReplicaState, old: ReplicaState | None = None) -> Json:
+    """Kubernetes' words; ``old`` is there while a new template rolls out.
+
+    Kubernetes calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that.
+    """
+    replicas = [newest, old] if old else [newest]
+    ready = sum(it.ready for it in replicas)
     if ready:
         available = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
-        available = ("False", "MinimumReplicasUnavailable", failure or "Deployment does not have minimum availability.")
-    if was_ready:
+        message = newest.failure or "Deployment does not have minimum availability."
+        available = ("False", "MinimumReplicasUnavailable", message)
+    if newest.was_ready and not old:
         progressing = ("True", "NewReplicaSetAvailable", "The new replica set has successfully progressed.")
-    elif failure:
-        progressing = ("False", "ProgressDeadlineExceeded", failure)
+    elif newest.failure and not newest.was_ready:
+        progressing = ("False", "ProgressDeadlineExceeded", newest.failure)
     else:
         progressing = ("True", "ReplicaSetUpdated", "The new replica set is progressing.")
-    counts = {"readyReplicas": 1, "availableReplicas": 1} if ready else {"unavailableReplicas": 1}
-    conditions = [
-        {"type": type_, "status": status, "reason": reason, "message": message}
-        for type_, (status, reason, message) in (("Available", available), ("Progressing", progressing))
-    ]
-    return {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, **counts, "conditions": conditions}
+    counts = {"readyReplicas": ready, "availableReplicas": ready, "unavailableReplicas": len(replicas) - ready}
+    return {
+        "observedGeneration": generation,
+        "replicas": len(replicas),
+        "updatedReplicas": 1,
+        **{name: count for name, count in counts.items() if count},
+        "conditions": [
+            {"type": type_, "status": status, "reason": reason, "message": message}
+            for type_, (status, reason, message) in (("Available", available), ("Progressing", progressing))
+        ],
+    }
 
 
 def container(deployment: Json) -> Json:

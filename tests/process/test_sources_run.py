@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,10 +125,99 @@ def test_a_missing_service_is_a_condition_not_an_error(tmp_path: Path) -> None:
     assert "hello: 0 events arrived; no adapter ran" in result.stdout
 
 
-def test_a_crashing_adapter_shows_its_line_and_code(tmp_path: Path) -> None:
-    file = tmp_path / "crash.yaml"
-    file.write_text(QUICKSTART.read_text().replace("interval: 1s", "interval: soon"))
-    result = sources_run(file, "--for", "4s")
-    shown = result.stdout + result.stderr
-    assert "exited with code 2" in shown or "InvalidSpec" in shown, shown
-    assert "Traceback" not in shown
+def test_an_impossible_spec_is_a_condition_and_runs_nothing(tmp_path: Path) -> None:
+    result = sources_run(edited(tmp_path, "interval: 1s", "interval: soon"), "--for", "2s")
+    assert re.search(r"^hello   SampleSource  False    InvalidSpec ", result.stdout, re.MULTILINE), result.stdout
+    assert "hello: 0 events arrived; no adapter ran" in result.stdout
+
+
+def test_a_crashing_adapter_shows_its_line_and_starts_again_later_and_later(tmp_path: Path) -> None:
+    result = sources_run(edited(tmp_path, "interval: 1s", "interval: 1s\n  colour: red"), "--for", "6s")
+    said = re.findall(
+        r"^hello: process exited with code 2: (.*) \(starts again in (\d+)s\)$", result.stderr, re.MULTILINE
+    )
+    assert [seconds for _, seconds in said][:2] == ["1", "2"], result.stderr
+    assert "colour" in said[0][0]
+    assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_once_stops_at_the_first_event_of_a_ready_source() -> None:
+    result = sources_run(QUICKSTART, "--once")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert EVENT.search(result.stdout), result.stdout
+
+
+def test_once_without_an_event_in_time_is_exit_code_1(tmp_path: Path) -> None:
+    file = tmp_path / "no-service.yaml"
+    file.write_text(QUICKSTART.read_text().split("---")[-1])
+    assert sources_run(file, "--once", "--for", "2s").returncode == 1
+
+
+def test_a_sink_given_on_the_command_line_wins() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/in"
+        result = sources_run(QUICKSTART, "--sink", url, "--for", "3s")
+    assert url in result.stdout
+    assert "hello: 0 events arrived" in result.stdout
+
+
+def test_a_sink_that_is_no_url_is_refused() -> None:
+    result = sources_run(QUICKSTART, "--sink", "here")
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    assert '"here" is not an absolute http(s) URL' in result.stderr
+
+
+def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    file = edited(tmp_path, "interval: 1s", "interval: 200ms")
+    with running(file) as process:
+        read_until(process, r"SampleSource  True ")
+        read_until(process, r'"heartbeat": "200ms"')
+        good = file.read_text()
+        file.write_text("kind: [")
+        read_until(process, r"not applied: .*broken YAML", stream="stderr")
+        file.write_text(good.replace("interval: 200ms", "interval: 300ms"))
+        seen = read_until(process, r'"heartbeat": "300ms"')
+        assert '"heartbeat": "200ms"' in seen  # the old adapter went on meanwhile
+        assert "AdapterUpdating" in seen
+        if not re.search(r"SampleSource  True ", seen.split("AdapterUpdating")[1]):
+            read_until(process, r"SampleSource  True ")
+        file.write_text(good.replace("interval: 200ms", "interval: soon"))
+        read_until(process, r"SyncError: .*spec\.interval", stream="stderr")
+        read_until(process, r'"heartbeat": "300ms"')
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def edited(directory: Path, old: str, new: str) -> Path:
+    text = QUICKSTART.read_text()
+    assert old in text
+    file = directory / "edited.yaml"
+    file.write_text(text.replace(old, new))
+    return file
+
+
+@contextmanager
+def running(file: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*SOURCES, str(file)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    deadline = threading.Timer(60, process.kill)
+    deadline.start()
+    try:
+        yield process
+    finally:
+        deadline.cancel()
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "stdout") -> str:
+    """Everything up to the line that matches; the timer of ``running`` is the deadline."""
+    seen = ""
+    while line := getattr(process, stream).readline():
+        seen += line
+        if re.search(pattern, line):
+            return seen
+    raise AssertionError(f"no line matched {pattern!r} in: {seen}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hooks.dev.objects import deployment_status, event_of, local_url, stands_for
+from hooks.dev.objects import ReplicaState, deployment_status, event_of, local_url, stands_for
 
 PORTS = {("default", "event-display"): 4711}
 
@@ -47,10 +47,26 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
 def test_a_process_is_told_in_kubernetes_words(
     ready: bool, was_ready: bool, failure: str | None, available: str, progressing: tuple[str, str]
 ) -> None:
-    status = deployment_status(ready=ready, was_ready=was_ready, failure=failure)
+    status = deployment_status(generation=3, newest=ReplicaState(ready, was_ready, failure))
     told = conditions(status)
     assert (told["Available"][0], told["Progressing"]) == (available, progressing)
     assert status.get("readyReplicas", 0) == status.get("availableReplicas", 0) == int(ready)
+    assert (status["observedGeneration"], status["replicas"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("newest", "progressing"),
+    [
+        pytest.param(ReplicaState(), ("True", "ReplicaSetUpdated"), id="starting"),
+        pytest.param(ReplicaState(ready=True, was_ready=True), ("True", "ReplicaSetUpdated"), id="old-one-still-ends"),
+        pytest.param(ReplicaState(failure="code 2"), ("False", "ProgressDeadlineExceeded"), id="cannot-start"),
+    ],
+)
+def test_a_rollout_is_available_by_its_old_replica(newest: ReplicaState, progressing: tuple[str, str]) -> None:
+    status = deployment_status(generation=2, newest=newest, old=ReplicaState(ready=True, was_ready=True))
+    assert (status["replicas"], status["updatedReplicas"]) == (2, 1)
+    assert conditions(status)["Available"][0] == "True"
+    assert conditions(status)["Progressing"] == progressing
 
 
 @pytest.mark.parametrize(

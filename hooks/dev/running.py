@@ -1,0 +1,136 @@
+"""One source and what became of it: the hook's answers, the processes they ask for, the status shown.
+
+Decides nothing itself: which process runs, with what environment and what status, is the hook's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hooks.dev.documents import Documents, event_types, key
+from hooks.dev.hook import Hook, Refusal
+from hooks.dev.local import LocalDeployment, Surroundings
+from hooks.dev.objects import event_source
+from hooks.dev.table import ready_condition
+
+Json = Any
+SETTLE_SYNCS = 10  # a status still moving after so many answers in a row waits for the next change
+
+
+@dataclass(frozen=True)
+class Show:
+    """Where a source's news goes."""
+
+    row: Callable[[RunningSource], None]
+    say: Callable[[str], None]
+
+
+class RunningSource:
+    """The controller of one source: asks the hook whenever something changed, until the answer stays."""
+
+    def __init__(self, parent: Json, hook: Hook, surroundings: Surroundings, show: Show) -> None:
+        self.parent = parent
+        self.events = 0
+        self.deployments: dict[str, LocalDeployment] = {}
+        self._hook = hook
+        self._surroundings = surroundings
+        self._show = show
+        self._types: Sequence[str] = event_types(parent["kind"])
+        self._shown: object = None
+        self._refusal = ""
+        self._changed = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        return str(self.parent["metadata"]["name"])
+
+    @property
+    def ready(self) -> bool:
+        return ready_condition(self.parent.get("status") or {}).get("status") == "True"
+
+    def emits(self, source: str) -> bool:
+        """Whether events with this CloudEvents ``source`` are its own."""
+        return any(source in (event_source(it.desired), key(self.parent)) for it in self.deployments.values())
+
+    def edit(self, spec: Json, annotations: Json) -> None:
+        """What ``kubectl apply`` of another spec does; the same one changes nothing."""
+        metadata = self.parent["metadata"]
+        if spec != self.parent.get("spec"):
+            self.parent["spec"] = spec
+            self.parent["metadata"] = metadata = {**metadata, "generation": metadata["generation"] + 1}
+        if annotations != metadata.get("annotations"):
+            self.parent["metadata"] = {**metadata, "annotations": annotations}
+
+    def wake(self) -> None:
+        """Something this source is decided by has changed."""
+        self._changed.set()
+
+    async def reconcile(self, documents: Callable[[], Documents]) -> None:
+        while True:
+            self._changed.clear()
+            again_s = await self._settle(documents())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), again_s)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(it.stop() for it in self.deployments.values()))
+
+    async def _settle(self, documents: Documents) -> float | None:
+        """Sync until the status stays; the seconds after which the hook wants to be asked again."""
+        again_s: float | None = None
+        for _ in range(SETTLE_SYNCS):
+            try:
+                answer = await self._ask(documents)
+            except Refusal as refusal:  # as Metacontroller: children and status stay, an event tells
+                if str(refusal) != self._refusal:
+                    self._show.say(f"{self.name}: SyncError: {refusal}")
+                self._refusal = str(refusal)
+                return None
+            self._refusal = ""
+            again_s = answer.get("resyncAfterSeconds") or None
+            before = self.parent.get("status")
+            generation = self.parent["metadata"]["generation"]
+            self.parent["status"] = {**answer["status"], "observedGeneration": generation}
+            self._tell()
+            applied = await self._apply(answer.get("children") or [])
+            if self.parent["status"] == before and not applied:
+                break
+        return again_s
+
+    async def _ask(self, documents: Documents) -> Json:
+        related = await self._hook.customize(self.parent, documents)
+        observed = {name: it.observed for name, it in self.deployments.items()}
+        return await self._hook.sync(self.parent, self._types, observed, related)
+
+    async def _apply(self, children: Sequence[Json]) -> bool:
+        """Make the processes what the hook wants; whether any had to change."""
+        namespace = self.parent["metadata"]["namespace"]
+        stored = [{**it, "metadata": {"namespace": namespace, **it["metadata"]}} for it in children]
+        wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
+        gone = [name for name in self.deployments if name not in wanted]
+        for name in gone:
+            await self.deployments.pop(name).stop()
+        changed = [name for name, child in wanted.items() if self._put(name, child)]
+        return bool(gone or changed)
+
+    def _put(self, name: str, child: Json) -> bool:
+        if name in self.deployments:
+            return self.deployments[name].apply(child)
+        self.deployments[name] = LocalDeployment(child, self._surroundings, self.name, self.wake)
+        return True
+
+    def _tell(self) -> None:
+        ready = ready_condition(self.parent["status"])
+        now_shown = (
+            ready.get("status"),
+            ready.get("reason"),
+            ready.get("message"),
+            self.parent["status"].get("sinkUri"),
+        )
+        if now_shown != self._shown:
+            self._shown = now_shown
+            self._show.row(self)
