@@ -1,0 +1,28 @@
+"""Virtual time for tests: asking to sleep moves the clock; nothing waits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class VirtualClock:
+    """``late_s``: how long after its deadline each sleep ends."""
+
+    def __init__(self, now: datetime = START, late_s: float = 0.0) -> None:
+        self._now = now
+        self._late = timedelta(seconds=late_s)
+        self.sleeps: list[datetime] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        self.sleeps.append(deadline)
+        await asyncio.sleep(0)
+        self._now = max(self._now, deadline + self._late)

@@ -1,0 +1,170 @@
+"""Ticks under a virtual clock: when, which, and what a late one costs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapter.durations import Interval
+from adapter.sdk import Context, Event, Outcome, Timer
+from adapter.sources.sample_source import SampleSource
+from adapter.timer import Schedule
+from tests.clock import START, VirtualClock
+from tests.logbook import Logbook
+
+UID = "6f2c"
+PHASE = timedelta(microseconds=8_402_570)  # sha256("6f2c") modulo 10 s; a changed phase would change every id in use
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Run:
+    """Pulls events of one timer; ``between(i)`` is what the delivery of event i costs."""
+
+    def __init__(self, timer: Timer, clock: VirtualClock | None = None, created: datetime = START) -> None:
+        self.clock = clock or VirtualClock()
+        self.book = Logbook()
+        self.missed: list[int] = []
+        self.timer = timer
+        self.context = Context(UID, UID, created, self.clock, self.book.log, self.missed.append)
+
+    def pull(self, count: int, between: Callable[[int], None] = lambda i: None) -> list[Event]:
+        async def pull() -> list[Event]:
+            events = self.timer.events(self.context)
+            pulled = [await anext(events)]
+            while len(pulled) < count:
+                between(len(pulled) - 1)
+                pulled.append(await events.asend(Outcome.DELIVERED))
+            await events.aclose()
+            return pulled
+
+        return asyncio.run(pull())
+
+
+def sequences(events: list[Event]) -> list[int]:
+    return [event.data["sequence"] for event in events]
+
+
+def test_the_phase_of_a_uid_never_changes() -> None:
+    assert Schedule.of(UID, START, 10_000_000_000).due(0) == START + PHASE
+
+
+def test_uids_spread_over_the_interval() -> None:
+    tenths = [int((Schedule.of(f"uid-{i}", START, 10**10).due(0) - START).total_seconds()) for i in range(1000)]
+    assert min(tenths.count(second) for second in range(10)) > 60
+
+
+def test_an_id_is_the_uid_and_the_scheduled_unix_milliseconds() -> None:
+    event = Run(SampleSource()).pull(1)[0]
+    assert event.time == START + PHASE
+    assert event.id == f"{UID}-{(START + PHASE - EPOCH) // timedelta(milliseconds=1)}"
+
+
+def test_the_first_ticks_are_numbered_from_creation() -> None:
+    events = Run(SampleSource()).pull(3)
+    assert [event.data for event in events] == [{"sequence": n, "heartbeat": "10s"} for n in range(3)]
+    assert list(events[0].data) == ["sequence", "heartbeat"]
+
+
+def test_a_restart_goes_on_with_the_same_numbers_and_ids() -> None:
+    before = Run(SampleSource()).pull(6)
+    restarted = Run(SampleSource(), VirtualClock(START + timedelta(seconds=25))).pull(4)
+    assert [(event.id, event.data) for event in restarted] == [(event.id, event.data) for event in before[2:]]
+
+
+def test_a_restart_at_the_very_tick_sends_that_tick() -> None:
+    assert sequences(Run(SampleSource(), VirtualClock(START + PHASE)).pull(1)) == [0]
+    assert sequences(Run(SampleSource(), VirtualClock(START + PHASE + timedelta(microseconds=1))).pull(1)) == [1]
+
+
+def test_a_source_created_in_the_future_waits_for_its_first_tick() -> None:
+    run = Run(SampleSource(), VirtualClock(START - timedelta(days=1)))
+    assert sequences(run.pull(2)) == [0, 1]
+
+
+def test_late_wake_ups_and_slow_sinks_do_not_add_up() -> None:
+    run = Run(SampleSource(), VirtualClock(late_s=0.4))
+    events = run.pull(1000, between=lambda i: run.clock.advance(3))
+    assert [event.time for event in events] == [START + PHASE + timedelta(seconds=10 * n) for n in range(1000)]
+    assert run.missed == []
+
+
+def test_an_interval_that_is_no_whole_microsecond_does_not_drift() -> None:
+    run = Run(SampleSource(interval=Interval("1ms1ns")))
+    events = run.pull(2001)
+    assert sequences(events) == list(range(2001))
+    first, last = events[0].time, events[2000].time
+    assert first
+    assert last
+    assert last - first == timedelta(microseconds=2_000_002)
+
+
+def test_every_millisecond_has_its_own_id() -> None:
+    events = Run(SampleSource(interval=Interval("1ms"))).pull(2000)
+    assert len({event.id for event in events}) == 2000
+    assert sequences(events) == list(range(2000))
+
+
+def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
+    run = Run(SampleSource())
+    events = run.pull(4, between=lambda i: run.clock.advance(45 if i == 1 else 0))
+    assert sequences(events) == [0, 1, 5, 6]
+    assert run.missed == [3]
+    (line,) = run.book.said("skipped")
+    assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
+
+
+def test_the_counts_of_the_log_add_up_to_the_missed_ticks() -> None:
+    run = Run(SampleSource(interval=Interval("100ms")))
+    run.pull(2000, between=lambda i: run.clock.advance(0.35 if i < 1000 else 0))
+    lines = run.book.said("skipped")
+    assert sum(line["count"] for line in lines) == sum(run.missed) > 2000
+    assert len(lines) <= 8  # 400 s late, then 100 s in time: one a minute
+
+
+def test_a_tick_that_is_due_while_the_last_is_delivered_comes_at_once_and_is_not_missed() -> None:
+    run = Run(SampleSource())
+    assert sequences(run.pull(3, between=lambda i: run.clock.advance(11))) == [0, 1, 2]
+    assert run.missed == []
+
+
+def test_no_attempt_may_start_after_the_next_tick() -> None:
+    first, second = Run(SampleSource()).pull(2)
+    assert first.deadline == second.time
+
+
+def test_an_event_keeps_the_id_time_and_deadline_its_tick_gave_it() -> None:
+    own = Event(type="t", id="mine", time=START, deadline=START)
+
+    class Own(Timer):
+        def tick(self, n: int) -> Event:
+            return own
+
+    assert Run(Own()).pull(1) == [own]
+
+
+def test_a_tick_may_be_async() -> None:
+    class Slow(Timer):
+        async def tick(self, n: int) -> Event:
+            await asyncio.sleep(0)
+            return Event(type="t", data={"sequence": n})
+
+    assert sequences(Run(Slow()).pull(2)) == [0, 1]
+
+
+@pytest.mark.parametrize("made", [pytest.param(None, id="none"), pytest.param({"type": "t"}, id="dict")])
+def test_a_tick_that_returns_no_event_is_named(made: object) -> None:
+    class Wrong(Timer):
+        def tick(self, n: int) -> Event | Awaitable[Event]:
+            return made  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=rf"tick\(\) of Wrong returned {type(made).__name__}; return an Event"):
+        Run(Wrong()).pull(1)
+
+
+def test_a_clock_set_back_repeats_no_number() -> None:
+    run = Run(SampleSource())
+    events = run.pull(4, between=lambda i: run.clock.advance(-3600 if i == 1 else 0))
+    assert sequences(events) == [0, 1, 2, 3]
