@@ -181,6 +181,7 @@ def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> N
         seen = read_until(process, r'"heartbeat": "300ms"')
         assert '"heartbeat": "200ms"' in seen  # the old adapter went on meanwhile
         assert "AdapterUpdating" in seen
+        assert "AdapterStarting" not in seen  # which is what nobody available is called
         if not re.search(r"SampleSource  True ", seen.split("AdapterUpdating")[1]):
             read_until(process, r"SampleSource  True ")
         file.write_text(good.replace("interval: 200ms", "interval: soon"))
