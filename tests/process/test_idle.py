@@ -1,0 +1,87 @@
+"""An adapter costs nothing between ticks, and carries nothing that it does not use."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WINDOW_S, DEADLINE_S = 1.5, 15.0
+
+POLLING = '''
+import asyncio
+from adapter.sdk import Source
+
+class RestlessSource(Source):
+    """Looks every second whether there is anything to do."""
+
+    async def events(self, context):
+        while True:
+            await asyncio.sleep(1)
+        yield
+'''
+
+
+def test_nothing_wakes_an_adapter_between_ticks() -> None:
+    with adapter(INTERVAL="87600h") as pid:
+        assert quiet_window(pid, DEADLINE_S)
+
+
+def test_a_source_that_looks_every_second_would_be_seen(tmp_path: Path) -> None:
+    """The measurement above can fail."""
+    package = tmp_path / "restless"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "restless_source.py").write_text(POLLING)
+    with adapter(SOURCE_KIND="RestlessSource", SOURCES_PACKAGE="restless", PYTHONPATH=str(tmp_path)) as pid:
+        assert not quiet_window(pid, 5)
+
+
+@pytest.mark.parametrize("name", ["fastapi", "uvicorn", "opentelemetry", "cloudevents", "hooks", "yaml", "argparse"])
+def test_an_adapter_loads_no(name: str) -> None:
+    code = "import adapter.__main__, adapter.delivery, adapter.runtime, adapter.server, adapter.sources.sample_source"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}, sys; print({name!r} in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
+
+
+@contextmanager
+def adapter(**environ: str) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {"K_SINK": "http://127.0.0.1:9/", "HEALTH_PORT": str(port), "SOURCE_UID": "u", **environ}
+    child = subprocess.Popen([sys.executable, "-m", "adapter"], env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        assert child.stderr
+        assert '"started"' in child.stderr.readline()
+        yield child.pid
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
+
+
+def quiet_window(pid: int, within_s: float) -> bool:
+    """Whether for ``WINDOW_S`` on end the process did not run at all."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        before = switches(pid)
+        time.sleep(WINDOW_S)  # what is measured, not what is waited for
+        if switches(pid) == before:
+            return True
+    return False
+
+
+def switches(pid: int) -> int:
+    texts = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(line.split()[1]) for text in texts for line in text.splitlines() if "ctxt_switches" in line)
