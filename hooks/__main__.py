@@ -8,8 +8,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import uvicorn
 
@@ -18,8 +21,10 @@ from hooks.settings import SettingsError, read_settings
 
 
 def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # uvicorn raises the signal again once it has drained
     try:
-        settings = read_settings(os.environ)
+        settings = read_settings(os.environ, _resolv_conf())
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -44,6 +49,17 @@ def main() -> int:
     gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _resolv_conf() -> str:
+    try:
+        return Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _listen(host: str, port: int) -> socket.socket:

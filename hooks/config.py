@@ -1,29 +1,25 @@
 """The mounted config-logging and config-observability ConfigMaps -> K_* values. The only file reading of the hook.
 
-Read anew at each sync, so a change reaches a source at its next one. A broken file keeps the last good value.
-Source: Knative's ``ConfigAccessor.ToEnvVars`` (eventing ``config_watcher.go``).
+Looked at anew at each sync, so a change reaches a source at its next one. A broken ConfigMap keeps the last good value.
+Source of names, order and defaults: Knative's ``ConfigAccessor.ToEnvVars`` (eventing ``config_watcher.go``).
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from adapter.contract import go_json
 from hooks.deployments import Observability
+from hooks.observability import ConfigProblem, logging_json, observability_json, verbosity
 from hooks.resources import kebab
 
 log = logging.getLogger("hooks.config")
 
-_SECTIONS = {
-    "tracing": {"protocol": "tracing-protocol", "endpoint": "tracing-endpoint"},
-    "metrics": {"protocol": "metrics-protocol", "endpoint": "metrics-endpoint"},
-}
-_PROTOCOLS = {
-    "tracing": ("none", "grpc", "http/protobuf", "stdout"),
-    "metrics": ("none", "grpc", "http/protobuf", "prometheus"),
-}
+LOGGING, OBSERVABILITY = "config-logging", "config-observability"
+Values = Mapping[str, str]
+Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class MountedConfig:
@@ -31,71 +27,65 @@ class MountedConfig:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._good: dict[str, str] = {}
+        self._seen: Stamp | None = None
+        self._maps: dict[str, Values] = {LOGGING: {}, OBSERVABILITY: {}}
+        self._answers: dict[str, Observability] = {}
         self.problems: dict[str, str] = {}
 
     def __call__(self, kind: str) -> Observability:
-        if self._directory is None:
-            return Observability()
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            self._answers.clear()
+            self._read_all()
         component = kebab(kind)
-        return Observability(
-            logging=self._kept("config-logging", component, self._logging),
-            klog_verbosity=self._kept("klog-verbosity", component, self._klog),
-            observability=self._kept("config-observability", component, self._observability),
-        )
+        if component not in self._answers:
+            logging_map, observability_map = self._maps[LOGGING], self._maps[OBSERVABILITY]
+            self._answers[component] = Observability(
+                logging=logging_json(logging_map, component),
+                klog_verbosity=verbosity(logging_map),
+                observability=observability_json(observability_map),
+            )
+        return self._answers[component]
 
-    def _kept(self, name: str, component: str, read: object) -> str:
-        key = f"{name}/{component}"
-        try:
-            value: str = read(component)  # type: ignore[operator]
-        except (ValueError, OSError) as error:
-            sentence = f"{name}: {error}; the last good value stays in force"
-            if self.problems.get(key) != sentence:
-                log.error(sentence)
-            self.problems[key] = sentence
-            return self._good.get(key, "")
-        self.problems.pop(key, None)
-        self._good[key] = value
-        return value
+    def _read_all(self) -> None:
+        checks: dict[str, Callable[[Values], object]] = {
+            LOGGING: lambda values: (logging_json(values, ""), verbosity(values)),
+            OBSERVABILITY: observability_json,
+        }
+        for name, check in checks.items():
+            try:
+                values = self._read(name)
+                check(values)
+            except (ConfigProblem, OSError, UnicodeDecodeError) as error:
+                sentence = f"{name}: {error}; the last good value stays in force"
+                if self.problems.get(name) != sentence:
+                    log.error(sentence)
+                self.problems[name] = sentence
+            else:
+                if self.problems.pop(name, None):
+                    log.info("%s: can be read again", name)
+                self._maps[name] = values
 
-    def _text(self, name: str, key: str) -> str:
-        assert self._directory is not None
-        file = self._directory / name / key
-        return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    def _read(self, name: str) -> Values:
+        return {file.name: file.read_text(encoding="utf-8").strip() for file in self._files(name)}
 
-    def _logging(self, component: str) -> str:
-        zap = self._text("config-logging", "zap-logger-config")
-        if not zap:
-            return ""
-        parsed = _json_object("zap-logger-config", zap)
-        if level := self._text("config-logging", f"loglevel.{component}"):
-            zap = json.dumps({**parsed, "level": level}, separators=(",", ":"))
-        return go_json({"zap-logger-config": zap})
+    def _files(self, name: str) -> list[Path]:
+        """The keys of one ConfigMap; the kubelet's ``..data`` and ``..2026_…`` are not keys."""
+        if self._directory is None or not (self._directory / name).is_dir():
+            return []
+        return [it for it in sorted((self._directory / name).iterdir()) if not it.name.startswith(".") and it.is_file()]
 
-    def _klog(self, component: str) -> str:
-        text = self._text("config-logging", "klog-verbosity")
-        if text and not (text.isdecimal() and 0 <= int(text) <= 9):
-            raise ValueError(f'klog-verbosity is "{text}", write a number from 0 to 9')
-        return text
-
-    def _observability(self, component: str) -> str:
-        answer: dict[str, dict[str, str]] = {}
-        for section, keys in _SECTIONS.items():
-            values = {field: self._text("config-observability", key) for field, key in keys.items()}
-            values = {"protocol": "none"} | {field: value for field, value in values.items() if value}
-            if values["protocol"] not in _PROTOCOLS[section]:
-                allowed = ", ".join(_PROTOCOLS[section])
-                raise ValueError(f'{section}-protocol is "{values["protocol"]}", write one of {allowed}')
-            answer[section] = values
-        unset = all(values == {"protocol": "none"} for values in answer.values())
-        return "" if unset else go_json(answer)
-
-
-def _json_object(name: str, text: str) -> dict[str, object]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is not a JSON object")
-    return value
+    def _stamp(self) -> Stamp:
+        """Differs after any change: the kubelet swaps in new files behind the same names."""
+        if self._directory is None:
+            return ()
+        stamps = []
+        for name in (LOGGING, OBSERVABILITY):
+            try:
+                with os.scandir(self._directory / name) as entries:
+                    stats = [(f"{name}/{entry.name}", entry.stat()) for entry in entries]
+            except OSError:  # not mounted, or swapped at this moment: the next sync sees it
+                continue
+            stamps += [(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats]
+        return tuple(sorted(stamps))

@@ -27,20 +27,35 @@ class Settings:
     log_level: str = "info"
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
+def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings:
+    """``resolv_conf``: the text of /etc/resolv.conf, asked where CLUSTER_DOMAIN is not set."""
     image = environ.get("ADAPTER_IMAGE", "")
     if not image or any(char.isspace() for char in image):
         raise SettingsError(f'ADAPTER_IMAGE is "{image}": write the image that every receive adapter runs')
     directory = environ.get("CONFIG_DIR", "")
+    domain = environ.get("CLUSTER_DOMAIN") or searched_domain(resolv_conf) or "cluster.local"
     return Settings(
         adapter_image=image,
         host=environ.get("HOST") or "0.0.0.0",
         port=_port(environ.get("PORT") or "8080"),
         sink_kinds=_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
-        cluster_domain=_cluster_domain(environ.get("CLUSTER_DOMAIN") or "cluster.local"),
+        cluster_domain=_cluster_domain(
+            environ.get("CLUSTER_DOMAIN") or searched_domain(resolv_conf) or "cluster.local"
+        ),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
     )
+
+
+def searched_domain(resolv_conf: str) -> str | None:
+    """The cluster's domain from the first ``svc.…`` search entry; knative.dev/pkg ``network/domain.go``."""
+    for line in resolv_conf.splitlines():
+        words = line.split()
+        if words[:1] == ["search"]:
+            for word in words[1:]:
+                if word.startswith("svc."):
+                    return word.removeprefix("svc.").rstrip(".") or None
+    return None
 
 
 def _port(text: str) -> int:
