@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hooks import conditions, deployments, sinks
+from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import Verdict
 from hooks.deployments import Observability
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, SyncRequest, SyncResponse
@@ -77,10 +78,10 @@ def _observed(deployed: dict[str, Object], source: Source) -> Object | None:
 
 
 def _wanted(
-    source: Source, sink: sinks.Resolved | sinks.Unresolved, observed: Object | None, image: str, config: Config
+    source: Source, sink: Resolved | Unresolved, observed: Object | None, image: str, config: Config
 ) -> Object | None:
     """A lost sink keeps the running adapter on the URL it has (design decision 8)."""
-    if isinstance(sink, sinks.Unresolved):
+    if isinstance(sink, Unresolved):
         if observed is None:
             return None
         last = deployments.last_sink(observed)
@@ -90,19 +91,17 @@ def _wanted(
     return deployments.desired(source, sink, image=image, config=config(source.parent.kind))
 
 
-def _sink_provided(sink: sinks.Resolved | sinks.Unresolved) -> Verdict:
-    if isinstance(sink, sinks.Unresolved):
+def _sink_provided(sink: Resolved | Unresolved) -> Verdict:
+    if isinstance(sink, Unresolved):
         return Verdict("SinkProvided", "False", sink.reason, sink.message)
     return Verdict("SinkProvided", "True")
 
 
-def _status(
-    source: Source, sink: sinks.Resolved | sinks.Unresolved, types: Sequence[str], listed: list[Object]
-) -> Object:
+def _status(source: Source, sink: Resolved | Unresolved, types: Sequence[str], listed: list[Object]) -> Object:
     status: dict[str, Any] = {"conditions": listed}
     if types:
         status["ceAttributes"] = [{"type": type, "source": source.event_source} for type in types]
-    if isinstance(sink, sinks.Resolved):
+    if isinstance(sink, Resolved):
         status["sinkUri"] = sink.uri
         if sink.ca_certs:
             status["sinkCACerts"] = sink.ca_certs

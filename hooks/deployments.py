@@ -15,10 +15,10 @@ from typing import Any
 from pydantic_core import to_json
 
 from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
+from hooks.addresses import Resolved
 from hooks.conditions import Verdict, find, transition_time
 from hooks.protocol import Object
 from hooks.resources import Source, child_name, dig, kebab
-from hooks.sinks import Resolved
 
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")

@@ -39,9 +39,7 @@ def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings
         host=environ.get("HOST") or "0.0.0.0",
         port=_port(environ.get("PORT") or "8080"),
         sink_kinds=_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
-        cluster_domain=_cluster_domain(
-            environ.get("CLUSTER_DOMAIN") or searched_domain(resolv_conf) or "cluster.local"
-        ),
+        cluster_domain=_cluster_domain(domain),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
     )

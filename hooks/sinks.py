@@ -6,44 +6,20 @@ Source: Knative Destination resolution (knative.dev/pkg ``resolver``), with port
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from hooks.protocol import Object, Objects, RelatedRule
-from hooks.resources import dig, plural, shown
+from hooks.addresses import Reference, Resolved, Unresolved, address_of, is_http_url, normal, printable
+from hooks.protocol import Objects, RelatedRule
+from hooks.resources import plural, shown
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _API_VERSION = re.compile(r"([a-z0-9.-]+/)?v[a-z0-9]+", re.ASCII)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Resolved:
-    uri: str
-    ca_certs: str | None = None
-    audience: str | None = None
-
-
-@dataclass(frozen=True)
-class Unresolved:
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    address: str | None
-    port: int | str | None
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
 
 
 def related_rules(sink: Any, *, namespace: str, sink_kinds: tuple[str, ...]) -> list[RelatedRule]:
@@ -87,7 +63,7 @@ def resolve(
     target = observed.get(f"{reference.namespace}/{reference.name}")
     if target is None:
         return Unresolved("NotFound", f"{reference} does not exist; create it or correct spec.sink.ref")
-    address = _address(reference, target, sink, cluster_domain)
+    address = address_of(reference, target, sink, cluster_domain)
     if isinstance(address, Unresolved) or not uri:
         return address
     return _joined(reference, address, uri)
@@ -101,7 +77,7 @@ def _absolute(sink: Mapping[str, Any], uri: str | None) -> Resolved | Unresolved
             "InvalidSink",
             f"spec.sink.uri is {shown(uri)}: without ref, write an absolute http(s) URL like http://host/path",
         )
-    return Resolved(uri, sink.get("CACerts") or None, sink.get("audience") or None)
+    return Resolved(normal(uri), sink.get("CACerts") or None, sink.get("audience") or None)
 
 
 def _relative_problem(uri: str) -> Unresolved | None:
@@ -109,7 +85,7 @@ def _relative_problem(uri: str) -> Unresolved | None:
         parts = urlsplit(uri)
     except ValueError:
         return Unresolved("InvalidSink", f"spec.sink.uri is {shown(uri)}: write a path like /events")
-    if parts.scheme or parts.netloc or uri.startswith("//") or not _printable(uri):
+    if parts.scheme or parts.netloc or uri.startswith("//") or not printable(uri):
         return Unresolved(
             "InvalidSink", f"spec.sink.uri is {shown(uri)}: beside ref, write a path relative to it, like /events"
         )
@@ -123,15 +99,17 @@ def _joined(reference: Reference, address: Resolved, uri: str) -> Resolved | Unr
         return Unresolved(
             "InvalidSink", f"spec.sink.uri {shown(uri)} leads away from {reference}; write a path like /events"
         )
-    return Resolved(joined, address.ca_certs, address.audience)
+    return Resolved(normal(joined), address.ca_certs, address.audience)
 
 
 def _trust_problem(sink: Mapping[str, Any]) -> Unresolved | None:
     certificates, audience = sink.get("CACerts"), sink.get("audience")
-    if certificates is not None and (
-        not isinstance(certificates, str) or (certificates and "-----BEGIN CERTIFICATE-----" not in certificates)
-    ):
-        return Unresolved("InvalidSink", "spec.sink.CACerts holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
+    if certificates is not None and not (isinstance(certificates, str) and (not certificates or _is_pem(certificates))):
+        return Unresolved(
+            "InvalidSink",
+            "spec.sink.CACerts holds no usable PEM certificate: write -----BEGIN CERTIFICATE-----, base64 lines and "
+            "-----END CERTIFICATE-----",
+        )
     if audience is not None and not isinstance(audience, str):
         return Unresolved("InvalidSink", f"spec.sink.audience is {shown(audience)}: write a string")
     return None
@@ -169,106 +147,14 @@ def _reference(sink: Mapping[str, Any], namespace: str) -> Reference | Unresolve
     return Reference(ref["apiVersion"], ref["kind"], target, ref["name"], address, port)
 
 
-def _address(
-    reference: Reference, target: Object, sink: Mapping[str, Any], cluster_domain: str
-) -> Resolved | Unresolved:
-    if (reference.api_version, reference.kind) == ("v1", "Service"):
-        return _service_address(reference, target, sink, cluster_domain)
-    selected = _selected_address(reference, target)
-    if isinstance(selected, Unresolved):
-        return selected
-    url = selected.get("url")
-    if not isinstance(url, str) or not is_http_url(url):
-        return Unresolved(
-            "AddressInvalid", f"{reference} has the address {shown(url or '')}, which is no http(s) URL with a host"
-        )
-    certificates, audience = selected.get("CACerts"), selected.get("audience")
-    return Resolved(
-        url,
-        sink.get("CACerts") or (certificates if isinstance(certificates, str) else None) or None,
-        sink.get("audience") or (audience if isinstance(audience, str) else None) or None,
-    )
+def _is_pem(text: str) -> bool:
+    """Whole certificates by their look: base64 of a DER sequence. The adapter's TLS library reads them for good."""
+    blocks = _CERTIFICATE.findall(text)
+    return bool(blocks) and len(blocks) == text.count("-----BEGIN") and all(map(_is_der, blocks))
 
 
-def _selected_address(reference: Reference, target: Object) -> Object | Unresolved:
-    several = dig(target, "status", "addresses")
-    addresses = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
-    single = dig(target, "status", "address")
-    if not addresses and not isinstance(single, dict):
-        return Unresolved(
-            "NotAddressable",
-            f"{reference} has no address in its status; wait until it is ready, or name an addressable object",
-        )
-    if reference.address is None:
-        return addresses[0] if addresses else single
-    for address in addresses:
-        if address.get("name") == reference.address:
-            return address
-    names = ", ".join(str(one["name"]) for one in addresses if one.get("name")) or "none"
-    return Unresolved("AddressNotFound", f'{reference} has no address named "{reference.address}"; it has: {names}')
-
-
-def _service_address(
-    reference: Reference, service: Object, sink: Mapping[str, Any], cluster_domain: str
-) -> Resolved | Unresolved:
-    certificates = sink.get("CACerts") or None
-    scheme = "https" if certificates else "http"
-    port = _service_port(reference, service, scheme)
-    if isinstance(port, Unresolved):
-        return port
-    authority = f"{reference.name}.{reference.namespace}.svc.{cluster_domain}"
-    if port != _default_port(scheme):
-        authority += f":{port}"
-    return Resolved(f"{scheme}://{authority}", certificates, sink.get("audience") or None)
-
-
-def _service_port(reference: Reference, service: Object, scheme: str) -> int | Unresolved:
-    listed = dig(service, "spec", "ports")
-    ports = [one for one in listed if isinstance(dig(one, "port"), int)] if isinstance(listed, list) else []
-    if dig(service, "spec", "type") == "ExternalName" or not ports:
-        return reference.port if isinstance(reference.port, int) else _default_port(scheme)
-    headless = dig(service, "spec", "clusterIP") == "None"
-    chosen = _chosen_port(reference.port, ports, scheme)
-    if chosen is None:
-        if headless and isinstance(reference.port, int):
-            return reference.port
-        offered = ", ".join(f"{one['port']} ({one['name']})" if one.get("name") else str(one["port"]) for one in ports)
-        wanted = f"no port {reference.port}" if reference.port is not None else "several ports and none stands out"
-        return Unresolved("AddressNotFound", f"{reference} has {wanted}; set spec.sink.ref.port to one of: {offered}")
-    if not headless:
-        return int(chosen["port"])
-    target = chosen.get("targetPort", chosen["port"])
-    if isinstance(target, int):
-        return target
-    if isinstance(reference.port, int):
-        return reference.port
-    return Unresolved(
-        "AddressNotFound",
-        f'{reference} is headless and its targetPort "{target}" is a name; set spec.sink.ref.port to a port number',
-    )
-
-
-def _chosen_port(wanted: int | str | None, ports: list[Object], scheme: str) -> Object | None:
-    if wanted is not None:
-        return next((one for one in ports if wanted in (one["port"], one.get("name"))), None)
-    if len(ports) == 1:
-        return ports[0]
-    by_name = (one for one in ports if one.get("name") == scheme)
-    by_number = (one for one in ports if one["port"] == _default_port(scheme))
-    return next(by_name, None) or next(by_number, None)
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
-
-
-def _printable(text: str) -> bool:
-    return all(char.isprintable() and not char.isspace() for char in text)
-
-
-def is_http_url(text: str) -> bool:
+def _is_der(base64_lines: str) -> bool:
     try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and _printable(text)
+        return b64decode("".join(base64_lines.split()), validate=True)[:1] == b"0"  # 0x30, SEQUENCE
     except ValueError:
         return False

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapter.durations import parse_duration
+from hooks.addresses import is_http_url
 from hooks.dev.problem import Problem
 from hooks.dev.run import Options, run
-from hooks.sinks import is_http_url
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -135,6 +135,16 @@ def test_a_swapped_map_reaches_the_next_sync(tmp_path: Path) -> None:
         assert config("SampleSource").klog_verbosity == digit
 
 
+def test_a_plain_file_written_anew_reaches_the_next_sync(tmp_path: Path) -> None:
+    file = tmp_path / "config-logging" / "klog-verbosity"
+    file.parent.mkdir()
+    config = MountedConfig(tmp_path)
+    for digit in "12":
+        file.write_text(digit)
+        os.utime(file, ns=(int(digit), int(digit)))  # as far apart as the clock of the file system may tell
+        assert config("SampleSource").klog_verbosity == digit
+
+
 def test_a_broken_map_keeps_the_last_good_value_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +154,8 @@ def test_a_broken_map_keeps_the_last_good_value_and_says_so_once(
     mount.write(metrics_protocol="stackdriver")
     for kind in ("SampleSource", "OtherSource", "SampleSource"):
         assert config(kind) == good
+    Mount(tmp_path, "config-logging").write(klog_verbosity="0")  # all is read again, and still only one is broken
+    assert config("SampleSource") == good
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert list(config.problems.values()) == [said]
     assert said.startswith('config-observability: metrics-protocol is "stackdriver", write one of')

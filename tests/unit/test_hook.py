@@ -115,7 +115,7 @@ def test_names_of_kinds() -> None:
 
 
 HOST = "display.ns.svc.cluster.local"
-CERT = "-----BEGIN CERTIFICATE-----\n"
+CERT = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(
