@@ -1,0 +1,298 @@
+"""The life of a source: outcomes go back, SIGTERM drains, a bad event does not stop the good ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from adapter import runtime as runtime_module
+from adapter.events import Message
+from adapter.metrics import Metrics
+from adapter.runtime import CLOSE_S, DRAIN_S, NOTE_S, Runtime, SystemClock, context_of
+from adapter.sdk import Context, Event, Outcome, Source
+from tests.clock import START, VirtualClock
+from tests.logbook import Logbook
+
+Events = AsyncGenerator[Event, Outcome]
+DEADLINE_S = 10
+
+
+class Life:
+    """A runtime around ``events``; ``deliver`` decides on each event."""
+
+    def __init__(
+        self,
+        events: Callable[[Context], Events],
+        deliver: Callable[[Event], Awaitable[Outcome]] | None = None,
+        drain_s: float = DRAIN_S,
+    ) -> None:
+        class Scripted(Source):
+            def events(self, context: Context) -> Events:
+                return events(context)
+
+        self.book, self.metrics = Logbook(), Metrics("ns", "n", "K")
+        context = context_of("/s", "uid", START, VirtualClock(), self.book.log, self.metrics)
+        self.delivered: list[tuple[Event, Message]] = []
+        self._decide = deliver
+        self.runtime = Runtime(
+            Scripted(), context, self._deliver, self.metrics, namespace="ns", overrides={}, drain_s=drain_s
+        )
+
+    async def _deliver(self, event: Event, message: Message) -> Outcome:
+        self.delivered.append((event, message))
+        return await self._decide(event) if self._decide else Outcome.DELIVERED
+
+    def count(self, outcome: str) -> float:
+        who = 'kind="K",name="n",namespace="ns"'
+        start = f'source_events_total{{{who},outcome="{outcome}"}} '
+        (line,) = [line for line in self.metrics.render().decode().splitlines() if line.startswith(start)]
+        return float(line.removeprefix(start))
+
+    def in_flight(self) -> float:
+        start = "source_in_flight{"
+        (line,) = [line for line in self.metrics.render().decode().splitlines() if line.startswith(start)]
+        return float(line.rpartition(" ")[2])
+
+
+def within_deadline(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, DEADLINE_S))
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_the_grace_period_is_never_overrun() -> None:
+    assert DRAIN_S == 20
+    assert DRAIN_S + NOTE_S + CLOSE_S < 30
+
+
+def test_each_yield_returns_its_own_events_outcome() -> None:
+    outcomes = {"a": Outcome.DELIVERED, "b": Outcome.GAVE_UP, "c": Outcome.DEAD_LETTERED, "d": Outcome.REJECTED}
+    seen = {}
+
+    async def events(context: Context) -> Events:
+        for id in outcomes:
+            seen[id] = yield Event(type="t", id=id)
+        life.runtime.stop()
+
+    async def deliver(event: Event) -> Outcome:
+        return outcomes[event.id or ""]
+
+    life = Life(events, deliver)
+    within_deadline(life.runtime.run())
+    assert seen == outcomes
+    assert [life.count(outcome.value) for outcome in outcomes.values()] == [1, 1, 1, 1]
+
+
+def test_an_event_gets_an_id_and_a_time_only_where_it_has_none() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t")
+        yield Event(type="t")
+        yield Event(type="t", id="own", time=START.replace(year=2000))
+        life.runtime.stop()
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    first, second, own = (event for event, _ in life.delivered)
+    assert first.id != second.id
+    assert (first.id or "").startswith("uid-")
+    assert first.time == START
+    assert (own.id, own.time) == ("own", START.replace(year=2000))
+    assert life.delivered[0][1].headers["ce-id"] == first.id
+
+
+def test_a_stop_before_the_first_event_closes_the_source_at_once() -> None:
+    closed = []
+
+    async def events(context: Context) -> Events:
+        life.runtime.stop()
+        try:
+            await for_ever()
+        finally:
+            closed.append(True)
+        yield Event(type="t")
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    assert closed == [True]
+    assert (life.delivered, life.book.lines) == ([], [])
+
+
+def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pulls_no_other() -> None:
+    noted: list[Outcome] = []
+
+    async def events(context: Context) -> Events:
+        noted.append((yield Event(type="t", id="1")))
+        await asyncio.sleep(0)  # a cursor is written
+        noted.append((yield Event(type="t", id="2")))
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        await asyncio.sleep(0.02)  # the sink answers after the signal was seen
+        assert life.in_flight() == 1
+        return Outcome.DELIVERED
+
+    life = Life(events, deliver)
+    within_deadline(life.runtime.run())
+    assert noted == [Outcome.DELIVERED]
+    assert [event.id for event, _ in life.delivered] == ["1"]
+    assert (life.count("delivered"), life.in_flight(), life.book.lines) == (1, 0, [])
+
+
+def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "NOTE_S", 0.02)
+    closed = []
+
+    async def events(context: Context) -> Events:
+        yield Event(type="t")
+        try:
+            await for_ever()
+        finally:
+            closed.append(True)
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        return Outcome.DELIVERED
+
+    life = Life(events, deliver)
+    within_deadline(life.runtime.run())
+    assert closed == [True]
+    assert life.book.lines == []
+
+
+def test_a_sink_that_hangs_ends_the_drain_at_its_limit_and_the_event_is_named() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t", id="lost", data="secret")
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        await for_ever()
+        raise AssertionError
+
+    life = Life(events, deliver, drain_s=0.05)
+    started = time.monotonic()
+    within_deadline(life.runtime.run())
+    assert 0.05 <= time.monotonic() - started < 5
+    (line,) = life.book.lines
+    assert (line["msg"], line["event_id"], line["level"]) == ("stopped with an event undelivered", "lost", "warn")
+    assert "secret" not in life.book.text
+
+
+def test_a_source_that_will_not_close_does_not_hold_the_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "CLOSE_S", 0.05)
+    release = asyncio.Event()
+
+    async def events(context: Context) -> Events:
+        life.runtime.stop()
+        try:
+            await for_ever()
+        finally:
+            await release.wait()
+        yield Event(type="t")
+
+    async def test() -> None:
+        await life.runtime.run()
+        release.set()
+
+    life = Life(events)
+    within_deadline(test())
+
+
+def test_a_source_that_is_always_overdue_sees_the_stop() -> None:
+    pulled = 0
+
+    async def events(context: Context) -> Events:
+        nonlocal pulled
+        while True:
+            await context.clock.sleep_until(START)
+            pulled += 1
+            yield Event(type="t")
+
+    async def test() -> None:
+        asyncio.get_running_loop().call_later(0.05, life.runtime.stop)
+        await life.runtime.run()
+
+    life = Life(events)
+    within_deadline(test())
+    assert pulled > 1
+
+
+def test_the_system_clock_lets_others_run_although_its_deadline_is_past() -> None:
+    async def test() -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_soon(stopped.set)
+        while not stopped.is_set():
+            await SystemClock().sleep_until(START)
+
+    within_deadline(test())
+
+
+def test_a_source_that_ends_does_not_end_the_process() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t")
+
+    async def test() -> None:
+        run = asyncio.create_task(life.runtime.run())
+        async with asyncio.timeout(DEADLINE_S):
+            while not life.book.said("no more events"):  # noqa: ASYNC110 -- the log is what a person sees
+                await asyncio.sleep(0.001)
+        assert not run.done()
+        life.runtime.stop()
+        await run
+
+    life = Life(events)
+    within_deadline(test())
+    assert life.count("delivered") == 1
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["before-the-first", "after-one"])
+def test_an_exception_of_the_source_comes_out(before: int) -> None:
+    async def events(context: Context) -> Events:
+        for _ in range(before):
+            yield Event(type="t")
+        raise LookupError("mine")
+
+    life = Life(events)
+    with pytest.raises(LookupError, match="mine"):
+        within_deadline(life.runtime.run())
+    assert len(life.delivered) == before
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(Event(type="", id="bad"), id="no-type"),
+        pytest.param(Event(type="t", id="bad", data={"secret": object()}), id="data"),
+        pytest.param(Event(type="t", id="bad", extensions={"id": "x"}), id="extension"),
+    ],
+)
+def test_an_event_that_cannot_be_sent_is_said_counted_and_the_next_is_sent(bad: Event) -> None:
+    outcomes = []
+
+    async def events(context: Context) -> Events:
+        outcomes.append((yield bad))
+        outcomes.append((yield Event(type="t", id="good")))
+        life.runtime.stop()
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    assert outcomes == [Outcome.REJECTED, Outcome.DELIVERED]
+    assert [event.id for event, _ in life.delivered] == ["good"]
+    assert life.count("rejected") == 1
+    (line,) = life.book.said("event cannot be sent")
+    assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
+    assert line["reason"]
+    assert "secret" not in life.book.text
+
+
+def test_a_source_that_yields_something_else_is_told_what() -> None:
+    async def events(context: Context) -> Events:
+        yield {"type": "t"}  # type: ignore[misc]
+
+    with pytest.raises(TypeError, match="the source yielded dict; yield an Event"):
+        within_deadline(Life(events).runtime.run())
