@@ -10,13 +10,14 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hooks.addresses import Resolved, Unresolved
 from hooks.app import create_app
-from hooks.controller import KindOptions, Refused, sync
+from hooks.controller import KindOptions, Refused, customize, sync
 from hooks.deployments import Observability, deployment_name
-from hooks.protocol import SyncRequest
-from hooks.resources import InvalidSpec, read_source
+from hooks.protocol import CustomizeRequest, SyncRequest
+from hooks.resources import read_source
 from hooks.settings import Settings
-from hooks.sinks import Resolved, Unresolved, resolve
+from hooks.sinks import resolve
 
 SETTINGS = Settings(adapter_image="adapter:1")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,12 +30,21 @@ json_values = st.recursive(
 )
 ports = st.fixed_dictionaries({"port": st.integers(1, 65535) | json_values}, optional={"name": st.text(max_size=4)})
 refs = st.fixed_dictionaries(
-    {"apiVersion": st.just("v1"), "kind": st.just("Service"), "name": st.sampled_from(["a", "b"])},
+    {
+        "apiVersion": st.just("v1"),
+        "kind": st.sampled_from(["Service", "Service", "Secret"]),
+        "name": st.sampled_from(["a", "b"]),
+    },
     optional={"port": json_values, "address": json_values, "namespace": st.just("ns") | json_values},
 )
-urls = st.sampled_from(["http://h/p", "/p", "//h", "http://[", "mailto:a@b", ""]) | st.text(max_size=8)
-sinks = st.fixed_dictionaries(
-    {}, optional={"ref": refs | json_values, "uri": urls, "CACerts": json_values, "audience": json_values}
+urls = st.sampled_from(["http://h/p", "/p", "//h", "http://[", "http://h:x", "http://h:99999", ""]) | st.text(
+    max_size=8
+)
+trust = {"CACerts": json_values, "audience": json_values}
+sinks = st.one_of(
+    st.fixed_dictionaries({"ref": refs}, optional={"uri": urls, **trust}),
+    st.fixed_dictionaries({"uri": urls}, optional=trust),
+    st.fixed_dictionaries({"ref": json_values}, optional={"uri": json_values, **trust}),
 )
 specs = st.fixed_dictionaries(
     {},
@@ -135,17 +145,40 @@ def test_resolve_never_raises(sink: Any, found: Any) -> None:
 
 
 @given(json_values | st.builds(lambda spec: {"parent": {"spec": spec}}, specs))
-def test_no_json_gives_a_5xx(body: Any) -> None:
+def test_what_is_no_request_gives_a_4xx(body: Any) -> None:
     for path in ("/sync", "/customize"):
         response = CLIENT.post(path, json=body)
         assert 400 <= response.status_code < 500
         assert list(response.json()) == ["error"]
 
 
+@given(requests(), json_values)
+def test_no_request_gives_a_5xx(request: SyncRequest, annotations: Any) -> None:
+    body = request.model_dump(mode="json")
+    body["parent"]["metadata"]["annotations"] = annotations
+    for path in ("/sync", "/customize"):
+        assert CLIENT.post(path, json=body).status_code < 500
+
+
+whole_refs = st.fixed_dictionaries(
+    {
+        "apiVersion": st.sampled_from(["v1", "apps/v1"]),
+        "kind": st.sampled_from(["Service", "Secret", "ConfigMap"]),
+        "name": st.just("a"),
+    },
+    optional={"namespace": st.just("other")},
+)
+
+
+@given(requests(), whole_refs)
+def test_customize_asks_for_the_object_only_if_its_kind_is_allowed(request: SyncRequest, ref: dict[str, str]) -> None:
+    parent = request.parent.model_copy(update={"spec": {"sink": {"ref": ref}}})
+    rules = customize(CustomizeRequest(parent=parent), SETTINGS)["relatedResources"]
+    asked = [(it["apiVersion"], it["resource"], it["namespace"], it["names"]) for it in rules]
+    allowed = (ref["apiVersion"], ref["kind"]) == ("v1", "Service")
+    assert asked == ([("v1", "services", ref.get("namespace", "ns"), ["a"])] if allowed else [])
+
+
 @given(st.binary(max_size=40))
 def test_no_bytes_give_a_5xx(body: bytes) -> None:
     assert CLIENT.post("/sync", content=body).status_code == 400
-
-
-def test_an_invalid_spec_is_a_value_error() -> None:
-    assert issubclass(InvalidSpec, ValueError)
