@@ -1,4 +1,4 @@
-"""The README's call of the hook does what it says."""
+"""The README's commands do what it says, and its tables say what the code reads."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
+
+from adapter.contract import AdapterEnv
+from hooks.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+MODULES_WITH_REASONS = ("sinks", "addresses", "deployments", "controller")
 DEADLINE_S = 20
 
 
 def test_the_curl_call_of_the_readme_gets_a_deployment_and_a_status() -> None:
-    call = re.search(r"^\$ (curl .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    call = re.search(r"^\$ (curl .*)$", README, re.MULTILINE)
     assert call
     port = free_port()
     environ = {**os.environ, "ADAPTER_IMAGE": "adapter:1", "PORT": str(port), "HOST": "127.0.0.1"}
@@ -33,6 +40,88 @@ def test_the_curl_call_of_the_readme_gets_a_deployment_and_a_status() -> None:
     answer = json.loads(done.stdout)
     assert [child["kind"] for child in answer["children"]] == ["Deployment"]
     assert answer["status"]["ceAttributes"][0]["type"] == "dev.knative.sample"
+
+
+def test_make_run_shows_events() -> None:
+    """Like a person: until the first event, then Ctrl-C to all of the terminal's processes."""
+    process = subprocess.Popen(["make", "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = threading.Timer(50, os.killpg, (process.pid, signal.SIGKILL))
+    deadline.start()
+    try:
+        assert process.stdout
+        seen = ""
+        while line := process.stdout.readline():
+            seen += line
+            if "dev.knative.sample" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        seen += process.stdout.read()
+    finally:
+        deadline.cancel()
+        process.communicate()
+    assert re.search(r"^hello: [1-9]\d* events arrived; its adapter's exit code: 0$", seen, re.MULTILINE), seen
+
+
+def test_every_make_command_of_the_readme_is_there() -> None:
+    commands = re.findall(r"^\$ make (\w+)", README, re.MULTILINE)
+    assert {"run", "test", "check", "bench", "lock"} <= set(commands)
+    for target in commands:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_the_readme_starts_the_hook_as_it_starts() -> None:
+    command = re.search(r"^\$ ADAPTER_IMAGE=(\S+) (\S+) -m hooks$", README, re.MULTILINE)
+    assert command
+    assert read_settings({"ADAPTER_IMAGE": command.group(1)}).adapter_image == command.group(1)
+    assert command.group(2) == ".venv/bin/python"
+
+
+def test_the_options_of_run_are_those_of_the_readme() -> None:
+    usage = subprocess.run(
+        [sys.executable, "-m", "hooks.dev", "run", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    section = README.partition("`sources run FILE…`:")[2].partition("\n\n##")[0]
+    listed = set(re.findall(r"^\| `(--[a-z]+)", section, re.MULTILINE))
+    assert listed == set(re.findall(r"^  (--[a-z]+)", usage, re.MULTILINE))
+
+
+class Recorded(dict[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def table_of(heading: str) -> set[str]:
+    section = README.partition(f"{heading}\n")[2].partition("\n##")[0].partition("\n| exit code")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)}
+
+
+def test_the_settings_table_is_what_the_hook_reads() -> None:
+    environ = Recorded({"ADAPTER_IMAGE": "a:1"})
+    read_settings(environ)
+    assert table_of("### Settings of the hook") == environ.asked
+
+
+def test_the_environment_table_is_what_the_adapter_reads() -> None:
+    environ = Recorded({"K_SINK": "http://h"})
+    AdapterEnv.from_environ(environ)
+    assert table_of("## Environment of an adapter") == {name for name in environ.asked if "SECRET" not in name}
+
+
+def test_every_reason_of_the_hook_stands_in_the_readme() -> None:
+    code = "".join((ROOT / "hooks" / f"{name}.py").read_text() for name in MODULES_WITH_REASONS)
+    reasons = set(re.findall(r'(?:Unresolved\(|"Deployed", "\w+", |"Ready", "False", )\s*"([A-Z][A-Za-z]+)"', code))
+    reasons |= set(re.findall(r'^\s+"((?:Sink|Address|Deployment|Adapter)[A-Z]\w+)",$', code, re.MULTILINE))
+    assert len(reasons) > 10
+    table = README.partition("## Conditions")[2].partition("\n##")[0]
+    assert {reason for reason in reasons if f"`{reason}`" not in table} == set()
 
 
 def free_port() -> int:
