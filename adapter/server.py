@@ -60,6 +60,8 @@ async def listen(handler: Handler, port: int, limits: Limits) -> asyncio.Server:
             writer.transport.abort()
         except (OSError, TimeoutError, h11.ProtocolError):
             pass  # the client is gone, or too slow, or no HTTP client
+        except asyncio.CancelledError:
+            pass  # the process ends; Python 3.11 would print a traceback for each open connection
         finally:
             with contextlib.suppress(OSError):
                 writer.close()

@@ -1,0 +1,250 @@
+"""Real processes and real sockets on this machine, for tests; every wait has a deadline and says what it last saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from adapter.durations import parse_duration
+from adapter.timer import Schedule
+
+DEADLINE_S = 20
+UID = "u1"
+
+
+def wait_until(met: Callable[[], Any], what: str, seen: Callable[[], object] = lambda: "") -> Any:
+    """The first true value of ``met``."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (value := met()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {DEADLINE_S} s; last seen: {seen()}")
+        threading.Event().wait(0.01)
+    return value
+
+
+class Process:
+    """A child process whose lines are read as they come."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        env = {"PATH": os.environ["PATH"], **environ}
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.errors: list[str] = []
+        self._readers = [threading.Thread(target=self._read_out), threading.Thread(target=self._read_errors)]
+        for reader in self._readers:
+            reader.start()
+
+    def _read_out(self) -> None:
+        assert self.child.stdout
+        for line in self.child.stdout:
+            self.lines.put(line)
+
+    def _read_errors(self) -> None:
+        assert self.child.stderr
+        for line in self.child.stderr:
+            self.errors.append(line)
+
+    def line(self) -> str:
+        try:
+            return self.lines.get(timeout=DEADLINE_S)
+        except queue.Empty:
+            raise AssertionError(f"no line within {DEADLINE_S} s; stderr: {self.errors}") from None
+
+    def event(self) -> dict[str, Any]:
+        """The next event a display shows."""
+        return dict(json.loads(self.line()))
+
+    def said(self, words: str) -> dict[str, Any]:
+        """The first line of an adapter's log whose message holds ``words``."""
+
+        def find() -> str | None:
+            return next((line for line in self.errors if words in json.loads(line)["msg"]), None)
+
+        return dict(json.loads(wait_until(find, f"log line {words!r}", lambda: self.errors)))
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Exit code, and the seconds it took."""
+        started = time.monotonic()
+        self.child.send_signal(number)
+        return self.ended(), time.monotonic() - started
+
+    def ended(self) -> int:
+        """Exit code; stderr is complete afterwards."""
+        try:
+            code = self.child.wait(40)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after 40 s; stderr: {self.errors}") from None
+        for reader in self._readers:
+            reader.join()
+        return code
+
+    def close(self) -> None:
+        self.child.kill()
+        self.child.wait()
+        for reader in self._readers:
+            reader.join()
+        for pipe in (self.child.stdout, self.child.stderr):
+            assert pipe
+            pipe.close()
+
+
+Start = Callable[..., Process]
+
+
+@contextmanager
+def processes() -> Iterator[Start]:
+    """Starts processes, and kills them at the end."""
+    started: list[Process] = []
+
+    def start(*arguments: str, **environ: str) -> Process:
+        started.append(Process(*arguments, **environ))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in reversed(started):
+            process.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def display(start: Start, *faults: str) -> tuple[Process, str]:
+    process = start("adapter.display", "--port", "0", "--format", "jsonl", *faults)
+    (line,) = wait_until(lambda: process.errors[:1], "display's port", lambda: process.errors)
+    return process, f"http://127.0.0.1:{int(line.rpartition(' ')[2])}"
+
+
+class Adapter:
+    """A SampleSource of uid u1 in a process of its own."""
+
+    def __init__(self, start: Start, sink: str, interval: str = "100ms", **environ: str) -> None:
+        self.port = free_port()
+        own = {"SOURCE_UID": UID, "SOURCE_CREATED": soon(interval), "EVENT_SOURCE": "/a/b"}
+        self.process = start("adapter", K_SINK=sink, INTERVAL=interval, HEALTH_PORT=str(self.port), **(own | environ))
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def metric(self, series: str) -> float:
+        """The sum of the lines that begin with ``series``; 0 while the adapter does not serve."""
+        try:
+            lines = self.get("/metrics")[1].splitlines()
+        except OSError:
+            return 0.0
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series))
+
+    def wait_for(self, series: str, least: float = 1) -> None:
+        wait_until(lambda: self.metric(series) >= least, f"{series} >= {least}", lambda: self.process.errors)
+
+    def attempts(self, code: str) -> float:
+        return self.metric(f'source_delivery_attempts_total{{code="{code}"')
+
+    def wait_for_attempts(self, code: str, least: float = 1) -> None:
+        self.wait_for(f'source_delivery_attempts_total{{code="{code}"', least)
+
+    def assert_log_is_json(self) -> None:
+        """No traceback, no warning of the interpreter."""
+        for line in self.process.errors:
+            assert line.startswith("{"), self.process.errors
+            assert "Traceback" not in line, self.process.errors
+
+
+def soon(interval: str) -> str:
+    """A creation time that puts tick 0 a second from now, when an adapter started now is ready."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    phase = Schedule.of(UID, epoch, parse_duration(interval)).due(0) - epoch
+    return (datetime.now(UTC) + timedelta(seconds=1) - phase).isoformat()
+
+
+class ScriptedSink:
+    """A socket server that answers each connection with what ``script`` writes, and keeps the requests.
+
+    ``script(connection, n)`` is called once request n (from 0) has been read whole.
+    """
+
+    def __init__(self, script: Callable[[socket.socket, int], None], context: ssl.SSLContext | None = None) -> None:
+        sink = self
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.stopped = threading.Event()
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                try:
+                    connection = context.wrap_socket(self.request, server_side=True) if context else self.request
+                    with connection:
+                        sink.requests.append(_read_request(connection))
+                        script(connection, len(sink.requests) - 1)
+                except (OSError, EOFError):
+                    pass  # the adapter hung up, or did not trust us
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port = int(self._server.server_address[1])
+        self.url = f"{'https' if context else 'http'}://localhost:{self.port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> ScriptedSink:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def ids(self) -> list[str]:
+        return [headers["ce-id"] for headers, _ in self.requests]
+
+    def wait_for(self, count: int) -> None:
+        wait_until(lambda: len(self.requests) >= count, f"{count} requests", lambda: self.requests)
+
+
+def _read_request(connection: socket.socket) -> tuple[dict[str, str], bytes]:
+    octets = b""
+    while b"\r\n\r\n" not in octets:
+        octets += _more(connection)
+    head, _, body = octets.partition(b"\r\n\r\n")
+    pairs = (line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:])
+    headers = {name.lower(): value for name, value in pairs}
+    while len(body) < int(headers["content-length"]):
+        body += _more(connection)
+    return headers, body
+
+
+def _more(connection: socket.socket) -> bytes:
+    octets = connection.recv(65536)
+    if not octets:
+        raise EOFError
+    return octets

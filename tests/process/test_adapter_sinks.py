@@ -1,0 +1,252 @@
+"""The real adapter against sinks that fail in every way: it tries again, or not, and never dies of it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import trustme
+
+from tests.process.harness import Adapter, ScriptedSink, Start, display
+
+LONG = "10s"  # the first tick comes a second after the start; what follows it at once is a retry
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def test_a_failing_sink_gets_the_same_event_again(start: Start) -> None:
+    sink, url = display(start, "--statuses", "500,500,202")
+    source = Adapter(start, url, LONG)
+    shown = [sink.event() for _ in range(3)]
+    assert [event.pop("status") for event in shown] == [500, 500, 202]
+    assert shown[0] == shown[1] == shown[2]
+    assert shown[0]["id"].startswith("u1-")
+    assert source.process.said("recovered")["failed_attempts"] == 2
+    assert (source.attempts("500"), source.attempts("202")) == (2, 1)
+    source.wait_for('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="delivered"')
+    assert source.process.stop()[0] == 0
+    assert sink.lines.empty()
+
+
+def test_a_sink_slower_than_the_timeout_is_tried_again(start: Start) -> None:
+    sink, url = display(start, "--delay", "1500ms")
+    source = Adapter(start, url, LONG, K_SINK_TIMEOUT="1")
+    assert sink.event()["id"] == sink.event()["id"]
+    assert source.process.said("failed")["reason"] == "no answer within 1 s"
+    source.wait_for_attempts("timeout")
+
+
+def test_a_sink_slower_than_the_interval_but_not_the_timeout_gets_each_event_once(start: Start) -> None:
+    sink, url = display(start, "--delay", "250ms")
+    Adapter(start, url, "100ms")
+    ids = [sink.event()["id"] for _ in range(5)]
+    assert len(set(ids)) == 5
+
+
+def test_a_sink_that_never_answers_is_a_timeout(start: Start) -> None:
+    sink, url = display(start, "--hang")
+    source = Adapter(start, url, LONG, K_SINK_TIMEOUT="1")
+    assert sink.event()["id"] == sink.event()["id"]
+    assert source.attempts("timeout") >= 1
+
+
+def test_a_sink_that_breaks_off_is_tried_again(start: Start) -> None:
+    sink, url = display(start, "--reset")
+    source = Adapter(start, url, LONG)
+    assert len({sink.event()["id"] for _ in range(3)}) == 1
+    assert source.process.said("failed")["code"] == "transport"
+
+
+def test_the_seconds_of_retry_after_are_waited_for(start: Start) -> None:
+    sink, url = display(start, "--statuses", "503,202", "--retry-after", "2")
+    Adapter(start, url, LONG)
+    first, refused = sink.event(), time.monotonic()
+    assert first["id"] == sink.event()["id"]
+    assert 1.8 < time.monotonic() - refused < 5
+
+
+def test_the_date_of_retry_after_is_waited_for(start: Start) -> None:
+    date = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    sink, url = display(start, "--statuses", "503,202", "--retry-after", format_datetime(date, usegmt=True))
+    Adapter(start, url, LONG)
+    first, second = sink.event(), sink.event()
+    assert first["id"] == second["id"]
+    assert timedelta() <= datetime.now(UTC) - date < timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("status", ["301", "302", "303", "307", "308", "400"])
+def test_a_refusal_is_not_repeated_and_no_location_is_gone_to(start: Start, status: str) -> None:
+    sink, url = display(start, "--statuses", ",".join([status] * 50))
+    source = Adapter(start, url)
+    ids = [sink.event()["id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+    assert source.process.said("rejected")["code"] == status
+
+
+def test_a_location_that_is_no_url_is_a_refusal_like_any_redirect(start: Start) -> None:
+    def moved(connection: socket.socket, n: int) -> None:
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+
+    with ScriptedSink(moved) as sink:
+        source = Adapter(start, sink.url, LONG)
+        assert source.process.said("rejected")["code"] == "302"
+        assert len(sink.requests) == 1
+
+
+def test_no_cookie_is_kept(start: Start) -> None:
+    def baker(connection: socket.socket, n: int) -> None:
+        connection.sendall(ACCEPTED.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\n\r\n"))
+
+    with ScriptedSink(baker) as sink:
+        Adapter(start, sink.url)
+        sink.wait_for(2)
+        assert all("cookie" not in headers for headers, _ in sink.requests)
+
+
+def drip(octets: bytes, sink: list[ScriptedSink]) -> Callable[[socket.socket, int], None]:
+    """One octet every tenth of a second to the first request; the second is accepted."""
+
+    def script(connection: socket.socket, n: int) -> None:
+        for octet in octets if n == 0 else b"":
+            connection.sendall(bytes([octet]))
+            if sink[0].stopped.wait(0.1):
+                return
+        connection.sendall(ACCEPTED)
+
+    return script
+
+
+def answers(octets: bytes) -> Callable[[socket.socket, int], None]:
+    return lambda connection, n: connection.sendall(ACCEPTED if n else octets)
+
+
+GARBAGE = {
+    "no-http": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "nothing": b"",
+    "half-a-head": b"HTTP/1.1 202 Acc",
+    "head-without-end": b"HTTP/1.1 202 Accepted\r\nX: " + b"x" * 200_000,
+    "two-lengths": b"HTTP/1.1 202 Accepted\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "status-099": b"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("octets", GARBAGE.values(), ids=GARBAGE)
+def test_an_answer_that_is_no_http_is_tried_again(start: Start, octets: bytes) -> None:
+    with ScriptedSink(answers(octets)) as sink:
+        source = Adapter(start, sink.url, LONG)
+        source.wait_for_attempts("202")
+        assert source.attempts("transport") == 1
+        assert len(sink.ids) == 2
+        assert len(set(sink.ids)) == 1
+        assert sink.requests[0] == sink.requests[1]
+        assert source.process.stop()[0] == 0
+    source.assert_log_is_json()
+
+
+HEAD = b"HTTP/1.1 202 Accepted\r\n"
+BODIES = {
+    "chunked-garbage": HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a chunk\r\n\r\n",
+    "shorter-than-said": HEAD + b"Content-Length: 1000\r\n\r\nshort",
+    "longer-than-said": HEAD + b"Content-Length: 1\r\n\r\n" + b"x" * 1000,
+    "megabytes": HEAD + b"Content-Length: 4000000\r\n\r\n" + b"x" * 4_000_000,
+}
+
+
+@pytest.mark.parametrize("octets", BODIES.values(), ids=BODIES)
+def test_an_acceptance_counts_whatever_its_body_is(start: Start, octets: bytes) -> None:
+    with ScriptedSink(lambda connection, n: connection.sendall(octets)) as sink:
+        source = Adapter(start, sink.url, "500ms")
+        source.wait_for_attempts("202", 2)
+        assert len(set(sink.ids)) == len(sink.ids)
+        assert source.metric("source_delivery_attempts_total{") == source.attempts("202")
+
+
+def test_a_body_that_never_ends_costs_one_second_of_the_sources_time(start: Start) -> None:
+    def endless(connection: socket.socket, n: int) -> None:
+        connection.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n")
+        while not sink.stopped.wait(0.1):
+            connection.sendall(b"x")
+
+    with ScriptedSink(endless) as sink:
+        source = Adapter(start, sink.url, "1500ms", K_SINK_TIMEOUT="15")
+        sink.wait_for(3)
+        assert len(set(sink.ids)) == len(sink.ids)
+        assert source.metric("source_events_total{") == source.attempts("202")  # none missed, none given up
+
+
+def test_a_head_that_drips_is_bounded_by_the_timeout_of_the_attempt(start: Start) -> None:
+    itself: list[ScriptedSink] = []
+    with ScriptedSink(drip(HEAD * 20, itself)) as sink:
+        itself.append(sink)
+        source = Adapter(start, sink.url, LONG, K_SINK_TIMEOUT="1")
+        source.wait_for_attempts("202")
+        assert source.attempts("timeout") == 1
+
+
+def test_a_name_that_does_not_resolve_is_tried_again_and_said(start: Start) -> None:
+    source = Adapter(start, "http://nosuch.invalid/", LONG)
+    source.wait_for_attempts("transport", 2)
+    assert "ConnectError" in source.process.said("failed")["reason"]
+    assert source.get("/health")[0] == 200
+
+
+def test_a_host_no_name_server_can_be_asked_for_does_not_end_the_adapter(start: Start) -> None:
+    source = Adapter(start, f"http://{'a' * 64}.invalid/", LONG)
+    source.wait_for_attempts("transport", 2)
+    assert source.process.child.poll() is None
+
+
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+def pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
+
+
+def test_a_sink_whose_authority_is_in_the_environment_is_trusted(start: Start) -> None:
+    authority = trustme.CA()
+    with ScriptedSink(answers(ACCEPTED), server_context(authority)) as sink:
+        source = Adapter(start, sink.url, LONG, K_CA_CERTS=pem(authority))
+        source.wait_for_attempts("202")
+        assert source.metric("source_delivery_attempts_total{") == 1
+
+
+@pytest.mark.parametrize("certificates", ["another", "none"])
+def test_a_sink_of_another_authority_is_never_sent_anything_and_it_is_said(start: Start, certificates: str) -> None:
+    environ = {"K_CA_CERTS": pem(trustme.CA())} if certificates == "another" else {}
+    with ScriptedSink(answers(ACCEPTED), server_context(trustme.CA())) as sink:
+        source = Adapter(start, sink.url, LONG, **environ)
+        source.wait_for_attempts("transport", 2)
+        assert "CERTIFICATE_VERIFY_FAILED" in source.process.said("failed")["reason"]
+        assert sink.requests == []
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_a_sink_that_speaks_tls_1_1_only_is_never_sent_anything(start: Start) -> None:
+    authority = trustme.CA()
+    context = server_context(authority)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with ScriptedSink(answers(ACCEPTED), context) as sink:
+        source = Adapter(start, sink.url, LONG, K_CA_CERTS=pem(authority))
+        source.wait_for_attempts("transport", 2)
+        assert "PROTOCOL_VERSION" in source.process.said("failed")["reason"]
+        assert sink.requests == []
+
+
+def test_a_password_in_the_sinks_url_is_sent_but_never_logged(start: Start) -> None:
+    with ScriptedSink(answers(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")) as sink:
+        source = Adapter(start, sink.url.replace("localhost", "me:pass-word@localhost") + "p?q=%20", LONG)
+        source.wait_for_attempts("202")
+        assert sink.requests[0][0]["authorization"] == "Basic bWU6cGFzcy13b3Jk"
+        assert source.process.stop()[0] == 0
+    assert "pass-word" not in "".join(source.process.errors)

@@ -1,0 +1,168 @@
+"""SIGTERM in each state an adapter can be in; each test makes sure of the state first."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from adapter.runtime import DRAIN_S
+from tests.process.harness import Adapter, Process, ScriptedSink, Start, display, free_port, wait_until
+
+LONG = "10s"
+SOON_S = 3.0  # the interpreter's own end included
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_between_ticks_it_ends_at_once(start: Start, number: signal.Signals) -> None:
+    sink, url = display(start)
+    source = Adapter(start, url, LONG)
+    sink.event()
+    source.wait_for_attempts("202")
+    code, seconds = source.process.stop(number)
+    assert code == 0
+    assert seconds < SOON_S
+    assert sink.lines.empty()
+    source.assert_log_is_json()
+    assert source.process.said("stopped")["level"] == "info"
+
+
+def test_before_its_first_tick_it_ends_at_once(start: Start) -> None:
+    _, url = display(start)
+    source = Adapter(start, url, "24h", SOURCE_CREATED="2200-01-01T00:00:00Z")
+    source.process.said("started")
+    code, seconds = source.process.stop()
+    assert code == 0
+    assert seconds < SOON_S
+
+
+class HeldSink:
+    """Answers nobody until told to."""
+
+    def __init__(self) -> None:
+        self.answer = threading.Event()
+
+    def __call__(self, connection: socket.socket, n: int) -> None:
+        self.answer.wait()
+        connection.sendall(ACCEPTED)
+
+
+def in_hand(source: Adapter, sink: ScriptedSink) -> None:
+    sink.wait_for(1)
+    source.wait_for("source_in_flight{")
+    assert source.get("/readiness")[0] == 200
+
+
+def test_an_event_in_hand_arrives_if_the_sink_answers_and_is_sent_once(start: Start) -> None:
+    held = HeldSink()
+    with ScriptedSink(held) as sink:
+        source = Adapter(start, sink.url, "500ms")
+        in_hand(source, sink)
+        source.process.child.send_signal(signal.SIGTERM)
+        wait_until(lambda: source.get("/readiness")[0] == 503, "readiness 503")
+        assert source.get("/health")[0] == 200
+        assert source.process.child.poll() is None
+        held.answer.set()
+        assert source.process.ended() == 0
+        assert len(sink.requests) == 1
+    source.assert_log_is_json()
+    assert not any("undelivered" in line for line in source.process.errors)
+
+
+def test_a_second_signal_does_not_cut_the_drain_short(start: Start) -> None:
+    held = HeldSink()
+    with ScriptedSink(held) as sink:
+        source = Adapter(start, sink.url, LONG)
+        in_hand(source, sink)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            source.process.child.send_signal(number)
+            wait_until(lambda: source.get("/readiness")[0] == 503, "readiness 503")
+        held.answer.set()
+        assert source.process.ended() == 0
+        assert len(sink.requests) == 1
+    assert not any("undelivered" in line for line in source.process.errors)
+
+
+@pytest.mark.slow
+def test_a_sink_that_hangs_ends_the_drain_within_the_grace_period(start: Start) -> None:
+    held = HeldSink()
+    with ScriptedSink(held) as sink:
+        source = Adapter(start, sink.url, "1h", K_SINK_TIMEOUT="60")
+        in_hand(source, sink)
+        code, seconds = source.process.stop()
+        held.answer.set()
+    assert code == 0
+    assert DRAIN_S <= seconds < DRAIN_S + SOON_S
+    assert source.process.said("undelivered")["event_id"] == sink.ids[0]
+    source.assert_log_is_json()
+
+
+def test_between_retries_it_waits_for_the_next_one_and_the_event_arrives(start: Start) -> None:
+    sink, url = display(start, "--statuses", "503,202", "--retry-after", "3")
+    source = Adapter(start, url, LONG)
+    first = sink.event()
+    source.wait_for_attempts("503")
+    code, seconds = source.process.stop()
+    second = sink.event()
+    assert (code, first["id"], second["status"]) == (0, second["id"], 202)
+    assert seconds < 3 + SOON_S
+    assert sink.lines.empty()
+
+
+def test_at_a_sink_that_breaks_off_it_gives_up_when_the_next_tick_is_due(start: Start) -> None:
+    _, url = display(start, "--reset")
+    source = Adapter(start, url, "3s")
+    source.wait_for_attempts("transport", 3)
+    code, seconds = source.process.stop()
+    assert code == 0
+    assert seconds < 3 + SOON_S
+    source.process.said("gave up")
+
+
+def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:
+    sink, url = display(start, "--delay", "20ms")
+    source = Adapter(start, url, "1ms")
+    for _ in range(3):
+        sink.event()
+    source.wait_for('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="missed"', 20)
+    code, seconds = source.process.stop()
+    assert code == 0
+    assert seconds < SOON_S
+
+
+def test_with_a_client_on_its_health_port_it_ends_at_once_and_without_a_word(start: Start) -> None:
+    _, url = display(start)
+    source = Adapter(start, url, LONG)
+    source.process.said("started")
+    idle = http.client.HTTPConnection("127.0.0.1", source.port)
+    idle.request("GET", "/health")
+    assert idle.getresponse().read() == b"ok\n"
+    code, seconds = source.process.stop()
+    idle.close()
+    assert code == 0
+    assert seconds < SOON_S
+    source.assert_log_is_json()
+
+
+@pytest.mark.parametrize("module", ["pydantic", "httpx2", "own_sources"])
+def test_while_it_still_imports_it_ends_at_once(start: Start, tmp_path: Path, module: str) -> None:
+    """A module of that name stands first on the path, says so, and never finishes."""
+    path = tmp_path / module
+    path.mkdir()
+    (path / "__init__.py").write_text(
+        "import sys, threading\nprint('importing', flush=True)\nthreading.Event().wait()\n"
+    )
+    environ = {"SOURCES_PACKAGE": "own_sources"} if module == "own_sources" else {}
+    process: Process = start(
+        "adapter", K_SINK="http://h", HEALTH_PORT=str(free_port()), PYTHONPATH=str(tmp_path), **environ
+    )
+    assert process.line() == "importing\n"
+    code, seconds = process.stop()
+    assert code == 0, process.errors
+    assert seconds < SOON_S
+    assert process.errors == []
