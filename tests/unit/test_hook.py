@@ -15,11 +15,11 @@ import pytest
 
 from adapter.contract import AdapterEnv
 from hooks.__main__ import _listen
-from hooks.controller import KindOptions, Refused, customize, sync
+from hooks.controller import KindOptions, Refused, sync
 from hooks.deployments import TEMPLATE_HASH, Observability, _unescape, escape
-from hooks.protocol import CustomizeRequest, SyncRequest
+from hooks.protocol import SyncRequest
 from hooks.resources import child_name, kebab, plural
-from hooks.settings import Settings, SettingsError, read_settings
+from hooks.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
@@ -201,16 +201,6 @@ def test_an_unresolvable_sink_says_why(sink: Any, related: Any, reason: str) -> 
     assert response["children"] == []
 
 
-def test_customize_asks_for_the_sink_and_only_for_allowed_kinds() -> None:
-    def asked(sink: Any) -> Any:
-        return customize(CustomizeRequest.model_validate({"parent": parent({"sink": sink})}), SETTINGS)
-
-    rule = {"apiVersion": "v1", "resource": "services", "namespace": "ns", "names": ["display"]}
-    assert asked(SERVICE_SINK) == {"relatedResources": [rule]}
-    assert asked({"ref": {"apiVersion": "x.y/v1", "kind": "Z", "name": "z"}}) == {"relatedResources": []}
-    assert asked({"uri": "http://h"}) == {"relatedResources": []}
-
-
 def test_the_environment_is_read_back_by_the_adapter() -> None:
     spec = {"sink": {"uri": "http://h/$(NAME)"}, "interval": "5s", "depth": 3, "token": {"secretKeyRef": {"name": "s"}}}
     env = answer(spec)["children"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
@@ -229,32 +219,57 @@ def test_escaped_text_comes_back(text: str) -> None:
     assert _unescape(escape(text)) == text
 
 
-def test_ready_is_true_only_for_the_wanted_template_fully_rolled_out() -> None:
+AVAILABLE = {"type": "Available", "status": "True"}
+DOWN = {"type": "Available", "status": "False", "message": "down"}
+ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+PROGRESSING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
+QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param({}, ("True", None), id="rolled-out"),
+        pytest.param({"conditions": [AVAILABLE, PROGRESSING]}, ("True", None), id="counts-decide"),
+        pytest.param({"replicas": 2}, ("Unknown", "AdapterUpdating"), id="the-old-replica-still-there"),
+        pytest.param({"updatedReplicas": 0}, ("Unknown", "AdapterUpdating"), id="not-updated"),
+        pytest.param(
+            {"availableReplicas": 0, "conditions": [AVAILABLE, PROGRESSING]}, ("Unknown", "AdapterUpdating"), id="surge"
+        ),
+        pytest.param({"conditions": []}, ("Unknown", "AdapterStarting"), id="no-conditions-yet"),
+        pytest.param({"conditions": [DOWN, PROGRESSING]}, ("Unknown", "AdapterStarting"), id="first-rollout"),
+        pytest.param({"conditions": [DOWN, LATE]}, ("False", "ProgressDeadlineExceeded"), id="never-started"),
+        pytest.param({"conditions": [AVAILABLE, LATE]}, ("False", "ProgressDeadlineExceeded"), id="newer-fails"),
+        pytest.param({"conditions": [QUOTA, PROGRESSING]}, ("False", "FailedCreate"), id="quota"),
+        pytest.param({"conditions": [LATE, QUOTA]}, ("False", "FailedCreate"), id="the-nearer-cause"),
+        pytest.param({"conditions": [DOWN, ROLLED_OUT]}, ("False", "DeploymentUnavailable"), id="crashed-later"),
+        pytest.param({"observedGeneration": 0}, ("Unknown", "AdapterUpdating"), id="status-of-an-older-generation"),
+        pytest.param({"observedGeneration": None}, ("Unknown", "AdapterUpdating"), id="no-generation"),
+        pytest.param({"observedGeneration": 0, "conditions": [LATE]}, ("Unknown", "AdapterStarting"), id="old-failure"),
+    ],
+)
+def test_ready_follows_the_observed_deployment(status: dict[str, Any], expected: tuple[str, str | None]) -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
-    assert condition(answer(spec, children=observed(wanted)), "Ready") == ("True", None)
-    stale = observed(wanted, current=False)
-    assert condition(answer(spec, children=stale), "Ready") == ("Unknown", "AdapterUpdating")
+    response = answer(spec, children=observed(wanted, **status))
+    assert condition(response, "Deployed") == condition(response, "Ready") == expected
+
+
+def test_a_stale_template_is_never_ready() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
     edited = answer({**spec, "interval": "1s"}, children=observed(wanted))
     assert condition(edited, "Ready") == ("Unknown", "AdapterUpdating")
-    partly = observed(wanted, replicas=2)
-    assert condition(answer(spec, children=partly), "Ready") == ("Unknown", "AdapterUpdating")
-    gone = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
-    assert condition(answer(spec, children=observed(gone)), "Ready")[0] == "Unknown"
+    strange = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
+    assert condition(answer(spec, children=observed(strange)), "Ready") == ("Unknown", "AdapterUpdating")
 
 
-def test_a_failed_rollout_shows_kubernetes_own_words() -> None:
+def test_kubernetes_own_message_is_shown() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
-    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
-    response = answer(spec, children=observed(wanted, conditions=[late]))
-    assert condition(response, "Ready") == ("False", "ProgressDeadlineExceeded")
-    down = [
-        {"type": "Available", "status": "False"},
-        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
-    ]
-    response = answer(spec, children=observed(wanted, conditions=down, availableReplicas=0))
-    assert condition(response, "Ready") == ("False", "DeploymentUnavailable")
+    response = answer(spec, children=observed(wanted, conditions=[QUOTA]))
+    assert [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"] == ["quota"]
 
 
 def test_a_deployment_not_created_for_30_s_is_a_failure_counted_from_the_sink() -> None:
@@ -301,20 +316,6 @@ def test_a_long_name_still_gives_valid_labels_and_the_annotation_sets_the_source
     response = answer({"sink": {"uri": "http://h"}}, name="n" * 200, annotations=chosen, types=("t",))
     assert len(response["children"][0]["metadata"]["labels"]["knative-eventing-source-name"]) == 63
     assert response["status"]["ceAttributes"] == [{"type": "t", "source": "sample.knative.dev/heartbeat-source"}]
-
-
-@pytest.mark.parametrize(
-    ("environ", "named"),
-    [
-        ({}, "ADAPTER_IMAGE"),
-        ({"ADAPTER_IMAGE": "x", "PORT": "0"}, "PORT"),
-        ({"ADAPTER_IMAGE": "x", "SINK_KINDS": "Service"}, "SINK_KINDS"),
-        ({"ADAPTER_IMAGE": "x", "LOG_LEVEL": "loud"}, "LOG_LEVEL"),
-    ],
-)
-def test_a_bad_setting_is_named(environ: dict[str, str], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
-        read_settings(environ)
 
 
 def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:

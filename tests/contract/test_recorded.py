@@ -1,0 +1,51 @@
+"""The recorded request gets the recorded answer; the environment is Knative's, name by name, in its order.
+
+An intended change of the answer: ``python -m tests.contract.test_recorded`` writes it anew; read the diff.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hooks.config import MountedConfig
+from hooks.controller import KindOptions, sync
+from hooks.protocol import SyncRequest
+from hooks.settings import Settings
+
+HERE = Path(__file__).parent
+NOW = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
+
+
+def answer() -> Any:
+    request = SyncRequest.model_validate_json((HERE / "sync-request.json").read_bytes())
+    settings = Settings(adapter_image="registry.local/sample-source:dev")
+    options = KindOptions(types=("dev.knative.sample",))
+    return sync(request, settings, now=NOW, config=MountedConfig(None), options=options)
+
+
+def test_the_recorded_request_gets_the_recorded_answer() -> None:
+    assert answer() == json.loads((HERE / "sync-response.json").read_text())
+
+
+def test_the_environment_is_knatives_in_its_order_with_ours_between() -> None:
+    env = answer()["children"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    names = [it["name"] for it in env]
+    ours = ("SOURCE_KIND", "SOURCE_UID", "SOURCE_CREATED", "SOURCE_CONFIG")
+    knatives = ["EVENT_SOURCE", "INTERVAL", "NAMESPACE", "NAME", "METRICS_DOMAIN", "K_LOGGING_CONFIG",
+                "K_KLOG_VERBOSITY", "K_OBSERVABILITY_CONFIG", "K_SINK", "K_CE_OVERRIDES"]  # fmt: skip
+    assert [name for name in names if name not in ours] == knatives
+    assert names.index("K_OBSERVABILITY_CONFIG") < names.index("SOURCE_KIND") < names.index("K_SINK")
+
+
+def test_no_variable_has_an_empty_value() -> None:
+    """The API server drops it and Metacontroller puts it back, at every sync (design §5)."""
+    env = answer()["children"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [it["name"] for it in env if it.get("value") == ""] == []
+    assert {"name": "K_LOGGING_CONFIG"} in env
+
+
+if __name__ == "__main__":
+    (HERE / "sync-response.json").write_text(json.dumps(answer(), indent=2) + "\n")
