@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 NOW = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 
 
-def answer() -> Any:
-    request = SyncRequest.model_validate_json((HERE / "sync-request.json").read_bytes())
+def answer(body: Any = None) -> Any:
+    request = SyncRequest.model_validate(body or json.loads((HERE / "sync-request.json").read_text()))
     settings = Settings(adapter_image="registry.local/sample-source:dev")
     options = KindOptions(types=("dev.knative.sample",))
     return sync(request, settings, now=NOW, config=MountedConfig(None), options=options)
@@ -38,6 +38,14 @@ def test_the_environment_is_knatives_in_its_order_with_ours_between() -> None:
                 "K_KLOG_VERBOSITY", "K_OBSERVABILITY_CONFIG", "K_SINK", "K_CE_OVERRIDES"]  # fmt: skip
     assert [name for name in names if name not in ours] == knatives
     assert names.index("K_OBSERVABILITY_CONFIG") < names.index("SOURCE_KIND") < names.index("K_SINK")
+
+
+def test_trust_stands_between_sink_and_overrides() -> None:
+    request = json.loads((HERE / "sync-request.json").read_text())
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    request["parent"]["spec"]["sink"] |= {"CACerts": pem, "audience": "a"}
+    env = answer(request)["children"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [it["name"] for it in env][-4:] == ["K_SINK", "K_CA_CERTS", "K_AUDIENCE", "K_CE_OVERRIDES"]
 
 
 def test_no_variable_has_an_empty_value() -> None:

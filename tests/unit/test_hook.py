@@ -265,6 +265,15 @@ def test_a_stale_template_is_never_ready() -> None:
     assert condition(answer(spec, children=observed(strange)), "Ready") == ("Unknown", "AdapterUpdating")
 
 
+def test_an_object_without_any_generation_is_not_taken_for_current() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    children = observed(wanted, observedGeneration=None)
+    for whole in children["Deployment.apps/v1"].values():
+        del whole["metadata"]["generation"]
+    assert condition(answer(spec, children=children), "Ready") == ("Unknown", "AdapterUpdating")
+
+
 def test_kubernetes_own_message_is_shown() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
