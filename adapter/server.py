@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import h11
 
 READ_SIZE = 64 * 1024
+LINGER_S = 1.0
 
 
 class Reset(Exception):
@@ -57,6 +60,8 @@ async def listen(handler: Handler, port: int, limits: Limits) -> asyncio.Server:
         try:
             await _converse(reader, writer, handler, limits)
         except Reset:
+            now = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see an orderly end
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
             writer.transport.abort()
         except (OSError, TimeoutError, h11.ProtocolError):
             pass  # the client is gone, or too slow, or no HTTP client
@@ -89,7 +94,8 @@ async def _converse(
                 request = await _receive(connection, reader, writer, limits.body_size)
         except (Refused, h11.RemoteProtocolError) as error:
             status = error.args[0] if isinstance(error, Refused) else error.error_status_hint
-            return await _send(connection, writer, Response(status), limits, close=True)
+            await _send(connection, writer, Response(status), limits, close=True)
+            return await _linger(reader, writer)
         if request is None:
             return
         response = await handler(request)
@@ -97,6 +103,14 @@ async def _converse(
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             return
         connection.start_next_cycle()
+
+
+async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hear out a client that still sends: closing on it would reset the connection, and it would not see the answer."""
+    writer.write_eof()
+    async with asyncio.timeout(LINGER_S):
+        while await reader.read(READ_SIZE):
+            pass
 
 
 async def _receive(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx2
 import pytest
 import trustme
 
@@ -58,7 +59,8 @@ def test_a_sink_that_breaks_off_is_tried_again(start: Start) -> None:
     sink, url = display(start, "--reset")
     source = Adapter(start, url, LONG)
     assert len({sink.event()["id"] for _ in range(3)}) == 1
-    assert source.process.said("failed")["code"] == "transport"
+    failed = source.process.said("failed")
+    assert (failed["code"], failed["reason"]) == ("transport", "ReadError")
 
 
 def test_the_seconds_of_retry_after_are_waited_for(start: Start) -> None:
@@ -97,6 +99,18 @@ def test_a_location_that_is_no_url_is_a_refusal_like_any_redirect(start: Start) 
         source = Adapter(start, sink.url, LONG)
         assert source.process.said("rejected")["code"] == "302"
         assert len(sink.requests) == 1
+
+
+def test_display_takes_structured_events_and_says_what_is_wrong(start: Start) -> None:
+    sink, url = display(start)
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"n": 1}}
+    headers = {"Content-Type": "application/cloudevents+json"}
+    assert httpx2.post(url, json=event, headers=headers).status_code == 202
+    shown = sink.event()
+    assert (shown["id"], shown["data"], shown["status"]) == ("1", {"n": 1}, 202)
+    refused = httpx2.post(url, json=event | {"time": 5}, headers=headers)
+    assert (refused.status_code, refused.text) == (400, "time is 5; write a string that is not empty\n")
+    assert sink.lines.empty()
 
 
 def test_no_cookie_is_kept(start: Start) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from itertools import chain, islice, repeat
@@ -209,7 +210,9 @@ def test_an_answer_counts_although_its_body_stalls(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("adapter.delivery.BODY_S", 0.01)
     sink = Sink(lambda: httpx2.Response(202, content=stalls()))
+    started = time.monotonic()
     assert sink.deliver() is Outcome.DELIVERED
+    assert time.monotonic() - started < 5  # K_SINK_TIMEOUT is 10 s
     assert sink.book.lines == []
 
 

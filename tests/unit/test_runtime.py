@@ -128,7 +128,7 @@ def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pul
 
     async def events(context: Context) -> Events:
         noted.append((yield Event(type="t", id="1")))
-        await asyncio.sleep(0)  # a cursor is written
+        await asyncio.sleep(0.02)  # a cursor is written
         noted.append((yield Event(type="t", id="2")))
 
     async def deliver(event: Event) -> Outcome:
