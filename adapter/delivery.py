@@ -106,13 +106,7 @@ def open_client(env: AdapterEnv) -> httpx2.AsyncClient:
         timeout=None,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
-        event_hooks={"response": [_forget_location]},
     )
-
-
-async def _forget_location(response: httpx2.Response) -> None:
-    """The client builds the next request even if it may not follow, and fails on a Location that is no URL."""
-    response.headers.pop("Location", None)
 
 
 class Delivery:
