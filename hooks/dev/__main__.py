@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from adapter.durations import parse_duration
 from hooks.addresses import is_http_url
+from hooks.dev.hook import LOCAL_IMAGE
 from hooks.dev.problem import Problem
+from hooks.dev.render import RenderOptions, render
 from hooks.dev.run import Options, run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parse(argv)
+    arguments = vars(_parse(argv))
+    command: Callable[[dict[str, Any]], Coroutine[Any, Any, int]] = arguments.pop("command")
     try:
-        return asyncio.run(run(options))
+        return asyncio.run(command(arguments))
     except Problem as problem:
         print(f"sources: {problem}", file=sys.stderr)
         return 2
@@ -26,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parse(argv: Sequence[str] | None) -> Options:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sources", description="Event sources on this machine, without a cluster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("run", help="run the sources in YAML files as a cluster would")
@@ -42,7 +46,15 @@ def _parse(argv: Sequence[str] | None) -> Options:
     )
     command.add_argument("--sink", type=_url, metavar="URL", help="send every source's events there")
     command.add_argument("--logs", action="store_true", help="show what the processes log, on stderr")
-    return Options(**vars(parser.parse_args(argv)))
+    command.set_defaults(command=lambda arguments: run(Options(**arguments)))
+    command = commands.add_parser("render", help="print the Deployment and status the sources in YAML files would get")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument(
+        "-o", "--output", choices=("yaml", "json"), default="yaml", help="json: the hook's answer, one line a source"
+    )
+    command.add_argument("--image", default=LOCAL_IMAGE, help=f"the adapters' image (default: {LOCAL_IMAGE})")
+    command.set_defaults(command=lambda arguments: render(RenderOptions(**arguments)))
+    return parser.parse_args(argv)
 
 
 def _seconds(text: str) -> float:

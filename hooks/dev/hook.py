@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from hooks.dev.process import OnLine, Process, free_port, port_is_free
 
 Json = Any
 START_S = 20.0
+LOCAL_IMAGE = "sample-source:local"
 
 
 class Refusal(Problem):
@@ -27,14 +29,14 @@ class Hook:
         self._client = client
 
     @classmethod
-    async def start(cls, port: int, sink_kinds: Sequence[str], on_line: OnLine) -> Hook:
+    async def start(cls, port: int, sink_kinds: Sequence[str], on_line: OnLine, *, image: str = LOCAL_IMAGE) -> Hook:
         if port and not port_is_free(port):
             raise Problem(f"port {port} is in use; stop what uses it or choose another with --port")
         port = port or free_port()
         environ = {
             "HOST": "127.0.0.1",
             "PORT": str(port),
-            "ADAPTER_IMAGE": "sample-source:local",
+            "ADAPTER_IMAGE": image,
             "SINK_KINDS": ",".join(sink_kinds),
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
@@ -50,7 +52,7 @@ class Hook:
 
     async def customize(self, parent: Json, documents: Documents) -> dict[str, dict[str, Json]]:
         """The related objects this source is to be decided with, by ``Kind.apiVersion`` and ``namespace/name``."""
-        answer = await self._post("/customize", {"controller": {}, "parent": parent})
+        answer = json.loads(await self._post("/customize", {"controller": {}, "parent": parent}))
         related: dict[str, dict[str, Json]] = {}
         for rule in answer.get("relatedResources", []):
             for it in documents.of_resource(rule["apiVersion"], rule["resource"]):
@@ -59,6 +61,11 @@ class Hook:
         return related
 
     async def sync(self, parent: Json, types: Sequence[str], deployments: Mapping[str, Json], related: Json) -> Json:
+        return json.loads(await self.sync_bytes(parent, types, deployments, related))
+
+    async def sync_bytes(
+        self, parent: Json, types: Sequence[str], deployments: Mapping[str, Json], related: Json
+    ) -> bytes:
         request = {
             "controller": {},
             "parent": parent,
@@ -86,7 +93,7 @@ class Hook:
         code = await self.process.wait()
         raise Problem(f"the hook exited with code {code}: {self.process.last_error or 'no message'}")
 
-    async def _post(self, path: str, body: Json) -> Json:
+    async def _post(self, path: str, body: Json) -> bytes:
         try:
             response = await self._client.post(path, json=body)
         except httpx2.TransportError as error:
@@ -94,7 +101,7 @@ class Hook:
         if response.status_code != 200:
             refused = Refusal if response.is_client_error else Problem
             raise refused(f"the hook refuses: {_error_text(response)} (HTTP {response.status_code})")
-        return response.json()
+        return response.content
 
 
 def _matches(rule: Json, metadata: Json) -> bool:
