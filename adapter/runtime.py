@@ -91,7 +91,8 @@ class Runtime:
             settled = asyncio.create_task(self._settled.wait())
             await asyncio.wait({work, settled}, timeout=self._drain_s, return_when=asyncio.FIRST_COMPLETED)
             settled.cancel()
-            await asyncio.wait({work}, timeout=NOTE_S if self._in_hand is None else 0)
+        if self._settled.is_set():
+            await asyncio.wait({work}, timeout=NOTE_S)
         if self._in_hand is not None:
             self._context.log.warning(
                 "stopped with an event undelivered", extra={"fields": {"event_id": self._in_hand.id}}

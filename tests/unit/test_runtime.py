@@ -124,12 +124,20 @@ def test_a_stop_before_the_first_event_closes_the_source_at_once() -> None:
 
 
 def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pulls_no_other() -> None:
-    noted: list[Outcome] = []
+    noted: list[object] = []
 
     async def events(context: Context) -> Events:
-        noted.append((yield Event(type="t", id="1")))
+        outcome = yield Event(type="t", id="1")
         await asyncio.sleep(0.02)  # a cursor is written
-        noted.append((yield Event(type="t", id="2")))
+        noted.append(outcome)
+        try:
+            yield Event(type="t", id="2")
+        finally:
+            noted.append("closed")
+
+    async def test() -> None:
+        await life.runtime.run()
+        assert noted == [Outcome.DELIVERED, "closed"]
 
     async def deliver(event: Event) -> Outcome:
         life.runtime.stop()
@@ -138,18 +146,22 @@ def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pul
         return Outcome.DELIVERED
 
     life = Life(events, deliver)
-    within_deadline(life.runtime.run())
-    assert noted == [Outcome.DELIVERED]
+    within_deadline(test())
     assert [event.id for event, _ in life.delivered] == ["1"]
     assert (life.count("delivered"), life.in_flight(), life.book.lines) == (1, 0, [])
 
 
-def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_module, "NOTE_S", 0.02)
-    closed = []
+@pytest.mark.parametrize("answered_s", [0, 0.02], ids=["with-the-signal", "after-the-signal"])
+def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(
+    monkeypatch: pytest.MonkeyPatch, answered_s: float
+) -> None:
+    monkeypatch.setattr(runtime_module, "NOTE_S", 0.1)
+    closed: list[object] = []
 
     async def events(context: Context) -> Events:
-        yield Event(type="t")
+        outcome = yield Event(type="t")
+        await asyncio.sleep(0.005)  # a cursor is written
+        closed.append(outcome)
         try:
             await for_ever()
         finally:
@@ -157,11 +169,13 @@ def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(monkeypa
 
     async def deliver(event: Event) -> Outcome:
         life.runtime.stop()
+        if answered_s:
+            await asyncio.sleep(answered_s)
         return Outcome.DELIVERED
 
     life = Life(events, deliver)
     within_deadline(life.runtime.run())
-    assert closed == [True]
+    assert closed == [Outcome.DELIVERED, True]
     assert life.book.lines == []
 
 
