@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -128,6 +129,38 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass
+class RunningHook:
+    url: str
+
+    def call(self, path: str, body: bytes | None = None, method: str | None = None) -> tuple[int, Any]:
+        """Status and the one JSON value of the answer."""
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+
+@contextmanager
+def running_hook(**environ: str) -> Iterator[RunningHook]:
+    """The real ``python -m hooks``; at the end it must leave on SIGTERM with exit code 0 and without a traceback."""
+    port = free_port()
+    with processes() as start:
+        process = start("hooks", **{"ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), **environ})
+        wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
+        yield RunningHook(f"http://127.0.0.1:{port}")
+        assert process.stop()[0] == 0, process.errors
+        assert "Traceback" not in "".join(process.errors)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def display(start: Start, *faults: str) -> tuple[Process, str]:

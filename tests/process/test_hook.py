@@ -4,61 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process.harness import DEADLINE_S, RunningHook, running_hook
+
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 20
 REQUEST = json.loads((ROOT / "tests/contract/sync-request.json").read_text())
 
 
-@dataclass
-class Hook:
-    process: subprocess.Popen[str]
-    url: str
-
-    def call(self, path: str, body: bytes | None = None, method: str | None = None) -> tuple[int, Any]:
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-                return response.status, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-
 @pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with running() as started:
+def hook() -> Iterator[RunningHook]:
+    with running_hook() as started:
         yield started
-
-
-@contextmanager
-def running(**environ: str) -> Iterator[Hook]:
-    port = free_port()
-    env = {**os.environ, "ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), **environ}
-    process = subprocess.Popen([sys.executable, "-m", "hooks"], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(port)
-        yield Hook(process, f"http://127.0.0.1:{port}")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=DEADLINE_S)
-        assert process.returncode == 0
-        assert "Traceback" not in errors
 
 
 def changed(path: str, value: Any) -> bytes:
@@ -103,7 +67,9 @@ def without(path: str) -> bytes:
         pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is", id="no-uid"),
     ],
 )
-def test_what_is_no_request_is_a_400_that_names_field_and_value(hook: Hook, path: str, body: bytes, named: str) -> None:
+def test_what_is_no_request_is_a_400_that_names_field_and_value(
+    hook: RunningHook, path: str, body: bytes, named: str
+) -> None:
     status, answer = hook.call(path, body)
     assert status == 400
     assert list(answer) == ["error"]
@@ -116,13 +82,13 @@ def test_what_is_no_request_is_a_400_that_names_field_and_value(hook: Hook, path
     [("children", 1), ("children", {"Deployment.apps/v1": []}), ("related", {"Service.v1": {"a/b": 1}})],
     ids=["children-number", "group-array", "object-number"],
 )
-def test_a_sync_with_children_of_the_wrong_shape_is_a_400(hook: Hook, path: str, value: Any) -> None:
+def test_a_sync_with_children_of_the_wrong_shape_is_a_400(hook: RunningHook, path: str, value: Any) -> None:
     status, answer = hook.call("/sync", changed(path, value))
     assert (status, list(answer)) == (400, ["error"])
     assert answer["error"].startswith(path)
 
 
-def test_unknown_fields_are_ignored(hook: Hook) -> None:
+def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
     expected = hook.call("/sync", json.dumps(REQUEST).encode())
     assert expected[0] == 200
     extended = json.loads(changed("parent.metadata.tomorrow", 1)) | {"new": {"in": "4.18"}}
@@ -133,13 +99,15 @@ def test_unknown_fields_are_ignored(hook: Hook) -> None:
     ("path", "method", "status"),
     [("/nowhere", "GET", 404), ("/sync", "GET", 405), ("/customize", "PUT", 405), ("/healthz", "POST", 405)],
 )
-def test_a_wrong_path_or_method_is_a_4xx_with_one_object(hook: Hook, path: str, method: str, status: int) -> None:
+def test_a_wrong_path_or_method_is_a_4xx_with_one_object(
+    hook: RunningHook, path: str, method: str, status: int
+) -> None:
     answered, answer = hook.call(path, method=method)
     assert answered == status
     assert isinstance(answer, dict)
 
 
-def test_an_impossible_spec_with_an_adapter_running_is_a_422(hook: Hook) -> None:
+def test_an_impossible_spec_with_an_adapter_running_is_a_422(hook: RunningHook) -> None:
     child = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"][0]
     request = json.loads(changed("parent.spec.interval", "soon"))
     assert hook.call("/sync", json.dumps(request).encode())[1]["children"] == []
@@ -155,7 +123,7 @@ def test_a_broken_configmap_stands_in_healthz_and_changes_no_adapter(tmp_path: P
     directory.mkdir()
     key = directory / "metrics-protocol"
     key.write_text("prometheus")
-    with running(CONFIG_DIR=str(tmp_path)) as hook:
+    with running_hook(CONFIG_DIR=str(tmp_path)) as hook:
         before = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"]
         assert "prometheus" in json.dumps(before)
         assert hook.call("/healthz") == (200, {"status": "ok", "problems": []})
@@ -192,19 +160,3 @@ def start(**environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hooks"]
     env = {"PATH": os.environ["PATH"], **environ}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        threading.Event().wait(0.05)
-    raise AssertionError(f"nothing listens on port {port} after {DEADLINE_S} s")

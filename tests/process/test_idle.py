@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.process.harness import free_port
 
 WINDOW_S, DEADLINE_S = 1.5, 15.0
 
@@ -57,10 +58,7 @@ def test_an_adapter_loads_no(name: str) -> None:
 
 @contextmanager
 def adapter(**environ: str) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {"K_SINK": "http://127.0.0.1:9/", "HEALTH_PORT": str(port), "SOURCE_UID": "u", **environ}
+    env = {"K_SINK": "http://127.0.0.1:9/", "HEALTH_PORT": str(free_port()), "SOURCE_UID": "u", **environ}
     child = subprocess.Popen([sys.executable, "-m", "adapter"], env=env, stderr=subprocess.PIPE, text=True)
     try:
         assert child.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.process.test_hook import running
+from tests.process.harness import running_hook
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
@@ -30,7 +30,7 @@ def test_it_is_the_hooks_answer_byte_for_byte() -> None:
     source = next(it for it in yaml.safe_load_all(QUICKSTART.read_text()) if it["kind"] == "SampleSource")
     source["metadata"] |= {"uid": env["SOURCE_UID"], "creationTimestamp": "1970-01-01T00:00:00Z"}
     request = {"parent": source, "children": {}, "related": {"Service.v1": {"default/event-display": service}}}
-    with running(ADAPTER_IMAGE="adapter:1") as hook:
+    with running_hook(ADAPTER_IMAGE="adapter:1") as hook:
         status, answer = hook.call("/sync?types=dev.knative.sample", json.dumps(request).encode())
     assert status == 200
     for side in (answer, rendered):
