@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
+# Every kind has these in ``spec``; the hook acts on them, so no kind may use their names for its own fields.
+SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
 _REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _USER = re.compile(r"(?<=//)[^/?#]*@")

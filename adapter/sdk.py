@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from adapter.durations import Interval
-from adapter.source import Context, Event, Outcome, Source
+from adapter.fields import SecretText
+from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
 
-__all__ = ["Context", "Event", "Field", "Interval", "Outcome", "Source", "Timer"]
+__all__ = ["Context", "Event", "EventType", "Field", "Interval", "Outcome", "SecretText", "Source", "Timer"]

@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from adapter.contract import SHARED_FIELDS
+from adapter.durations import Interval
+
 
 @dataclass(frozen=True)
 class Event:
@@ -62,13 +65,54 @@ class Context:
     missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
 
 
+class EventType(str):
+    """A CloudEvents ``type``, with what a registry of event types shows beside it.
+
+    ``schema``: a URI of the data's schema, or the JSON schema itself.
+    """
+
+    __slots__ = ("description", "schema")
+
+    def __new__(cls, type: str, description: str = "", schema: str | Mapping[str, Any] = "") -> EventType:
+        self = super().__new__(cls, type)
+        self.description = description
+        self.schema = schema
+        return self
+
+
 class Source(BaseModel):
     """Base of every kind: fields are ``spec``, the class docstring is the CRD's description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    event_types: ClassVar[tuple[str, ...]] = ()
+    api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
+    short_name: ClassVar[str] = ""  # for kubectl; "": initials and "src", like ssrc
+    event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, info in cls.model_fields.items():
+            if problem := _clash(cls, name, info.alias or name):
+                raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
+        interval = cls.model_fields.get("interval")
+        if interval and not (isinstance(interval.annotation, type) and issubclass(interval.annotation, Interval)):
+            raise TypeError(
+                f"{cls.__name__}.interval is of type {interval.annotation}: every source's interval is an Interval; "
+                "write `interval: Interval`, or choose another name"
+            )
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yield events for ever, or until there are no more; each ``yield`` returns that event's outcome."""
         raise TypeError(f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define it")
+
+
+def _clash(cls: type[Source], name: str, written: str) -> str | None:
+    """What else a field's name would mean; ``written``: as it stands in ``spec``."""
+    for reserved in (name, written):
+        if reserved in SHARED_FIELDS:
+            return f'every source has "{reserved}" in its spec already'
+    parents = (parent for parent in cls.__mro__[1:] if issubclass(parent, BaseModel))
+    if any(name not in parent.model_fields and hasattr(parent, name) for parent in parents):
+        return f'"{name}" is a name of the class {cls.__mro__[1].__name__}'
+    return None

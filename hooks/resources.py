@@ -9,11 +9,10 @@ from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
-from adapter.contract import extension_problem
+from adapter.contract import SHARED_FIELDS, extension_problem
 from adapter.durations import Interval
 from hooks.protocol import Parent
 
-SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName", "interval"))
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
@@ -48,7 +47,7 @@ def read_source(parent: Parent) -> Source:
         service_account=_service_account(spec.get("serviceAccountName")),
         interval=_interval(spec.get("interval")),
         extensions=_extensions(spec.get("ceOverrides")),
-        config={key: value for key, value in spec.items() if key not in SHARED_FIELDS},
+        config={key: value for key, value in spec.items() if key not in SHARED_FIELDS and key != "interval"},
     )
 
 

@@ -1,0 +1,112 @@
+"""The CustomResourceDefinition of a kind: its class's fields, what every source shares, and the hook's status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from adapter.source import EventType
+from hooks.dev.kinds import Kind
+from hooks.dev.problem import Problem
+from hooks.dev.schema import structural
+from hooks.dev.spec import SharedSpec
+from hooks.status import Status
+
+Json = Any
+CATEGORIES = ("all", "knative", "eventing", "sources")
+
+
+def crd(kind: Kind) -> Json:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{kind.group}",
+            "labels": {"duck.knative.dev/source": "true", "eventing.knative.dev/source": "true"},
+            "annotations": {"registry.knative.dev/eventTypes": registry(kind)},
+        },
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.name,
+                "listKind": f"{kind.name}List",
+                "plural": kind.plural,
+                "singular": kind.name.lower(),
+                "shortNames": [kind.short_name],
+                "categories": list(CATEGORIES),
+            },
+            "versions": [
+                {
+                    "name": kind.version,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": _columns(kind),
+                    "schema": {"openAPIV3Schema": object_schema(kind)},
+                }
+            ],
+        },
+    }
+
+
+def object_schema(kind: Kind) -> Json:
+    """The structural schema of a whole source."""
+    status = structural(TypeAdapter(Status).json_schema(), bounded=False, at="status")
+    conditions = status["properties"]["conditions"]
+    conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    return {
+        "type": "object",
+        "description": _description(kind),
+        "required": ["spec"],
+        "properties": {"spec": spec_schema(kind), "status": status},
+    }
+
+
+def spec_schema(kind: Kind) -> Json:
+    """The kind's own fields first: they are why somebody reads ``kubectl explain``."""
+    own = structural(kind.cls.model_json_schema())
+    shared = structural(SharedSpec.model_json_schema())
+    for name, field in own["properties"].items():
+        if not field.get("description"):
+            raise Problem(f'{kind.name}.{name} has no description; write Field(description="...") for kubectl explain')
+    required = {"required": own["required"]} if "required" in own else {}
+    return {**shared, **required, "properties": own["properties"] | shared["properties"]}
+
+
+def registry(kind: Kind) -> str:
+    """``registry.knative.dev/eventTypes``: a JSON array of type, schema and description (contract §8.1, S10)."""
+    return json.dumps([_event_type(it) for it in kind.event_types], ensure_ascii=False)
+
+
+def _event_type(it: EventType) -> Json:
+    text = it.schema if isinstance(it.schema, str) else _data_uri(it.schema)
+    described = {"type": str(it), "schema": text, "description": it.description}
+    return {key: value for key, value in described.items() if value}
+
+
+def _data_uri(schema: Json) -> str:
+    return "data:application/schema+json," + quote(json.dumps(schema, separators=(",", ":")), safe="{}:,")
+
+
+def _description(kind: Kind) -> str:
+    text = (kind.cls.__doc__ or "").strip()
+    if not text:
+        raise Problem(f"{kind.name} has no docstring; its first line is what kubectl explain says of the kind")
+    return "\n".join(line.strip() for line in text.splitlines())
+
+
+def _columns(kind: Kind) -> list[Json]:
+    ready = ".status.conditions[?(@.type=='Ready')]"
+    listed = [
+        ("Ready", "string", f"{ready}.status"),
+        ("Reason", "string", f"{ready}.reason"),
+        ("Sink", "string", ".status.sinkUri"),
+        *([("Interval", "string", ".spec.interval")] if "interval" in kind.cls.model_fields else []),
+        ("Age", "date", ".metadata.creationTimestamp"),
+    ]
+    columns: list[Json] = [{"name": name, "type": type, "jsonPath": path} for name, type, path in listed]
+    return [*columns, {"name": "Message", "type": "string", "jsonPath": f"{ready}.message", "priority": 1}]

@@ -1,0 +1,203 @@
+"""The CRD's rules beyond types: each as CEL for the API server and as Python with the same meaning for ``lint``.
+
+A rule's message says what to write. Sources: contract §1.6 (Destination), CloudEvents 1.0 (extension names), Go's
+duration grammar, design §5 (what CEL can carry).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from adapter.contract import RESERVED_EXTENSIONS
+from adapter.durations import parse_duration
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    cel: str
+    message: str
+    holds: Callable[[Json], bool]  # on a value whose types are right
+    field_path: str = ""  # below the place of the rule, like ".sink"
+    required: bool = False  # reported as "Required value"
+
+    def as_schema(self) -> Json:
+        schema = {"rule": self.cel, "message": self.message}
+        if self.field_path:
+            schema["fieldPath"] = self.field_path
+        if self.required:
+            schema["reason"] = "FieldValueRequired"
+        return schema
+
+
+def matching(pattern: str, message: str) -> Rule:
+    """The whole text matches; ``pattern`` means the same to RE2 and to Python."""
+    whole = re.compile(f"(?:{pattern})", re.ASCII)
+    return Rule(f"self.matches('^({_quoted(pattern)})$')", message, lambda text: bool(whole.fullmatch(text)))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _needs(name: str, message: str) -> Rule:
+    return Rule(
+        f"has(self.{name}) && self.{name} != ''",
+        message,
+        lambda value: bool(value.get(name)),
+        f".{name}",
+        required=True,
+    )
+
+
+# A text of this grammar and of at most 16 characters is shorter than the 292 years that overflow a Go duration.
+_NUMBER = r"([0-9]{1,%d}(\.[0-9]*)?|\.[0-9]+)"
+_DURATION = rf"\+?({_NUMBER % 6}h|{_NUMBER % 7}m|{_NUMBER % 9}s|{_NUMBER % 12}(ms|us|µs|μs|ns))+"
+DURATION_MAX_LENGTH = 16
+_IS_DURATION = re.compile(_DURATION, re.ASCII)
+DURATION = (
+    Rule(
+        f"self == '' || self.matches('^{_quoted(_DURATION)}$')",
+        "write a duration like 10s, 1m30s or 250ms (units: h, m, s, ms, us, ns)",
+        lambda text: text == "" or bool(_IS_DURATION.fullmatch(text)),
+    ),
+    Rule(
+        f"!self.matches('^{_quoted(_DURATION)}$') || duration(self) >= duration('1ms')",
+        "must be at least 1ms",
+        lambda text: not _IS_DURATION.fullmatch(text) or parse_duration(text) >= 1_000_000,
+    ),
+)
+
+KEY_REFERENCE = (
+    Rule(
+        "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+        "name one place: secretKeyRef or configMapKeyRef, with name and key",
+        lambda value: ("secretKeyRef" in value) != ("configMapKeyRef" in value),
+    ),
+)
+KEY_OF = (_needs("name", "write the object's name"), _needs("key", "write the key in the object's data"))
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+API_VERSION = matching(
+    r"|([a-z0-9.-]+/)?v[a-z0-9]+", "write the object's apiVersion, like v1 or eventing.knative.dev/v1"
+)
+KIND = matching(r"|[A-Za-z][A-Za-z0-9]*", "write the object's kind, like Service or Broker")
+OBJECT_NAME = matching(rf"|{_SUBDOMAIN}", "write an object's name: lower-case letters, digits, '-' and '.'")
+NAMESPACE = matching(rf"|{_LABEL}", "write a namespace's name: lower-case letters, digits and '-'")
+REFERENCE = (
+    _needs("apiVersion", "write the object's apiVersion, like v1"),
+    _needs("kind", "write the object's kind, like Service"),
+    _needs("name", "write the object's name"),
+)
+
+_PORT_NUMBER = r"0*[1-9][0-9]{0,4}"
+_PORT_NAME = r"[a-z0-9-]{1,63}"
+
+
+def _is_port(value: int | str) -> bool:
+    if isinstance(value, int):
+        return 1 <= value <= 65535
+    if re.fullmatch("[0-9]+", value, re.ASCII):
+        return bool(re.fullmatch("[0-9]{1,5}", value, re.ASCII)) and 1 <= int(value) <= 65535
+    return bool(re.fullmatch(_PORT_NAME, value, re.ASCII))
+
+
+PORT = Rule(
+    "type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^[0-9]+$')"
+    " ? string(self).matches('^[0-9]{1,5}$') && int(self) >= 1 && int(self) <= 65535"
+    f" : string(self).matches('^{_PORT_NAME}$')",
+    "write a port number from 1 to 65535, or a port's name",
+    _is_port,
+)
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HTTP_URL = "isURL(self.uri) && url(self.uri).getScheme() in ['http', 'https'] && url(self.uri).getHostname() != ''"
+
+
+def is_web_url(text: str) -> bool:
+    """Kubernetes' ``isURL`` (Go's ``url.ParseRequestURI``) with a host and scheme http or https."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not _BAD_ESCAPE.search(text)
+    except ValueError:
+        return False
+
+
+def _port_of(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2].rpartition("]")[2].rpartition(":")[2] if ":" in url else ""
+
+
+def _absolute(sink: Mapping[str, Json]) -> bool:
+    return "ref" in sink or "uri" not in sink or is_web_url(sink["uri"])
+
+
+def _relative(sink: Mapping[str, Json]) -> bool:
+    if "ref" not in sink or "uri" not in sink:
+        return True
+    return not _SCHEME.match(sink["uri"]) and not sink["uri"].startswith("//")
+
+
+HAS_SINK = Rule(
+    "has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))",
+    "set spec.sink.ref (an object like a Service or Broker) or spec.sink.uri (a URL)",
+    lambda spec: bool(spec.get("sink")) and ("ref" in spec["sink"] or "uri" in spec["sink"]),
+    ".sink",
+    required=True,
+)
+SINK = (
+    Rule(
+        f"has(self.ref) || !has(self.uri) || ({_HTTP_URL})",
+        "without ref, write an absolute http(s) URL like http://host/path",
+        _absolute,
+        ".uri",
+    ),
+    Rule(
+        "!has(self.ref) || !has(self.uri) || (!self.uri.matches('^[A-Za-z][A-Za-z0-9+.-]*:') && "
+        "!self.uri.startsWith('//'))",
+        "beside ref, write a path relative to it, like /events",
+        _relative,
+        ".uri",
+    ),
+)
+PRINTABLE = Rule(
+    r"!self.matches('[\\pC\\pZ]')",
+    "must not hold spaces or control characters; write them percent-encoded",
+    lambda text: all(unicodedata.category(char) == "Cn" or unicodedata.category(char)[0] not in "CZ" for char in text),
+)
+
+_PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
+CERTIFICATES = Rule(
+    f"self.matches('{_quoted(_PEM)}') && !self.contains('PRIVATE KEY')",
+    "write PEM certificates and nothing secret: -----BEGIN CERTIFICATE-----, base64 lines, -----END CERTIFICATE-----",
+    lambda text: bool(re.search(_PEM, text, re.ASCII)) and "PRIVATE KEY" not in text,
+)
+
+_RESERVED = ", ".join(sorted(RESERVED_EXTENSIONS))
+EXTENSIONS = (
+    Rule(
+        "self.all(name, name.matches('^[a-z0-9]{1,20}$'))",
+        "extension names are 1 to 20 lower-case letters and digits",
+        lambda names: all(re.fullmatch("[a-z0-9]{1,20}", name, re.ASCII) for name in names),
+    ),
+    Rule(
+        "self.all(name, !(name in [{}]))".format(", ".join(f"'{name}'" for name in sorted(RESERVED_EXTENSIONS))),
+        f"these names are CloudEvents' own: {_RESERVED}; choose another",
+        lambda names: not any(name in RESERVED_EXTENSIONS for name in names),
+    ),
+)
+
+BY_CEL = {
+    rule.cel: rule
+    for rule in (
+        *DURATION, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT, HAS_SINK, *SINK,
+        PRINTABLE, CERTIFICATES, *EXTENSIONS,
+    )
+}  # fmt: skip
