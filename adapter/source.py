@@ -72,6 +72,8 @@ class EventType(str):
     """
 
     __slots__ = ("description", "schema")
+    description: str
+    schema: str | Mapping[str, Any]
 
     def __new__(cls, type: str, description: str = "", schema: str | Mapping[str, Any] = "") -> EventType:
         self = super().__new__(cls, type)

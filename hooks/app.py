@@ -19,7 +19,7 @@ from hooks.config import MountedConfig
 from hooks.controller import KindOptions, Refused, customize, sync
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.resources import shown
-from hooks.settings import Settings
+from hooks.settings import Settings, sink_kinds_of
 
 log = logging.getLogger("hooks.app")
 M = TypeVar("M", bound=BaseModel)
@@ -39,7 +39,8 @@ def create_app(settings: Settings) -> FastAPI:
         return _json(200, sync(body, settings, now=now, config=config, options=_options(request.scope["query_string"])))
 
     async def post_customize(request: Request) -> Response:
-        return _json(200, customize(_parse(CustomizeRequest, await request.body()), settings))
+        body = _parse(CustomizeRequest, await request.body())
+        return _json(200, customize(body, settings, options=_options(request.scope["query_string"])))
 
     async def get_healthz(_: Request) -> Response:
         return _json(200, {"status": "ok", "problems": sorted(config.problems.values())})
@@ -64,7 +65,13 @@ def create_app(settings: Settings) -> FastAPI:
 @lru_cache(maxsize=256)
 def _options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
-    return KindOptions(types=tuple(filter(None, query.get("types", "").split(","))), image=query.get("image") or None)
+    listed = query.get("sinkKinds")
+    try:
+        sink_kinds = sink_kinds_of(listed, "sinkKinds") if listed else None
+    except ValueError as error:
+        raise BadRequest(f"the query's {error}") from None
+    types = tuple(filter(None, query.get("types", "").split(",")))
+    return KindOptions(types=types, image=query.get("image") or None, sink_kinds=sink_kinds)
 
 
 def _parse(model: type[M], body: bytes) -> M:

@@ -24,16 +24,20 @@ class KindOptions:
 
     types: Sequence[str] = ()
     image: str | None = None
+    sink_kinds: tuple[str, ...] | None = None  # None: the hook's setting
 
 
 class Refused(Exception):
     """No honest answer keeps the running adapter: Metacontroller must keep its children and retry (HTTP 422)."""
 
 
-def customize(request: CustomizeRequest, settings: Settings) -> CustomizeResponse:
+def customize(
+    request: CustomizeRequest, settings: Settings, *, options: KindOptions = KindOptions()
+) -> CustomizeResponse:
     parent = request.parent
+    kinds = options.sink_kinds or settings.sink_kinds
     sink = (parent.spec or {}).get("sink")
-    rules = sinks.related_rules(sink, namespace=parent.metadata.namespace, sink_kinds=settings.sink_kinds)
+    rules = sinks.related_rules(sink, namespace=parent.metadata.namespace, sink_kinds=kinds)
     return {"relatedResources": rules}
 
 
@@ -56,7 +60,7 @@ def sync(
         (parent.spec or {}).get("sink"),
         namespace=parent.metadata.namespace,
         related=request.related or {},
-        sink_kinds=settings.sink_kinds,
+        sink_kinds=options.sink_kinds or settings.sink_kinds,
         cluster_domain=settings.cluster_domain,
     )
     wanted = _wanted(source, sink, observed, options.image or settings.adapter_image, config)

@@ -38,7 +38,7 @@ def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings
         adapter_image=image,
         host=environ.get("HOST") or "0.0.0.0",
         port=_port(environ.get("PORT") or "8080"),
-        sink_kinds=_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
+        sink_kinds=sink_kinds_of(environ.get("SINK_KINDS") or "v1/Service"),
         cluster_domain=_cluster_domain(domain),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
@@ -62,12 +62,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _sink_kinds(text: str) -> tuple[str, ...]:
+def sink_kinds_of(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
+    """``<apiVersion>/<Kind>``, comma-separated; ``name``: what an error calls the list."""
     kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for kind in kinds:
         if not _KIND.fullmatch(kind):
             raise SettingsError(
-                f'SINK_KINDS holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker'
+                f'{name} holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker'
             )
     return kinds
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import Any
 from adapter.durations import parse_duration
 from hooks.addresses import is_http_url
 from hooks.dev.hook import LOCAL_IMAGE
+from hooks.dev.lint import LintOptions, lint
+from hooks.dev.manifests import ManifestsOptions, manifests
 from hooks.dev.problem import Problem
 from hooks.dev.render import RenderOptions, render
 from hooks.dev.run import Options, run
+from hooks.settings import sink_kinds_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(_parse(argv))
     command: Callable[[dict[str, Any]], Coroutine[Any, Any, int]] = arguments.pop("command")
+    sys.path.insert(0, os.getcwd())  # as `python -m` does, so that a person's own kinds are found
     try:
         return asyncio.run(command(arguments))
     except Problem as problem:
@@ -33,8 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sources", description="Event sources on this machine, without a cluster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_render(commands)
+    _add_lint(commands)
+    _add_manifests(commands)
+    return parser.parse_args(argv)
+
+
+def _add_run(commands: Any) -> None:
     command = commands.add_parser("run", help="run the sources in YAML files as a cluster would")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _add_files(command)
     command.add_argument(
         "--for", dest="for_s", type=_seconds, metavar="DURATION", help="stop by itself after, e.g. 30s"
     )
@@ -47,14 +61,85 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--sink", type=_url, metavar="URL", help="send every source's events there")
     command.add_argument("--logs", action="store_true", help="show what the processes log, on stderr")
     command.set_defaults(command=lambda arguments: run(Options(**arguments)))
+
+
+def _add_render(commands: Any) -> None:
     command = commands.add_parser("render", help="print the Deployment and status the sources in YAML files would get")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _add_files(command)
+    _add_package(command)
     command.add_argument(
         "-o", "--output", choices=("yaml", "json"), default="yaml", help="json: the hook's answer, one line a source"
     )
     command.add_argument("--image", default=LOCAL_IMAGE, help=f"the adapters' image (default: {LOCAL_IMAGE})")
     command.set_defaults(command=lambda arguments: render(RenderOptions(**arguments)))
-    return parser.parse_args(argv)
+
+
+def _add_lint(commands: Any) -> None:
+    command = commands.add_parser("lint", help="say what an API server would say of the sources in YAML files")
+    _add_files(command)
+    _add_package(command)
+    command.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text")
+    command.set_defaults(command=lambda arguments: lint(LintOptions(**arguments)))
+
+
+def _add_manifests(commands: Any) -> None:
+    command = commands.add_parser("manifests", help="write the YAML that installs a kind of source")
+    command.add_argument(
+        "module", metavar="MODULE", help="adapter.sources.sample_source, or a file: kinds/my_source.py"
+    )
+    command.add_argument("-o", "--output", type=Path, metavar="DIR", help="write files there (default: print them)")
+    command.add_argument("--check", action="store_true", help="write nothing; exit 1 where DIR is not current")
+    default = ManifestsOptions("")
+    command.add_argument(
+        "--sink-kinds",
+        type=_sink_kinds,
+        default=default.sink_kinds,
+        metavar="KINDS",
+        help=f"what a sink.ref may name, for the hook and for Metacontroller's role (default: {default.sink_kinds[0]})",
+    )
+    command.add_argument(
+        "--hook",
+        type=_place,
+        default=default.hook,
+        metavar="NAMESPACE/SERVICE",
+        help=f"where the hook answers (default: {default.hook})",
+    )
+    command.add_argument(
+        "--metacontroller",
+        type=_place,
+        default=default.metacontroller,
+        metavar="NAMESPACE/SERVICEACCOUNT",
+        help=f"who gets the role (default: {default.metacontroller})",
+    )
+    command.add_argument("--image", help="the adapters' image of this kind (default: the hook's ADAPTER_IMAGE)")
+    command.set_defaults(command=lambda arguments: manifests(ManifestsOptions(**arguments)))
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+
+def _add_package(command: argparse.ArgumentParser) -> None:
+    default = os.environ.get("SOURCES_PACKAGE") or "adapter.sources"
+    command.add_argument(
+        "--package", default=default, help=f"Python package that holds the kinds' modules (default: {default})"
+    )
+
+
+def _sink_kinds(text: str) -> tuple[str, ...]:
+    try:
+        kinds = sink_kinds_of(text, "the list")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not kinds:
+        raise argparse.ArgumentTypeError("names no kind; write some like v1/Service,eventing.knative.dev/v1/Broker")
+    return kinds
+
+
+def _place(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f'"{text}" is not <namespace>/<name>')
+    return text
 
 
 def _seconds(text: str) -> float:

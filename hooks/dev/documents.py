@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib
-import pkgutil
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,28 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-import adapter.sources
 from adapter.contract import format_time
-from adapter.source import Source
+from hooks.dev import yaml
+from hooks.dev.kinds import kind_named
 from hooks.dev.problem import Problem
 from hooks.resources import plural
 
 Json = Any
+NO_SOURCE = "no source in it; add an object whose kind ends with Source"
 CORE_API_VERSIONS = ("v1", "apps/v1")
-
-
-class _Loader(yaml.SafeLoader):
-    """Times stay text, as in the JSON an API server gets."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True)
@@ -42,6 +26,7 @@ class Documents:
     """Everything the files hold; ``sources`` is the part that is run through the hook."""
 
     objects: Sequence[dict[str, Json]]
+    package: str = "adapter.sources"
 
     @property
     def sources(self) -> list[dict[str, Json]]:
@@ -78,48 +63,46 @@ def key(document: dict[str, Json]) -> str:
     return f"{document['metadata']['namespace']}/{document['metadata']['name']}"
 
 
-def read_documents(files: Iterable[Path]) -> Documents:
+def read_documents(files: Iterable[Path], package: str = "adapter.sources") -> Documents:
+    """``package``: where the sources' classes are."""
     paths = list(files)
-    documents = Documents([document for path in paths for document in _read(path)])
+    documents = Documents([_stored(path, document.value) for path in paths for document in read_yaml(path)], package)
     if not documents.sources:
-        raise Problem(f"{', '.join(map(str, paths))}: no source in it; add an object whose kind ends with Source")
+        raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
     for source in documents.sources:
-        event_types(source["kind"])
+        kind_named(source["kind"], package)
     return documents
 
 
-def event_types(kind: str) -> tuple[str, ...]:
-    """The types a kind emits, from its class in ``adapter.sources``."""
-    module = _WORD.sub("_", kind).lower()
-    known = [info.name for info in pkgutil.iter_modules(adapter.sources.__path__)]
-    cls = getattr(importlib.import_module(f"adapter.sources.{module}"), kind, None) if module in known else None
-    if not (isinstance(cls, type) and issubclass(cls, Source)):
-        kinds = ", ".join(sorted("".join(word.capitalize() for word in name.split("_")) for name in known))
-        raise Problem(f'kind "{kind}" has no class in adapter.sources; there are: {kinds}')
-    return cls.event_types
+def event_types(kind: str, package: str = "adapter.sources") -> tuple[str, ...]:
+    """The types a kind emits, from its class."""
+    return kind_named(kind, package).cls.event_types
 
 
-def _read(path: Path) -> list[dict[str, Json]]:
+def read_yaml(path: Path) -> list[yaml.Document]:
+    """The Kubernetes objects in a file, each with apiVersion, kind and metadata."""
     try:
-        parsed = list(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))
+        documents = yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Problem(f"{path}: is not UTF-8 text") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise Problem(f"{path}:{mark.line + 1 if mark else 1}: broken YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise Problem(f"{path}: broken YAML: {str(error).splitlines()[0]}") from None
-    return [_stored(path, document) for document in parsed if document is not None]
+    except yaml.BrokenYAML as error:
+        raise Problem(f"{path}:{error.line}: broken YAML: {error}") from None
+    for document in documents:
+        value = document.value
+        if not isinstance(value, dict) or not all(
+            isinstance(it, str) and it for it in (value.get("apiVersion"), value.get("kind"))
+        ):
+            line = document.line(())
+            raise Problem(f"{path}:{line}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
+    return documents
 
 
 def _stored(path: Path, document: Json) -> dict[str, Json]:
     """What the API server adds at creation."""
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-    if not isinstance(metadata, dict) or not all(
-        isinstance(value, str) and value for value in (document.get("apiVersion"), document.get("kind"))
-    ):
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
         raise Problem(f"{path}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
     if not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise Problem(f"{path}: {document['kind']} needs metadata.name")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from adapter.contract import EPOCH, format_time
+from hooks.dev import yaml
 from hooks.dev.documents import Documents, event_types, key, read_documents
 from hooks.dev.hook import LOCAL_IMAGE, Hook, Refusal
 from hooks.dev.table import ready_condition
@@ -25,11 +24,12 @@ class RenderOptions:
     files: Sequence[Path]
     output: str = "yaml"
     image: str = LOCAL_IMAGE
+    package: str = "adapter.sources"
 
 
 async def render(options: RenderOptions) -> int:
     """0; 1 where a source would not run: its sink is not resolved, or its spec cannot be honoured."""
-    documents = read_documents(options.files)
+    documents = read_documents(options.files, options.package)
     hook = await Hook.start(0, documents.sink_kinds, lambda line: None, image=options.image)
     try:
         shown = [await _show(hook, _as_new(source), documents, options.output) for source in documents.sources]
@@ -41,7 +41,7 @@ async def render(options: RenderOptions) -> int:
 async def _show(hook: Hook, source: Json, documents: Documents, output: str) -> bool:
     related = await hook.customize(source, documents)
     try:
-        answer = await hook.sync_bytes(source, event_types(source["kind"]), {}, related)
+        answer = await hook.sync_bytes(source, event_types(source["kind"], documents.package), {}, related)
     except Refusal as refusal:
         print(f"{key(source)}: {refusal}", file=sys.stderr)
         return False
@@ -50,7 +50,7 @@ async def _show(hook: Hook, source: Json, documents: Documents, output: str) -> 
         print(answer.decode())
     else:
         print(f"---\n# {source['kind']} {key(source)}")
-        print(yaml.safe_dump(parsed, sort_keys=False, allow_unicode=True, width=120), end="")
+        print(yaml.dump([parsed]), end="")
     ready = ready_condition(parsed["status"])
     if ready["status"] == "False":
         print(f"{key(source)}: {ready['reason']}: {ready['message']}", file=sys.stderr)

@@ -97,7 +97,6 @@ REFERENCE = (
     _needs("name", "write the object's name"),
 )
 
-_PORT_NUMBER = r"0*[1-9][0-9]{0,4}"
 _PORT_NAME = r"[a-z0-9-]{1,63}"
 
 
@@ -117,32 +116,47 @@ PORT = Rule(
     _is_port,
 )
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
+_IS_SCHEME = re.compile(_SCHEME, re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HTTP_URL = "isURL(self.uri) && url(self.uri).getScheme() in ['http', 'https'] && url(self.uri).getHostname() != ''"
+_UNPRINTABLE = r"[\pC\pZ]"
+_HTTP_URL = "(isURL(self.uri) && url(self.uri).getScheme() in ['http', 'https'] && url(self.uri).getHostname() != '')"
 
 
-def is_web_url(text: str) -> bool:
-    """Kubernetes' ``isURL`` (Go's ``url.ParseRequestURI``) with a host and scheme http or https."""
+def is_printable(text: str) -> bool:
+    """Nothing of Unicode's C and Z; the categories of Go's RE2 know no unassigned code points."""
+    return all(it == "Cn" or it[0] not in "CZ" for it in map(unicodedata.category, text))
+
+
+def is_http_url(text: str) -> bool:
+    """Kubernetes' ``isURL`` (Go's ``url.ParseRequestURI``) with a host and the scheme http or https."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not _BAD_ESCAPE.search(text)
+        port = _port_of(text)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (not port or (port.isascii() and port.isdigit()))
+            and not _BAD_ESCAPE.search(text.partition("?")[0])
+        )
     except ValueError:
         return False
 
 
 def _port_of(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2].rpartition("]")[2].rpartition(":")[2] if ":" in url else ""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
 
 
-def _absolute(sink: Mapping[str, Json]) -> bool:
-    return "ref" in sink or "uri" not in sink or is_web_url(sink["uri"])
+def _alone(sink: Mapping[str, Json]) -> bool:
+    """Whether there is a printable uri and no ref; of another one other rules speak."""
+    return "ref" not in sink and "uri" in sink and is_printable(sink["uri"])
 
 
-def _relative(sink: Mapping[str, Json]) -> bool:
+def _is_relative(sink: Mapping[str, Json]) -> bool:
     if "ref" not in sink or "uri" not in sink:
         return True
-    return not _SCHEME.match(sink["uri"]) and not sink["uri"].startswith("//")
+    return not _IS_SCHEME.match(sink["uri"]) and not sink["uri"].startswith("//")
 
 
 HAS_SINK = Rule(
@@ -152,25 +166,34 @@ HAS_SINK = Rule(
     ".sink",
     required=True,
 )
+_NOT_ALONE = f"has(self.ref) || !has(self.uri) || self.uri.matches('{_quoted(_UNPRINTABLE)}')"
 SINK = (
     Rule(
-        f"has(self.ref) || !has(self.uri) || ({_HTTP_URL})",
+        f"{_NOT_ALONE} || {_HTTP_URL}",
         "without ref, write an absolute http(s) URL like http://host/path",
-        _absolute,
+        lambda sink: not _alone(sink) or is_http_url(sink["uri"]),
         ".uri",
     ),
     Rule(
-        "!has(self.ref) || !has(self.uri) || (!self.uri.matches('^[A-Za-z][A-Za-z0-9+.-]*:') && "
-        "!self.uri.startsWith('//'))",
+        f"!has(self.ref) || !has(self.uri) || (!self.uri.matches('^{_SCHEME}') && !self.uri.startsWith('//'))",
         "beside ref, write a path relative to it, like /events",
-        _relative,
+        _is_relative,
         ".uri",
     ),
 )
+_TO_PORT = "^[A-Za-z]+://[^/?#]*:"
+_USABLE = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+_HAS_PORT = re.compile(f"{_TO_PORT}[0-9]+([/?#]|$)", re.ASCII)
+_HAS_USABLE_PORT = re.compile(f"{_TO_PORT}0*{_USABLE}([/?#]|$)", re.ASCII)
+PORT_OF_URL = Rule(
+    f"!self.matches('{_HAS_PORT.pattern}') || self.matches('{_HAS_USABLE_PORT.pattern}')",
+    "its port must be from 1 to 65535",
+    lambda text: not _HAS_PORT.search(text) or bool(_HAS_USABLE_PORT.search(text)),
+)
 PRINTABLE = Rule(
-    r"!self.matches('[\\pC\\pZ]')",
+    f"!self.matches('{_quoted(_UNPRINTABLE)}')",
     "must not hold spaces or control characters; write them percent-encoded",
-    lambda text: all(unicodedata.category(char) == "Cn" or unicodedata.category(char)[0] not in "CZ" for char in text),
+    is_printable,
 )
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
@@ -197,7 +220,7 @@ EXTENSIONS = (
 BY_CEL = {
     rule.cel: rule
     for rule in (
-        *DURATION, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT, HAS_SINK, *SINK,
-        PRINTABLE, CERTIFICATES, *EXTENSIONS,
+        *DURATION, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT, HAS_SINK,
+        *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
     )
 }  # fmt: skip

@@ -34,7 +34,7 @@ class Reference(BaseModel):
     address: str | None = _text(253, "Which of the object's status.addresses, by its name; by default the first.")
     port: int | str | None = Field(
         None,
-        description="Which port of a Service, by number or name; by default the only one, or the one named http, or 80.",
+        description="Which port of a Service, by number or name; by default the only one, the one named http, or 80.",
         json_schema_extra=_checked(rules.PORT),
     )
 
@@ -46,7 +46,10 @@ class Destination(BaseModel):
 
     ref: Reference | None = None
     uri: str | None = _text(
-        2048, "An absolute http(s) URL; beside ref, a path relative to the object's address.", rules.PRINTABLE
+        2048,
+        "An absolute http(s) URL; beside ref, a path relative to the object's address.",
+        rules.PRINTABLE,
+        rules.PORT_OF_URL,
     )
     CACerts: str | None = _text(
         65536,

@@ -1,0 +1,203 @@
+"""What an API server says of a value under a structural schema: the same verdicts, the same words. Pure.
+
+Its order: unknown fields (strict decoding) alone; then null dropped and defaults set; then types and bounds; and rules
+only where those hold. Words: apimachinery ``field.Error``, kube-openapi ``validate``; tests/contract/specs.yaml has
+them as a real server gave them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hooks.dev.rules import BY_CEL
+
+Json = Any
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Violation:
+    path: Path  # keys and indexes from the object's root
+    text: str  # the API server's, beginning with the field
+
+
+def violations(schema: Json, value: Json, path: Path = ()) -> list[Violation]:
+    found = list(_unknown(schema, value, path))
+    if not found:
+        value = _stored(schema, value)
+        found = list(_invalid(schema, value, path, written(path)))
+    return found or list(_against_rules(schema, value, path, written(path)))
+
+
+def unchecked_rules(schema: Json) -> list[str]:
+    """CEL that an author wrote and Python does not know; only the API server judges by it."""
+    rules = [rule["rule"] for rule in schema.get("x-kubernetes-validations", ()) if rule["rule"] not in BY_CEL]
+    for inner in _inner(schema):
+        rules += unchecked_rules(inner)
+    return rules
+
+
+def written(path: Path) -> str:
+    """``spec.items[0].name``"""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def shown(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _inner(schema: Json) -> Iterator[Json]:
+    yield from schema.get("properties", {}).values()
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield schema[key]
+
+
+def _members(schema: Json, value: Json) -> Iterator[tuple[str | int, Json, Json]]:
+    """(key or index, schema, value) of everything directly inside that the schema describes."""
+    if isinstance(value, dict):
+        for key, it in value.items():
+            inner = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+            if isinstance(inner, dict):
+                yield key, inner, it
+    elif isinstance(value, list) and "items" in schema:
+        for index, it in enumerate(value):
+            yield index, schema["items"], it
+
+
+def _unknown(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
+    closed = "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields")
+    if closed and isinstance(value, dict):
+        for key in value:
+            if key not in schema["properties"]:
+                yield Violation((*path, key), f'unknown field "{written((*path, key))}"')
+    for key, inner, it in _members(schema, value):
+        yield from _unknown(inner, it, (*path, key))
+
+
+def _stored(schema: Json, value: Json) -> Json:
+    """Without null in maps (no field of ours is nullable), with defaults."""
+    if isinstance(value, list):
+        return [_stored(schema.get("items", {}), it) for it in value]
+    if not isinstance(value, dict) or not ("properties" in schema or "additionalProperties" in schema):
+        return value
+    defaults = {key: it["default"] for key, it in schema.get("properties", {}).items() if "default" in it}
+    present = defaults | {key: it for key, it in value.items() if it is not None}
+    return {**present, **{key: _stored(inner, it) for key, inner, it in _members(schema, present)}}
+
+
+def _invalid(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:
+    def violation(text: str) -> Violation:
+        return Violation(path, f"{field}: {text}")
+
+    expected = _expected_type(schema)
+    got = _type_of(value)
+    if expected and got not in expected and not (got == "integer" and "number" in expected):
+        if expected == ["integer"] and got == "number":
+            expected, got = ["int64"], "float64"
+        yield violation(f'Invalid value: "{got}": {field} in body must be of type {",".join(expected)}: "{got}"')
+    elif schema.get("format") == "date-time" and not _is_time(value):
+        yield violation(f"Invalid value: {shown(value)}: {field} in body must be of type date-time: {shown(value)}")
+    if "enum" in schema and value not in schema["enum"]:
+        listed = ", ".join(f'"{it}"' for it in schema["enum"])
+        yield violation(f"Unsupported value: {shown(value)}: supported values: {listed}")
+    checks: dict[str, Callable[[Json, Any, str], Iterator[str]]] = {
+        "string": _text,
+        "integer": _number,
+        "number": _number,
+        "array": _size,
+        "object": _size,
+    }
+    if got in checks and (not expected or got in expected or got == "integer"):
+        for text in checks[got](schema, value, field):
+            yield violation(text)
+    if got == "object":
+        for name in schema.get("required", ()):
+            if name not in value:
+                yield Violation(
+                    (*path, name), f"{field}.{name}: Required value" if field else f"{name}: Required value"
+                )
+    if schema.get("x-kubernetes-list-type") == "set" and isinstance(value, list):
+        for index, it in enumerate(value):
+            if it in value[:index]:
+                yield Violation((*path, index), f"{field}[{index}]: Duplicate value: {shown(it)}")
+    for key, inner, it in _members(schema, value):
+        below = f"{field}[{key}]" if isinstance(key, int) else f"{field}.{key}" if field else key
+        yield from _invalid(inner, it, (*path, key), below)
+
+
+def _text(schema: Json, value: str, field: str) -> Iterator[str]:
+    if len(value) > schema.get("maxLength", math.inf):
+        yield f"Too long: may not be more than {schema['maxLength']} bytes"
+    if len(value) < schema.get("minLength", 0):
+        yield f"Invalid value: {shown(value)}: {field} in body should be at least {schema['minLength']} chars long"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"Invalid value: {shown(value)}: {field} in body should match '{schema['pattern']}'"
+
+
+def _number(schema: Json, value: float, field: str) -> Iterator[str]:
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    if value < low or (value == low and schema.get("exclusiveMinimum")):
+        bound = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
+        yield f"Invalid value: {shown(value)}: {field} in body should be {bound} {shown(low)}"
+    if value > high or (value == high and schema.get("exclusiveMaximum")):
+        bound = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
+        yield f"Invalid value: {shown(value)}: {field} in body should be {bound} {shown(high)}"
+    if "multipleOf" in schema and value % schema["multipleOf"]:
+        yield f"Invalid value: {shown(value)}: {field} in body should be a multiple of {shown(schema['multipleOf'])}"
+
+
+def _size(schema: Json, value: Json, field: str) -> Iterator[str]:
+    of, thing = ("Items", "items") if isinstance(value, list) else ("Properties", "properties")
+    if len(value) > schema.get(f"max{of}", math.inf):
+        yield f"Too many: {len(value)}: must have at most {schema[f'max{of}']} items"
+    if len(value) < schema.get(f"min{of}", 0):
+        yield f"Invalid value: {len(value)}: {field} in body should have at least {schema[f'min{of}']} {thing}"
+
+
+def _against_rules(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:
+    for entry in schema.get("x-kubernetes-validations", ()):
+        rule = BY_CEL.get(entry["rule"])
+        if rule is None or rule.holds(value):
+            continue
+        if rule.required:
+            text = f"Required value: {rule.message}"
+        else:
+            text = f"Invalid value: {'' if isinstance(value, dict | list) else shown(value) + ': '}{rule.message}"
+        place = (*path, rule.field_path[1:]) if rule.field_path else path
+        yield Violation(place, f"{field}{rule.field_path}: {text}")
+    open_keys = "additionalProperties" in schema
+    for key, inner, it in _members(schema, value):
+        below = f"{field}[{key}]" if isinstance(key, int) or open_keys else f"{field}.{key}" if field else key
+        yield from _against_rules(inner, it, (*path, key), below)
+
+
+def _expected_type(schema: Json) -> list[str]:
+    if schema.get("x-kubernetes-int-or-string"):
+        return ["integer", "string"]
+    return [schema["type"]] if "type" in schema else []
+
+
+def _type_of(value: Json) -> str:
+    if isinstance(value, float):
+        return "integer" if value.is_integer() and abs(value) < 2**63 else "number"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "integer" if -(2**63) <= value < 2**63 else "number"
+    names = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
+    return names[type(value)]
+
+
+def _is_time(value: Json) -> bool:
+    try:
+        return "T" in value.upper() and datetime.fromisoformat(value.upper()).tzinfo is not None
+    except (AttributeError, ValueError):
+        return False

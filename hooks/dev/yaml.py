@@ -1,0 +1,127 @@
+"""YAML as ``kubectl`` reads it (1.1 of go-yaml v2), both ways: ``y`` is true, ``1e3`` a number, times are text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Json = Any
+Path = tuple[str | int, ...]
+_BOOL = {"yes": True, "y": True, "true": True, "on": True, "no": False, "n": False, "false": False, "off": False}
+_RESOLVERS = (
+    ("tag:yaml.org,2002:bool", "|".join(f"{it}|{it.title()}|{it.upper()}" for it in _BOOL), "yYtToOnNfF"),
+    ("tag:yaml.org,2002:int", r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("tag:yaml.org,2002:float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("tag:yaml.org,2002:null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:merge", "<<", ["<"]),
+)
+
+
+def _resolvers() -> dict[Any, list[tuple[str, re.Pattern[str]]]]:
+    table: dict[Any, list[tuple[str, re.Pattern[str]]]] = {}
+    for tag, pattern, firsts in _RESOLVERS:
+        for first in firsts:
+            table.setdefault(first, []).append((tag, re.compile(f"(?:{pattern})$")))
+    return table
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = _resolvers()
+    bool_values = _BOOL
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers = _resolvers()
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)  # lists stand below their key, as in Kubernetes' own examples
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
+    style = "|" if "\n" in text.rstrip("\n") else '"' if _is_special(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_special(text: str) -> bool:
+    return any(pattern.match(text) for _, pattern in _Dumper.yaml_implicit_resolvers.get(text[:1], ()))
+
+
+_Dumper.add_representer(str, _text)
+
+
+class BrokenYAML(ValueError):
+    """``line``: counted from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Document:
+    value: Json
+    lines: dict[Path, int]  # where each value's key (or item) stands, counted from 1; () is the document itself
+
+    def line(self, path: Path) -> int:
+        """Of what ``path`` leads to, or of the nearest thing around it that is written."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+
+def load(text: str) -> list[Document]:
+    """Every document that is not empty; ``BrokenYAML`` also for a key written twice, as kubectl refuses it."""
+    loader = _Loader(text)
+    try:
+        documents = []
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None
+            lines = dict(_lines(node, ()))
+            value = loader.construct_document(node)
+            if value is not None:
+                documents.append(Document(value, {(): node.start_mark.line + 1, **lines}))
+        return documents
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise BrokenYAML(mark.line + 1 if mark else 1, str(error.problem)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BrokenYAML(1, str(error).splitlines()[0]) from None
+    finally:
+        loader.dispose()
+
+
+def dump(documents: Iterable[Json], *, header: str = "") -> str:
+    """``header``: comment lines for the top, without their #."""
+    comment = "".join(f"# {line}\n" for line in header.splitlines())
+    bodies = [
+        yaml.dump(it, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+        for it in documents
+    ]
+    return comment + "---\n".join(bodies)
+
+
+def _lines(node: Node, path: Path) -> Iterator[tuple[Path, int]]:
+    if isinstance(node, MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            line = key.start_mark.line + 1
+            if name in seen and name != "<<":
+                raise BrokenYAML(line, f'key "{name}" already set in map')
+            seen.add(name)
+            yield (*path, name), line
+            yield from _lines(value, (*path, name))
+    elif isinstance(node, SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*path, index), item.start_mark.line + 1
+            yield from _lines(item, (*path, index))
