@@ -1,4 +1,4 @@
-"""``sources manifests``: the four files that install a kind, from its class and one list of sink kinds."""
+"""``sources manifests``: the files that install a kind, from its class and one list of sink kinds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ from hooks.dev.sample import sample
 Json = Any
 RESYNC_PERIOD_S = 600  # a change of the mounted ConfigMaps reaches a source at its next sync
 TIMEOUT = "10s"
+
+
+_KUSTOMIZATION = {
+    "apiVersion": "kustomize.config.k8s.io/v1beta1",
+    "kind": "Kustomization",
+    "resources": ["crd.yaml", "controller.yaml", "rbac.yaml"],
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ def _documents(kind: Kind, options: ManifestsOptions) -> dict[str, Sequence[Json
         "controller.yaml": [controller(kind, options)],
         "rbac.yaml": rbac(kind, options.sink_kinds, options.metacontroller),
         "sample.yaml": [sample(kind)],
+        "kustomization.yaml": [_KUSTOMIZATION],  # what is applied together; a sample is for later
     }
 
 

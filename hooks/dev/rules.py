@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from adapter.contract import RESERVED_EXTENSIONS
 from adapter.durations import parse_duration
+from hooks.dev.go_url import is_http_url
 
 Json = Any
 
@@ -118,34 +118,14 @@ PORT = Rule(
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
 _IS_SCHEME = re.compile(_SCHEME, re.ASCII)
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNPRINTABLE = r"[\pC\pZ]"
-_HTTP_URL = "(isURL(self.uri) && url(self.uri).getScheme() in ['http', 'https'] && url(self.uri).getHostname() != '')"
+# url() fails aloud where isURL() is true of a "//…" that is none, so the scheme is looked at first.
+_HTTP_URL = "(self.uri.matches('^(?i)https?://') && isURL(self.uri) && url(self.uri).getHostname() != '')"
 
 
 def is_printable(text: str) -> bool:
     """Nothing of Unicode's C and Z; the categories of Go's RE2 know no unassigned code points."""
     return all(it == "Cn" or it[0] not in "CZ" for it in map(unicodedata.category, text))
-
-
-def is_http_url(text: str) -> bool:
-    """Kubernetes' ``isURL`` (Go's ``url.ParseRequestURI``) with a host and the scheme http or https."""
-    try:
-        parts = urlsplit(text)
-        port = _port_of(text)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and (not port or (port.isascii() and port.isdigit()))
-            and not _BAD_ESCAPE.search(text.partition("?")[0])
-        )
-    except ValueError:
-        return False
-
-
-def _port_of(url: str) -> str:
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    return host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
 
 
 def _alone(sink: Mapping[str, Json]) -> bool:

@@ -1,0 +1,51 @@
+"""A kind with a field of every type a CRD can hold; for the generator and the validator."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from adapter.sdk import Event, Field, Interval, SecretText, Timer
+
+
+class Colour(str, Enum):  # noqa: UP042 - an author's plain enum
+    RED = "red"
+    BLUE = "blue"
+
+
+class Item(BaseModel):
+    """One of several."""
+
+    name: str = Field(description="What it is called.", min_length=2, max_length=5)
+    weight: int = Field(1, description="How heavy it is.", ge=1, le=10)
+
+
+class EveryFieldSource(Timer):
+    """Has a field of every type."""
+
+    api_version = "tests.example.com/v1beta1"
+    short_name = "efs"
+    event_types = ("com.example.every",)
+
+    url: str = Field(description="A pattern.", pattern="^https?://", max_length=30, examples=["http://example.com"])
+    colour: Colour = Field(Colour.RED, description="An enum.")
+    mode: Literal["a", "b"] = Field("a", description="One of two texts.")
+    level: Literal[1, 2] = Field(1, description="One of two numbers.")
+    ratio: float = Field(0.5, description="Bounds that are excluded.", gt=0, lt=1)
+    count: int = Field(4, description="A step.", multiple_of=2)
+    port: int | str = Field(80, description="A number or a text.")
+    items: list[Item] = Field([], description="A list of objects.", max_length=3)
+    names: list[str] = Field(["x"], description="A list that must not be empty.", min_length=1, max_length=3)
+    tags: set[str] = Field(set(), description="A set.", max_length=3)
+    labels: dict[str, str] = Field({}, description="A map of texts.", max_length=2)
+    numbers: dict[str, int] = Field({}, description="A map of numbers.", min_length=0)
+    since: datetime | None = Field(None, description="A time.")
+    token: SecretText | None = Field(None, description="A secret.")
+    headers: dict[str, SecretText] = Field({}, description="Secrets by name.")
+    on: bool = Field(False, description="A switch.")
+    free: dict[str, Any] = Field({}, description="Anything.")
+    every: Interval = Field(Interval("1m"), description="A duration.")
+
+    def tick(self, n: int) -> Event:
+        return Event(type="com.example.every", data=self.model_dump(mode="json", exclude={"token", "headers"}))
