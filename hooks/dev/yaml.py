@@ -47,7 +47,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
-    style = "|" if "\n" in text.rstrip("\n") else '"' if _is_special(text) else None
+    plain = all(char.isprintable() or char == "\n" for char in text) and not _is_special(text)
+    style = '"' if not plain else "|" if "\n" in text.rstrip("\n") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
