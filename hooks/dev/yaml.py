@@ -92,6 +92,8 @@ def load(text: str) -> list[Document]:
             if value is not None:
                 documents.append(Document(value, {(): node.start_mark.line + 1, **lines}))
         return documents
+    except BrokenYAML:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise BrokenYAML(mark.line + 1 if mark else 1, str(error.problem)) from None

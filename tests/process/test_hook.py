@@ -160,3 +160,11 @@ def start(**environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hooks"]
     env = {"PATH": os.environ["PATH"], **environ}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+@pytest.mark.parametrize("path", ["/sync", "/customize"])
+def test_a_list_of_sink_kinds_that_cannot_be_is_a_400(hook: RunningHook, path: str) -> None:
+    body = json.dumps(REQUEST).encode()
+    status, answer = hook.call(f"{path}?sinkKinds=v1/Service,Broker", body)
+    assert status == 400
+    assert answer["error"].startswith('the query\'s sinkKinds holds "Broker": write <apiVersion>/<Kind>')

@@ -15,9 +15,9 @@ import pytest
 
 from adapter.contract import AdapterEnv
 from hooks.__main__ import _listen
-from hooks.controller import KindOptions, Refused, sync
+from hooks.controller import KindOptions, Refused, customize, sync
 from hooks.deployments import TEMPLATE_HASH, Observability, _unescape, escape
-from hooks.protocol import SyncRequest
+from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.resources import child_name, kebab, plural
 from hooks.settings import Settings
 
@@ -340,3 +340,15 @@ def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
 def test_the_hooks_socket_names_its_protocol_so_that_answers_do_not_wait_for_acks() -> None:
     with _listen("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
+
+
+def test_the_kinds_query_says_which_sinks_it_allows_and_so_what_is_looked_up() -> None:
+    body = {"parent": parent({"sink": BROKER_SINK})}
+    request = CustomizeRequest.model_validate(body)
+    assert customize(request, SETTINGS)["relatedResources"]
+    only_services = KindOptions(sink_kinds=("v1/Service",))
+    assert customize(request, SETTINGS, options=only_services) == {"relatedResources": []}
+    answered = sync(
+        SyncRequest.model_validate(body), SETTINGS, now=NOW, config=lambda kind: Observability(), options=only_services
+    )
+    assert condition(dict(answered), "SinkProvided") == ("False", "SinkKindNotAllowed")

@@ -1,0 +1,223 @@
+"""``sources lint`` and ``sources manifests`` as a person or a script uses them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
+COMMITTED = ROOT / "metacontroller/sources/sample_source"
+GOLDEN = ROOT / "tests/contract/queue_depth_source"
+HEAD = "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata:\n  name: a\n"
+BAD = HEAD + "spec:\n  interval: 10\n  sink:\n    uri: http://h\n---\n" + HEAD + "spec:\n  sink:\n    url: http://h\n"
+GOOD = HEAD + "spec:\n  sink:\n    uri: http://h\n"
+
+
+def sources(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hooks.dev", *map(str, arguments)]
+    environ = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=50, check=False)
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    (tmp_path / "bad.yaml").write_text(BAD)
+    return tmp_path / "bad.yaml"
+
+
+def test_a_file_without_mistakes_is_one_line_and_exit_code_0() -> None:
+    result = sources("lint", QUICKSTART, COMMITTED / "sample.yaml")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "2 sources, no problem\n", "")
+
+
+def test_each_mistake_is_a_line_with_its_place_in_the_api_servers_words(bad: Path) -> None:
+    result = sources("lint", "bad.yaml", cwd=bad.parent)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [
+        'bad.yaml:6: SampleSource default/a: spec.interval: Invalid value: "integer": '
+        'spec.interval in body must be of type string: "integer"',
+        'bad.yaml:16: SampleSource default/a: unknown field "spec.sink.url"',
+    ]
+
+
+@pytest.mark.parametrize(("output", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_same_as_data(bad: Path, output: str, parse: object) -> None:
+    result = sources("lint", bad, "-o", output)
+    assert result.returncode == 1
+    found = parse(result.stdout)  # type: ignore[operator]
+    assert [(it["line"], it["kind"], it["name"]) for it in found] == [
+        (6, "SampleSource", "default/a"),
+        (16, "SampleSource", "default/a"),
+    ]
+    assert found[1] == {**found[1], "file": str(bad), "message": 'unknown field "spec.sink.url"'}
+
+
+def test_no_mistake_is_an_empty_list() -> None:
+    assert sources("lint", QUICKSTART, "-o", "json").stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a: [", "bad.yaml:1: broken YAML: ", id="broken"),
+        pytest.param(GOOD + "  sink: {}\n", 'bad.yaml:8: broken YAML: key "sink" already set in map', id="a key twice"),
+        pytest.param("- a\n", "bad.yaml:1: not a Kubernetes object; each document needs apiVersion", id="a list"),
+        pytest.param("", "bad.yaml: no source in it; add an object whose kind ends with Source", id="empty"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_exit_code_2(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    result = sources("lint", "bad.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"sources: {said}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            "SampleSource", "PingSource", ':2: PingSource default/a: kind is "PingSource": adapter.sources has no such '
+            "kind; there are: SampleSource", id="a foreign kind",
+        ),
+        pytest.param(
+            "v1alpha1", "v1", ':1: SampleSource default/a: no matches for kind "SampleSource" in version '
+            '"samples.knative.dev/v1"; write "samples.knative.dev/v1alpha1"', id="another version",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_server_does_not_serve_is_a_finding(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "bad.yaml").write_text(GOOD.replace(old, new))
+    result = sources("lint", "bad.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, f"bad.yaml{said}\n")
+
+
+def test_a_rule_of_the_authors_own_is_said_to_be_unchecked(tmp_path: Path) -> None:
+    write_kind(tmp_path, 'size: int = Field(1, description="A size.", json_schema_extra={"x-kubernetes-validations": '
+               '[{"rule": "self > 0"}]})')  # fmt: skip
+    (tmp_path / "a.yaml").write_text(GOOD.replace("SampleSource", "TinySource"))
+    result = sources("lint", "--package", "kinds", "a.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "not checked, only an API server can: self > 0\n")
+
+
+def test_the_committed_manifests_are_current() -> None:
+    result = sources("manifests", "adapter.sources.sample_source", "-o", COMMITTED, "--check")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_the_manifests_of_an_own_kind_are_the_golden_ones() -> None:
+    """An intended change: the same command without --check writes them anew; read the diff."""
+    kinds = "v1/Service,eventing.knative.dev/v1/Broker,messaging.knative.dev/v1/Channel"
+    options = ("--sink-kinds", kinds, "--image", "registry.example.com/queues:v1")
+    places = ("--hook", "faas/hook", "--metacontroller", "faas/mc")
+    result = sources("manifests", "tests/kinds/queue_depth_source.py", "-o", GOLDEN, "--check", *options, *places)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_check_names_each_file_that_is_not_current_and_writes_nothing(tmp_path: Path) -> None:
+    assert sources("manifests", "adapter.sources.sample_source", "-o", tmp_path).returncode == 0
+    crd = tmp_path / "crd.yaml"
+    crd.write_text(crd.read_text().replace("10s", "11s"))
+    (tmp_path / "rbac.yaml").unlink()
+    result = sources("manifests", "adapter.sources.sample_source", "-o", tmp_path, "--check")
+    assert result.returncode == 1
+    assert [line.split(" is ")[0] for line in result.stderr.splitlines()] == [str(crd), str(tmp_path / "rbac.yaml")]
+    assert "11s" in crd.read_text()
+
+
+def test_without_a_directory_everything_is_printed_for_kubectl() -> None:
+    result = sources("manifests", "adapter.sources.sample_source")
+    listed = [it["kind"] for it in yaml.safe_load_all(result.stdout)]
+    assert listed[:2] == ["CustomResourceDefinition", "CompositeController"]
+    assert "ClusterRole" in listed
+
+
+def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: str = "tiny_source.py") -> Path:
+    lines = [
+        "from adapter.sdk import *",
+        f"class {name}(Timer):",
+        '    """A tiny kind."""',
+        *(f"    {it}" for it in fields),
+    ]
+    (directory / "kinds").mkdir(exist_ok=True)
+    (directory / "kinds" / file).write_text("\n".join([*lines, "    def tick(self, n): return Event(type='a')", ""]))
+    return directory / "kinds" / file
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "said"),
+    [
+        pytest.param(
+            ("sink: str = ''",), {}, 'TinySource.sink: every source has "sink" in its spec already', id="clash"
+        ),
+        pytest.param(
+            ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
+        ),
+        pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
+        pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
+        pytest.param(
+            ("import nothing_there",), {}, "kinds.tiny_source cannot be loaded: ModuleNotFoundError: ", id="import"
+        ),
+        pytest.param(
+            (), {"name": "Tiny"}, "kinds.tiny_source holds Tiny, which adapters look for in tiny.py", id="file"
+        ),
+        pytest.param(
+            (), {"name": "Tiny", "file": "tiny.py"}, 'the class "Tiny" names a kind: write CamelCase', id="name"
+        ),
+    ],
+)
+def test_a_kind_that_cannot_be_is_one_line_and_exit_code_2(
+    tmp_path: Path, fields: tuple[str, ...], options: dict[str, str], said: str
+) -> None:
+    file = write_kind(tmp_path, *fields, **options)
+    result = sources("manifests", file.relative_to(tmp_path), cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("nothing.there",), 'there is no module "nothing.there"', id="no module"),
+        pytest.param(("alone",), '"alone" is in no package; put it into a directory, like kinds/alone.py', id="alone"),
+        pytest.param(("/elsewhere/a_source.py",), "is not below the working directory", id="a file elsewhere"),
+        pytest.param(("adapter.sdk",), "adapter.sdk must hold one subclass of Source; it holds: none", id="no kind"),
+        pytest.param(("adapter.sdk", "--sink-kinds", "Broker"), 'holds "Broker": write <apiVersion>/<Kind>', id="sink"),
+        pytest.param(("adapter.sdk", "--sink-kinds", ","), "names no kind; write some like v1/Service", id="no sink"),
+        pytest.param(("adapter.sdk", "--hook", "x"), '"x" is not <namespace>/<name>', id="place"),
+    ],
+)
+def test_arguments_that_cannot_be_are_said_and_are_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
+    result = sources("manifests", *arguments)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_one_list_of_sink_kinds_makes_the_query_and_the_role() -> None:
+    controller = yaml.safe_load((GOLDEN / "controller.yaml").read_text())
+    hooks = controller["spec"]["hooks"]
+    listed = "sinkKinds=v1/Service,eventing.knative.dev/v1/Broker,messaging.knative.dev/v1/Channel"
+    assert hooks["customize"]["webhook"]["path"] == f"/customize?{listed}"
+    sync = "/sync?types=com.example.queue.depth&image=registry.example.com/queues:v1&"
+    assert hooks["sync"]["webhook"]["path"] == sync + listed
+    roles = {
+        it["metadata"]["name"]: it for it in yaml.safe_load_all((GOLDEN / "rbac.yaml").read_text()) if "rules" in it
+    }
+    rules = roles["queuedepthsources.queues.example.com-metacontroller"]["rules"]
+    allowed = {(group, resource) for it in rules for group in it["apiGroups"] for resource in it["resources"]}
+    assert {("", "services"), ("eventing.knative.dev", "brokers"), ("messaging.knative.dev", "channels")} <= allowed
+    assert not [it for it in rules if "*" in (*it["apiGroups"], *it["resources"], *it["verbs"])]
+
+
+def test_nobody_may_do_everything() -> None:
+    for file in ROOT.glob("metacontroller/**/*.yaml"):
+        assert not re.search(r"""['"]\*['"]""", file.read_text()), file
