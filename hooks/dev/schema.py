@@ -82,7 +82,9 @@ class _Structural:
 
     def _object(self, schema: Json, at: str) -> Json:
         if "properties" in schema:
-            return {"properties": {name: self.convert(it, f"{at}.{name}") for name, it in schema["properties"].items()}}
+            more = {"x-kubernetes-preserve-unknown-fields": True} if schema.get("additionalProperties") is True else {}
+            named = {name: self.convert(it, f"{at}.{name}") for name, it in schema["properties"].items()}
+            return {**more, "properties": named}
         values = schema.get("additionalProperties")
         if not isinstance(values, dict) or not values:
             return {"x-kubernetes-preserve-unknown-fields": True}

@@ -21,6 +21,12 @@ class Item(BaseModel):
     weight: int = Field(1, description="How heavy it is.", ge=1, le=10)
 
 
+class Loose(BaseModel, extra="allow"):
+    """Something that may hold more than is known."""
+
+    name: str = Field("x", description="What is known.", max_length=5)
+
+
 class EveryFieldSource(Timer):
     """Has a field of every type."""
 
@@ -45,6 +51,7 @@ class EveryFieldSource(Timer):
     headers: dict[str, SecretText] = Field({}, description="Secrets by name.")
     on: bool = Field(False, description="A switch.")
     free: dict[str, Any] = Field({}, description="Anything.")
+    loose: Loose = Field(Loose(), description="An object that may hold more.")
     every: Interval = Field(Interval("1m"), description="A duration.")
 
     def tick(self, n: int) -> Event:
