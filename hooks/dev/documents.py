@@ -12,8 +12,11 @@ from typing import Any
 
 from adapter.contract import format_time
 from hooks.dev import yaml
-from hooks.dev.kinds import kind_named
+from hooks.dev.admission import object_violations
+from hooks.dev.crd import spec_schema
+from hooks.dev.kinds import Kind, kind_named
 from hooks.dev.problem import Problem
+from hooks.dev.validate import stored
 from hooks.resources import plural
 
 Json = Any
@@ -66,11 +69,9 @@ def key(document: dict[str, Json]) -> str:
 def read_documents(files: Iterable[Path], package: str = "adapter.sources") -> Documents:
     """``package``: where the sources' classes are."""
     paths = list(files)
-    documents = Documents([_stored(path, document.value) for path in paths for document in read_yaml(path)], package)
+    documents = Documents([_stored(path, it, package) for path in paths for it in read_yaml(path)], package)
     if not documents.sources:
         raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
-    for source in documents.sources:
-        kind_named(source["kind"], package)
     return documents
 
 
@@ -99,8 +100,9 @@ def read_yaml(path: Path) -> list[yaml.Document]:
     return documents
 
 
-def _stored(path: Path, document: Json) -> dict[str, Json]:
-    """What the API server adds at creation."""
+def _stored(path: Path, written: yaml.Document, package: str) -> dict[str, Json]:
+    """What the API server keeps of it, or a Problem where it would refuse."""
+    document = written.value
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         raise Problem(f"{path}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
@@ -116,7 +118,16 @@ def _stored(path: Path, document: Json) -> dict[str, Json]:
         "creationTimestamp": format_time(datetime.now(UTC)),
         "generation": 1,
     }
+    if is_source(document):
+        document = _as_source(path, written, kind_named(document["kind"], package))
     return {**document, "metadata": {**created, **metadata}}
+
+
+def _as_source(path: Path, written: yaml.Document, kind: Kind) -> dict[str, Json]:
+    for violation in object_violations(kind, written.value):
+        name = f"{kind.name} {written.value['metadata']['name']}"
+        raise Problem(f"{path}:{written.line(violation.path)}: {name}: {violation.text}")
+    return {**written.value, "spec": stored(spec_schema(kind), written.value["spec"])}
 
 
 def _texts(document: dict[str, Json]) -> dict[str, str]:

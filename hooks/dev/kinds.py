@@ -65,7 +65,7 @@ def kind_named(name: str, package: str) -> Kind:
         return _checked(source_class(name, package), package)
     except EnvError as error:
         raise Problem(str(error).replace("SOURCES_PACKAGE", "--package").replace("SOURCE_KIND", "kind")) from None
-    except (ImportError, TypeError, SyntaxError) as error:
+    except Exception as error:  # whatever an author's module may raise
         raise _broken(f"{package}.{module_name(name)}", error) from None
 
 
@@ -81,7 +81,7 @@ def kind_of_module(text: str) -> Kind:
         if error.name and f"{dotted}.".startswith(f"{error.name}."):
             raise Problem(f'there is no module "{dotted}"; write one like adapter.sources.sample_source') from None
         raise _broken(dotted, error) from None
-    except (ImportError, TypeError, SyntaxError) as error:
+    except Exception as error:  # whatever an author's module may raise
         raise _broken(dotted, error) from None
     own = [it for it in vars(module).values() if isinstance(it, type) and issubclass(it, Source)]
     classes = [it for it in own if it.__module__ == module.__name__]

@@ -58,8 +58,6 @@ class _Structural:
 
     def _alone(self, schema: Json, at: str) -> Json:
         """One of several: ``X | None`` is X, which may be left out; a number or a text is int-or-string."""
-        if "allOf" in schema and len(schema["allOf"]) == 1:
-            return {**schema["allOf"][0], **{key: it for key, it in schema.items() if key != "allOf"}}
         several = [it for it in schema.get("anyOf", schema.get("oneOf", ())) if it.get("type") != "null"]
         if not several:
             return schema

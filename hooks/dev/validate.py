@@ -33,7 +33,7 @@ class Violation:
 def violations(schema: Json, value: Json, path: Path = ()) -> list[Violation]:
     found = list(_unknown(schema, value, path))
     if not found:
-        value = _stored(schema, value)
+        value = stored(schema, value)
         found = list(_invalid(schema, value, path, written(path)))
     return found or list(_against_rules(schema, value, path, written(path)))
 
@@ -99,15 +99,15 @@ def _unknown(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
         yield from _unknown(inner, it, (*path, key))
 
 
-def _stored(schema: Json, value: Json) -> Json:
-    """Without null in maps (no field of ours is nullable), with defaults."""
+def stored(schema: Json, value: Json) -> Json:
+    """What the server keeps: without null in maps (no field of ours is nullable), with defaults."""
     if isinstance(value, list):
-        return [_stored(schema.get("items", {}), it) for it in value]
+        return [stored(schema.get("items", {}), it) for it in value]
     if not isinstance(value, dict) or not ("properties" in schema or "additionalProperties" in schema):
         return value
     defaults = {key: it["default"] for key, it in schema.get("properties", {}).items() if "default" in it}
     present = defaults | {key: it for key, it in value.items() if it is not None}
-    return {**present, **{key: _stored(inner, it) for key, inner, it in _members(schema, present)}}
+    return {**present, **{key: stored(inner, it) for key, inner, it in _members(schema, present)}}
 
 
 def _invalid(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:

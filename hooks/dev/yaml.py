@@ -81,17 +81,8 @@ class Document:
 
 def load(text: str) -> list[Document]:
     """Every document that is not empty; ``BrokenYAML`` also for a key written twice, as kubectl refuses it."""
-    loader = _Loader(text)
     try:
-        documents = []
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None
-            lines = dict(_lines(node, ()))
-            value = loader.construct_document(node)
-            if value is not None:
-                documents.append(Document(value, {(): node.start_mark.line + 1, **lines}))
-        return documents
+        return list(_documents(_Loader(text)))
     except BrokenYAML:
         raise
     except yaml.MarkedYAMLError as error:
@@ -99,8 +90,16 @@ def load(text: str) -> list[Document]:
         raise BrokenYAML(mark.line + 1 if mark else 1, str(error.problem)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BrokenYAML(1, str(error).splitlines()[0]) from None
-    finally:
-        loader.dispose()
+
+
+def _documents(loader: _Loader) -> Iterator[Document]:
+    while loader.check_node():
+        node = loader.get_node()
+        assert node is not None
+        lines = dict(_lines(node, ()))
+        value = loader.construct_document(node)
+        if value is not None:
+            yield Document(value, {(): node.start_mark.line + 1, **lines})
 
 
 def dump(documents: Iterable[Json], *, header: str = "") -> str:

@@ -42,6 +42,7 @@ class EveryFieldSource(Timer):
     count: int = Field(4, description="A step.", multiple_of=2)
     port: int | str = Field(80, description="A number or a text.")
     items: list[Item] = Field([], description="A list of objects.", max_length=3)
+    first: Item | None = Field(None, description="The same kind of object again.")
     names: list[str] = Field(["x"], description="A list that must not be empty.", min_length=1, max_length=3)
     tags: set[str] = Field(set(), description="A set.", max_length=3)
     labels: dict[str, str] = Field({}, description="A map of texts.", max_length=2)

@@ -169,6 +169,15 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
             (), {"name": "Tiny"}, "kinds.tiny_source holds Tiny, which adapters look for in tiny.py", id="file"
         ),
         pytest.param(
+            ("tick = None",), {}, "kinds.tiny_source cannot be loaded: PydanticUserError: ", id="no annotation"
+        ),
+        pytest.param(
+            ("pass\n\nclass OtherSource(Timer):",),
+            {},
+            "kinds.tiny_source must hold one subclass of Source; it holds: TinySource, OtherSource",
+            id="two",
+        ),
+        pytest.param(
             (), {"name": "Tiny", "file": "tiny.py"}, 'the class "Tiny" names a kind: write CamelCase', id="name"
         ),
     ],

@@ -99,7 +99,7 @@ def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
 def test_an_unknown_kind_lists_those_there_are(tmp_path: Path) -> None:
     file = tmp_path / "unknown.yaml"
     file.write_text(QUICKSTART.read_text().replace("kind: SampleSource", "kind: TelepathySource"))
-    assert_one_line(sources_run(file), 'kind "TelepathySource"', "there are: SampleSource")
+    assert_one_line(sources_run(file), 'kind is "TelepathySource"', "there are: SampleSource")
 
 
 def test_a_port_in_use_is_one_line() -> None:
@@ -125,19 +125,21 @@ def test_a_missing_service_is_a_condition_not_an_error(tmp_path: Path) -> None:
     assert "hello: 0 events arrived; no adapter ran" in result.stdout
 
 
-def test_an_impossible_spec_is_a_condition_and_runs_nothing(tmp_path: Path) -> None:
+def test_a_spec_the_api_server_would_refuse_is_one_line_with_its_place(tmp_path: Path) -> None:
     result = sources_run(edited(tmp_path, "interval: 1s", "interval: soon"), "--for", "2s")
-    assert re.search(r"^hello   SampleSource  False    InvalidSpec ", result.stdout, re.MULTILINE), result.stdout
-    assert "hello: 0 events arrived; no adapter ran" in result.stdout
+    assert_one_line(
+        result, 'edited.yaml:58: SampleSource hello: spec.interval: Invalid value: "soon": write a duration'
+    )
 
 
 def test_a_crashing_adapter_shows_its_line_and_starts_again_later_and_later(tmp_path: Path) -> None:
-    result = sources_run(edited(tmp_path, "interval: 1s", "interval: 1s\n  colour: red"), "--for", "6s")
+    look_alike = 'sink:\n    CACerts: "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----"'
+    result = sources_run(edited(tmp_path, "sink:", look_alike), "--for", "6s")
     said = re.findall(
         r"^hello: process exited with code 2: (.*) \(starts again in (\d+)s\)$", result.stderr, re.MULTILINE
     )
     assert [seconds for _, seconds in said][:2] == ["1", "2"], result.stderr
-    assert "colour" in said[0][0]
+    assert "K_CA_CERTS" in said[0][0]
     assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
     assert "Traceback" not in result.stdout + result.stderr
 
@@ -185,7 +187,7 @@ def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> N
         if not re.search(r"SampleSource  True ", seen.split("AdapterUpdating")[1]):
             read_until(process, r"SampleSource  True ")
         file.write_text(good.replace("interval: 200ms", "interval: soon"))
-        read_until(process, r"SyncError: .*spec\.interval", stream="stderr")
+        read_until(process, r"not applied: .*spec\.interval: Invalid value", stream="stderr")
         read_until(process, r'"heartbeat": "300ms"')
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

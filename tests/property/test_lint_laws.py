@@ -12,8 +12,8 @@ from adapter.sources.sample_source import SampleSource
 from hooks.controller import KindOptions, sync
 from hooks.deployments import Observability
 from hooks.dev import yaml
+from hooks.dev.admission import object_violations
 from hooks.dev.kinds import kind_named
-from hooks.dev.lint import object_violations
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings
 

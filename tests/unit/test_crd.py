@@ -15,7 +15,9 @@ from adapter.sdk import Event, EventType, Interval, SecretText, Source, Timer
 from adapter.sources.sample_source import SampleSource
 from hooks.dev.crd import crd, object_schema, registry, spec_schema
 from hooks.dev.kinds import Kind, kind_named
+from hooks.dev.manifests import ManifestsOptions, controller
 from hooks.dev.problem import Problem
+from hooks.dev.rbac import rbac
 from hooks.dev.rules import BY_CEL
 from hooks.dev.sample import sample
 from hooks.dev.validate import unchecked_rules, violations
@@ -270,3 +272,14 @@ def test_a_secret_reaches_the_class_as_text_that_does_not_show_itself() -> None:
 def test_a_literal_of_one_value_is_an_enum_of_one() -> None:
     kind = of({"f": (Literal["a"], Field("a", description="A field."))})
     assert spec_schema(kind)["properties"]["f"]["enum"] == ["a"]
+
+
+def test_two_versions_of_a_sink_kind_are_one_resource_in_the_role() -> None:
+    kinds = ("v1/Service", "eventing.knative.dev/v1/Broker", "eventing.knative.dev/v1beta1/Broker")
+    role = next(it for it in rbac(KINDS[0], kinds, "ns/account") if it["metadata"]["name"].endswith("-metacontroller"))
+    assert [it["resources"] for it in role["rules"] if it["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
+
+
+def test_a_kind_without_event_types_has_none_in_its_query() -> None:
+    made = controller(of({}), ManifestsOptions("tests"))
+    assert made["spec"]["hooks"]["sync"]["webhook"]["path"] == "/sync?sinkKinds=v1/Service"

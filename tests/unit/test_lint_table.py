@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hooks.dev import yaml
+from hooks.dev.admission import object_violations
 from hooks.dev.kinds import kind_named
-from hooks.dev.lint import object_violations
 
 PACKAGES = {"SampleSource": "adapter.sources", "EveryFieldSource": "tests.kinds"}
 ROWS = yaml.load((Path(__file__).parents[1] / "contract/specs.yaml").read_text())[0].value
