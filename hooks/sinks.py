@@ -57,7 +57,7 @@ def resolve(
         return Unresolved(
             "SinkKindNotAllowed",
             f"{reference} is of kind {reference.api_version}/{reference.kind}, which is not allowed as a sink here; "
-            f"allowed: {kinds}. Add it to SINK_KINDS, or use spec.sink.uri",
+            f"allowed: {kinds}. Allow it with `sources manifests --sink-kinds`, or use spec.sink.uri",
         )
     observed = related.get(f"{reference.kind}.{reference.api_version}", {})
     target = observed.get(f"{reference.namespace}/{reference.name}")

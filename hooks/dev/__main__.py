@@ -49,6 +49,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _add_run(commands: Any) -> None:
     command = commands.add_parser("run", help="run the sources in YAML files as a cluster would")
     _add_files(command)
+    _add_package(command)
     command.add_argument(
         "--for", dest="for_s", type=_seconds, metavar="DURATION", help="stop by itself after, e.g. 30s"
     )

@@ -29,7 +29,7 @@ class Documents:
     """Everything the files hold; ``sources`` is the part that is run through the hook."""
 
     objects: Sequence[dict[str, Json]]
-    package: str = "adapter.sources"
+    package: str
 
     @property
     def sources(self) -> list[dict[str, Json]]:
@@ -66,16 +66,16 @@ def key(document: dict[str, Json]) -> str:
     return f"{document['metadata']['namespace']}/{document['metadata']['name']}"
 
 
-def read_documents(files: Iterable[Path], package: str = "adapter.sources") -> Documents:
-    """``package``: where the sources' classes are."""
+def read_documents(files: Iterable[Path], package: str, *, sink: str | None = None) -> Documents:
+    """``package``: where the sources' classes are; ``sink``: the URL every source sends to, whatever it says."""
     paths = list(files)
-    documents = Documents([_stored(path, it, package) for path in paths for it in read_yaml(path)], package)
+    documents = Documents([_stored(path, it, package, sink) for path in paths for it in read_yaml(path)], package)
     if not documents.sources:
         raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
     return documents
 
 
-def event_types(kind: str, package: str = "adapter.sources") -> tuple[str, ...]:
+def event_types(kind: str, package: str) -> tuple[str, ...]:
     """The types a kind emits, from its class."""
     return kind_named(kind, package).cls.event_types
 
@@ -100,7 +100,7 @@ def read_yaml(path: Path) -> list[yaml.Document]:
     return documents
 
 
-def _stored(path: Path, written: yaml.Document, package: str) -> dict[str, Json]:
+def _stored(path: Path, written: yaml.Document, package: str, sink: str | None) -> dict[str, Json]:
     """What the API server keeps of it, or a Problem where it would refuse."""
     document = written.value
     metadata = document.get("metadata")
@@ -119,6 +119,8 @@ def _stored(path: Path, written: yaml.Document, package: str) -> dict[str, Json]
         "generation": 1,
     }
     if is_source(document):
+        if sink:
+            document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": sink}}
         document = _as_source(path, written, kind_named(document["kind"], package))
     return {**document, "metadata": {**created, **metadata}}
 

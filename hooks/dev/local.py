@@ -31,6 +31,7 @@ class Surroundings:
     on_event: OnLine  # a line of a display
     on_log: OnLine
     say: OnLine
+    package: str = "adapter.sources"  # as an image sets SOURCES_PACKAGE
 
 
 class Replica:
@@ -64,6 +65,7 @@ class Replica:
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
         environ = container_environ(container(self.desired).get("env", []), pod, self._surroundings.values())
+        environ.setdefault("SOURCES_PACKAGE", self._surroundings.package)
         if "K_SINK" in environ:
             environ["K_SINK"] = local_url(environ["K_SINK"], self._surroundings.ports())
         return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}

@@ -32,6 +32,7 @@ ONCE_S = 60.0  # how long --once waits where --for says nothing
 @dataclass(frozen=True)
 class Options:
     files: Sequence[Path]
+    package: str = "adapter.sources"
     for_s: float | None = None
     hook_port: int = 0
     logs: bool = False
@@ -65,6 +66,7 @@ class Cluster:
             on_event=self._event,
             on_log=self._log,
             say=_say,
+            package=self._options.package,
         )
 
     @property
@@ -189,11 +191,7 @@ class Cluster:
 
 def _read(options: Options) -> Documents:
     """The files; with ``--sink`` every source sends there."""
-    documents = read_documents(options.files)
-    if options.sink:
-        for source in documents.sources:
-            source["spec"] = {**(source.get("spec") or {}), "sink": {"uri": options.sink}}
-    return documents
+    return read_documents(options.files, options.package, sink=options.sink)
 
 
 @contextlib.asynccontextmanager

@@ -39,7 +39,6 @@ class RunningSource:
         self._hook = hook
         self._surroundings = surroundings
         self._show = show
-        self._types: Sequence[str] = event_types(parent["kind"])
         self._shown: object = None
         self._refusal = ""
         self._changed = asyncio.Event()
@@ -103,8 +102,9 @@ class RunningSource:
 
     async def _ask(self, documents: Documents) -> Json:
         related = await self._hook.customize(self.parent, documents)
+        types = event_types(self.parent["kind"], documents.package)
         observed = {name: it.observed for name, it in self.deployments.items()}
-        return await self._hook.sync(self.parent, self._types, observed, related)
+        return await self._hook.sync(self.parent, types, observed, related)
 
     async def _apply(self, children: Sequence[Json]) -> bool:
         """Make the processes what the hook wants; whether any had to change."""

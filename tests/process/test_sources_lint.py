@@ -168,9 +168,7 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
         pytest.param(
             (), {"name": "Tiny"}, "kinds.tiny_source holds Tiny, which adapters look for in tiny.py", id="file"
         ),
-        pytest.param(
-            ("size = 3",), {}, "kinds.tiny_source cannot be loaded: PydanticUserError: ", id="no annotation"
-        ),
+        pytest.param(("size = 3",), {}, "kinds.tiny_source cannot be loaded: PydanticUserError: ", id="no annotation"),
         pytest.param(
             ("pass\n\nclass OtherSource(Timer):",),
             {},

@@ -1,0 +1,92 @@
+"""A kind of one's own, from an empty directory to its first event: module, manifests, lint, run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from tests.process.test_sources_lint import sources
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "tests/kinds/queue_depth_source.py"
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "queue-depth-source"},
+    "stringData": {"token": "hush-hush"},
+}
+
+
+def prepared(directory: Path) -> Path:
+    """A directory with the module, its manifests, and a file with its sample, a Secret and a sink to run."""
+    (directory / "kinds").mkdir()
+    shutil.copy(MODULE, directory / "kinds/queue_depth_source.py")
+    made = sources("manifests", "kinds/queue_depth_source.py", "-o", "manifests", cwd=directory)
+    assert (made.returncode, made.stderr) == (0, "")
+    sample = yaml.safe_load((directory / "manifests/sample.yaml").read_text())
+    sample["spec"] |= {"interval": "200ms", "warnAt": 1}
+    display, service, _ = yaml.safe_load_all((ROOT / "metacontroller/samples/quickstart.yaml").read_text())
+    (directory / "all.yaml").write_text(yaml.safe_dump_all([SECRET, sample, display, service]))
+    return directory
+
+
+def test_the_module_needs_nothing_but_the_sdk_and_thirty_lines() -> None:
+    lines = [line for line in MODULE.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 30
+    assert [line for line in lines if re.match(r"(from|import) ", line)] == [
+        "from adapter.sdk import Event, EventType, Field, SecretText, Timer"
+    ]
+
+
+def test_its_field_its_secret_and_its_event_type_arrive(tmp_path: Path) -> None:
+    directory = prepared(tmp_path)
+    linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
+    assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
+    ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert re.search(r"^queue-depth +QueueDepthSource +True ", ran.stdout, re.MULTILINE), ran.stdout
+    event = re.search(r"  queue-depth  com\.example\.queue\.depth  (\{.*\})$", ran.stdout, re.MULTILINE)
+    assert event, ran.stdout
+    data = json.loads(event[1])
+    assert data == {"queue": "orders", "depth": data["depth"], "warns": True}
+    assert data["depth"] >= len("hush-hush")
+    assert "hush-hush" not in ran.stdout + ran.stderr
+
+
+def test_what_it_would_run_as_names_the_secret_and_never_shows_it(tmp_path: Path) -> None:
+    rendered = sources("render", "--package", "kinds", "-o", "json", "all.yaml", cwd=prepared(tmp_path))
+    assert rendered.returncode == 0, rendered.stderr
+    answer = json.loads(rendered.stdout)
+    [container] = answer["children"][0]["spec"]["template"]["spec"]["containers"]
+    env = {it["name"]: it for it in container["env"]}
+    reference = {"secretKeyRef": {"key": "token", "name": "queue-depth-source"}}
+    assert env["SOURCE_SECRET_0"] == {"name": "SOURCE_SECRET_0", "valueFrom": reference}
+    config = {"queue": "orders", "token": {"$env": "SOURCE_SECRET_0"}, "warnAt": 1}
+    assert json.loads(env["SOURCE_CONFIG"]["value"]) == config
+    assert env["SOURCE_KIND"]["value"] == "QueueDepthSource"
+    assert [it["type"] for it in answer["status"]["ceAttributes"]] == ["com.example.queue.depth"]
+    assert "hush" not in rendered.stdout
+
+
+def test_a_mistake_in_its_own_field_is_found_before_it_runs(tmp_path: Path) -> None:
+    directory = prepared(tmp_path)
+    text = (directory / "all.yaml").read_text().replace("warnAt: 1", "warnAt: 0")
+    (directory / "all.yaml").write_text(text)
+    line = text.splitlines().index("  warnAt: 0") + 1
+    said = "spec.warnAt: Invalid value: 0: spec.warnAt in body should be greater than or equal to 1"
+    linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
+    assert linted.stdout == f"all.yaml:{line}: QueueDepthSource default/queue-depth: {said}\n"
+    ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
+    assert (ran.returncode, ran.stderr) == (2, f"sources: all.yaml:{line}: QueueDepthSource queue-depth: {said}\n")
+
+
+def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
+    ran = sources("run", "--once", "all.yaml", cwd=prepared(tmp_path))
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        'sources: kind is "QueueDepthSource": adapter.sources has no such kind; there are: SampleSource\n'
+    )
