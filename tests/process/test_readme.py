@@ -76,6 +76,34 @@ def test_the_options_of_run_are_those_of_the_readme() -> None:
     assert listed == set(re.findall(r"^  (--[a-z]+)", usage, re.MULTILINE))
 
 
+def test_the_own_kind_of_the_readme_is_the_one_under_test() -> None:
+    block = README.partition("```python\n")[2].partition("```")[0]
+    assert block == (ROOT / "tests/kinds/queue_depth_source.py").read_text()
+
+
+def test_the_commands_of_the_readme_make_and_check_an_own_kind(tmp_path: Path) -> None:
+    block = README.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/queue_depth_source.py").write_text(block)
+    commands = re.findall(r"^\$ sources ((?:manifests|lint) .*manifests.*)$", README, re.MULTILINE)
+    assert len(commands) == 2
+    for command in (*commands, f"{commands[0]} --check"):
+        words = [sys.executable, "-m", "hooks.dev", *shlex.split(command)]
+        environ = {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_lint_says_what_the_readme_shows(tmp_path: Path) -> None:
+    quickstart = (ROOT / "metacontroller/samples/quickstart.yaml").read_text().split("---\n")[-1]
+    (tmp_path / "bad.yaml").write_text(quickstart.replace("interval: 1s", 'interval: "10"'))
+    words = [sys.executable, "-m", "hooks.dev", "lint", "bad.yaml"]
+    environ = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    shown = README.partition("$ sources lint bad.yaml\n")[2].partition("\n```")[0]
+    assert re.sub(r":\d+:", ":N:", done.stdout.strip(), count=1) == re.sub(r":\d+:", ":N:", shown, count=1)
+
+
 class Recorded(dict[str, str]):
     """An environment that remembers what it was asked for."""
 
