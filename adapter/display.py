@@ -129,7 +129,7 @@ class Display:
         try:
             event = parse_event(request)
         except ValueError as error:
-            print(_printable(f"not a CloudEvent: {error}"), file=sys.stderr, flush=True)
+            print(printable(f"not a CloudEvent: {error}"), file=sys.stderr, flush=True)
             return Response(400, f"{error}\n".encode("utf-8", "replace"))
         return await self._take(event, request)
 
@@ -153,7 +153,7 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
     name = event["source"].rstrip("/").rpartition("/")[2]
     note = "" if answered == 202 else f"  -> {answered or 'no answer'}"
     data = json.dumps(event.get("data"), ensure_ascii=False)
-    return _printable(f"{datetime.now().astimezone():%H:%M:%S}  {name}  {event['type']}  {data}{note}")
+    return printable(f"{datetime.now().astimezone():%H:%M:%S}  {name}  {event['type']}  {data}{note}")
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
@@ -161,7 +161,7 @@ def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str
     return json.dumps({**event, "status": answered, "headers": headers})
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """An event must not move the cursor of the person's terminal."""
     return "".join(char if char.isprintable() else "�" for char in text)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from hooks.dev.hook import Hook
 from hooks.dev.local import LocalDeployment, Surroundings
 from hooks.dev.objects import LocalPorts, event_of, is_display, stands_for
 from hooks.dev.problem import Problem
-from hooks.dev.running import RunningSource, Show
-from hooks.dev.table import Table
+from hooks.dev.running import RunningSource
+from hooks.dev.table import PlainScreen, Screen
 from hooks.dev.watch import edits
 
 Json = Any
@@ -44,17 +44,17 @@ async def run(options: Options) -> int:
     """0; with ``once``, 1 where a source was not ready or brought no event in time."""
     documents = _read(options)
     stop = asyncio.Event()
-    cluster = Cluster(options, documents)
+    cluster = Cluster(options, documents, _screen(documents))
     async with _signals(stop, cluster):
         await cluster.run(stop)
     return 0 if cluster.satisfied or not options.once else 1
 
 
 class Cluster:
-    def __init__(self, options: Options, documents: Documents) -> None:
+    def __init__(self, options: Options, documents: Documents, screen: Screen) -> None:
         self._options = options
         self._documents = documents
-        self._table = Table(documents.sources)
+        self._screen = screen
         self._running: dict[str, RunningSource] = {}  # "Kind namespace/name" -> source
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
@@ -65,7 +65,7 @@ class Cluster:
             values=lambda: self._documents.values,
             on_event=self._event,
             on_log=self._log,
-            say=_say,
+            say=screen.say,
             package=self._options.package,
         )
 
@@ -78,7 +78,7 @@ class Cluster:
         try:
             self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._log)
             await self._start_displays()
-            print(self._table.header(), flush=True)
+            self._screen.start()
             self._take(self._documents)
             await self._until(stop)
         finally:
@@ -115,7 +115,7 @@ class Cluster:
             try:
                 documents = _read(self._options)
             except Problem as problem:
-                _say(f"not applied: {problem}")
+                self._screen.say(f"not applied: {problem}")
             else:
                 self._take(documents)
 
@@ -127,7 +127,7 @@ class Cluster:
             if name in self._running:
                 self._running[name].edit(parent.get("spec"), parent["metadata"].get("annotations"))
                 continue
-            source = RunningSource(parent, self._hook, self._surroundings, Show(self._show, _say))
+            source = RunningSource(parent, self._hook, self._surroundings, self._show)
             self._running[name] = source
             self._loops.add(asyncio.create_task(source.reconcile(lambda: self._documents)))
         for source in self._running.values():
@@ -139,7 +139,7 @@ class Cluster:
                 name = desired["metadata"]["name"]
                 self._displays[key(desired)] = LocalDeployment(desired, self._surroundings, name, lambda: None)
             else:
-                _say(f"Deployment {key(desired)} is not started here: only `python -m adapter.display` is")
+                self._screen.say(f"Deployment {key(desired)} is not started here: only `python -m adapter.display` is")
         await asyncio.gather(*(display.ready(DISPLAY_START_S) for display in self._displays.values()))
 
     def _service_ports(self) -> LocalPorts:
@@ -155,23 +155,19 @@ class Cluster:
         if event is None:
             return self._log(line)
         source = next((it for it in self._running.values() if it.emits(event["source"])), None)
+        self._screen.event(source.name if source else event["source"], event)
         if source:
             source.events += 1
-            self._look()
-        name = source.name if source else event["source"]
-        print(self._table.event(name, event, datetime.now().astimezone()), flush=True)
+            self._show(source)
 
     def _show(self, source: RunningSource) -> None:
-        print(self._table.row(source.parent, source.events, datetime.now(UTC)), flush=True)
-        self._look()
-
-    def _look(self) -> None:
+        self._screen.row(source.parent, source.events)
         if self.satisfied:
             self._seen_all.set()
 
     def _log(self, line: str) -> None:
         if self._options.logs:
-            _say(line)
+            self._screen.say(line)
 
     async def _drain(self) -> None:
         """Adapters first, so that what they have in hand still arrives; then the sinks, then the hook."""
@@ -179,6 +175,7 @@ class Cluster:
         await asyncio.gather(*(display.stop() for display in self._displays.values()))
         if self._hook:
             await self._hook.stop()
+        await self._screen.close()
         for source in self._running.values():
             codes = ", ".join(str(it.exit_code) for it in source.deployments.values())
             ended = f"; its adapter's exit code: {codes}" if codes else "; no adapter ran"
@@ -213,5 +210,9 @@ async def _signals(stop: asyncio.Event, cluster: Cluster) -> AsyncIterator[None]
             loop.remove_signal_handler(number)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _screen(documents: Documents) -> Screen:
+    if sys.stdout.isatty() and os.environ.get("TERM") not in (None, "", "dumb"):
+        from hooks.dev.live import LiveScreen  # rich takes its time to load
+
+        return LiveScreen()
+    return PlainScreen(documents.sources)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hooks.dev.documents import Documents, event_types, key
@@ -21,25 +20,18 @@ Json = Any
 SETTLE_SYNCS = 10  # a status still moving after so many answers in a row waits for the next change
 
 
-@dataclass(frozen=True)
-class Show:
-    """Where a source's news goes."""
-
-    row: Callable[[RunningSource], None]
-    say: Callable[[str], None]
-
-
 class RunningSource:
     """The controller of one source: asks the hook whenever something changed, until the answer stays."""
 
-    def __init__(self, parent: Json, hook: Hook, surroundings: Surroundings, show: Show) -> None:
+    def __init__(
+        self, parent: Json, hook: Hook, surroundings: Surroundings, show: Callable[[RunningSource], None]
+    ) -> None:
         self.parent = parent
         self.events = 0
         self.deployments: dict[str, LocalDeployment] = {}
         self._hook = hook
         self._surroundings = surroundings
         self._show = show
-        self._shown: object = None
         self._refusal = ""
         self._changed = asyncio.Event()
 
@@ -86,7 +78,7 @@ class RunningSource:
                 answer = await self._ask(documents)
             except Refusal as refusal:  # as Metacontroller: children and status stay, an event tells
                 if str(refusal) != self._refusal:
-                    self._show.say(f"{self.name}: SyncError: {refusal}")
+                    self._surroundings.say(f"{self.name}: SyncError: {refusal}")
                 self._refusal = str(refusal)
                 return None
             self._refusal = ""
@@ -94,7 +86,7 @@ class RunningSource:
             before = self.parent.get("status")
             generation = self.parent["metadata"]["generation"]
             self.parent["status"] = {**answer["status"], "observedGeneration": generation}
-            self._tell()
+            self._show(self)
             applied = await self._apply(answer.get("children") or [])
             if self.parent["status"] == before and not applied:
                 break
@@ -122,15 +114,3 @@ class RunningSource:
             return self.deployments[name].apply(child)
         self.deployments[name] = LocalDeployment(child, self._surroundings, self.name, self.wake)
         return True
-
-    def _tell(self) -> None:
-        ready = ready_condition(self.parent["status"])
-        now_shown = (
-            ready.get("status"),
-            ready.get("reason"),
-            ready.get("message"),
-            self.parent["status"].get("sinkUri"),
-        )
-        if now_shown != self._shown:
-            self._shown = now_shown
-            self._show.row(self)

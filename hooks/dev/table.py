@@ -1,17 +1,60 @@
-"""Plain lines for a terminal or a file: one row per change of a source, one line per event. Pure but for ``now``."""
+"""What ``sources run`` shows: plain lines, one per change of a source and one per event; for files, pipes and CI."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
+from adapter.display import printable
 from adapter.durations import format_duration
 
 Json = Any
 SINK_WIDTH = 40
 _ROW = "{:<{name}}  {:<{kind}}  {:<7}  {:<19}  {:<{sink}}  {:>6}  {}"
+
+
+class Screen(Protocol):
+    """Where the news of sources goes."""
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def row(self, source: Json, events: int) -> None:
+        """The source as it is now, and how many events of it arrived."""
+
+    def event(self, name: str, event: Json) -> None: ...
+
+    def say(self, line: str) -> None:
+        """What is not about one source's status: a crash, a log line."""
+
+
+class PlainScreen:
+    def __init__(self, sources: Sequence[Json]) -> None:
+        self._table = Table(sources)
+        self._shown: dict[str, Json] = {}  # uid -> what its last row said
+
+    def start(self) -> None:
+        print(self._table.header(), flush=True)
+
+    async def close(self) -> None:
+        pass
+
+    def row(self, source: Json, events: int) -> None:
+        status = source.get("status") or {}
+        news = (ready_condition(status), status.get("sinkUri"))
+        if self._shown.get(source["metadata"]["uid"]) != news:
+            self._shown[source["metadata"]["uid"]] = news
+            print(self._table.row(source, events, datetime.now(UTC)), flush=True)
+
+    def event(self, name: str, event: Json) -> None:
+        print(event_line(name, event, datetime.now().astimezone()), flush=True)
+
+    def say(self, line: str) -> None:
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 class Table:
@@ -35,13 +78,18 @@ class Table:
         row = _ROW.format(*cells, events, age, **self._widths)
         return f"{row}\n        {ready['message']}" if ready.get("status") == "False" else row
 
-    def event(self, name: str, event: Json, now: datetime) -> str:
-        data = json.dumps(event.get("data", event.get("data_base64")), ensure_ascii=False)
-        return f"{now:%H:%M:%S}  {name}  {event['type']}  {data}"
+
+def event_line(name: str, event: Json, now: datetime) -> str:
+    data = json.dumps(event.get("data", event.get("data_base64")), ensure_ascii=False)
+    return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}")
 
 
 def ready_condition(status: Json) -> dict[str, str]:
-    return next((it for it in status.get("conditions", []) if it["type"] == "Ready"), {})
+    return find_condition(status, "Ready")
+
+
+def find_condition(status: Json, type: str) -> dict[str, str]:
+    return next((it for it in status.get("conditions", []) if it["type"] == type), {})
 
 
 def age_s(source: Json, now: datetime) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -90,3 +92,9 @@ def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
     assert ran.stderr == (
         'sources: kind is "QueueDepthSource": adapter.sources has no such kind; there are: SampleSource\n'
     )
+
+
+def test_the_command_itself_finds_kinds_below_the_working_directory(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("sources"), "lint", "--package", "kinds", "all.yaml"]
+    done = subprocess.run(command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout) == (0, "1 source, no problem\n"), done.stderr

@@ -57,3 +57,10 @@ def test_a_source_that_would_not_run_is_said_and_is_exit_code_1(tmp_path: Path) 
 def test_an_unusable_file_is_one_line_and_exit_code_2() -> None:
     result = render("no-such.yaml")
     assert (result.returncode, result.stderr) == (2, "sources: no-such.yaml: No such file or directory\n")
+
+
+def test_what_is_left_out_is_what_the_api_server_would_set(tmp_path: Path) -> None:
+    file = tmp_path / "short.yaml"
+    file.write_text(QUICKSTART.read_text().replace("  interval: 1s\n", "  serviceAccountName: null\n"))
+    [container] = json.loads(render(file, "-o", "json").stdout)["children"][0]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "INTERVAL", "value": "10s"} in container["env"]
