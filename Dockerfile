@@ -1,18 +1,28 @@
 # Both halves in one image; the Deployment chooses the command: `python -m hooks` or `python -m adapter`.
 ARG PYTHON=3.13
-FROM python:${PYTHON}-slim AS build
+
+FROM python:${PYTHON}-slim AS app
 WORKDIR /app
-COPY requirements/runtime.lock .
-RUN pip install --no-cache-dir --no-compile --require-hashes --target /app/lib -r runtime.lock
+COPY requirements/runtime.lock /tmp/
+RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tmp/runtime.lock && rm -rf lib/bin
 COPY hooks hooks
 COPY adapter adapter
-RUN rm -rf hooks/dev && python -m compileall -q -j 0 lib hooks adapter
+RUN rm -rf hooks/dev
 
-FROM python:${PYTHON}-slim
+# The root is read-only at run time, so whatever is not compiled here is compiled anew at each start. The base has its
+# standard library as text only. unchecked-hash: a layer's file times say nothing.
+FROM python:${PYTHON}-slim AS root
+COPY --from=app /app /app
+RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("pip", "setuptools", "pkg_resources", \
+      "wheel", "ensurepip", "idlelib", "lib2to3", "tkinter", "test") if f(n) for p in f(n).submodule_search_locations))' \
+  | xargs rm -rf /usr/bin/pip* /usr/local/bin/pip* /usr/share/man /usr/share/locale /var/lib/apt /var/cache/apt \
+ && python -c 'import os, sys; print(*(it for it in sys.path if os.path.isdir(it) and it.startswith("/usr")))' \
+  | xargs python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
+
+# One layer: what was removed above is in no other one.
+FROM scratch
+COPY --from=root / /
+ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
-COPY --from=build /app/lib lib
-COPY --from=build /app/hooks hooks
-COPY --from=build /app/adapter adapter
-ENV PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 CMD ["python", "-m", "adapter"]

@@ -4,3 +4,5 @@ Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and 
 
 Nothing is imported here: ``import adapter.contract`` runs this file inside the hook's process.
 """
+
+__version__ = "0.1.0"

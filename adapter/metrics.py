@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from adapter import __version__
 from adapter.source import Outcome
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -34,7 +33,7 @@ class Metrics:
             "source_last_success_timestamp_seconds", "When the sink last took an event", names, registry=registry
         ).labels(**who)
         build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
-        build.labels(**who, version=_version()).set(1)
+        build.labels(**who, version=__version__).set(1)
         for outcome in (*(it.value for it in Outcome), MISSED):
             self.count_events(outcome, 0)
 
@@ -46,10 +45,3 @@ class Metrics:
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
-
-
-def _version() -> str:
-    try:
-        return version("sample-source")
-    except PackageNotFoundError:
-        return "unknown"
