@@ -19,7 +19,7 @@ from hooks.config import MountedConfig
 from hooks.controller import KindOptions, Refused, customize, sync
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.resources import shown
-from hooks.settings import Settings, sink_kinds_of
+from hooks.settings import Settings, sink_kinds_of, switch_of
 
 log = logging.getLogger("hooks.app")
 M = TypeVar("M", bound=BaseModel)
@@ -65,13 +65,15 @@ def create_app(settings: Settings) -> FastAPI:
 @lru_cache(maxsize=256)
 def _options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
-    listed = query.get("sinkKinds")
+    listed, switch = query.get("sinkKinds"), query.get("diagnosePods")
     try:
         sink_kinds = sink_kinds_of(listed, "sinkKinds") if listed else None
+        diagnose_pods = switch_of(switch, "diagnosePods") if switch else None
     except ValueError as error:
         raise BadRequest(f"the query's {error}") from None
     types = tuple(filter(None, query.get("types", "").split(",")))
-    return KindOptions(types=types, image=query.get("image") or None, sink_kinds=sink_kinds)
+    image = query.get("image") or None
+    return KindOptions(types=types, image=image, sink_kinds=sink_kinds, diagnose_pods=diagnose_pods)
 
 
 def _parse(model: type[M], body: bytes) -> M:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hooks import conditions, deployments, sinks
+from hooks import conditions, deployments, pods, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import Verdict
 from hooks.deployments import Observability
@@ -25,6 +25,7 @@ class KindOptions:
     types: Sequence[str] = ()
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None  # None: the hook's setting
+    diagnose_pods: bool | None = None  # None: the hook's setting
 
 
 class Refused(Exception):
@@ -38,6 +39,8 @@ def customize(
     kinds = options.sink_kinds or settings.sink_kinds
     sink = (parent.spec or {}).get("sink")
     rules = sinks.related_rules(sink, namespace=parent.metadata.namespace, sink_kinds=kinds)
+    if _diagnoses(options, settings):
+        rules.append(pods.related_rule(parent))
     return {"relatedResources": rules}
 
 
@@ -65,6 +68,8 @@ def sync(
     )
     wanted = _wanted(source, sink, observed, options.image or settings.adapter_image, config)
     verdict = deployments.judge(wanted, observed, old_status=parent.status, now=now)
+    if _diagnoses(options, settings):
+        verdict = pods.explained(verdict, wanted, request.related or {})
     provided = _sink_provided(sink)
     verdicts = [provided, verdict, conditions.ready(provided, verdict)]
     response: SyncResponse = {
@@ -74,6 +79,10 @@ def sync(
     if deployments.waits_for_creation(verdict, observed):
         response["resyncAfterSeconds"] = deployments.NOT_CREATED_AFTER.total_seconds()
     return response
+
+
+def _diagnoses(options: KindOptions, settings: Settings) -> bool:
+    return settings.diagnose_pods if options.diagnose_pods is None else options.diagnose_pods
 
 
 def _observed(deployed: dict[str, Object], source: Source) -> Object | None:

@@ -17,12 +17,21 @@ from pydantic_core import to_json
 from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
 from hooks.addresses import Resolved
 from hooks.conditions import Verdict, find, transition_time
-from hooks.protocol import Object
+from hooks.protocol import Object, Parent
 from hooks.resources import Source, child_name, dig, kebab
 
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
-NOT_CREATED_AFTER = timedelta(seconds=30)
+NOT_CREATED_AFTER = timedelta(seconds=15)
+_REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not say
+    ("exceeded quota", "raise the quota, or free some of it"),
+    (
+        "violates PodSecurity",
+        "the namespace refuses this adapter's pod: relax its pod-security label or change the image",
+    ),
+    ("error looking up service account", "create it, or correct spec.serviceAccountName"),
+    ("timed out progressing", "its pods say why, and with DIAGNOSE_PODS this message would"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,10 @@ def deployment_name(source: Source) -> str:
 
 
 def desired(source: Source, sink: Resolved, *, image: str, config: Observability) -> Object:
-    labels = {
-        "knative-eventing-source": f"{kebab(source.parent.kind)}-controller",
-        "knative-eventing-source-name": child_name(source.parent.metadata.name, ""),
-    }
-    template = {"metadata": {"labels": labels}, "spec": _pod(source, sink, image, config)}
+    labels = pod_labels(source.parent)
+    template: Object = {"metadata": {"labels": labels}, "spec": _pod(source, sink, image, config)}
+    hashed = {TEMPLATE_HASH: template_hash(template)}
+    template["metadata"]["annotations"] = hashed  # so that a pod says which template it runs
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -52,7 +60,7 @@ def desired(source: Source, sink: Resolved, *, image: str, config: Observability
             "name": deployment_name(source),
             "namespace": source.parent.metadata.namespace,
             "labels": labels,
-            "annotations": {TEMPLATE_HASH: template_hash(template)},
+            "annotations": hashed,
         },
         "spec": {
             "replicas": 1,
@@ -63,6 +71,13 @@ def desired(source: Source, sink: Resolved, *, image: str, config: Observability
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": template,
         },
+    }
+
+
+def pod_labels(parent: Parent) -> dict[str, str]:
+    return {
+        "knative-eventing-source": f"{kebab(parent.kind)}-controller",
+        "knative-eventing-source-name": child_name(parent.metadata.name, ""),
     }
 
 
@@ -88,6 +103,7 @@ def _pod(source: Source, sink: Resolved, image: str, config: Observability) -> O
                 "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
                 "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+                "terminationMessagePolicy": "FallbackToLogsOnError",  # why it ended, where somebody looks first
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "capabilities": {"drop": ["ALL"]},
@@ -207,7 +223,7 @@ def _absent(name: str, old_status: Any, now: datetime) -> Verdict:
         "Deployed",
         "False",
         "DeploymentNotCreated",
-        f"Deployment {name} was wanted but does not exist; the source's SyncError event says why",
+        f"Deployment {name} was wanted but does not exist; the source's SyncError event says why: kubectl describe it",
     )
     if (
         transition_time(old_status, "Deployed", "False")
@@ -233,11 +249,14 @@ def _under_way(name: str, available: Object) -> Verdict:
 def _failed(name: str, condition: Object) -> Verdict:
     reason = condition.get("reason")
     message = condition.get("message")
+    if not isinstance(message, str) or not message:
+        message = f"Deployment {name} failed; look at its events"
+    remedy = next((it for words, it in _REMEDIES if words in message), None)
     return Verdict(
         "Deployed",
         "False",
         reason if isinstance(reason, str) and reason else "DeploymentUnavailable",
-        message if isinstance(message, str) and message else f"Deployment {name} failed; look at its events",
+        f"{message.rstrip('.')}; {remedy}" if remedy else message,
     )
 
 

@@ -55,7 +55,8 @@ class RelatedRule(TypedDict):
     apiVersion: str
     resource: str
     namespace: str
-    names: list[str]
+    names: NotRequired[list[str]]
+    labelSelector: NotRequired[Object]
 
 
 class CustomizeResponse(TypedDict):

@@ -23,6 +23,7 @@ class Settings:
     port: int = 8080
     sink_kinds: tuple[str, ...] = ("v1/Service",)  # "<apiVersion>/<Kind>"
     cluster_domain: str = "cluster.local"
+    diagnose_pods: bool = False
     config_dir: Path | None = None
     log_level: str = "info"
 
@@ -40,6 +41,7 @@ def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings
         port=_port(environ.get("PORT") or "8080"),
         sink_kinds=sink_kinds_of(environ.get("SINK_KINDS") or "v1/Service"),
         cluster_domain=_cluster_domain(domain),
+        diagnose_pods=switch_of(environ.get("DIAGNOSE_PODS") or "false"),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
     )
@@ -71,6 +73,12 @@ def sink_kinds_of(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
                 f'{name} holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker'
             )
     return kinds
+
+
+def switch_of(text: str, name: str = "DIAGNOSE_PODS") -> bool:
+    if text not in ("true", "false"):
+        raise SettingsError(f'{name} is "{text}": write true or false')
+    return text == "true"
 
 
 def _cluster_domain(text: str) -> str:

@@ -112,6 +112,11 @@ def _add_manifests(commands: Any) -> None:
         metavar="NAMESPACE/SERVICEACCOUNT",
         help=f"who gets the role (default: {default.metacontroller})",
     )
+    command.add_argument(
+        "--diagnose-pods",
+        action="store_true",
+        help="conditions tell why an adapter's pod does not run; Metacontroller watches the pods of all namespaces",
+    )
     command.add_argument("--image", help="the adapters' image of this kind (default: the hook's ADAPTER_IMAGE)")
     command.set_defaults(command=lambda arguments: manifests(ManifestsOptions(**arguments)))
 

@@ -37,6 +37,7 @@ class ManifestsOptions:
     hook: str = "sample-source/sources-hook"  # <namespace>/<Service>
     metacontroller: str = "metacontroller/metacontroller"  # <namespace>/<ServiceAccount>
     image: str | None = None
+    diagnose_pods: bool = False
 
 
 async def manifests(options: ManifestsOptions) -> int:
@@ -67,7 +68,7 @@ def _documents(kind: Kind, options: ManifestsOptions) -> dict[str, Sequence[Json
     return {
         "crd.yaml": [crd(kind)],
         "controller.yaml": [controller(kind, options)],
-        "rbac.yaml": rbac(kind, options.sink_kinds, options.metacontroller),
+        "rbac.yaml": rbac(kind, options.sink_kinds, options.metacontroller, diagnose_pods=options.diagnose_pods),
         "sample.yaml": [sample(kind)],
         "kustomization.yaml": [_KUSTOMIZATION],  # what is applied together; a sample is for later
     }
@@ -78,7 +79,7 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
 
     An edit of the spec restarts this one controller inside Metacontroller and drops what it remembers of customize.
     """
-    sinks = {"sinkKinds": ",".join(options.sink_kinds)}
+    related = {"sinkKinds": ",".join(options.sink_kinds), **({"diagnosePods": "true"} if options.diagnose_pods else {})}
     types = {"types": ",".join(kind.event_types)} if kind.event_types else {}
     image = {"image": options.image} if options.image else {}
     return {
@@ -93,8 +94,8 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
             "hooks": {
-                "sync": _hook(options.hook, "/sync", types | image | sinks),
-                "customize": _hook(options.hook, "/customize", sinks),
+                "sync": _hook(options.hook, "/sync", types | image | related),
+                "customize": _hook(options.hook, "/customize", related),
             },
         },
     }

@@ -18,8 +18,9 @@ WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 
 
-def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str) -> list[Json]:
+def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose_pods: bool = False) -> list[Json]:
     """``metacontroller``: <namespace>/<ServiceAccount>."""
+    related = [*sink_kinds, *(["v1/Pod"] if diagnose_pods else [])]
     own = [kind.plural]
     return [
         _role(kind, "observer", [_rule(kind.group, own, READ)], {"duck.knative.dev/source": "true"}),
@@ -30,22 +31,24 @@ def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str) -> list[Jso
             [_rule(kind.group, own, WRITE)],
             {f"{_AGGREGATE}edit": "true", f"{_AGGREGATE}admin": "true"},
         ),
-        _role(kind, "metacontroller", [*_parent(kind), *_children(), *_sinks(sink_kinds)], {}),
+        _role(kind, "metacontroller", [*_parent(kind), *_children(), *_related(related)], {}),
         _binding(kind, "metacontroller", metacontroller),
     ]
 
 
 def _parent(kind: Kind) -> list[Json]:
-    return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, [f"{kind.plural}/status"], ["update"])]
+    # Children block their owner's deletion; clusters with OwnerReferencesPermissionEnforcement ask who says so.
+    subresources = [f"{kind.plural}/{it}" for it in ("finalizers", "status")]
+    return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
 
 
 def _children() -> list[Json]:
     return [_rule("apps", ["deployments"], ["create", "delete", "list", "patch", "update", "watch"])]
 
 
-def _sinks(sink_kinds: Sequence[str]) -> list[Json]:
+def _related(kinds: Sequence[str]) -> list[Json]:
     groups: dict[str, list[str]] = {}
-    for it in sink_kinds:
+    for it in kinds:
         api_version, _, kind = it.rpartition("/")
         group = api_version.rpartition("/")[0]
         resource = plural(kind)

@@ -281,14 +281,34 @@ def test_kubernetes_own_message_is_shown() -> None:
     assert [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"] == ["quota"]
 
 
-def test_a_deployment_not_created_for_30_s_is_a_failure_counted_from_the_sink() -> None:
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        pytest.param('pods "a" is forbidden: exceeded quota: q', "raise the quota", id="quota"),
+        pytest.param('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "relax its", id="policy"),
+        pytest.param(
+            "pods is forbidden: error looking up service account ns/a", "correct spec.serviceAccountName", id="account"
+        ),
+        pytest.param('ReplicaSet "a" has timed out progressing.', "DIAGNOSE_PODS", id="stuck"),
+    ],
+)
+def test_a_message_that_does_not_say_what_to_do_gets_it_said(message: str, remedy: str) -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    response = answer(spec, children=observed(wanted, conditions=[{**QUOTA, "message": message}]))
+    [said] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
+    assert said.startswith(f"{message.rstrip('.')}; ")
+    assert remedy in said
+
+
+def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() -> None:
     spec = {"sink": {"uri": "http://h"}}
     unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
     first = answer(spec, status=unresolved)
-    assert (condition(first, "Ready"), first["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 30)
-    soon = answer(spec, status=first["status"], now=NOW + timedelta(seconds=29))
+    assert (condition(first, "Ready"), first["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 15)
+    soon = answer(spec, status=first["status"], now=NOW + timedelta(seconds=14))
     assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
-    late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=30))
+    late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
     assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
     assert "resyncAfterSeconds" not in late
     assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1))["status"] == late["status"]

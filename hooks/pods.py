@@ -1,0 +1,107 @@
+"""What the adapter's own pods tell where its Deployment does not: the container's state, in a sentence. Pure.
+
+Opt-in (``DIAGNOSE_PODS``): a rule about pods makes Metacontroller watch the pods of all namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hooks.conditions import Verdict, find
+from hooks.deployments import TEMPLATE_HASH, pod_labels
+from hooks.protocol import Object, Objects, Parent, RelatedRule
+from hooks.resources import dig
+
+_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_TEXT_LIMIT = 600
+
+
+def related_rule(parent: Parent) -> RelatedRule:
+    return {
+        "apiVersion": "v1",
+        "resource": "pods",
+        "namespace": parent.metadata.namespace,
+        "labelSelector": {"matchLabels": pod_labels(parent)},
+    }
+
+
+def explained(verdict: Verdict, wanted: Object | None, related: Objects) -> Verdict:
+    """The verdict, or the reason a pod of the wanted template gives why it does not run."""
+    if wanted is None or verdict.status == "True":
+        return verdict
+    for name, pod in sorted(related.get("Pod.v1", {}).items()):
+        if _is_of(pod, wanted):
+            for reason, message in _failures(pod, f"Pod {name}"):
+                return Verdict("Deployed", "False", reason, message)
+    return verdict
+
+
+def _is_of(pod: Object, deployment: Object) -> bool:
+    """Whether the pod runs the wanted template; one of an older template explains nothing."""
+    path = ("metadata", "annotations", TEMPLATE_HASH)
+    dying = dig(pod, "metadata", "deletionTimestamp")
+    return not dying and dig(pod, *path) == dig(deployment, *path)
+
+
+def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
+    scheduled = find(dig(pod, "status"), "PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        message = _short(scheduled.get("message")).rstrip(".") or "no node takes it"
+        yield "Unschedulable", f"{name} cannot be scheduled: {message}; add a node it fits on, or make room on one"
+    statuses = dig(pod, "status", "containerStatuses")
+    for container in statuses if isinstance(statuses, list) else []:
+        if not dig(container, "ready"):
+            yield from _waiting(container, pod, name)
+            yield from _ended(container, pod, name)
+    if dig(pod, "status", "phase") == "Failed":
+        reason, message = dig(pod, "status", "reason"), _short(dig(pod, "status", "message"))
+        yield str(reason or "PodFailed"), f"{name} failed: {message or 'see its events'}"
+
+
+def _waiting(container: Any, pod: Object, name: str) -> Iterator[tuple[str, str]]:
+    reason, message = (str(dig(container, "state", "waiting", key) or "") for key in ("reason", "message"))
+    if reason in _PULL:
+        # Kubernetes alternates between two reasons; the status should not.
+        cause = _short(message.rpartition(": ErrImagePull: ")[2]) or reason
+        steady = "ImagePullBackOff" if reason == "ErrImagePull" else reason
+        image = dig(container, "image")
+        yield steady, f'{name} cannot pull image "{image}": {cause}; correct the image\'s name, or push it'
+    elif reason in _CREATE:
+        namespace = dig(pod, "metadata", "namespace")
+        yield reason, f"{name} cannot start: {_short(message) or reason}; create what it needs in namespace {namespace}"
+
+
+def _ended(container: Any, pod: Object, name: str) -> Iterator[tuple[str, str]]:
+    """A container that ended and is, or will be, started again."""
+    ended = dig(container, "state", "terminated") or dig(container, "lastState", "terminated")
+    if not isinstance(ended, dict):
+        return
+    if ended.get("reason") == "OOMKilled":
+        limit = _memory_limit(pod, dig(container, "name"))
+        text = f"{name} was killed: it needs more memory than its limit of {limit}; have the source hold less at a time"
+        yield "OOMKilled", text
+    else:
+        said = _last_line(ended.get("message")) or str(ended.get("reason") or "no message")
+        where = f"kubectl logs --previous -n {dig(pod, 'metadata', 'namespace')} {dig(pod, 'metadata', 'name')}"
+        yield "CrashLoopBackOff", f"{name} exited with code {ended.get('exitCode')}: {said}; see `{where}`"
+
+
+def _memory_limit(pod: Object, container: Any) -> str:
+    listed = dig(pod, "spec", "containers")
+    for it in listed if isinstance(listed, list) else []:
+        if dig(it, "name") == container:
+            return str(dig(it, "resources", "limits", "memory") or "none")
+    return "none"
+
+
+def _last_line(text: Any) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
+    return _short(lines[-1]) if lines else ""
+
+
+def _short(text: Any) -> str:
+    """One line; empty for what is no text."""
+    line = " ".join(text.split()) if isinstance(text, str) else ""
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
