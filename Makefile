@@ -1,6 +1,6 @@
 # One command each; the first one sets up .venv from the hashed lock file.
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lock manifests
+.PHONY: run test check bench lock manifests control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -11,8 +11,11 @@ MANIFESTS := $(BIN)/sources manifests adapter.sources.sample_source -o metacontr
 run: .venv/ready  ## A source, its hook and its sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
 
-test: check  ## Everything CI runs
+test: check control-plane  ## Everything CI runs
 	$(BIN)/pytest
+
+control-plane: .venv/ready  ## A Kubernetes API server and its controllers for the tests, from Go modules; needs Go
+	$(BIN)/python -m tests.cluster.build
 
 check: .venv/ready  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,150 @@
+"""The Kubernetes API as tests use it: objects are dictionaries; a wait has a deadline and tells what it last saw."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx2
+
+from hooks.resources import plural
+
+Object = dict[str, Any]
+DEADLINE_S = 30.0
+CLUSTER_SCOPED = frozenset(
+    (
+        "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CompositeController",
+        "PriorityClass",
+    )
+)  # fmt: skip
+
+
+class ApiError(Exception):
+    """An answer that is no success; the text is the API server's message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotThere(ApiError):
+    """No answer at all, or 404."""
+
+
+class Api:
+    def __init__(self, url: str, token: str) -> None:
+        self._client = httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, verify=False, trust_env=False, timeout=30
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ready(self) -> bool:
+        try:
+            return self._client.get("/readyz").is_success
+        except httpx2.TransportError:
+            return False
+
+    def get(self, api_version: str, resource: str, name: str, namespace: str | None = None) -> Object:
+        return self._send("GET", f"{_path(api_version, resource, namespace)}/{name}")
+
+    def find(self, api_version: str, resource: str, name: str, namespace: str | None = None) -> Object | None:
+        try:
+            return self.get(api_version, resource, name, namespace)
+        except NotThere:
+            return None
+
+    def list(self, api_version: str, resource: str, namespace: str | None = None, **query: str) -> list[Object]:
+        return list(self._send("GET", _path(api_version, resource, namespace), query=query)["items"])
+
+    def create(self, document: Object, *, dry_run: bool = False) -> Object:
+        """Strict: an unknown or repeated field is an error."""
+        query = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        return self._send("POST", _path_of(document), document, query)
+
+    def apply(self, document: Object, *, manager: str = "tests") -> Object:
+        """Server-side apply."""
+        path = f"{_path_of(document)}/{document['metadata']['name']}"
+        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        return self._send("PATCH", path, document, query, content_type="application/apply-patch+yaml")
+
+    def replace(self, document: Object, subresource: str = "") -> Object:
+        return self._send("PUT", f"{_path_of(document)}/{document['metadata']['name']}{subresource}", document)
+
+    def patch(
+        self, api_version: str, resource: str, name: str, patch: Object, namespace: str | None = None, sub: str = ""
+    ) -> Object:
+        """A merge patch; ``sub``: a subresource like ``/status``."""
+        path = f"{_path(api_version, resource, namespace)}/{name}{sub}"
+        return self._send("PATCH", path, patch, content_type="application/merge-patch+json")
+
+    def delete(self, api_version: str, resource: str, name: str, namespace: str | None = None, **options: Any) -> None:
+        """What is not there any more is deleted."""
+        with contextlib.suppress(NotThere):
+            self._send("DELETE", f"{_path(api_version, resource, namespace)}/{name}", options or None)
+
+    def token(self, account: str, namespace: str) -> str:
+        """A token of a ServiceAccount, good for a day."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}
+        path = f"{_path('v1', 'serviceaccounts', namespace)}/{account}/token"
+        return str(self._send("POST", path, body)["status"]["token"])
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        content = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content_type}
+        try:
+            response = self._client.request(method, path, content=content, headers=headers, params=query)
+        except httpx2.TransportError as error:
+            raise NotThere(0, str(error)) from None
+        answer = response.json() if response.content else {}
+        if response.is_success:
+            return dict(answer)
+        message = answer.get("message", response.text) if isinstance(answer, dict) else response.text
+        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, str(message))
+
+
+def eventually(
+    read: Callable[[], Any],
+    wanted: Callable[[Any], Any],
+    what: str,
+    *,
+    deadline_s: float = DEADLINE_S,
+    more: Callable[[], str] = str,
+) -> Any:
+    """The first value read that is wanted; ``more`` is told where none was."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        value = read()
+        if wanted(value):
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {deadline_s:.0f} s; last seen: {_short(value)}\n{more()}")
+        time.sleep(0.05)
+
+
+def _path_of(document: Object) -> str:
+    kind = document["kind"]
+    namespace = None if kind in CLUSTER_SCOPED else document["metadata"].get("namespace", "default")
+    resource = {"NetworkPolicy": "networkpolicies"}.get(kind) or plural(kind)
+    return _path(document["apiVersion"], resource, namespace)
+
+
+def _path(api_version: str, resource: str, namespace: str | None) -> str:
+    root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+    return f"{root}/namespaces/{namespace}/{resource}" if namespace else f"{root}/{resource}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, indent=1, default=str) if isinstance(value, dict | list) else repr(value)
+    return text if len(text) < 4000 else text[:4000] + " …"

@@ -1,0 +1,86 @@
+"""``python -m tests.cluster.build``: build a Kubernetes control plane from its Go modules, once for each lock file.
+
+Prints the directory with the binaries and kwok's stage files. Needs Go; without it the cluster tests are skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+VERSION = "v1.36.3"
+BINARIES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kwok": "sigs.k8s.io/kwok/cmd/kwok",
+}
+STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
+LDFLAGS = " ".join(
+    ["-s -w"]
+    + [
+        f"-X k8s.io/component-base/version.{key}={value}"
+        for key, value in {"gitVersion": VERSION, "gitMajor": "1", "gitMinor": "36", "gitTreeState": "clean"}.items()
+    ]
+)
+
+
+class Unavailable(Exception):
+    """Why there is no control plane here; one sentence."""
+
+
+def directory() -> Path:
+    """Where the binaries of this lock file are, or would be."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    lock = b"".join([*((HERE / name).read_bytes() for name in ("go.mod", "go.sum")), LDFLAGS.encode()])
+    return cache / "sample-source" / f"control-plane-{hashlib.sha256(lock).hexdigest()[:12]}"
+
+
+def built() -> Path:
+    """The directory, complete; ``Unavailable`` says how to get it."""
+    if not (directory() / "complete").exists():
+        raise Unavailable("no control plane is built; run `make control-plane` (needs Go)")
+    return directory()
+
+
+def build() -> Path:
+    target = directory()
+    if (target / "complete").exists():
+        return target
+    if not shutil.which("go"):
+        raise Unavailable("Go is not on PATH, so no control plane can be built; the cluster tests will be skipped")
+    target.mkdir(parents=True, exist_ok=True)
+    for name, package in BINARIES.items():
+        started = time.monotonic()
+        _go("build", "-mod=readonly", "-trimpath", "-ldflags", LDFLAGS, "-o", str(target / name), package)
+        print(f"{name} built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    stages = Path(_go("list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")) / "kustomize/stage"
+    (target / "stages").mkdir(exist_ok=True)
+    for stage in STAGES:
+        for file in (stages / stage).glob("*-*.yaml"):
+            (target / "stages" / file.name).write_bytes(file.read_bytes())
+    (target / "complete").touch()
+    return target
+
+
+def _go(*arguments: str) -> str:
+    done = subprocess.run(["go", *arguments], cwd=HERE, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Unavailable(f"`go {arguments[0]}` failed; what it said stands above")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    try:
+        print(build())
+    except Unavailable as reason:
+        print(reason, file=sys.stderr)
+        sys.exit(1 if shutil.which("go") else 0)

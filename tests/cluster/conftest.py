@@ -1,0 +1,51 @@
+"""One control plane for all tests of a session; each test has a namespace of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import build, metacontroller
+from tests.cluster.plane import ControlPlane, control_plane
+from tests.cluster.world import Home, World, running_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A fixture of the session may have to wait for a whole control plane."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    try:
+        binaries = build.built()
+    except build.Unavailable as reason:
+        pytest.skip(str(reason))
+    with control_plane(binaries, tmp_path_factory.mktemp("plane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The plane with our CRD, roles and hook, and with Metacontroller at work."""
+    try:
+        metacontroller.binary(), metacontroller.crds()
+    except build.Unavailable as reason:
+        pytest.skip(str(reason))
+    with running_world(plane, tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture
+def home(world: World) -> Iterator[Home]:
+    """A namespace, and what a test does in it; whatever the test broke works again afterwards."""
+    home = Home(world, f"t-{uuid.uuid4().hex[:8]}")
+    try:
+        yield home
+    finally:
+        home.close()

@@ -1,0 +1,120 @@
+"""Stands between Metacontroller and the hook, as a Service would: passes on, writes down, and can be told to fail."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Exchange:
+    path: str  # with its query
+    request: dict[str, Any]
+    status: int  # 0: nobody answered
+    response: Any
+    at: float  # time.monotonic() when it was answered
+
+    @property
+    def parent(self) -> tuple[str, str]:
+        metadata = self.request["parent"]["metadata"]
+        return metadata["namespace"], metadata["name"]
+
+
+class Gate:
+    """``backends`` are ports of hooks on this machine; the first that takes the connection answers."""
+
+    def __init__(self, backends: Sequence[int]) -> None:
+        self.backends = list(backends)
+        self.exchanges: list[Exchange] = []
+        self.down = False  # connections are broken off
+        self.answer: int | None = None  # this status instead of the hook's answer
+        self.delay_s = 0.0
+        self._turn = itertools.count()
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                gate._handle(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def heal(self) -> None:
+        self.down, self.answer, self.delay_s = False, None, 0.0
+
+    def calls(self, namespace: str, name: str, path: str = "/sync") -> list[Exchange]:
+        return [it for it in list(self.exchanges) if it.parent == (namespace, name) and it.path.startswith(path)]
+
+    def last(self, namespace: str) -> str:
+        """The last exchange about a source of this namespace, to print beside a failure."""
+        found = [it for it in list(self.exchanges) if it.parent[0] == namespace]
+        if not found:
+            return "the hook was not asked"
+        it = found[-1]
+        return f"{len(found)} exchanges; the last: {it.path}\n{json.dumps(it.request)}\n{it.status} {it.response}"
+
+    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        time.sleep(self.delay_s)
+        status, answer = (
+            (0, b"") if self.down else (self.answer, b"broken") if self.answer else self._ask(handler, body)
+        )
+        self.exchanges.append(Exchange(handler.path, json.loads(body), status, _json(answer), time.monotonic()))
+        if not status:
+            handler.close_connection = True
+            return
+        try:
+            handler.send_response(status)
+            handler.send_header("Content-Type", "application/json")
+            handler.send_header("Content-Length", str(len(answer)))
+            handler.end_headers()
+            handler.wfile.write(answer)
+        except OSError:  # Metacontroller did not wait
+            handler.close_connection = True
+
+    def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+        first = next(self._turn)
+        for n in range(len(self.backends)):
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", self.backends[(first + n) % len(self.backends)], timeout=20
+            )
+            try:
+                connection.request("POST", handler.path, body, {"Content-Type": "application/json"})
+            except OSError:
+                continue  # as a Service leaves out a pod that is gone
+            try:
+                response = connection.getresponse()
+                return response.status, response.read()
+            except (OSError, http.client.HTTPException):
+                return 0, b""
+            finally:
+                connection.close()
+        return 0, b""
+
+
+def _json(octets: bytes) -> Any:
+    try:
+        return json.loads(octets)
+    except ValueError:
+        return octets.decode("utf-8", "replace")

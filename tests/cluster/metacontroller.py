@@ -1,0 +1,76 @@
+"""Metacontroller itself: the binary of ``$METACONTROLLER`` or ``PATH``, run with its own ServiceAccount."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.cluster.build import Unavailable
+from tests.cluster.plane import ControlPlane
+from tests.process.harness import free_port, listens, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = ACCOUNT = "metacontroller"
+
+
+def binary() -> str:
+    found = os.environ.get("METACONTROLLER") or shutil.which("metacontroller")
+    if not found or not Path(found).exists():
+        raise Unavailable("Metacontroller's binary is needed: put it on PATH, or name it in $METACONTROLLER")
+    return found
+
+
+def crds() -> Path:
+    """Metacontroller's own CRDs; they come with it, not with this project."""
+    file = Path(os.environ.get("METACONTROLLER_CRDS") or ROOT.parent / "shared/reference/metacontroller-crds-v1.yaml")
+    if not file.exists():
+        raise Unavailable("Metacontroller's CRDs are needed: name the file in $METACONTROLLER_CRDS")
+    return file
+
+
+class Metacontroller:
+    """One process; started again with another strategy, it takes over what the first one left."""
+
+    def __init__(self, plane: ControlPlane, directory: Path) -> None:
+        self._plane = plane
+        self._directory = directory
+        self._child: subprocess.Popen[bytes] | None = None
+        self._binary = binary()
+        self.log = directory / "metacontroller.log"
+
+    def start(self, strategy: str = "dynamic-apply") -> None:
+        token = self._plane.api.token(ACCOUNT, NAMESPACE)
+        kubeconfig = self._plane.write_kubeconfig("metacontroller", token)
+        health = free_port()
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                [
+                    self._binary, "--kubeconfig", str(kubeconfig), "--apply-strategy", strategy,
+                    f"--metrics-address=127.0.0.1:{free_port()}", f"--health-probe-bind-address=127.0.0.1:{health}",
+                    "--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=5s",
+                ],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env={"PATH": os.environ["PATH"], "HOME": str(self._directory)},
+            )  # fmt: skip
+        wait_until(lambda: listens(health), "Metacontroller", self.last_words)
+
+    def stop(self) -> None:
+        if self._child is None:
+            return
+        self._child.send_signal(signal.SIGTERM)
+        try:
+            self._child.wait(15)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child = None
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def last_words(self) -> str:
+        return "\n".join(line[:400] for line in self.log.read_text(errors="replace").splitlines()[-10:])

@@ -1,0 +1,201 @@
+"""A Kubernetes control plane on this machine: etcd, API server, controller manager, scheduler, and kwok for its nodes.
+
+Pods "run" as kwok says; in the namespace ``by-hand`` nothing happens to a pod but what a test writes into its status.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.api import Api, NotThere
+from tests.process.harness import free_port
+
+START_S = 60.0
+BY_HAND = "by-hand"
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+NODE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "fake", "annotations": {"kwok.x-k8s.io/node": "fake"}},
+}
+
+
+class ControlPlane:
+    """``api`` is the administrator's; ``audit()`` is what the API server wrote down since the start."""
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self.binaries = binaries
+        self.directory = directory
+        self.url = f"https://127.0.0.1:{free_port()}"
+        self.api = Api(self.url, "admin-token")
+        self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._etcd = f"http://127.0.0.1:{free_port()}"
+        self._prepare()
+
+    def start(self) -> None:
+        self._start_etcd()
+        self._start_apiserver()
+        self._wait("the API server", lambda: self.api.ready())
+        kubeconfig = str(self.kubeconfig)
+        account_key = str(self.directory / "pki/account.key")
+        self._spawn(
+            "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0",
+            "--service-account-private-key-file", account_key, "--node-monitor-grace-period=1h",
+            f"--root-ca-file={self.directory}/pki/apiserver.crt", "--use-service-account-credentials=true",
+        )  # fmt: skip
+        self._spawn("kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0")
+        self._spawn(
+            "kwok", "--kubeconfig", kubeconfig, "--config", str(self._stages()), "--manage-all-nodes=false",
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+        )  # fmt: skip
+        self.api.create(NODE)
+        self._wait("the node", self._node_is_ready)
+        self._wait("a ServiceAccount", lambda: self.api.get("v1", "serviceaccounts", "default", "default"))
+
+    def stop(self) -> None:
+        self.api.close()
+        for _, child in reversed(self._children):
+            child.send_signal(signal.SIGTERM)
+        for name, child in reversed(self._children):
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                assert name != "etcd", f"{name} did not stop within 10 s"
+
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None
+    ) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        command = [str(self.binaries / "kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
+        done = subprocess.run(
+            command, input=stdin, env=environ, capture_output=True, text=True, timeout=120, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def audit(self) -> Iterator[dict[str, Any]]:
+        with (self.directory / "audit.log").open() as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def write_kubeconfig(self, name: str, token: str) -> Path:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": self.url, "insecure-skip-tls-verify": True}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        }
+        file = self.directory / f"{name}.kubeconfig"
+        file.write_text(json.dumps(config))
+        return file
+
+    def last_words(self) -> str:
+        """The ends of the logs, for a failed wait."""
+        ended = [f"{name} exited with {child.poll()}" for name, child in self._children if child.poll() is not None]
+        logs = [f"== {name}\n{_tail(self.directory / f'{name}.log')}" for name, _ in self._children]
+        return "\n".join([*ended, *logs])
+
+    def _prepare(self) -> None:
+        pki = self.directory / "pki"
+        pki.mkdir(parents=True)
+        openssl = ["openssl", "genrsa", "-out", str(pki / "account.key"), "2048"]
+        subprocess.run(openssl, check=True, capture_output=True)
+        self.kubeconfig = self.write_kubeconfig("admin", "admin-token")
+        (self.directory / "tokens.csv").write_text('admin-token,admin,admin,"system:masters"\n')
+        (self.directory / "audit-policy.yaml").write_text(json.dumps(AUDIT_POLICY))
+
+    def _start_etcd(self) -> None:
+        peer = f"http://127.0.0.1:{free_port()}"
+        self._spawn(
+            "etcd", "--data-dir", str(self.directory / "etcd"), "--unsafe-no-fsync", "--log-level", "warn",
+            "--listen-client-urls", self._etcd, "--advertise-client-urls", self._etcd, "--listen-peer-urls", peer,
+            "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
+        )  # fmt: skip
+
+    def _start_apiserver(self) -> None:
+        directory = self.directory
+        self._spawn(
+            "kube-apiserver", "--etcd-servers", self._etcd, "--secure-port", self.url.rpartition(":")[2],
+            "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+            "--cert-dir", str(directory / "pki"), "--token-auth-file", str(directory / "tokens.csv"),
+            "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-account-key-file", str(directory / "pki/account.key"),
+            "--service-account-signing-key-file", str(directory / "pki/account.key"),
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+            "--audit-policy-file", str(directory / "audit-policy.yaml"),
+            "--audit-log-path", str(directory / "audit.log"),
+            "--service-cluster-ip-range=10.0.0.0/16",
+        )  # fmt: skip
+
+    def _stages(self) -> Path:
+        stages = [yaml.safe_load(file.read_text()) for file in sorted((self.binaries / "stages").glob("*.yaml"))]
+        for stage in stages:
+            if stage["metadata"]["name"] == "pod-ready":
+                elsewhere = {"key": ".metadata.namespace", "operator": "NotIn", "values": [BY_HAND]}
+                stage["spec"]["selector"]["matchExpressions"].append(elsewhere)
+        file = self.directory / "stages.yaml"
+        file.write_text(yaml.safe_dump_all(stages))
+        return file
+
+    def _node_is_ready(self) -> bool:
+        conditions = self.api.get("v1", "nodes", "fake").get("status", {}).get("conditions", [])
+        return any((it["type"], it["status"]) == ("Ready", "True") for it in conditions)
+
+    def _spawn(self, name: str, *arguments: str) -> None:
+        with (self.directory / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                [str(self.binaries / name), *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.directory,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.directory)},
+            )
+        self._children.append((name, child))
+
+    def _wait(self, what: str, met: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                if met():
+                    return
+            except NotThere:
+                pass
+            dead = [name for name, child in self._children if child.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                raise AssertionError(f"{what}: not ready within {START_S:.0f} s\n{self.last_words()}")
+            time.sleep(0.05)
+
+
+@contextmanager
+def control_plane(binaries: Path, directory: Path) -> Iterator[ControlPlane]:
+    plane = ControlPlane(binaries, directory)
+    try:
+        plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+def _tail(file: Path, lines: int = 15) -> str:
+    kept: Sequence[str] = file.read_text(errors="replace").splitlines()[-lines:]
+    return "\n".join(kept)

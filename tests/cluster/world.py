@@ -1,0 +1,239 @@
+"""A control plane with our CRD, roles, hook and Metacontroller at work, and a namespace of it for each test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from hooks.conditions import find
+from hooks.dev import manifests
+from hooks.dev.crd import crd
+from hooks.dev.kinds import Kind, kind_named
+from hooks.dev.manifests import ManifestsOptions
+from hooks.dev.rbac import rbac
+from tests.cluster import metacontroller
+from tests.cluster.api import Api, ApiError, Object, eventually
+from tests.cluster.gate import Gate
+from tests.cluster.metacontroller import Metacontroller
+from tests.cluster.plane import ControlPlane
+from tests.process.harness import Process, Start, free_port, listens, processes, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+KIND = kind_named("SampleSource", "adapter.sources")
+SOURCES = (KIND.cls.api_version, KIND.plural)
+DEPLOYMENTS = ("apps/v1", "deployments")
+CONTROLLERS = ("metacontroller.k8s.io/v1alpha1", "compositecontrollers")
+IMAGE = "registry.local/adapter:1"
+
+
+def documents(file: Path) -> list[Object]:
+    return [it for it in yaml.safe_load_all(file.read_text()) if it]
+
+
+def controller(kind: Kind, gate: Gate, options: ManifestsOptions) -> Object:
+    """The generated CompositeController, asking the gate: a Service has no address where no pod runs."""
+    document = manifests.controller(kind, options)
+    for hook in document["spec"]["hooks"].values():
+        webhook = hook["webhook"]
+        del webhook["service"]
+        webhook["url"] = gate.url + webhook.pop("path")
+    return document
+
+
+@dataclass
+class World:
+    plane: ControlPlane
+    gate: Gate
+    metacontroller: Metacontroller
+    start: Start
+    hooks: list[Process] = field(default_factory=list)
+
+    @property
+    def api(self) -> Api:
+        return self.plane.api
+
+    def start_hook(self, **environ: str) -> int:
+        """Another replica of the hook; its port."""
+        port = free_port()
+        own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "CLUSTER_DOMAIN": "cluster.local"}
+        process = self.start("hooks", **own, **environ)
+        self.hooks.append(process)
+        wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
+        return port
+
+    def install(self, *sink_kinds: str, **options: Any) -> None:
+        """The kind's roles and its CompositeController, as `sources manifests` writes them."""
+        chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
+        for document in rbac(KIND, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
+            self.api.apply(document)
+        self.api.apply(controller(KIND, self.gate, chosen))
+
+
+@contextmanager
+def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
+    """Metacontroller has the generated roles and nothing else."""
+    api = plane.api
+    for document in documents(metacontroller.crds()):
+        api.apply(document)
+    api.apply(crd(KIND))
+    for resource in ("samplesources.samples.knative.dev", "compositecontrollers.metacontroller.k8s.io"):
+        eventually(lambda name=resource: _established(api, name), bool, f"{resource} is served")
+    _forgive(api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}})
+    account = {"name": metacontroller.ACCOUNT, "namespace": metacontroller.NAMESPACE}
+    api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    for document in documents(ROOT / "metacontroller/base/metacontroller-rbac.yaml"):
+        api.apply(document)
+    with processes() as start:
+        gate = Gate([])
+        running = Metacontroller(plane, directory)
+        world = World(plane, gate, running, start)
+        try:
+            gate.backends.append(world.start_hook())
+            world.install()
+            running.start()
+            yield world
+        finally:
+            running.stop()
+            gate.close()
+
+
+class Home:
+    """One namespace. Waits print conditions, events and the last exchange with the hook when they fail."""
+
+    def __init__(self, world: World, namespace: str, labels: dict[str, str] | None = None) -> None:
+        self.world = world
+        self.api = world.api
+        self.namespace = namespace
+        self._undo: list[Callable[[], object]] = []
+        metadata = {"name": namespace, "labels": labels or {}}
+        self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        account = lambda: self.api.find("v1", "serviceaccounts", "default", namespace)  # noqa: E731
+        eventually(account, bool, f"the ServiceAccount of {namespace}")
+
+    def close(self) -> None:
+        self.world.gate.heal()
+        if not self.world.metacontroller.running:
+            self.world.metacontroller.start()
+        for undo in reversed(self._undo):
+            undo()
+        for source in self.api.list(*SOURCES, self.namespace):
+            self.api.delete(*SOURCES, source["metadata"]["name"], self.namespace)
+        self.api.delete("v1", "namespaces", self.namespace)
+
+    def afterwards(self, undo: Callable[[], object]) -> None:
+        """Something to put back at the end of the test, whatever its outcome."""
+        self._undo.append(undo)
+
+    def service(self, name: str = "display", port: int = 80) -> Object:
+        return self.api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {"selector": {"app": name}, "ports": [{"port": port, "name": "http"}]},
+            }
+        )
+
+    def source(self, name: str = "hello", /, *, kind: Kind = KIND, annotations: Any = None, **spec: Any) -> Object:
+        """``spec.sink`` is the Service ``display`` unless said otherwise."""
+        sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
+        return self.api.create(
+            {
+                "apiVersion": kind.cls.api_version,
+                "kind": kind.name,
+                "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
+                "spec": {"interval": "10s", "sink": sink, **spec},
+            }
+        )
+
+    def edit(self, name: str = "hello", /, **spec: Any) -> Object:
+        return self.api.patch(*SOURCES, name, {"spec": spec}, self.namespace)
+
+    def read(self, name: str = "hello") -> Object:
+        return self.api.get(*SOURCES, name, self.namespace)
+
+    def condition(self, type: str, name: str = "hello") -> Object:
+        """Empty where there is none, or where it is about an older generation."""
+        source = self.read(name)
+        status = source.get("status", {})
+        if status.get("observedGeneration") != source["metadata"]["generation"]:
+            return {}
+        return next((it for it in status.get("conditions", []) if it["type"] == type), {})
+
+    def wait_for(
+        self, type: str, status: str, reason: str | None = None, name: str = "hello", **options: Any
+    ) -> Object:
+        """The condition, once it is so."""
+
+        def wanted(condition: Object) -> bool:
+            return condition.get("status") == status and reason in (None, condition.get("reason"))
+
+        what = f"{type}={status} {reason or ''}"
+        return dict(
+            eventually(lambda: self.condition(type, name), wanted, what, more=lambda: self.story(name), **options)
+        )
+
+    def ready(self, name: str = "hello", **options: Any) -> Object:
+        self.wait_for("Ready", "True", name=name, **options)
+        return self.read(name)
+
+    def deployments(self) -> list[Object]:
+        return self.api.list(*DEPLOYMENTS, self.namespace)
+
+    def deployment(self) -> Object:
+        """The only one."""
+        [found] = eventually(self.deployments, lambda it: len(it) == 1, "one Deployment", more=self.story)
+        return dict(found)
+
+    def pods(self) -> list[Object]:
+        return self.api.list("v1", "pods", self.namespace)
+
+    def events(self, reason: str = "") -> list[str]:
+        """``reason: message`` of the namespace's events, those of the sources among them."""
+        found = self.api.list("v1", "events", self.namespace)
+        return [f"{it['reason']}: {it.get('message', '')}" for it in found if reason in ("", it["reason"])]
+
+    def story(self, name: str = "hello") -> str:
+        """What somebody needs to know about a wait that failed."""
+        source = self.api.find(*SOURCES, name, self.namespace) or {}
+        status = json.dumps(source.get("status"), indent=1)
+        deployments = [f"{it['metadata']['name']}: {json.dumps(it.get('status'))}" for it in self.deployments()]
+        return "\n".join(
+            [
+                f"status of {name}: {status}",
+                *deployments,
+                *self.events(),
+                self.world.gate.last(self.namespace),
+                self.world.metacontroller.last_words(),
+            ]
+        )
+
+
+def env_of(deployment: Object) -> dict[str, str]:
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {it["name"]: it.get("value", "") for it in container["env"]}
+
+
+def hook_query(document: Object) -> str:
+    return urlsplit(document["spec"]["hooks"]["sync"]["webhook"]["url"]).query
+
+
+def _established(api: Api, name: str) -> bool:
+    found = api.find("apiextensions.k8s.io/v1", "customresourcedefinitions", name) or {}
+    return (find(found.get("status"), "Established") or {}).get("status") == "True"
+
+
+def _forgive(act: Callable[[Object], object], document: Object) -> None:
+    """Create what may be there already."""
+    try:
+        act(document)
+    except ApiError as error:
+        if error.status != 409:
+            raise
