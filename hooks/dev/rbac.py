@@ -43,7 +43,8 @@ def _parent(kind: Kind) -> list[Json]:
 
 
 def _children() -> list[Json]:
-    return [_rule("apps", ["deployments"], ["create", "delete", "list", "patch", "update", "watch"])]
+    """Without ``delete``: no answer of the hook leaves out a running adapter, and one that did must not stop it."""
+    return [_rule("apps", ["deployments"], ["create", "list", "patch", "update", "watch"])]
 
 
 def _related(kinds: Sequence[str]) -> list[Json]:
@@ -54,7 +55,7 @@ def _related(kinds: Sequence[str]) -> list[Json]:
         resource = plural(kind)
         if resource not in groups.setdefault(group, []):
             groups[group].append(resource)
-    return [_rule(group, resources, READ) for group, resources in groups.items()]
+    return [_rule(group, resources, ["list", "watch"]) for group, resources in groups.items()]
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Json:
