@@ -1,6 +1,6 @@
 # One command each; the first one sets up .venv from the hashed lock file.
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lock manifests control-plane
+.PHONY: run test test-long check bench lock manifests control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -13,6 +13,9 @@ run: .venv/ready  ## A source, its hook and its sink on this machine
 
 test: check control-plane  ## Everything CI runs
 	$(BIN)/pytest
+
+test-long: .venv/ready control-plane  ## The cluster tests in their long forms: 5 idle minutes, 50 edits, …
+	LONG=1 $(BIN)/pytest tests/cluster
 
 control-plane: .venv/ready  ## A Kubernetes API server and its controllers for the tests, from Go modules; needs Go
 	$(BIN)/python -m tests.cluster.build

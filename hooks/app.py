@@ -36,11 +36,13 @@ def create_app(settings: Settings) -> FastAPI:
     async def post_sync(request: Request) -> Response:
         body = _parse(SyncRequest, await request.body())
         now = datetime.now(UTC).replace(microsecond=0)
-        return _json(200, sync(body, settings, now=now, config=config, options=_options(request.scope["query_string"])))
+        return _json(
+            200, sync(body, settings, now=now, config=config, options=kind_options(request.scope["query_string"]))
+        )
 
     async def post_customize(request: Request) -> Response:
         body = _parse(CustomizeRequest, await request.body())
-        return _json(200, customize(body, settings, options=_options(request.scope["query_string"])))
+        return _json(200, customize(body, settings, options=kind_options(request.scope["query_string"])))
 
     async def get_healthz(_: Request) -> Response:
         return _json(200, {"status": "ok", "problems": sorted(config.problems.values())})
@@ -63,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @lru_cache(maxsize=256)
-def _options(query_string: bytes) -> KindOptions:
+def kind_options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
     listed, switch = query.get("sinkKinds"), query.get("diagnosePods")
     try:

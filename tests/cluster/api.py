@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -87,11 +89,34 @@ class Api:
         with contextlib.suppress(NotThere):
             self._send("DELETE", f"{_path(api_version, resource, namespace)}/{name}", options or None)
 
+    def serve(self, crd: Object) -> None:
+        """Apply a CustomResourceDefinition and wait until its resource answers."""
+        self.apply(crd)
+        api_version = f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
+        path = _path(api_version, crd["spec"]["names"]["plural"], None)
+        eventually(lambda: self._client.get(path).status_code, lambda it: it == 200, f"{path} is served")
+
     def token(self, account: str, namespace: str) -> str:
         """A token of a ServiceAccount, good for a day."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}
         path = f"{_path('v1', 'serviceaccounts', namespace)}/{account}/token"
         return str(self._send("POST", path, body)["status"]["token"])
+
+    @contextlib.contextmanager
+    def watch(self, api_version: str, resource: str, namespace: str) -> Iterator[list[Object]]:
+        """Every version of every object from now on, in order; the list grows while the context is open."""
+        path = _path(api_version, resource, namespace)
+        start = self._send("GET", path)["metadata"]["resourceVersion"]
+        seen: list[Object] = []
+        query = {"watch": "true", "resourceVersion": start, "timeoutSeconds": "600"}
+        with self._client.stream("GET", path, params=query, timeout=None) as response:
+            thread = threading.Thread(target=_collect, args=(response, seen), daemon=True)
+            thread.start()
+            try:
+                yield seen
+            finally:  # closing alone does not wake up who reads
+                response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                thread.join(10)
 
     def _send(
         self,
@@ -107,11 +132,25 @@ class Api:
             response = self._client.request(method, path, content=content, headers=headers, params=query)
         except httpx2.TransportError as error:
             raise NotThere(0, str(error)) from None
-        answer = response.json() if response.content else {}
+        answer = _json(response)
         if response.is_success:
-            return dict(answer)
-        message = answer.get("message", response.text) if isinstance(answer, dict) else response.text
-        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, str(message))
+            return answer
+        refusal = NotThere if response.status_code == 404 else ApiError
+        raise refusal(response.status_code, str(answer.get("message", response.text)))
+
+
+def _json(response: httpx2.Response) -> Object:
+    """Empty for an answer that is none of Kubernetes' objects, like the 404 of an unknown group."""
+    try:
+        return dict(response.json())
+    except ValueError:
+        return {}
+
+
+def _collect(response: httpx2.Response, seen: list[Object]) -> None:
+    with contextlib.suppress(httpx2.HTTPError, httpx2.StreamError):
+        for line in response.iter_lines():
+            seen.append(json.loads(line)["object"])
 
 
 def eventually(

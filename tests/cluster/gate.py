@@ -9,8 +9,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from adapter.contract import format_time
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Exchange:
     request: dict[str, Any]
     status: int  # 0: nobody answered
     response: Any
-    at: float  # time.monotonic() when it was answered
+    time: str  # when it was asked, RFC 3339
 
     @property
     def parent(self) -> tuple[str, str]:
@@ -76,11 +79,12 @@ class Gate:
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        now = format_time(datetime.now(UTC))
         time.sleep(self.delay_s)
         status, answer = (
             (0, b"") if self.down else (self.answer, b"broken") if self.answer else self._ask(handler, body)
         )
-        self.exchanges.append(Exchange(handler.path, json.loads(body), status, _json(answer), time.monotonic()))
+        self.exchanges.append(Exchange(handler.path, json.loads(body), status, _json(answer), now))
         if not status:
             handler.close_connection = True
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from hooks.conditions import find
 from hooks.dev import manifests
 from hooks.dev.crd import crd
 from hooks.dev.kinds import Kind, kind_named
@@ -23,6 +23,7 @@ from tests.cluster.api import Api, ApiError, Object, eventually
 from tests.cluster.gate import Gate
 from tests.cluster.metacontroller import Metacontroller
 from tests.cluster.plane import ControlPlane
+from tests.cluster.recordings import save
 from tests.process.harness import Process, Start, free_port, listens, processes, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ class World:
     gate: Gate
     metacontroller: Metacontroller
     start: Start
+    config: Path  # what the hook's ConfigMaps are mounted at
     hooks: list[Process] = field(default_factory=list)
 
     @property
@@ -63,28 +65,28 @@ class World:
         """Another replica of the hook; its port."""
         port = free_port()
         own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "CLUSTER_DOMAIN": "cluster.local"}
-        process = self.start("hooks", **own, **environ)
+        process = self.start("hooks", CONFIG_DIR=str(self.config), **own, **environ)
         self.hooks.append(process)
         wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
         return port
 
-    def install(self, *sink_kinds: str, **options: Any) -> None:
-        """The kind's roles and its CompositeController, as `sources manifests` writes them."""
+    def install(self, *sink_kinds: str, resync_s: int | None = None, **options: Any) -> None:
+        """The kind's roles and its CompositeController, as `sources manifests` writes them; a real second is long."""
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
         for document in rbac(KIND, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
             self.api.apply(document)
-        self.api.apply(controller(KIND, self.gate, chosen))
+        document = controller(KIND, self.gate, chosen)
+        if resync_s:
+            document["spec"]["resyncPeriodSeconds"] = resync_s
+        self.api.apply(document)
 
 
 @contextmanager
 def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
     """Metacontroller has the generated roles and nothing else."""
     api = plane.api
-    for document in documents(metacontroller.crds()):
-        api.apply(document)
-    api.apply(crd(KIND))
-    for resource in ("samplesources.samples.knative.dev", "compositecontrollers.metacontroller.k8s.io"):
-        eventually(lambda name=resource: _established(api, name), bool, f"{resource} is served")
+    for document in [*documents(metacontroller.crds()), crd(KIND)]:
+        api.serve(document)
     _forgive(api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}})
     account = {"name": metacontroller.ACCOUNT, "namespace": metacontroller.NAMESPACE}
     api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
@@ -93,7 +95,8 @@ def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
     with processes() as start:
         gate = Gate([])
         running = Metacontroller(plane, directory)
-        world = World(plane, gate, running, start)
+        (directory / "config").mkdir()
+        world = World(plane, gate, running, start, directory / "config")
         try:
             gate.backends.append(world.start_hook())
             world.install()
@@ -195,6 +198,15 @@ class Home:
     def pods(self) -> list[Object]:
         return self.api.list("v1", "pods", self.namespace)
 
+    def revision(self) -> int:
+        """How many templates the Deployment has had."""
+        return int(self.deployment()["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+
+    def record(self, situation: str, name: str = "hello", which: int = -1) -> None:
+        """With RECORD set: one exchange about the source, by default the last, to be replayed by the fast tests."""
+        if os.environ.get("RECORD"):
+            save(situation, self.world.gate.calls(self.namespace, name)[which])
+
     def events(self, reason: str = "") -> list[str]:
         """``reason: message`` of the namespace's events, those of the sources among them."""
         found = self.api.list("v1", "events", self.namespace)
@@ -223,11 +235,6 @@ def env_of(deployment: Object) -> dict[str, str]:
 
 def hook_query(document: Object) -> str:
     return urlsplit(document["spec"]["hooks"]["sync"]["webhook"]["url"]).query
-
-
-def _established(api: Api, name: str) -> bool:
-    found = api.find("apiextensions.k8s.io/v1", "customresourcedefinitions", name) or {}
-    return (find(found.get("status"), "Established") or {}).get("status") == "True"
 
 
 def _forgive(act: Callable[[Object], object], document: Object) -> None:

@@ -1,0 +1,55 @@
+"""Requests as the real Metacontroller sent them, and the hook's answers to them, replayed.
+
+``RECORD=1 pytest tests/cluster`` writes them anew; an intended change of the hook shows up in their diff.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.contract import parse_time
+from hooks.app import kind_options
+from hooks.config import MountedConfig
+from hooks.controller import sync
+from hooks.protocol import SyncRequest
+from hooks.settings import Settings
+
+RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))
+SETTINGS = Settings(adapter_image="registry.local/adapter:1")
+
+
+def answer(recording: dict[str, Any], **changes: Any) -> Any:
+    request = {**recording["request"], "parent": recording["request"]["parent"] | changes}
+    options = kind_options(recording["query"].encode())
+    now = parse_time(recording["at"])
+    return sync(SyncRequest.model_validate(request), SETTINGS, now=now, config=MountedConfig(None), options=options)
+
+
+def timeless(status: dict[str, Any]) -> dict[str, Any]:
+    """The second an answer falls into is not the recording's."""
+    conditions = [{key: it for key, it in one.items() if key != "lastTransitionTime"} for one in status["conditions"]]
+    return {**status, "conditions": conditions}
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in RECORDINGS])
+def test_a_recorded_request_gets_its_recorded_answer(file: Path) -> None:
+    recording = json.loads(file.read_text())
+    given, expected = answer(recording), recording["response"]
+    assert timeless(given["status"]) == timeless(expected["status"])
+    assert {**given, "status": 0} == {**expected, "status": 0}
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in RECORDINGS])
+def test_a_recorded_status_is_a_fixed_point(file: Path) -> None:
+    recording = json.loads(file.read_text())
+    first = answer(recording)["status"]
+    generation = recording["request"]["parent"]["metadata"]["generation"]
+    assert answer(recording, status={**first, "observedGeneration": generation})["status"] == first
+
+
+def test_there_are_recordings() -> None:
+    assert {file.stem for file in RECORDINGS} >= {"first-sync", "ready", "edited", "sink-not-found", "sink-lost"}
