@@ -10,6 +10,7 @@ Exit codes:
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ import pkgutil
 import re
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract import AdapterEnv, EnvError, Json
@@ -24,7 +26,8 @@ from adapter.contract import AdapterEnv, EnvError, Json
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from adapter.source import Source
+    from adapter.channel import Channel
+    from adapter.source import Clock, Source
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
@@ -65,30 +68,46 @@ async def _run(env: AdapterEnv) -> int:
     import logging
     from random import Random
 
-    from adapter.delivery import Delivery, open_client
+    from adapter.delivery import Delivery
     from adapter.metrics import CONTENT_TYPE, Metrics
-    from adapter.runtime import Runtime, SystemClock, context_of
+    from adapter.runtime import Drain, Runtime, SystemClock, context_of
     from adapter.server import Limits, Response, health, listen
 
     source = load_source(env)
     log = logging.getLogger("adapter")
     metrics, clock = Metrics(env.namespace, env.name, env.kind), SystemClock()
-    async with open_client(env) as client:
-        delivery = Delivery(client, env, clock, Random(), metrics, log)
+    policy = env.policy
+    async with contextlib.AsyncExitStack() as stack:
+        sink, dead_letters = [
+            channel and await stack.enter_async_context(contextlib.aclosing(channel))
+            for channel in _channels(env, clock)
+        ]
+        assert sink
+        delivery = Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters)
         context = context_of(env.source, env.identity, env.created, clock, log, metrics)
-        overrides = env.ce_overrides or {}
-        runtime = Runtime(source, context, delivery.deliver, metrics, namespace=env.namespace, overrides=overrides)
+        drain = Drain(policy.drain_s, policy.timeout_s if dead_letters else 0.0, delivery.hurry)
+        runtime = Runtime(
+            source,
+            context,
+            delivery.deliver,
+            metrics,
+            namespace=env.namespace,
+            overrides=env.ce_overrides or {},
+            drain=drain,
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         pages = health(
-            lambda: runtime.stopping, lambda: Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
+            lambda: "stopping" if runtime.stopping else None if delivery.healthy else "the sink takes no event",
+            lambda: Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE}),
         )
         try:
             server = await listen(pages, env.health_port, Limits())
         except OSError as error:
             print(f"HEALTH_PORT {env.health_port} cannot be listened on: {error.strerror}", file=sys.stderr)
             return PORT_TAKEN
-        log.info("started", extra={"fields": {"kind": env.kind, "sink": _without_user(env.sink), "source": env.source}})
+        fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
+        log.info("started", extra={"fields": fields})
         try:
             await runtime.run()
         finally:
@@ -97,19 +116,32 @@ async def _run(env: AdapterEnv) -> int:
     return 0
 
 
+def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
+    """The sink, and the dead letter sink if there is one."""
+    from adapter.channel import Channel, Destination
+
+    bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
+    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)
+    timeout_s = env.policy.timeout_s
+    if env.dead_letter_sink is None:
+        return Channel(sink, timeout_s, clock), None
+    dead_letters = Destination(
+        env.dead_letter_sink,
+        env.dead_letter_ca_certs,
+        env.dead_letter_audience,
+        tokens / "dead-letter-token",
+        bundles,
+        "DEAD_LETTER_SINK",
+    )
+    return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
+
+
 def _place(error: Exception) -> str:
     """The file and line that raised, instead of a traceback."""
     traceback = error.__traceback__
     while traceback and traceback.tb_next:
         traceback = traceback.tb_next
     return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}" if traceback else ""
-
-
-def _without_user(url: str) -> str:
-    """A sink's URL may carry a password; a log may not."""
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def module_name(kind: str) -> str:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from adapter.policy import Policy, read_policy
+
 Json = Any  # what json.loads returns
 T = TypeVar("T")
 
@@ -59,13 +61,19 @@ class AdapterEnv:
     created: datetime = EPOCH  # whole seconds, UTC
     config: Mapping[str, Json] = field(default_factory=dict)  # spec without shared fields; secrets as {"$env": NAME}
     secrets: Mapping[str, str] = field(default_factory=dict)  # SOURCE_SECRET_<n> -> value
+    delivery: Mapping[str, Json] | None = None  # spec.delivery without its deadLetterSink; None: the defaults
     sink: str
     ca_certs: str | None = None  # PEM
     audience: str | None = None
     ce_overrides: Mapping[str, str] | None = None  # extension -> value; None: spec has no ceOverrides
+    dead_letter_sink: str | None = None
+    dead_letter_ca_certs: str | None = None
+    dead_letter_audience: str | None = None
     health_port: int = 8080
     port: int = 8888
     sink_timeout_s: int = 10
+    token_directory: str = "/oidc"  # holds `token` and `dead-letter-token`, where audiences are set
+    trust_bundles: str = "/knative-custom-certs"  # directory of more PEM files to trust
 
     def to_environ(self) -> dict[str, str]:
         """Variable -> text, in the order of design §4. An empty text stands for a variable named without a value."""
@@ -83,15 +91,21 @@ class AdapterEnv:
             "SOURCES_PACKAGE": _unless(self.sources_package, "adapter.sources"),
             "SOURCE_UID": self.uid,
             "SOURCE_CREATED": None if self.created == EPOCH else format_time(self.created),
-            "SOURCE_CONFIG": json.dumps(self.config, separators=(",", ":"), sort_keys=True, ensure_ascii=False),
+            "SOURCE_CONFIG": _compact(self.config),
             **self.secrets,
+            "SOURCE_DELIVERY": None if self.delivery is None else _compact(self.delivery),
             "K_SINK": self.sink,
             "K_CA_CERTS": self.ca_certs,
             "K_AUDIENCE": self.audience,
             "K_CE_OVERRIDES": overrides,
+            "DEAD_LETTER_SINK": self.dead_letter_sink,
+            "DEAD_LETTER_CA_CERTS": self.dead_letter_ca_certs,
+            "DEAD_LETTER_AUDIENCE": self.dead_letter_audience,
             "HEALTH_PORT": _unless(str(self.health_port), "8080"),
             "PORT": _unless(str(self.port), "8888"),
             "K_SINK_TIMEOUT": _unless(str(self.sink_timeout_s), "10"),
+            "TOKEN_DIRECTORY": _unless(self.token_directory, "/oidc"),
+            "TRUST_BUNDLES": _unless(self.trust_bundles, "/knative-custom-certs"),
         }
         return {variable: value for variable, value in environ.items() if value is not None}
 
@@ -118,14 +132,24 @@ class AdapterEnv:
             created=_read(environ, "SOURCE_CREATED", EPOCH, parse_time),
             config=config,
             secrets=secrets,
-            sink=_sink(environ.get("K_SINK")),
+            delivery=_read(environ, "SOURCE_DELIVERY", None, _delivery),
+            sink=_sink(environ, "K_SINK") or _missing("K_SINK"),
             ca_certs=environ.get("K_CA_CERTS") or None,
             audience=environ.get("K_AUDIENCE") or None,
             ce_overrides=_read(environ, "K_CE_OVERRIDES", None, _overrides),
+            dead_letter_sink=_sink(environ, "DEAD_LETTER_SINK"),
+            dead_letter_ca_certs=environ.get("DEAD_LETTER_CA_CERTS") or None,
+            dead_letter_audience=environ.get("DEAD_LETTER_AUDIENCE") or None,
             health_port=_read(environ, "HEALTH_PORT", 8080, _port),
             port=_read(environ, "PORT", 8888, _port),
             sink_timeout_s=_read(environ, "K_SINK_TIMEOUT", 10, _positive_seconds),
+            token_directory=environ.get("TOKEN_DIRECTORY") or "/oidc",
+            trust_bundles=environ.get("TRUST_BUNDLES") or "/knative-custom-certs",
         )
+
+    @property
+    def policy(self) -> Policy:
+        return read_policy(self.delivery or {}, timeout_s=self.sink_timeout_s)
 
     @property
     def source(self) -> str:
@@ -209,17 +233,24 @@ def _read(environ: Mapping[str, str], variable: str, default: Any, read: Callabl
         raise EnvError(variable, text, str(error)) from None
 
 
-def _sink(text: str | None) -> str:
-    expectation = "write the absolute http(s) URL that events are sent to"
+_SINK_EXPECTATION = "write the absolute http(s) URL that events are sent to"
+
+
+def _missing(variable: str) -> str:
+    raise EnvError(variable, None, _SINK_EXPECTATION)
+
+
+def _sink(environ: Mapping[str, str], variable: str) -> str | None:
+    text = environ.get(variable)
     if not text:
-        raise EnvError("K_SINK", None, expectation)
+        return None
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or any(char.isspace() or not char.isprintable() for char in text):
-        raise EnvError("K_SINK", _USER.sub("", text), expectation)  # a password is not for the log
+        raise EnvError(variable, _USER.sub("", text), _SINK_EXPECTATION)  # a password is not for the log
     return text
 
 
@@ -239,6 +270,16 @@ def _no_constant(name: str) -> Json:
 
 def _config_object(text: str) -> dict[str, Json]:
     return _json_object(text, "write one JSON object holding the kind's spec fields")
+
+
+def _delivery(text: str) -> dict[str, Json]:
+    delivery = _json_object(text, "write one JSON object holding the fields of spec.delivery")
+    read_policy(delivery)
+    return delivery
+
+
+def _compact(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def _overrides(text: str) -> dict[str, str]:

@@ -1,223 +1,185 @@
-"""Hand one message to the sink: at least once, with the retry table of Knative's data-plane specification.
+"""Hand one event to the sink: at least once, within its policy; else to the dead letter sink; else say it is lost.
 
-Every attempt sends the same bytes. Redirects are answers, not addresses to go to; cookies are not kept. No exception
-of the HTTP client gets out: an attempt that failed in a way nobody foresaw is an attempt to make again.
+Every attempt sends the same bytes, so the same id and time. Nothing is lost silently: what neither sink took is an
+error in the log and counted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import ssl
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from enum import Enum
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
-import httpx2
-
-from adapter.contract import AdapterEnv, EnvError
-from adapter.events import Message
+from adapter.channel import Answer, Channel, Verdict
+from adapter.events import Message, with_extensions
 from adapter.logs import Digest
 from adapter.metrics import Metrics
+from adapter.policy import Policy
 from adapter.source import Clock, Event, Outcome
 
-BACKOFF_S = (0.1, 30.0)
-RETRY_AFTER_LIMIT_S = 3600.0
-BODY_LIMIT = 64 * 1024
-BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits
+ERROR_DATA_LIMIT = 1024
+_CONTROL = bytes([*range(32), 127])
 
 
-class Verdict(Enum):
-    ACCEPT = "accept"
-    RETRY = "retry"
-    REJECT = "reject"
+class _Hurry(Exception):
+    """There is no time for this attempt."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one attempt brought: ``code`` is a status code, or ``timeout`` or ``transport``."""
+def dead_letter(message: Message, destination: str, answer: Answer) -> Message:
+    """The event with Knative's three extensions, as Knative's dispatcher writes them.
 
-    verdict: Verdict
-    code: str
-    reason: str = ""
-    retry_after_s: float = 0.0
-
-
-def verdict(status: int) -> Verdict:
-    """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes it does not list should be retried."""
-    if 200 <= status < 300:
-        return Verdict.ACCEPT
-    if status in (404, 408, 409, 429) or status >= 500:
-        return Verdict.RETRY
-    return Verdict.REJECT
-
-
-def backoff(rng: Random) -> Iterator[float]:
-    """Seconds to wait before each retry: full jitter under a limit that doubles."""
-    limit_s, longest_s = BACKOFF_S
-    while True:
-        yield rng.uniform(0, limit_s)
-        limit_s = min(2 * limit_s, longest_s)
-
-
-def retry_after_s(text: str | None, now: datetime) -> float:
-    """Seconds that a ``Retry-After`` header asks for; 0 if there is none or it cannot be read."""
-    if text is None:
-        return 0.0
-    if text.strip().isdecimal() and text.isascii():
-        seconds = float(text)  # of any length: what is too long for a float is infinite
-    else:
-        try:
-            date = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return 0.0
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return min(max(seconds, 0.0), RETRY_AFTER_LIMIT_S)
-
-
-def tls_context(env: AdapterEnv) -> ssl.SSLContext:
-    """System roots and ``K_CA_CERTS``. Without https nothing is loaded (it costs megabytes) and nothing is trusted."""
-    https = env.sink.lower().startswith("https:")
-    context = ssl.create_default_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if env.ca_certs:
-        try:
-            context.load_verify_locations(cadata=env.ca_certs.encode("ascii", "replace").decode())  # comments
-        except ssl.SSLError:
-            raise EnvError("K_CA_CERTS", env.ca_certs, "write PEM certificates") from None
-    return context
-
-
-def open_client(env: AdapterEnv) -> httpx2.AsyncClient:
-    """One connection kept for as long as the sink keeps it; ``asyncio.timeout`` bounds each attempt as a whole."""
-    try:
-        httpx2.URL(env.sink)
-    except httpx2.InvalidURL:
-        raise EnvError("K_SINK", env.sink, "write the absolute http(s) URL that events are sent to") from None
-    limits = httpx2.Limits(keepalive_expiry=None)
-    return httpx2.AsyncClient(
-        verify=tls_context(env),
-        limits=limits,
-        timeout=None,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
-    )
+    A failure that is no answer is 500; the body without control characters, in base64, cut to 1024 characters.
+    """
+    body = answer.body if answer.code.isdecimal() else f"dispatch error: {answer.reason}".encode()
+    data = b64encode(body.translate(None, _CONTROL)).decode()[:ERROR_DATA_LIMIT]
+    code = answer.code if answer.code.isdecimal() else "500"
+    extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}
+    return with_extensions(message, {name: value for name, value in extensions.items() if value})
 
 
 class Delivery:
-    """The way to one sink."""
+    """The way of events to one sink. ``healthy`` is False from a used-up budget to the next success."""
 
     def __init__(
         self,
-        client: httpx2.AsyncClient,
-        env: AdapterEnv,
+        sink: Channel,
+        policy: Policy,
         clock: Clock,
         rng: Random,
         metrics: Metrics,
         log: logging.Logger,
+        *,
+        dead_letters: Channel | None = None,
     ) -> None:
-        self._client = client
-        self._sink = env.sink
-        self._timeout_s = env.sink_timeout_s
+        self.healthy = True
+        self._sink = sink
+        self._dead_letters = dead_letters
+        self._policy = policy
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
         self._log = log
         self._digest = Digest(log, clock.now)
+        self._not_before: dict[Channel, datetime] = {}  # what Retry-After asked for binds every event
+        self._hurrying = False
+        self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits under way
         self._failed_attempts = 0
         self._failure_said = False
 
+    def hurry(self) -> None:
+        """No attempt is waited for any more: what is in hand gets one at the dead letter sink, and that is all."""
+        self._hurrying = True
+        for scope in self._scopes:
+            scope.reschedule(asyncio.get_running_loop().time())
+
     async def deliver(self, event: Event, message: Message) -> Outcome:
-        """Ends with the sink's answer, or when no further attempt can start before the event's deadline.
+        answer, attempts = await self._try(self._sink, event, message)
+        if answer.verdict is Verdict.ACCEPT:
+            return self._accepted(event, attempts)
+        if answer.verdict is Verdict.RETRY and not self._hurrying:
+            self.healthy = False
+        if self._dead_letters is not None:
+            dead = dead_letter(message, self._sink.destination.public_url, answer)
+            last, tries = await self._try(self._dead_letters, event, dead)
+            if last.verdict is Verdict.ACCEPT:
+                self._warn("event went to the dead letter sink", event, attempts, answer)
+                return Outcome.DEAD_LETTERED
+            self._warn("the dead letter sink did not take an event", event, tries, last)
+        # One line each: its id is what somebody needs who looks for it.
+        self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
+        return Outcome.REJECTED if answer.verdict is Verdict.REJECT else Outcome.GAVE_UP
 
-        The first attempt is always made: at 1 ms an event is often late before it is encoded.
+    async def _try(self, channel: Channel, event: Event, message: Message) -> tuple[Answer, int]:
+        """The last answer, and how many attempts there were: at most ``retry`` + 1.
+
+        In a hurry none, but for the first at the dead letter sink: it is all that is left.
         """
-        for attempt, wait_s in enumerate(backoff(self._rng), start=1):
-            answer = await self._attempt(message)
-            if answer.verdict is Verdict.ACCEPT:
-                return self._accepted(event, attempt)
+        waits = self._policy.waits()
+        answer, attempts, wait_s = Answer(Verdict.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
+        while True:
+            last_chance = channel is self._dead_letters and attempts == 0
+            try:
+                async with self._time_left(last_chance):
+                    await self._rest(channel, wait_s)
+                    answer = await self._attempt(channel, message)
+            except _Hurry:
+                return answer, attempts
+            attempts += 1
+            limit_s = next(waits, None)
+            if answer.verdict is not Verdict.RETRY or limit_s is None:
+                return answer, attempts
             self._failed_attempts += 1
-            if answer.verdict is Verdict.REJECT:
-                return self._lost("event rejected by the sink", Outcome.REJECTED, event, attempt, answer)
-            again = self._clock.now() + timedelta(seconds=max(wait_s, answer.retry_after_s))
-            if not _passed(event.deadline, again):
-                self._warn("attempt to deliver failed; will retry", event, attempt, answer)
-                await self._clock.sleep_until(again)
-            if _passed(event.deadline, max(again, self._clock.now())):  # a sleep may end late
-                return self._lost("gave up on an event: the next is due", Outcome.GAVE_UP, event, attempt, answer)
-        raise AssertionError("backoff ended")
+            self._warn("attempt to deliver failed; will retry", event, attempts, answer)
+            self._postpone(channel, min(answer.retry_after_s, self._policy.retry_after_max_s))
+            wait_s = self._rng.uniform(0, limit_s)
 
-    async def _attempt(self, message: Message) -> Answer:
-        started = time.perf_counter()
-        answer = await self._post(message)
-        self._metrics.duration.observe(time.perf_counter() - started)
-        self._metrics.count_attempt(answer.code)
-        return answer
-
-    async def _post(self, message: Message) -> Answer:
-        answer = None
+    @contextlib.asynccontextmanager
+    async def _time_left(self, last_chance: bool) -> AsyncIterator[None]:
+        """``_Hurry`` as soon as somebody is in one."""
+        if last_chance:
+            yield
+            return
+        if self._hurrying:
+            raise _Hurry
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._client.stream("POST", self._sink, content=message.body, headers=message.headers) as response,
-            ):
-                answer = self._judge(response)
-                await _discard_body(response)
+            async with asyncio.timeout(None) as scope:
+                self._scopes.add(scope)
+                yield
         except TimeoutError:
-            return answer or Answer(Verdict.RETRY, "timeout", f"no answer within {self._timeout_s} s")
-        except Exception as error:  # httpx2.RequestError, and what httpx2 lets through: ssl.SSLError, UnicodeError
-            return answer or Answer(Verdict.RETRY, "transport", _reason(error))
+            if scope.expired():
+                raise _Hurry from None
+            raise
+        finally:
+            self._scopes.discard(scope)
+
+    async def _rest(self, channel: Channel, wait_s: float) -> None:
+        """Until the wait is over, and the time that this place asked everybody to stay away."""
+        now = self._clock.now()
+        until = max(now + timedelta(seconds=wait_s), self._not_before.get(channel, now))
+        if until > now and not (self._hurrying and channel is self._dead_letters):
+            await self._clock.sleep_until(until)
+
+    async def _attempt(self, channel: Channel, message: Message) -> Answer:
+        started = time.perf_counter()
+        answer = await channel.post(message)
+        if channel is self._sink:
+            self._metrics.duration.observe(time.perf_counter() - started)
+            self._metrics.count_attempt(answer.code)
         return answer
 
-    def _judge(self, response: httpx2.Response) -> Answer:
-        status = response.status_code
-        wait_s = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-        return Answer(verdict(status), str(status), f"the sink answered {status}", wait_s)
+    def _postpone(self, channel: Channel, seconds: float) -> None:
+        if seconds > 0:
+            self._not_before[channel] = self._clock.now() + timedelta(seconds=seconds)
 
-    def _accepted(self, event: Event, attempt: int) -> Outcome:
+    def _accepted(self, event: Event, attempts: int) -> Outcome:
+        self.healthy = True
         self._metrics.last_success.set(self._clock.now().timestamp())
         self._digest.settle()
         if self._failure_said:
-            self._log.info(
-                "recovered", extra={"fields": {"failed_attempts": self._failed_attempts, "event_id": event.id}}
-            )
+            fields = {"failed_attempts": self._failed_attempts, "event_id": event.id}
+            self._log.info("recovered", extra={"fields": fields})
             self._failure_said, self._failed_attempts = False, 0
         self._log.debug(
-            "delivered", extra={"fields": {"event_id": event.id, "event_type": event.type, "attempt": attempt}}
+            "delivered", extra={"fields": {"event_id": event.id, "event_type": event.type, "attempts": attempts}}
         )
         return Outcome.DELIVERED
 
-    def _lost(self, message: str, outcome: Outcome, event: Event, attempt: int, answer: Answer) -> Outcome:
-        self._warn(message, event, attempt, answer)
-        return outcome
-
-    def _warn(self, message: str, event: Event, attempt: int, answer: Answer) -> None:
-        said = self._digest.warning(
-            message, event_id=event.id, event_type=event.type, attempt=attempt, code=answer.code, reason=answer.reason
-        )
+    def _warn(self, message: str, event: Event, attempts: int, answer: Answer) -> None:
+        said = self._digest.warning(message, **_fields(event, attempts, answer))
         self._failure_said = self._failure_said or said
 
 
-def _passed(deadline: datetime | None, moment: datetime) -> bool:
-    return deadline is not None and moment >= deadline
-
-
-def _reason(error: Exception) -> str:
-    """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
-    text = str(error).partition("bytearray(")[0][:200]
-    return f"{type(error).__name__}: {text}".rstrip(": ")
-
-
-async def _discard_body(response: httpx2.Response) -> None:
-    """Read to the end so that the connection can be used again; a long or slow body is not worth it."""
-    size = 0
-    async with asyncio.timeout(BODY_S):
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > BODY_LIMIT:
-                return
+def _fields(event: Event, attempts: int, answer: Answer) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "event_type": event.type,
+        "attempts": attempts,
+        "code": answer.code,
+        "reason": answer.reason,
+    }

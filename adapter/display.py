@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, repeat
+from random import Random
 from typing import Any
 from urllib.parse import unquote
 
@@ -119,6 +120,7 @@ class Display:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._chance = Random()
         self._statuses: Iterator[int] = chain(options.statuses, repeat(202))
 
     async def answer(self, request: Request) -> Response:
@@ -135,6 +137,8 @@ class Display:
 
     async def _take(self, event: dict[str, Json], request: Request) -> Response:
         options, status = self._options, next(self._statuses)
+        if options.flaky and self._chance.random() < options.flaky:
+            status = 503
         answered = None if options.hang or options.reset else status
         show = as_json if options.format == "jsonl" else as_text
         print(show(event, answered, request.headers), flush=True)
@@ -153,7 +157,16 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
     name = event["source"].rstrip("/").rpartition("/")[2]
     note = "" if answered == 202 else f"  -> {answered or 'no answer'}"
     data = json.dumps(event.get("data"), ensure_ascii=False)
+    note += dead_letter_note(event)
     return printable(f"{datetime.now().astimezone():%H:%M:%S}  {name}  {event['type']}  {data}{note}")
+
+
+def dead_letter_note(event: dict[str, Json]) -> str:
+    """Why an event came here that another sink did not take; empty for any other."""
+    extensions = event.get("extensions", {})
+    if "knativeerrordest" not in extensions:
+        return ""
+    return f"  dead letter: {extensions['knativeerrordest']} answered {extensions.get('knativeerrorcode')}"
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
@@ -174,6 +187,12 @@ def _statuses(text: str) -> list[int]:
     return [int(status) for status in text.split(",")]
 
 
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0?\.[0-9]+|0|1", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f'"{text}" is no share; write one from 0 to 1, like 0.2')
+    return float(text)
+
+
 def _delay(text: str) -> float:
     try:
         return parse_duration(text) / 1e9
@@ -189,6 +208,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--statuses", type=_statuses, default=[], metavar="500,500,202", help="answers in turn, then 202"
     )
     parser.add_argument("--delay", type=_delay, default=0.0, metavar="2s", help="before each answer, a Go duration")
+    parser.add_argument("--flaky", type=_share, default=0.0, metavar="0.2", help="the share of events answered 503")
     parser.add_argument("--hang", action="store_true", help="never answer")
     parser.add_argument("--reset", action="store_true", help="break the connection off")
     parser.add_argument("--retry-after", metavar="3", help="Retry-After of every answer but 2xx")

@@ -21,6 +21,10 @@ _UNITS_NS = {
     "h": 3_600_000_000_000,
 }
 _NUMBER = re.compile(r"([0-9]*)(\.?)([0-9]*)", re.ASCII)
+_ISO_DURATION = re.compile(
+    r"P(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8})(?:\.([0-9]{1,9}))?S)?)?",
+    re.ASCII,
+)
 _UNIT = re.compile(r"[^0-9.]*", re.ASCII)
 
 
@@ -72,6 +76,16 @@ def format_duration(ns: int) -> str:
     hours, minutes = divmod(minutes, 60)
     prefix = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
     return f"{sign}{prefix}{_decimal(seconds_ns, _UNITS_NS['s'])}s"
+
+
+def parse_iso_duration(text: str) -> int:
+    """Nanoseconds of an ISO 8601 duration of days to seconds, such as ``PT1M30.5S``; else ``ValueError``."""
+    match = _ISO_DURATION.fullmatch(text)
+    if match is None or not any(match.groups()):
+        raise ValueError("write an ISO 8601 duration of days, hours, minutes and seconds, like PT10S or PT1M30S")
+    days, hours, minutes, seconds, fraction = match.groups(default="0")
+    whole = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds)
+    return whole * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
 def _decimal(ns: int, unit_ns: int) -> str:

@@ -39,6 +39,12 @@ def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str,
     return Message({"Content-Type": content_type, **headers, "Kn-Namespace": encode_header(namespace)}, body)
 
 
+def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
+    """The same event with more extensions."""
+    headers = {f"ce-{name}": encode_header(value) for name, value in extensions.items()}
+    return Message(message.headers | headers, message.body)
+
+
 def encode_header(value: str) -> str:
     """Percent-encode space, ``"``, ``%`` and all outside U+0021-U+007E (CloudEvents HTTP binding §3.1.3.2)."""
     return "".join(

@@ -9,7 +9,14 @@ from adapter import __version__
 from adapter.source import Outcome
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-MISSED = "missed"  # an event that was due and never made
+SKIPPED = "skipped"  # an event that was due and never made
+
+OUTCOMES = {
+    Outcome.DELIVERED: "delivered",
+    Outcome.DEAD_LETTERED: "dead_lettered",
+    Outcome.REJECTED: "lost",
+    Outcome.GAVE_UP: "lost",
+}
 
 
 class Metrics:
@@ -34,7 +41,7 @@ class Metrics:
         ).labels(**who)
         build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
         build.labels(**who, version=__version__).set(1)
-        for outcome in (*(it.value for it in Outcome), MISSED):
+        for outcome in dict.fromkeys([*OUTCOMES.values(), SKIPPED]):
             self.count_events(outcome, 0)
 
     def count_events(self, outcome: str, count: int = 1) -> None:

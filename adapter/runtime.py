@@ -7,20 +7,19 @@ log, counted as rejected, and the source hears so. An exception of the source en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from adapter.events import Message, encode
 from adapter.logs import Digest
-from adapter.metrics import MISSED, Metrics
+from adapter.metrics import OUTCOMES, SKIPPED, Metrics
 from adapter.source import Clock, Context, Event, Outcome, Source
 
-# Together less than the pod's grace period of 30 s.
-DRAIN_S = 20.0  # for the event in hand to arrive
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
 CLOSE_S = 5.0  # for the source to clean up
 
@@ -42,8 +41,20 @@ class Deliver(Protocol):
     async def __call__(self, event: Event, message: Message) -> Outcome: ...
 
 
+@dataclass(frozen=True)
+class Drain:
+    """After SIGTERM: ``patience_s`` for what is in hand to arrive; then ``hurry()`` and ``last_s`` for a last try."""
+
+    patience_s: float
+    last_s: float = 0.0
+    hurry: Callable[[], None] = lambda: None
+
+
 class Runtime:
-    """Runs one source until it is stopped. Exceptions of the source's own code come out of :meth:`run`."""
+    """Runs one source until it is stopped. Exceptions of the source's own code come out of :meth:`run`.
+
+    One event is under way at a time, so order is kept; a source with ``max_in_flight`` has as many lanes side by side.
+    """
 
     def __init__(
         self,
@@ -54,7 +65,7 @@ class Runtime:
         *,
         namespace: str,
         overrides: Mapping[str, str],
-        drain_s: float = DRAIN_S,
+        drain: Drain,
     ) -> None:
         self._source = source
         self._context = context
@@ -62,50 +73,61 @@ class Runtime:
         self._metrics = metrics
         self._namespace = namespace
         self._overrides = overrides
-        self._drain_s = drain_s
+        self._drain_by = drain
         self._digest = Digest(context.log, context.clock.now)
         self._stop = asyncio.Event()
-        self._in_hand: Event | None = None
-        self._settled = asyncio.Event()  # the event that was in hand when told to stop is no longer
+        self._in_hand: dict[int, Event] = {}  # lane -> event
+        self._settled = asyncio.Event()  # what was in hand when told to stop is no longer
 
     @property
     def stopping(self) -> bool:
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """No event is pulled any more; the one in hand has ``drain_s`` to arrive."""
+        """No event is pulled any more; those in hand have the drain's time to arrive."""
         self._stop.set()
 
     async def run(self) -> None:
-        work = asyncio.create_task(self._work())
+        lanes = getattr(self._source, "max_in_flight", 1)
+        work = {asyncio.create_task(self._work(lane, lanes)) for lane in range(lanes)}
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        done, _ = await asyncio.wait({*work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped in done:
             await self._drain(work)
-        stopped.cancel()
-        if work.done() and not work.cancelled():
-            work.result()
+        for task in {*work, stopped}:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        for task in work:
+            if not task.cancelled():
+                task.result()
 
-    async def _drain(self, work: asyncio.Task[None]) -> None:
-        if self._in_hand is not None:
-            settled = asyncio.create_task(self._settled.wait())
-            await asyncio.wait({work, settled}, timeout=self._drain_s, return_when=asyncio.FIRST_COMPLETED)
-            settled.cancel()
+    async def _drain(self, work: set[asyncio.Task[None]]) -> None:
+        if self._in_hand:
+            await self._settle(self._drain_by.patience_s)
+        if self._in_hand:
+            self._drain_by.hurry()
+            await self._settle(self._drain_by.last_s + NOTE_S)
         if self._settled.is_set():
-            await asyncio.wait({work}, timeout=NOTE_S)
-        if self._in_hand is not None:
-            self._context.log.warning(
-                "stopped with an event undelivered", extra={"fields": {"event_id": self._in_hand.id}}
-            )
-        work.cancel()
-        await asyncio.wait({work}, timeout=CLOSE_S)
+            await asyncio.wait(work, timeout=NOTE_S)
+        for event in self._in_hand.values():
+            fields = {"event_id": event.id, "event_type": event.type}
+            self._context.log.error("event lost: stopped with it undelivered", extra={"fields": fields})
+            self._metrics.count_events(OUTCOMES[Outcome.GAVE_UP])
+        for task in work:
+            task.cancel()
+        await asyncio.wait(work, timeout=CLOSE_S)
 
-    async def _work(self) -> None:
-        events = self._source.events(self._context)
+    async def _settle(self, seconds: float) -> None:
+        """Until nothing is in hand any more, at most for so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), seconds)
+
+    async def _work(self, lane: int, lanes: int) -> None:
+        events = self._source.events(replace(self._context, lane=lane, lanes=lanes))
         try:
             event = await anext(events)
             while True:
-                event = await events.asend(await self._handle(event))
+                event = await events.asend(await self._handle(lane, event))
                 if self.stopping:
                     return  # it was made while the outcome went back, and is not taken
         except StopAsyncIteration:
@@ -114,15 +136,15 @@ class Runtime:
         finally:
             await _close(events)
 
-    async def _handle(self, event: Event) -> Outcome:
-        self._in_hand = event = stamp(event, self._context)
+    async def _handle(self, lane: int, event: Event) -> Outcome:
+        self._in_hand[lane] = event = stamp(event, self._context)
         try:
             outcome = await self._send(event)
-            self._metrics.count_events(outcome.value)
+            self._metrics.count_events(OUTCOMES[outcome])
             return outcome
         finally:
-            self._in_hand = None
-            if self.stopping:
+            del self._in_hand[lane]
+            if self.stopping and not self._in_hand:
                 self._settled.set()
 
     async def _send(self, event: Event) -> Outcome:
@@ -143,7 +165,7 @@ class Runtime:
 def context_of(
     source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics
 ) -> Context:
-    return Context(source, uid, created, clock, log, missed=lambda count: metrics.count_events(MISSED, count))
+    return Context(source, uid, created, clock, log, missed=lambda count: metrics.count_events(SKIPPED, count))
 
 
 def stamp(event: Event, context: Context) -> Event:

@@ -159,11 +159,15 @@ async def _send(
         await writer.drain()
 
 
-def health(stopping: Callable[[], bool], metrics: Callable[[], Response]) -> Handler:
-    """``/health`` while the process lives, ``/readiness`` until it is told to stop, ``/metrics``."""
+def _readiness(reason: str | None) -> Response:
+    return Response(200, b"ok\n") if reason is None else Response(503, f"{reason}\n".encode())
+
+
+def health(unready: Callable[[], str | None], metrics: Callable[[], Response]) -> Handler:
+    """``/health`` while the process lives, ``/readiness`` while ``unready`` gives no reason, ``/metrics``."""
     pages: dict[str, Callable[[], Response]] = {
         "/health": lambda: Response(200, b"ok\n"),
-        "/readiness": lambda: Response(503, b"stopping\n") if stopping() else Response(200, b"ok\n"),
+        "/readiness": lambda: _readiness(unready()),
         "/metrics": metrics,
     }
 

@@ -23,7 +23,6 @@ class Event:
     """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
 
     ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``application/octet-stream``, ``text/plain``).
-    ``deadline``: no further attempt to deliver starts at or after it; None: it is tried until the sink answers.
     """
 
     type: str
@@ -32,7 +31,6 @@ class Event:
     time: datetime | None = None
     subject: str | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
-    deadline: datetime | None = None
 
 
 class Outcome(Enum):
@@ -63,6 +61,8 @@ class Context:
     clock: Clock
     log: logging.Logger
     missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
+    lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
+    lanes: int = 1
 
 
 class EventType(str):

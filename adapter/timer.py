@@ -18,6 +18,7 @@ from adapter.durations import Interval
 from adapter.logs import Digest
 from adapter.source import Context, Event, Outcome, Source
 
+REPEAT_WITHIN = timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -62,14 +63,15 @@ class Timer(Source):
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         digest = Digest(context.log, context.clock.now)
-        n = schedule.next_at(context.clock.now())
+        n = _in_lane(first_tick(schedule, context.clock.now()), context)
+        context.log.info("ticking", extra={"fields": {"first_sequence": n}})
         while True:
             await context.clock.sleep_until(schedule.due(n))
-            latest = schedule.latest_at(context.clock.now())
-            if latest > n:
-                context.missed(latest - n)
-                digest.warning("ticks skipped: they were overdue", count=latest - n, next_sequence=latest)
-                n = latest
+            skipped = (schedule.latest_at(context.clock.now()) - n) // context.lanes
+            if skipped > 0:
+                context.missed(skipped)
+                n += skipped * context.lanes
+                digest.warning("ticks skipped: they were overdue", count=skipped, next_sequence=n)
             else:
                 digest.settle()
             made = self.tick(n)
@@ -77,7 +79,22 @@ class Timer(Source):
             if not isinstance(event, Event):
                 raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
             yield _stamped(event, context.uid, schedule, n)
-            n += 1
+            n += context.lanes
+
+
+def first_tick(schedule: Schedule, now: datetime) -> int:
+    """The last one due, if that is recent: a process that was killed may have had it in hand. Else the next one.
+
+    Who had sent it already sends the same id again.
+    """
+    latest = schedule.latest_at(now)
+    recent = latest >= 0 and now - schedule.due(latest) <= REPEAT_WITHIN
+    return latest if recent else schedule.next_at(now)
+
+
+def _in_lane(n: int, context: Context) -> int:
+    """The first tick from n on that is this lane's; each lane has every ``lanes``-th."""
+    return n + (context.lane - n) % context.lanes
 
 
 def _stamped(event: Event, uid: str, schedule: Schedule, n: int) -> Event:
@@ -85,7 +102,6 @@ def _stamped(event: Event, uid: str, schedule: Schedule, n: int) -> Event:
         event,
         id=f"{uid}-{schedule.due_ns(n) // 1_000_000}" if event.id is None else event.id,
         time=schedule.due(n) if event.time is None else event.time,
-        deadline=schedule.due(n + 1) if event.deadline is None else event.deadline,
     )
 
 

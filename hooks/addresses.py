@@ -43,10 +43,11 @@ class Reference:
 
 
 def address_of(
-    reference: Reference, target: Object, sink: Mapping[str, Any], cluster_domain: str
+    reference: Reference, target: Object, sink: Mapping[str, Any], cluster_domain: str, field: str
 ) -> Resolved | Unresolved:
+    """``field``: where the destination stands, for messages."""
     if (reference.api_version, reference.kind) == ("v1", "Service"):
-        return _service_address(reference, target, sink, cluster_domain)
+        return _service_address(reference, target, sink, cluster_domain, field)
     selected = _selected_address(reference, target)
     if isinstance(selected, Unresolved):
         return selected
@@ -82,11 +83,11 @@ def _selected_address(reference: Reference, target: Object) -> Object | Unresolv
 
 
 def _service_address(
-    reference: Reference, service: Object, sink: Mapping[str, Any], cluster_domain: str
+    reference: Reference, service: Object, sink: Mapping[str, Any], cluster_domain: str, field: str
 ) -> Resolved | Unresolved:
     certificates = sink.get("CACerts") or None
     scheme = "https" if certificates else "http"
-    port = _service_port(reference, service, scheme)
+    port = _service_port(reference, service, scheme, field)
     if isinstance(port, Unresolved):
         return port
     authority = f"{reference.name}.{reference.namespace}.svc.{cluster_domain}"
@@ -95,7 +96,7 @@ def _service_address(
     return Resolved(f"{scheme}://{authority}", certificates, sink.get("audience") or None)
 
 
-def _service_port(reference: Reference, service: Object, scheme: str) -> int | Unresolved:
+def _service_port(reference: Reference, service: Object, scheme: str, field: str) -> int | Unresolved:
     listed = dig(service, "spec", "ports")
     ports = [one for one in listed if isinstance(dig(one, "port"), int)] if isinstance(listed, list) else []
     if dig(service, "spec", "type") == "ExternalName" or not ports:
@@ -107,7 +108,7 @@ def _service_port(reference: Reference, service: Object, scheme: str) -> int | U
             return reference.port
         offered = ", ".join(f"{one['port']} ({one['name']})" if one.get("name") else str(one["port"]) for one in ports)
         wanted = f"no port {reference.port}" if reference.port is not None else "several ports and none stands out"
-        return Unresolved("AddressNotFound", f"{reference} has {wanted}; set spec.sink.ref.port to one of: {offered}")
+        return Unresolved("AddressNotFound", f"{reference} has {wanted}; set {field}.ref.port to one of: {offered}")
     if not headless:
         return int(chosen["port"])
     target = chosen.get("targetPort", chosen["port"])
@@ -117,7 +118,7 @@ def _service_port(reference: Reference, service: Object, scheme: str) -> int | U
         return reference.port
     return Unresolved(
         "AddressNotFound",
-        f'{reference} is headless and its targetPort "{target}" is a name; set spec.sink.ref.port to a port number',
+        f'{reference} is headless and its targetPort "{target}" is a name; set {field}.ref.port to a port number',
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from hooks import conditions, deployments, pods, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import Verdict
-from hooks.deployments import Observability
+from hooks.deployments import Observability, Pod, Sinks
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, SyncRequest, SyncResponse
-from hooks.resources import InvalidSpec, Source, read_source
+from hooks.resources import InvalidSpec, Source, dig, read_source
 from hooks.settings import Settings
 
 Config = Callable[[str], Observability]  # kind -> what the mounted ConfigMaps say for it
@@ -37,8 +37,8 @@ def customize(
 ) -> CustomizeResponse:
     parent = request.parent
     kinds = options.sink_kinds or settings.sink_kinds
-    sink = (parent.spec or {}).get("sink")
-    rules = sinks.related_rules(sink, namespace=parent.metadata.namespace, sink_kinds=kinds)
+    wanted = (dig(parent.spec, "sink"), dig(parent.spec, "delivery", "deadLetterSink"))
+    rules = sinks.related_rules(wanted, namespace=parent.metadata.namespace, sink_kinds=kinds)
     if _diagnoses(options, settings):
         rules.append(pods.related_rule(parent))
     return {"relatedResources": rules}
@@ -59,21 +59,33 @@ def sync(
         return {"status": {"conditions": conditions.update(parent.status, [invalid], now=now)}, "children": []}
 
     observed = _observed(deployed, source)
-    sink = sinks.resolve(
-        (parent.spec or {}).get("sink"),
-        namespace=parent.metadata.namespace,
-        related=request.related or {},
-        sink_kinds=options.sink_kinds or settings.sink_kinds,
-        cluster_domain=settings.cluster_domain,
-    )
-    wanted = _wanted(source, sink, observed, options.image or settings.adapter_image, config)
+
+    def resolve(destination: Any, field: str) -> Resolved | Unresolved:
+        return sinks.resolve(
+            destination,
+            namespace=parent.metadata.namespace,
+            related=request.related or {},
+            sink_kinds=options.sink_kinds or settings.sink_kinds,
+            cluster_domain=settings.cluster_domain,
+            field=field,
+        )
+
+    sink = resolve((parent.spec or {}).get("sink"), "spec.sink")
+    dead_letters = None
+    if source.dead_letter_sink is not None:
+        dead_letters = resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink")
+    pod = Pod(options.image or settings.adapter_image, config(parent.kind), settings.trust_bundle)
+    wanted = _wanted(source, sink, dead_letters, observed, pod)
     verdict = deployments.judge(wanted, observed, old_status=parent.status, now=now)
     if _diagnoses(options, settings):
         verdict = pods.explained(verdict, wanted, request.related or {})
-    provided = _sink_provided(sink)
+    provided = _found("SinkProvided", sink)
     verdicts = [provided, verdict, conditions.ready(provided, verdict)]
+    if dead_letters:
+        verdicts.append(_found("DeadLetterSinkResolved", dead_letters))
+    listed = conditions.update(parent.status, verdicts, now=now)
     response: SyncResponse = {
-        "status": _status(source, sink, options.types, conditions.update(parent.status, verdicts, now=now)),
+        "status": _status(source, sink, dead_letters, options.types, listed),
         "children": [wanted] if wanted else [],
     }
     if deployments.waits_for_creation(verdict, observed):
@@ -91,33 +103,43 @@ def _observed(deployed: dict[str, Object], source: Source) -> Object | None:
 
 
 def _wanted(
-    source: Source, sink: Resolved | Unresolved, observed: Object | None, image: str, config: Config
+    source: Source,
+    sink: Resolved | Unresolved,
+    dead_letters: Resolved | Unresolved | None,
+    observed: Object | None,
+    pod: Pod,
 ) -> Object | None:
-    """A lost sink keeps the running adapter on the URL it has (design decision 8)."""
+    """A lost sink keeps the running adapter on the URL it has (design decision 8), a lost dead letter sink likewise."""
+    last_sink, last_dead_letters = deployments.last_sinks(observed) if observed else (None, None)
+    if isinstance(dead_letters, Unresolved):
+        dead_letters = last_dead_letters
     if isinstance(sink, Unresolved):
         if observed is None:
             return None
-        last = deployments.last_sink(observed)
-        if last is None:
+        if last_sink is None:
             raise Refused(f"{sink.message}; and the running Deployment shows no K_SINK to keep")
-        sink = last
-    return deployments.desired(source, sink, image=image, config=config(source.parent.kind))
+        sink = last_sink
+    return deployments.desired(source, Sinks(sink, dead_letters), pod)
 
 
-def _sink_provided(sink: Resolved | Unresolved) -> Verdict:
+def _found(type: str, sink: Resolved | Unresolved) -> Verdict:
     if isinstance(sink, Unresolved):
-        return Verdict("SinkProvided", "False", sink.reason, sink.message)
-    return Verdict("SinkProvided", "True")
+        return Verdict(type, "False", sink.reason, sink.message)
+    return Verdict(type, "True")
 
 
-def _status(source: Source, sink: Resolved | Unresolved, types: Sequence[str], listed: list[Object]) -> Object:
+def _status(
+    source: Source,
+    sink: Resolved | Unresolved,
+    dead_letters: Resolved | Unresolved | None,
+    types: Sequence[str],
+    listed: list[Object],
+) -> Object:
     status: dict[str, Any] = {"conditions": listed}
     if types:
         status["ceAttributes"] = [{"type": type, "source": source.event_source} for type in types]
-    if isinstance(sink, Resolved):
-        status["sinkUri"] = sink.uri
-        if sink.ca_certs:
-            status["sinkCACerts"] = sink.ca_certs
-        if sink.audience:
-            status["sinkAudience"] = sink.audience
+    for prefix, found in (("sink", sink), ("deadLetterSink", dead_letters)):
+        if isinstance(found, Resolved):
+            fields = {"Uri": found.uri, "CACerts": found.ca_certs, "Audience": found.audience}
+            status |= {f"{prefix}{name}": value for name, value in fields.items() if value}
     return status

@@ -20,6 +20,9 @@ from hooks.conditions import Verdict, find, transition_time
 from hooks.protocol import Object, Parent
 from hooks.resources import Source, child_name, dig, kebab
 
+TOKEN_S = 3600
+READ_ONLY = 0o444
+MOUNTS = {"oidc-token": "/oidc", "knative-custom-certs": "/knative-custom-certs"}  # as Knative mounts them
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
 NOT_CREATED_AFTER = timedelta(seconds=15)
@@ -48,9 +51,26 @@ def deployment_name(source: Source) -> str:
     return child_name(f"{source.parent.kind.lower()}-{meta.name}-", meta.uid)
 
 
-def desired(source: Source, sink: Resolved, *, image: str, config: Observability) -> Object:
+@dataclass(frozen=True)
+class Sinks:
+    """Where the adapter sends, resolved; ``dead_letters`` where the source names such a sink and it was found."""
+
+    sink: Resolved
+    dead_letters: Resolved | None = None
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the hook's settings and the kind say of every adapter's pod."""
+
+    image: str
+    config: Observability
+    trust_bundle: str | None = None  # a ConfigMap of the source's namespace; it need not be there
+
+
+def desired(source: Source, sinks: Sinks, pod: Pod) -> Object:
     labels = pod_labels(source.parent)
-    template: Object = {"metadata": {"labels": labels}, "spec": _pod(source, sink, image, config)}
+    template: Object = {"metadata": {"labels": labels}, "spec": _pod(source, sinks, pod)}
     hashed = {TEMPLATE_HASH: template_hash(template)}
     template["metadata"]["annotations"] = hashed  # so that a pod says which template it runs
     return {
@@ -86,19 +106,20 @@ def template_hash(template: Object) -> str:
     return sha256(to_json(template)).hexdigest()[:16]
 
 
-def _pod(source: Source, sink: Resolved, image: str, config: Observability) -> Object:
+def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
+    volumes = _volumes(sinks, pod.trust_bundle)
     return {
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": source.policy.grace_s(dead_letter=sinks.dead_letters is not None),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {
                 "name": "receive-adapter",
-                "image": image,
+                "image": pod.image,
                 "command": ["python", "-m", "adapter"],
-                "env": _env(source, sink, config),
+                "env": _env(source, sinks, pod.config),
                 "ports": [{"name": "health", "containerPort": 8080, "protocol": "TCP"}],
                 "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
                 "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
@@ -109,12 +130,36 @@ def _pod(source: Source, sink: Resolved, image: str, config: Observability) -> O
                     "capabilities": {"drop": ["ALL"]},
                     "readOnlyRootFilesystem": True,
                 },
+                **({"volumeMounts": [_mount(it["name"]) for it in volumes]} if volumes else {}),
             }
         ],
+        **({"volumes": volumes} if volumes else {}),
     }
 
 
-def _env(source: Source, sink: Resolved, config: Observability) -> list[Object]:
+def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
+    """Tokens and certificates, only where they are asked for; the kubelet keeps both fresh, the pod needs no right."""
+    wanted = {"token": sinks.sink, "dead-letter-token": sinks.dead_letters}
+    tokens = [
+        {"serviceAccountToken": {"audience": it.audience, "expirationSeconds": TOKEN_S, "path": path}}
+        for path, it in wanted.items()
+        if it and it.audience
+    ]
+    volumes: list[Object] = []
+    if tokens:
+        volumes.append({"name": "oidc-token", "projected": {"defaultMode": READ_ONLY, "sources": tokens}})
+    if trust_bundle:
+        bundle = {"name": trust_bundle, "optional": True, "defaultMode": READ_ONLY}
+        volumes.append({"name": "knative-custom-certs", "configMap": bundle})
+    return volumes
+
+
+def _mount(volume: str) -> Object:
+    return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
+
+
+def _env(source: Source, sinks: Sinks, config: Observability) -> list[Object]:
+    sink, dead = sinks.sink, sinks.dead_letters
     plain, references = split_references(source.config)
     environ = AdapterEnv(
         event_source=source.event_source,
@@ -130,10 +175,14 @@ def _env(source: Source, sink: Resolved, config: Observability) -> list[Object]:
         created=_created(source.parent.metadata.creationTimestamp),
         config=plain,
         secrets=dict.fromkeys(references, ""),
+        delivery=source.delivery,
         sink=sink.uri,
         ca_certs=sink.ca_certs,
         audience=sink.audience,
         ce_overrides=source.extensions,
+        dead_letter_sink=dead.uri if dead else None,
+        dead_letter_ca_certs=dead.ca_certs if dead else None,
+        dead_letter_audience=dead.audience if dead else None,
     ).to_environ()
     return [_variable(name, value, references) for name, value in environ.items()]
 
@@ -163,8 +212,8 @@ def _created(text: str | None) -> datetime:
         return EPOCH
 
 
-def last_sink(observed: Object) -> Resolved | None:
-    """The sink a running adapter has, read from its Deployment's environment."""
+def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
+    """The sink and the dead letter sink a running adapter has, read from its Deployment's environment."""
     containers = dig(observed, "spec", "template", "spec", "containers")
     for container in containers if isinstance(containers, list) else []:
         env = dig(container, "env")
@@ -172,8 +221,13 @@ def last_sink(observed: Object) -> Resolved | None:
         values = {str(dig(one, "name")): dig(one, "value") for one in entries}
         found = {name: _unescape(value) for name, value in values.items() if isinstance(value, str)}
         if found.get("K_SINK"):
-            return Resolved(found["K_SINK"], found.get("K_CA_CERTS"), found.get("K_AUDIENCE"))
-    return None
+            return _resolved(found, "K_"), _resolved(found, "DEAD_LETTER_")
+    return None, None
+
+
+def _resolved(variables: Mapping[str, str], prefix: str) -> Resolved | None:
+    url = variables.get(f"{prefix}SINK")
+    return Resolved(url, variables.get(f"{prefix}CA_CERTS"), variables.get(f"{prefix}AUDIENCE")) if url else None
 
 
 def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, now: datetime) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapter.contract import SHARED_FIELDS, extension_problem
 from adapter.durations import Interval
+from adapter.policy import Policy, read_policy
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
@@ -29,7 +30,13 @@ class Source:
     service_account: str
     interval: str | None
     extensions: Mapping[str, str] | None
+    delivery: Mapping[str, Any] | None  # spec.delivery without its deadLetterSink
+    dead_letter_sink: Any  # None where spec.delivery names none
     config: Mapping[str, Any]  # the kind's own fields
+
+    @property
+    def policy(self) -> Policy:
+        return read_policy(self.delivery or {})
 
     @property
     def event_source(self) -> str:
@@ -42,11 +49,14 @@ class Source:
 def read_source(parent: Parent) -> Source:
     """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
     spec = parent.spec or {}
+    delivery, dead_letter_sink = _delivery(spec.get("delivery"))
     return Source(
         parent=parent,
         service_account=_service_account(spec.get("serviceAccountName")),
         interval=_interval(spec.get("interval")),
         extensions=_extensions(spec.get("ceOverrides")),
+        delivery=delivery,
+        dead_letter_sink=dead_letter_sink,
         config={key: value for key, value in spec.items() if key not in SHARED_FIELDS and key != "interval"},
     )
 
@@ -124,6 +134,19 @@ def _extensions(overrides: Any) -> Mapping[str, str] | None:
         if not isinstance(value, str):
             raise InvalidSpec(f"spec.ceOverrides.extensions.{name} is {shown(value)}: write a string")
     return extensions or {}
+
+
+def _delivery(value: Any) -> tuple[Mapping[str, Any] | None, Any]:
+    if value is None:
+        return None, None
+    if not isinstance(value, dict):
+        raise InvalidSpec(f"spec.delivery is {shown(value)}: write an object with retry, timeout, deadLetterSink, …")
+    plain = {name: it for name, it in value.items() if name != "deadLetterSink" and it is not None}
+    try:
+        read_policy(plain)
+    except ValueError as error:
+        raise InvalidSpec(f"spec.delivery.{error}") from None
+    return plain or None, value.get("deadLetterSink")
 
 
 def shown(value: Any) -> str:

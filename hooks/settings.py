@@ -24,6 +24,7 @@ class Settings:
     sink_kinds: tuple[str, ...] = ("v1/Service",)  # "<apiVersion>/<Kind>"
     cluster_domain: str = "cluster.local"
     diagnose_pods: bool = False
+    trust_bundle: str | None = None
     config_dir: Path | None = None
     log_level: str = "info"
 
@@ -42,6 +43,7 @@ def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings
         sink_kinds=sink_kinds_of(environ.get("SINK_KINDS") or "v1/Service"),
         cluster_domain=_cluster_domain(domain),
         diagnose_pods=switch_of(environ.get("DIAGNOSE_PODS") or "false"),
+        trust_bundle=_trust_bundle(environ.get("TRUST_BUNDLE") or ""),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
     )
@@ -79,6 +81,12 @@ def switch_of(text: str, name: str = "DIAGNOSE_PODS") -> bool:
     if text not in ("true", "false"):
         raise SettingsError(f'{name} is "{text}": write true or false')
     return text == "true"
+
+
+def _trust_bundle(text: str) -> str | None:
+    if text and not _DOMAIN.fullmatch(text):
+        raise SettingsError(f'TRUST_BUNDLE is "{text}": write the name of a ConfigMap with PEM certificates')
+    return text or None
 
 
 def _cluster_domain(text: str) -> str:

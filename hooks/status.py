@@ -14,7 +14,12 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's own bef
 class Condition(TypedDict):
     """One aspect of whether the source works."""
 
-    type: Annotated[str, Field(description="Ready, or what Ready depends on: SinkProvided, Deployed.")]
+    type: Annotated[
+        str,
+        Field(
+            description="Ready, or what Ready depends on: SinkProvided, Deployed. DeadLetterSinkResolved stands alone."
+        ),
+    ]
     status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown: not decided yet.")]
     lastTransitionTime: Annotated[str, Field(description="When status last changed; RFC 3339, UTC.")]
     reason: Annotated[NotRequired[str], Field(description="Why it is not True: one word for programs.")]
@@ -42,6 +47,14 @@ class Status(TypedDict):
     ]
     sinkCACerts: Annotated[NotRequired[str], Field(description="PEM certificates the sink is trusted by.")]
     sinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the sink.")]
+    deadLetterSinkUri: Annotated[
+        NotRequired[str],
+        Field(description="The URL events go to that the sink does not take; absent while unresolved."),
+    ]
+    deadLetterSinkCACerts: Annotated[
+        NotRequired[str], Field(description="PEM certificates the dead letter sink is trusted by.")
+    ]
+    deadLetterSinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the dead letter sink.")]
     ceAttributes: Annotated[
         NotRequired[list[CloudEventAttributes]], Field(description="The types of events this source sends.")
     ]

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -34,6 +36,17 @@ class Surroundings:
     package: str = "adapter.sources"  # as an image sets SOURCES_PACKAGE
 
 
+def tokens(deployment: Json) -> TemporaryDirectory[str] | None:
+    """What a kubelet would mount where the pod asks for tokens: files that say whom they are for, signed by nobody."""
+    directory = None
+    for volume in deployment["spec"]["template"]["spec"].get("volumes", []):
+        for source in (volume.get("projected") or {}).get("sources", []):
+            if token := source.get("serviceAccountToken"):
+                directory = directory or TemporaryDirectory(prefix="sources-tokens-")
+                Path(directory.name, token["path"]).write_text(f"unsigned-token-for-{token['audience']}")
+    return directory
+
+
 class Replica:
     """One pod's worth: a process that is started again when it ends, and is probed."""
 
@@ -46,6 +59,7 @@ class Replica:
         self._surroundings = surroundings
         self._name = name
         self._changed = changed
+        self._tokens = tokens(desired)
         self._process: Process | None = None
         self._task = asyncio.create_task(self._keep_running())
 
@@ -55,6 +69,8 @@ class Replica:
         if self._process and self._process.running:
             grace_s = self.desired["spec"]["template"]["spec"].get("terminationGracePeriodSeconds", 30)
             self.exit_code = await self._process.stop(grace_s)
+        if self._tokens:
+            self._tokens.cleanup()
 
     def kill(self) -> None:
         if self._process:
@@ -65,9 +81,12 @@ class Replica:
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
         environ = container_environ(container(self.desired).get("env", []), pod, self._surroundings.values())
+        if self._tokens:
+            environ["TOKEN_DIRECTORY"] = self._tokens.name
         environ.setdefault("SOURCES_PACKAGE", self._surroundings.package)
-        if "K_SINK" in environ:
-            environ["K_SINK"] = local_url(environ["K_SINK"], self._surroundings.ports())
+        for variable in ("K_SINK", "DEAD_LETTER_SINK"):
+            if variable in environ:
+                environ[variable] = local_url(environ[variable], self._surroundings.ports())
         return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
 
     async def _keep_running(self) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapter import policy
 from adapter.contract import RESERVED_EXTENSIONS
-from adapter.durations import parse_duration
+from adapter.durations import parse_duration, parse_iso_duration
 from hooks.dev.go_url import is_http_url
 
 Json = Any
@@ -73,6 +74,31 @@ DURATION = (
         lambda text: not _IS_DURATION.fullmatch(text) or parse_duration(text) >= 1_000_000,
     ),
 )
+
+_ISO = r"P([0-9]{1,4}D)?(T([0-9]{1,5}H)?([0-9]{1,6}M)?([0-9]{1,8}(\.[0-9]{1,9})?S)?)?"
+
+
+def _iso_duration(least_s: float, most_s: float, message: str) -> Rule:
+    """CEL reads Go's durations, which have no days: parts are taken out of the text and added up."""
+    days = "(self.contains('D') ? int(self.substring(1, self.indexOf('D'))) * 86400 : 0)"
+    time = "(self.contains('T') ? duration(self.substring(self.indexOf('T') + 1).lowerAscii()) : duration('0s'))"
+    is_one = f"self.matches('^{_quoted(_ISO)}$') && !self.endsWith('P') && !self.endsWith('T')"
+    total = f"duration(string({days}) + 's') + {time}"
+    bounds = f"{total} >= duration('{least_s:g}s') && {total} <= duration('{most_s:g}s')"
+
+    def holds(text: str) -> bool:
+        try:
+            return least_s <= parse_iso_duration(text) / 1e9 <= most_s
+        except ValueError:
+            return False
+
+    return Rule(f"{is_one} && {bounds}", message, holds)
+
+
+TIMEOUT = _iso_duration(
+    0.001, policy.LONGEST_TIMEOUT_S, "write an ISO 8601 duration from PT0.001S to PT10M, like PT10S or PT1M30S"
+)
+DELAY = _iso_duration(0, policy.LONGEST_DELAY_S, "write an ISO 8601 duration from PT0S to PT1H, like PT0.5S or PT1M30S")
 
 KEY_REFERENCE = (
     Rule(
@@ -146,6 +172,13 @@ HAS_SINK = Rule(
     ".sink",
     required=True,
 )
+HAS_DEAD_LETTER_SINK = Rule(
+    "!has(self.deadLetterSink) || has(self.deadLetterSink.ref) || has(self.deadLetterSink.uri)",
+    "set its ref (an object like a Service or Broker) or its uri (a URL)",
+    lambda delivery: "deadLetterSink" not in delivery or not {"ref", "uri"}.isdisjoint(delivery["deadLetterSink"]),
+    ".deadLetterSink",
+    required=True,
+)
 _NOT_ALONE = f"has(self.ref) || !has(self.uri) || self.uri.matches('{_quoted(_UNPRINTABLE)}')"
 SINK = (
     Rule(
@@ -200,7 +233,7 @@ EXTENSIONS = (
 BY_CEL = {
     rule.cel: rule
     for rule in (
-        *DURATION, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT, HAS_SINK,
-        *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
+        *DURATION, TIMEOUT, DELAY, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT,
+        HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
     )
 }  # fmt: skip

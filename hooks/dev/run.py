@@ -21,7 +21,7 @@ from hooks.dev.local import LocalDeployment, Surroundings
 from hooks.dev.objects import LocalPorts, event_of, is_display, stands_for
 from hooks.dev.problem import Problem
 from hooks.dev.running import RunningSource
-from hooks.dev.table import PlainScreen, Screen
+from hooks.dev.table import PlainScreen, Screen, trouble
 from hooks.dev.watch import edits
 
 Json = Any
@@ -168,6 +168,8 @@ class Cluster:
     def _log(self, line: str) -> None:
         if self._options.logs:
             self._screen.say(line)
+        elif told := trouble(line):
+            self._screen.say(told)
 
     async def _drain(self) -> None:
         """Adapters first, so that what they have in hand still arrives; then the sinks, then the hook."""

@@ -5,10 +5,11 @@ The running hook does not use them: it reads leniently and answers with conditio
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from adapter import policy
 from hooks.dev import rules
 from hooks.dev.rules import Rule
 
@@ -20,6 +21,11 @@ def _checked(*listed: Rule) -> dict[str, Any]:
 def _text(max_length: int, description: str, *listed: Rule) -> Any:
     extra = _checked(*listed) if listed else None
     return Field(None, max_length=max_length, description=description, json_schema_extra=extra)
+
+
+def _duration(default: str, description: str, *listed: Rule) -> Any:
+    text = f"{description}; an ISO 8601 duration, like PT10S."
+    return Field(default, max_length=32, description=text, json_schema_extra=_checked(*listed))
 
 
 class Reference(BaseModel):
@@ -73,6 +79,27 @@ class Overrides(BaseModel):
     )
 
 
+class Delivery(BaseModel):
+    """How often and how long a delivery is tried, and where events go that the sink does not take."""
+
+    model_config = {"json_schema_extra": _checked(rules.HAS_DEAD_LETTER_SINK)}
+
+    retry: int = Field(
+        policy.RETRIES, ge=0, le=policy.MOST_RETRIES, description="How many attempts follow the first, at most."
+    )
+    backoffPolicy: Literal["exponential", "linear"] = Field(
+        "exponential",
+        description="How waits grow: exponential, backoffDelay*2^n before retry n, or linear, backoffDelay*n; at most "
+        "30 seconds. Each wait is drawn from zero to that.",
+    )
+    backoffDelay: str = _duration(policy.BACKOFF_DELAY, "What waits grow from", rules.DELAY)
+    timeout: str = _duration(policy.TIMEOUT, "How long one attempt may take", rules.TIMEOUT)
+    retryAfterMax: str = _duration(
+        policy.RETRY_AFTER_MAX, "The longest Retry-After of a sink that is honoured; PT0S ignores it", rules.DELAY
+    )
+    deadLetterSink: Destination | None = None
+
+
 class SharedSpec(BaseModel):
     """What the source does, and where its events go."""
 
@@ -80,6 +107,7 @@ class SharedSpec(BaseModel):
 
     sink: Destination | None = None
     ceOverrides: Overrides | None = None
+    delivery: Delivery | None = None
     serviceAccountName: str = Field(
         "default",
         max_length=253,

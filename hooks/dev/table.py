@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from adapter.display import printable
+from adapter.display import dead_letter_note, printable
 from adapter.durations import format_duration
 
 Json = Any
@@ -81,7 +81,19 @@ class Table:
 
 def event_line(name: str, event: Json, now: datetime) -> str:
     data = json.dumps(event.get("data", event.get("data_base64")), ensure_ascii=False)
-    return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}")
+    return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}")
+
+
+def trouble(line: str) -> str | None:
+    """What an adapter's log line says of a delivery that went wrong; None for any other line."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or said.get("level") not in ("warn", "error") or "event_id" not in said:
+        return None
+    count = f" ({said['count']} times)" if said.get("count", 1) > 1 else ""
+    return f"{said.get('name')}: {said.get('msg')}: {said.get('reason') or said['event_id']}{count}"
 
 
 def ready_condition(status: Json) -> dict[str, str]:

@@ -174,8 +174,8 @@ class Adapter:
 
     def __init__(self, start: Start, sink: str, interval: str = "100ms", **environ: str) -> None:
         self.port = free_port()
-        own = {"SOURCE_UID": UID, "SOURCE_CREATED": soon(interval), "EVENT_SOURCE": "/a/b"}
-        self.process = start("adapter", K_SINK=sink, INTERVAL=interval, HEALTH_PORT=str(self.port), **(own | environ))
+        own = {"SOURCE_UID": UID, "SOURCE_CREATED": soon(interval), "EVENT_SOURCE": "/a/b", "INTERVAL": interval}
+        self.process = start("adapter", K_SINK=sink, HEALTH_PORT=str(self.port), **(own | environ))
 
     def get(self, path: str) -> tuple[int, str]:
         try:

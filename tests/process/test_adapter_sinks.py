@@ -86,7 +86,7 @@ def test_a_refusal_is_not_repeated_and_no_location_is_gone_to(start: Start, stat
     source = Adapter(start, url)
     ids = [sink.event()["id"] for _ in range(3)]
     assert len(set(ids)) == 3
-    assert source.process.said("rejected")["code"] == status
+    assert source.process.said("event lost")["code"] == status
 
 
 def test_a_location_that_is_no_url_is_a_refusal_like_any_redirect(start: Start) -> None:
@@ -97,7 +97,7 @@ def test_a_location_that_is_no_url_is_a_refusal_like_any_redirect(start: Start) 
 
     with ScriptedSink(moved) as sink:
         source = Adapter(start, sink.url, LONG)
-        assert source.process.said("rejected")["code"] == "302"
+        assert source.process.said("event lost")["code"] == "302"
         assert len(sink.requests) == 1
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from adapter.runtime import DRAIN_S
 from tests.process.harness import Adapter, Process, ScriptedSink, Start, display, free_port, wait_until
 
 LONG = "10s"
@@ -71,7 +70,7 @@ def test_an_event_in_hand_arrives_if_the_sink_answers_and_is_sent_once(start: St
         assert source.process.ended() == 0
         assert len(sink.requests) == 1
     source.assert_log_is_json()
-    assert not any("undelivered" in line for line in source.process.errors)
+    assert not any("event lost" in line for line in source.process.errors)
 
 
 def test_a_second_signal_does_not_cut_the_drain_short(start: Start) -> None:
@@ -85,20 +84,20 @@ def test_a_second_signal_does_not_cut_the_drain_short(start: Start) -> None:
         held.answer.set()
         assert source.process.ended() == 0
         assert len(sink.requests) == 1
-    assert not any("undelivered" in line for line in source.process.errors)
+    assert not any("event lost" in line for line in source.process.errors)
 
 
 @pytest.mark.slow
 def test_a_sink_that_hangs_ends_the_drain_within_the_grace_period(start: Start) -> None:
     held = HeldSink()
     with ScriptedSink(held) as sink:
-        source = Adapter(start, sink.url, "1h", K_SINK_TIMEOUT="60")
+        source = Adapter(start, sink.url, "1h", SOURCE_DELIVERY='{"timeout":"PT1S","backoffDelay":"PT30S"}')
         in_hand(source, sink)
         code, seconds = source.process.stop()
         held.answer.set()
     assert code == 0
-    assert DRAIN_S <= seconds < DRAIN_S + SOON_S
-    assert source.process.said("undelivered")["event_id"] == sink.ids[0]
+    assert 11 <= seconds < 11 + SOON_S
+    assert source.process.said("event lost")["event_id"] == sink.ids[0]
     source.assert_log_is_json()
 
 
@@ -114,14 +113,18 @@ def test_between_retries_it_waits_for_the_next_one_and_the_event_arrives(start: 
     assert sink.lines.empty()
 
 
-def test_at_a_sink_that_breaks_off_it_gives_up_when_the_next_tick_is_due(start: Start) -> None:
+def test_at_a_sink_that_breaks_off_what_is_in_hand_goes_to_the_dead_letter_sink(start: Start) -> None:
     _, url = display(start, "--reset")
-    source = Adapter(start, url, "3s")
+    dead, dead_url = display(start)
+    source = Adapter(start, url, "1h", DEAD_LETTER_SINK=dead_url, SOURCE_DELIVERY='{"timeout":"PT0.1S"}')
     source.wait_for_attempts("transport", 3)
     code, seconds = source.process.stop()
     assert code == 0
-    assert seconds < 3 + SOON_S
-    source.process.said("gave up")
+    assert 10 <= seconds < 10.1 + SOON_S
+    event = dead.event()
+    assert event["extensions"]["knativeerrordest"] == f"{url}"
+    assert event["extensions"]["knativeerrorcode"] == "500"
+    assert source.process.said("event went to the dead letter sink")["event_id"] == event["id"]
 
 
 def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:
@@ -129,7 +132,7 @@ def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:
     source = Adapter(start, url, "1ms")
     for _ in range(3):
         sink.event()
-    source.wait_for('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="missed"', 20)
+    source.wait_for('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="skipped"', 20)
     code, seconds = source.process.stop()
     assert code == 0
     assert seconds < SOON_S

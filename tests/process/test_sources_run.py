@@ -224,3 +224,27 @@ def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "s
         if re.search(pattern, line):
             return seen
     raise AssertionError(f"no line matched {pattern!r} in: {seen}")
+
+
+DELIVERY = """  delivery:
+    retry: 1
+    backoffDelay: PT0.01S
+    deadLetterSink:
+      ref: {apiVersion: v1, kind: Service, name: event-display}
+  sink:
+    uri: http://127.0.0.1:9/refused
+    audience: me
+"""
+
+
+def test_retries_and_dead_letters_are_shown(tmp_path: Path) -> None:
+    text = QUICKSTART.read_text()
+    file = tmp_path / "dead.yaml"
+    file.write_text(text[: text.rindex("  sink:")] + DELIVERY)
+    result = sources_run(file, "--for", "5s")
+    assert result.returncode == 0, result
+    assert re.search(r"^hello: attempt to deliver failed; will retry: ConnectError", result.stderr, re.MULTILINE)
+    assert re.search(r"^hello: event went to the dead letter sink: ConnectError", result.stderr, re.MULTILINE)
+    shown = r"dead letter: http://127\.0\.0\.1:9/refused answered 500$"
+    assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
+    assert "Traceback" not in result.stderr

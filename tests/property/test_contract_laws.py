@@ -23,6 +23,10 @@ values = st.recursive(
     max_leaves=8,
 )
 configs = st.dictionaries(text.filter(lambda key: key != "$env"), values, max_size=4)
+sinks = st.sampled_from(["http://h", "https://h:8443/p?q=%20", "http://[::1]:80/"])
+deliveries = st.fixed_dictionaries(
+    {}, optional={"retry": st.integers(0, 1000), "timeout": st.sampled_from(["PT1S", "PT0.5S"])}
+)
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- bounds
 
 
@@ -46,7 +50,13 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         created=draw(moments).replace(microsecond=0),
         config={**draw(configs), **placeholders},
         secrets=secrets,
-        sink=draw(st.sampled_from(["http://h", "https://h:8443/p?q=%20", "http://[::1]:80/"])),
+        delivery=draw(st.none() | deliveries),
+        sink=draw(sinks),
+        dead_letter_sink=draw(st.none() | sinks),
+        dead_letter_ca_certs=draw(optional),
+        dead_letter_audience=draw(optional),
+        token_directory=draw(filled),
+        trust_bundles=draw(filled),
         ca_certs=draw(optional),
         audience=draw(optional),
         ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),

@@ -354,6 +354,7 @@ def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
         "adapter",
         "adapter.contract",
         "adapter.durations",
+        "adapter.policy",
     ]
 
 

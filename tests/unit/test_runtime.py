@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from adapter import runtime as runtime_module
 from adapter.events import Message
 from adapter.metrics import Metrics
-from adapter.runtime import CLOSE_S, DRAIN_S, NOTE_S, Runtime, SystemClock, context_of
+from adapter.policy import Policy
+from adapter.runtime import CLOSE_S, NOTE_S, Drain, Runtime, SystemClock, context_of
 from adapter.sdk import Context, Event, Outcome, Source
 from tests.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 Events = AsyncGenerator[Event, Outcome]
 DEADLINE_S = 10
+PATIENT = Drain(20)
 
 
 class Life:
@@ -28,9 +30,14 @@ class Life:
         self,
         events: Callable[[Context], Events],
         deliver: Callable[[Event], Awaitable[Outcome]] | None = None,
-        drain_s: float = DRAIN_S,
+        drain: Drain = PATIENT,
+        max_in_flight: int = 1,
     ) -> None:
+        lanes = max_in_flight
+
         class Scripted(Source):
+            max_in_flight: ClassVar[int] = lanes
+
             def events(self, context: Context) -> Events:
                 return events(context)
 
@@ -39,7 +46,7 @@ class Life:
         self.delivered: list[tuple[Event, Message]] = []
         self._decide = deliver
         self.runtime = Runtime(
-            Scripted(), context, self._deliver, self.metrics, namespace="ns", overrides={}, drain_s=drain_s
+            Scripted(), context, self._deliver, self.metrics, namespace="ns", overrides={}, drain=drain
         )
 
     async def _deliver(self, event: Event, message: Message) -> Outcome:
@@ -67,8 +74,10 @@ async def for_ever() -> None:
 
 
 def test_the_grace_period_is_never_overrun() -> None:
-    assert DRAIN_S == 20
-    assert DRAIN_S + NOTE_S + CLOSE_S < 30
+    for policy in (Policy(), Policy(timeout_s=60)):
+        for last_s in (0.0, policy.timeout_s):
+            needed_s = policy.drain_s + last_s + 2 * NOTE_S + CLOSE_S
+            assert needed_s < policy.grace_s(dead_letter=bool(last_s))
 
 
 def test_each_yield_returns_its_own_events_outcome() -> None:
@@ -86,7 +95,7 @@ def test_each_yield_returns_its_own_events_outcome() -> None:
     life = Life(events, deliver)
     within_deadline(life.runtime.run())
     assert seen == outcomes
-    assert [life.count(outcome.value) for outcome in outcomes.values()] == [1, 1, 1, 1]
+    assert [life.count(it) for it in ("delivered", "lost", "dead_lettered", "skipped")] == [1, 2, 1, 0]
 
 
 def test_an_event_gets_an_id_and_a_time_only_where_it_has_none() -> None:
@@ -188,13 +197,90 @@ def test_a_sink_that_hangs_ends_the_drain_at_its_limit_and_the_event_is_named() 
         await for_ever()
         raise AssertionError
 
-    life = Life(events, deliver, drain_s=0.05)
+    life = Life(events, deliver, drain=Drain(0.05))
     started = time.monotonic()
     within_deadline(life.runtime.run())
     assert 0.05 <= time.monotonic() - started < 5
     (line,) = life.book.lines
-    assert (line["msg"], line["event_id"], line["level"]) == ("stopped with an event undelivered", "lost", "warn")
+    assert (line["event_id"], line["level"]) == ("lost", "error")
+    assert line["msg"] == "event lost: stopped with it undelivered"
+    assert life.count("lost") == 1
     assert "secret" not in life.book.text
+
+
+def test_a_drain_that_takes_too_long_hurries_what_is_in_hand_and_waits_for_its_last_try() -> None:
+    hurry = asyncio.Event()
+    outcomes = []
+
+    async def events(context: Context) -> Events:
+        outcomes.append((yield Event(type="t", id="1")))
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        await hurry.wait()
+        await asyncio.sleep(0.02)  # the dead letter sink takes its time
+        return Outcome.DEAD_LETTERED
+
+    life = Life(events, deliver, drain=Drain(0.05, 5, hurry.set))
+    within_deadline(life.runtime.run())
+    assert outcomes == [Outcome.DEAD_LETTERED]
+    assert (life.count("dead_lettered"), life.count("lost")) == (1, 0)
+
+
+def test_lanes_run_side_by_side_each_in_its_own_order() -> None:
+    under_way: set[str | None] = set()
+    most = 0
+
+    async def events(context: Context) -> Events:
+        for n in range(3):
+            yield Event(type="t", id=f"{context.lane}/{context.lanes}-{n}")
+
+    async def deliver(event: Event) -> Outcome:
+        nonlocal most
+        under_way.add(event.id)
+        most = max(most, len(under_way))
+        await asyncio.sleep(0.002)
+        under_way.remove(event.id)
+        if len(life.delivered) == 12:
+            life.runtime.stop()
+        return Outcome.DELIVERED
+
+    life = Life(events, deliver, max_in_flight=4)
+    within_deadline(life.runtime.run())
+    ids = [event.id for event, _ in life.delivered]
+    assert most == 4
+    for lane in range(4):
+        assert [it for it in ids if it and it.startswith(f"{lane}/")] == [f"{lane}/4-{n}" for n in range(3)]
+
+
+def test_a_drain_waits_for_every_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "NOTE_S", 0.001)
+
+    async def events(context: Context) -> Events:
+        yield Event(type="t", id=str(context.lane))
+        await for_ever()
+
+    async def deliver(event: Event) -> Outcome:
+        if len(life.delivered) == 3:
+            life.runtime.stop()
+        await asyncio.sleep(0.01 * int(event.id or ""))
+        return Outcome.DELIVERED
+
+    life = Life(events, deliver, max_in_flight=3)
+    within_deadline(life.runtime.run())
+    assert life.count("delivered") == 3
+    assert life.book.lines == []
+
+
+def test_an_exception_in_one_lane_ends_them_all() -> None:
+    async def events(context: Context) -> Events:
+        if context.lane == 1:
+            raise LookupError("mine")
+        await for_ever()
+        yield Event(type="t")
+
+    with pytest.raises(LookupError, match="mine"):
+        within_deadline(Life(events, max_in_flight=3).runtime.run())
 
 
 def test_a_source_that_will_not_close_does_not_hold_the_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +383,7 @@ def test_an_event_that_cannot_be_sent_is_said_counted_and_the_next_is_sent(bad: 
     within_deadline(life.runtime.run())
     assert outcomes == [Outcome.REJECTED, Outcome.DELIVERED]
     assert [event.id for event, _ in life.delivered] == ["good"]
-    assert life.count("rejected") == 1
+    assert life.count("lost") == 1
     (line,) = life.book.said("event cannot be sent")
     assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
     assert line["reason"]

@@ -220,13 +220,13 @@ def test_a_port_that_is_taken_is_an_error() -> None:
     ],
 )
 def test_the_pages_of_an_adapter(line: str, status: int, body: str) -> None:
-    answer = answers(request(line, CLOSE), health(lambda: False, lambda: Response(200, b"m 1\n")))
+    answer = answers(request(line, CLOSE), health(lambda: None, lambda: Response(200, b"m 1\n")))
     assert answer.startswith(f"HTTP/1.1 {status} ")
     assert answer.partition("\r\n\r\n")[2] == body
     assert ("allow: get, head" in answer.lower()) == (status == 405)
 
 
 def test_a_stopping_adapter_is_alive_but_not_ready() -> None:
-    pages = health(lambda: True, lambda: Response(200))
+    pages = health(lambda: "stopping", lambda: Response(200))
     assert answers(request("GET /readiness", CLOSE), pages).startswith("HTTP/1.1 503 ")
     assert answers(request("GET /health", CLOSE), pages).startswith("HTTP/1.1 200 ")

@@ -154,5 +154,5 @@ def test_an_address_that_is_not_there_lists_those_that_are() -> None:
     ],
 )
 def test_only_an_allowed_sink_object_is_asked_for(sink: Any, rules: list[Any]) -> None:
-    asked = related_rules(sink, namespace="ns", sink_kinds=KINDS)
+    asked = related_rules([sink, sink], namespace="ns", sink_kinds=KINDS)
     assert [(it["apiVersion"], it["resource"], it["namespace"], it["names"]) for it in asked] == rules

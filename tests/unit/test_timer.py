@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,12 +72,20 @@ def test_the_first_ticks_are_numbered_from_creation() -> None:
 def test_a_restart_goes_on_with_the_same_numbers_and_ids() -> None:
     before = Run(SampleSource()).pull(6)
     restarted = Run(SampleSource(), VirtualClock(START + timedelta(seconds=25))).pull(4)
-    assert [(event.id, event.data) for event in restarted] == [(event.id, event.data) for event in before[2:]]
+    assert [(event.id, event.data) for event in restarted] == [(event.id, event.data) for event in before[1:5]]
 
 
-def test_a_restart_at_the_very_tick_sends_that_tick() -> None:
-    assert sequences(Run(SampleSource(), VirtualClock(START + PHASE)).pull(1)) == [0]
-    assert sequences(Run(SampleSource(), VirtualClock(START + PHASE + timedelta(microseconds=1))).pull(1)) == [1]
+def test_a_restart_repeats_the_last_tick_which_the_process_before_may_have_had_in_hand() -> None:
+    run = Run(SampleSource(), VirtualClock(START + PHASE + timedelta(seconds=10, microseconds=1)))
+    assert sequences(run.pull(2)) == [1, 2]
+    assert [line["first_sequence"] for line in run.book.said("ticking")] == [1]
+
+
+def test_a_tick_that_is_long_past_is_not_repeated() -> None:
+    hourly = SampleSource(interval=Interval("1h"))
+    due = Schedule.of(UID, START, hourly.interval.ns).due(5)
+    assert sequences(Run(hourly, VirtualClock(due + timedelta(seconds=60))).pull(1)) == [5]
+    assert sequences(Run(hourly, VirtualClock(due + timedelta(seconds=61))).pull(1)) == [6]
 
 
 def test_a_source_created_in_the_future_waits_for_its_first_tick() -> None:
@@ -130,13 +139,8 @@ def test_a_tick_that_is_due_while_the_last_is_delivered_comes_at_once_and_is_not
     assert run.missed == []
 
 
-def test_no_attempt_may_start_after_the_next_tick() -> None:
-    first, second = Run(SampleSource()).pull(2)
-    assert first.deadline == second.time
-
-
-def test_an_event_keeps_the_id_time_and_deadline_its_tick_gave_it() -> None:
-    own = Event(type="t", id="mine", time=START, deadline=START)
+def test_an_event_keeps_the_id_and_time_its_tick_gave_it() -> None:
+    own = Event(type="t", id="mine", time=START)
 
     class Own(Timer):
         def tick(self, n: int) -> Event:
@@ -162,6 +166,17 @@ def test_a_tick_that_returns_no_event_is_named(made: object) -> None:
 
     with pytest.raises(TypeError, match=rf"tick\(\) of Wrong returned {type(made).__name__}; return an Event"):
         Run(Wrong()).pull(1)
+
+
+def test_lanes_share_the_ticks_and_count_their_own_skips() -> None:
+    runs = [Run(SampleSource()) for _ in range(3)]
+    for lane, run in enumerate(runs):
+        run.context = replace(run.context, lane=lane, lanes=3)
+    assert [sequences(run.pull(3)) for run in runs] == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+    late = Run(SampleSource())
+    late.context = replace(late.context, lane=1, lanes=3)
+    assert sequences(late.pull(3, between=lambda i: late.clock.advance(95 if i == 0 else 0))) == [1, 10, 13]
+    assert late.missed == [2]
 
 
 def test_a_clock_set_back_repeats_no_number() -> None:

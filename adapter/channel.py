@@ -1,0 +1,231 @@
+"""One place events are sent to: its client, whom it trusts, how it says who it is, and what an answer means.
+
+Redirects are answers, not addresses to go to; cookies are not kept. No exception of the HTTP client gets out: an
+attempt that failed in a way nobody foresaw is an attempt to make again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+
+import httpx2
+
+from adapter.contract import EnvError
+from adapter.events import Message
+from adapter.source import Clock
+
+BODY_LIMIT = 64 * 1024
+BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits
+KEPT_BODY = 4096  # of a refusal, for the dead letter sink
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Verdict(Enum):
+    ACCEPT = "accept"
+    RETRY = "retry"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one attempt brought: ``code`` is a status code, or ``timeout``, ``transport`` or ``token``."""
+
+    verdict: Verdict
+    code: str
+    reason: str = ""
+    retry_after_s: float = 0.0
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where to, and the trust that goes with it; ``variable`` is where the URL stands, for errors."""
+
+    url: str
+    ca_certs: str | None = None
+    audience: str | None = None
+    token_file: Path | None = None  # read anew at each attempt: the kubelet refreshes it
+    bundles: Path | None = None  # directory of more PEM files; a change is taken up
+    variable: str = "K_SINK"
+
+    @property
+    def public_url(self) -> str:
+        """A URL may carry a password; an event or a log may not."""
+        scheme, _, rest = self.url.partition("://")
+        authority, slash, path = rest.partition("/")
+        return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def verdict(status: int) -> Verdict:
+    """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes it does not list should be retried."""
+    if 200 <= status < 300:
+        return Verdict.ACCEPT
+    if status in (404, 408, 409, 429) or status >= 500:
+        return Verdict.RETRY
+    return Verdict.REJECT
+
+
+def retry_after_s(text: str | None, now: datetime) -> float:
+    """Seconds that a ``Retry-After`` header asks for; 0 if there is none or it cannot be read."""
+    if text is None:
+        return 0.0
+    if text.strip().isdecimal() and text.isascii():
+        seconds = float(text)  # of any length: what is too long for a float is infinite
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except (ValueError, OverflowError):
+            return 0.0
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return max(seconds, 0.0)
+
+
+class Channel:
+    """A connection is kept for as long as the other side keeps it; ``timeout_s`` bounds each attempt as a whole."""
+
+    def __init__(self, destination: Destination, timeout_s: float, clock: Clock) -> None:
+        self.destination = destination
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._stamp = _stamp(destination.bundles)
+        self._client = _client(destination)
+        self._retired: httpx2.AsyncClient | None = None
+
+    async def aclose(self) -> None:
+        for client in (self._client, self._retired):
+            if client:
+                await client.aclose()
+
+    async def post(self, message: Message) -> Answer:
+        answer = None
+        try:
+            headers = {**message.headers, **self._authorization()}
+            await self._take_up_certificates()
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream("POST", self.destination.url, content=message.body, headers=headers) as response,
+            ):
+                answer = self._judge(response)
+                body = await _read_body(response)
+        except TimeoutError:
+            return answer or Answer(Verdict.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
+        except _NoToken as error:
+            return Answer(Verdict.RETRY, "token", str(error))
+        except Exception as error:  # httpx2.RequestError, and what httpx2 lets through: ssl.SSLError, UnicodeError
+            return answer or Answer(Verdict.RETRY, "transport", _reason(error))
+        return answer if answer.verdict is Verdict.ACCEPT else _with_body(answer, body)
+
+    def _judge(self, response: httpx2.Response) -> Answer:
+        status = response.status_code
+        wait_s = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
+        return Answer(verdict(status), str(status), f"answered {status}", wait_s)
+
+    def _authorization(self) -> dict[str, str]:
+        destination = self.destination
+        if not destination.audience or not destination.token_file:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {destination.token_file.read_text(encoding='ascii').strip()}"}
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no token"
+            raise _NoToken(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
+
+    async def _take_up_certificates(self) -> None:
+        """Mounted bundles change under us; a request that is under way keeps its client until the next change.
+
+        With one that cannot be read nothing is sent: who took it away may have stopped trusting it.
+        """
+        stamp = _stamp(self.destination.bundles)
+        if stamp == self._stamp:
+            return
+        client = _client(self.destination)
+        self._stamp = stamp
+        if self._retired:
+            await self._retired.aclose()
+        self._retired, self._client = self._client, client
+
+
+class _NoToken(Exception):
+    """The audience's token cannot be read; nothing is sent without it."""
+
+
+def _client(destination: Destination) -> httpx2.AsyncClient:
+    try:
+        httpx2.URL(destination.url)
+    except httpx2.InvalidURL:
+        expectation = "write the absolute http(s) URL that events are sent to"
+        raise EnvError(destination.variable, destination.public_url, expectation) from None
+    return httpx2.AsyncClient(
+        verify=tls_context(destination),
+        limits=httpx2.Limits(keepalive_expiry=None),
+        timeout=None,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+    )
+
+
+def tls_context(destination: Destination) -> ssl.SSLContext:
+    """System roots, ``ca_certs`` and bundles. Without https nothing is loaded (it costs megabytes), nothing trusted."""
+    https = destination.url.lower().startswith("https:")
+    context = ssl.create_default_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if destination.ca_certs:
+        try:
+            _trust(context, destination.ca_certs)
+        except ssl.SSLError:
+            variable = destination.variable.replace("SINK", "CA_CERTS")
+            raise EnvError(variable, destination.ca_certs, "write PEM certificates") from None
+    for file in _bundle_files(destination.bundles) if https else ():
+        try:
+            _trust(context, file.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, ssl.SSLError) as error:
+            raise ssl.SSLError(f"{file} holds no PEM certificates: {error.strerror or error}") from None
+    return context
+
+
+def _trust(context: ssl.SSLContext, pem: str) -> None:
+    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # comments may hold anything
+
+
+def _bundle_files(directory: Path | None) -> list[Path]:
+    """The kubelet's ``..data`` is no file of ours."""
+    if directory is None or not directory.is_dir():
+        return []
+    return [it for it in sorted(directory.iterdir()) if not it.name.startswith(".") and it.is_file()]
+
+
+def _stamp(directory: Path | None) -> Stamp:
+    stats = [(it.name, it.stat()) for it in _bundle_files(directory)]
+    return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
+
+
+def _with_body(answer: Answer, body: bytes) -> Answer:
+    return Answer(answer.verdict, answer.code, answer.reason, answer.retry_after_s, body)
+
+
+def _reason(error: Exception) -> str:
+    """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
+    text = str(error).partition("bytearray(")[0][:200]
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+async def _read_body(response: httpx2.Response) -> bytes:
+    """Its beginning; read to the end so that the connection can be used again, if it is neither long nor slow."""
+    size, kept = 0, b""
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                kept += chunk[: KEPT_BODY - len(kept)]
+                if size > BODY_LIMIT:
+                    break
+    except TimeoutError:
+        pass  # slower than it is worth: the connection goes, the answer stands
+    return kept

@@ -1,0 +1,16 @@
+"""Events as fast as the sink takes them; for measuring, not shipped."""
+
+from collections.abc import AsyncGenerator
+
+from adapter.sdk import Context, Event, Field, Outcome, Source
+
+
+class BurstSource(Source):
+    """Emits a number of events one after the other, and then no more."""
+
+    count: int = Field(1000, ge=1, description="How many events.")
+    max_in_flight: int = Field(1, ge=1, le=256, alias="maxInFlight", description="How many side by side.")
+
+    async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
+        for n in range(context.lane, self.count, context.lanes):
+            yield Event(type="com.example.burst", id=str(n), data={"n": n})
