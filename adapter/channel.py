@@ -94,7 +94,8 @@ class Channel:
         self.destination = destination
         self._timeout_s = timeout_s
         self._clock = clock
-        self._stamp = _stamp(destination.bundles)
+        self._url = _parsed(destination)
+        self._stamp = _stamp(destination)
         self._client = _client(destination)
         self._retired: httpx2.AsyncClient | None = None
 
@@ -110,7 +111,7 @@ class Channel:
             await self._take_up_certificates()
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream("POST", self.destination.url, content=message.body, headers=headers) as response,
+                self._client.stream("POST", self._url, content=message.body, headers=headers) as response,
             ):
                 answer = self._judge(response)
                 body = await _read_body(response)
@@ -142,7 +143,7 @@ class Channel:
 
         With one that cannot be read nothing is sent: who took it away may have stopped trusting it.
         """
-        stamp = _stamp(self.destination.bundles)
+        stamp = _stamp(self.destination)
         if stamp == self._stamp:
             return
         client = _client(self.destination)
@@ -156,12 +157,20 @@ class _NoToken(Exception):
     """The audience's token cannot be read; nothing is sent without it."""
 
 
-def _client(destination: Destination) -> httpx2.AsyncClient:
+def _parsed(destination: Destination) -> httpx2.URL:
+    """Once: reading it anew for each attempt costs as much as all else that is ours."""
     try:
-        httpx2.URL(destination.url)
+        return httpx2.URL(destination.url)
     except httpx2.InvalidURL:
         expectation = "write the absolute http(s) URL that events are sent to"
         raise EnvError(destination.variable, destination.public_url, expectation) from None
+
+
+def _is_https(destination: Destination) -> bool:
+    return destination.url.lower().startswith("https:")
+
+
+def _client(destination: Destination) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         verify=tls_context(destination),
         limits=httpx2.Limits(keepalive_expiry=None),
@@ -173,7 +182,7 @@ def _client(destination: Destination) -> httpx2.AsyncClient:
 
 def tls_context(destination: Destination) -> ssl.SSLContext:
     """System roots, ``ca_certs`` and bundles. Without https nothing is loaded (it costs megabytes), nothing trusted."""
-    https = destination.url.lower().startswith("https:")
+    https = _is_https(destination)
     context = ssl.create_default_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if destination.ca_certs:
@@ -201,8 +210,10 @@ def _bundle_files(directory: Path | None) -> list[Path]:
     return [it for it in sorted(directory.iterdir()) if not it.name.startswith(".") and it.is_file()]
 
 
-def _stamp(directory: Path | None) -> Stamp:
-    stats = [(it.name, it.stat()) for it in _bundle_files(directory)]
+def _stamp(destination: Destination) -> Stamp:
+    if not _is_https(destination):
+        return ()
+    stats = [(it.name, it.stat()) for it in _bundle_files(destination.bundles)]
     return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
 
 

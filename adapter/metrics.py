@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -27,7 +29,6 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         who = {"namespace": namespace, "name": name, "kind": kind}
         names = tuple(who)
-        self._who = who
         self._events = Counter("source_events", "Events by what became of them", (*names, "outcome"), registry=registry)
         self._attempts = Counter(
             "source_delivery_attempts", "HTTP requests by status code or error", (*names, "code"), registry=registry
@@ -41,14 +42,17 @@ class Metrics:
         ).labels(**who)
         build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
         build.labels(**who, version=__version__).set(1)
+        # Looking a series up by its labels costs more than counting; there are few.
+        self._outcome = cache(lambda outcome: self._events.labels(**who, outcome=outcome))
+        self._code = cache(lambda code: self._attempts.labels(**who, code=code))
         for outcome in dict.fromkeys([*OUTCOMES.values(), SKIPPED]):
             self.count_events(outcome, 0)
 
     def count_events(self, outcome: str, count: int = 1) -> None:
-        self._events.labels(**self._who, outcome=outcome).inc(count)
+        self._outcome(outcome).inc(count)
 
     def count_attempt(self, code: str) -> None:
-        self._attempts.labels(**self._who, code=code).inc()
+        self._code(code).inc()
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

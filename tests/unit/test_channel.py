@@ -18,7 +18,6 @@ from adapter.channel import (
     Channel,
     Destination,
     Verdict,
-    _client,
     retry_after_s,
     tls_context,
     verdict,
@@ -219,10 +218,10 @@ def test_the_environments_authorities_come_on_top_of_the_systems(tmp_path: Path)
 
 def test_a_mounted_bundle_that_changes_is_taken_up(tmp_path: Path) -> None:
     async def test() -> None:
-        made = Channel(Destination("http://127.0.0.1:9", bundles=tmp_path), 0.5, VirtualClock())
+        made = Channel(Destination("https://127.0.0.1:9", bundles=tmp_path), 0.5, VirtualClock())
         clients = [made._client]
-        for change in range(2):
-            (tmp_path / "bundle.pem").write_text(f"{change}" * (change + 1))
+        for _ in range(2):
+            (tmp_path / "bundle.pem").write_text(trustme.CA().cert_pem.bytes().decode())
             await made.post(MESSAGE)
             clients.append(made._client)
             await made.post(MESSAGE)
@@ -263,4 +262,4 @@ def test_authorities_that_cannot_be_read_are_an_environment_error(text: str) -> 
 
 def test_a_sink_the_client_cannot_read_is_an_environment_error() -> None:
     with pytest.raises(EnvError, match="K_SINK"):
-        _client(Destination("http://user:secret@[::1"))
+        Channel(Destination("http://user:secret@[::1"), 1, VirtualClock())

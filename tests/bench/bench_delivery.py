@@ -1,0 +1,175 @@
+"""Events a second on one core: the adapter's whole way beside a bare httpx2 and a bare aiohttp, in turn, in one run.
+
+The sink is nginx (``return 202``, keep-alive) on another core. The adapter's figure is runtime, stamping, encoding,
+delivery and metrics; the bare clients send one prepared event again and again. Prints figures and ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS, EVENTS = 7, 3000
+RATIO = 0.85  # what we aim at
+CONF = """daemon off; master_process off; pid {directory}/pid; error_log /dev/null;
+events {{ worker_connections 1024; }}
+http {{ access_log off; keepalive_requests 100000000;
+client_body_temp_path {directory}/b; proxy_temp_path {directory}/p;
+fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+server {{ listen 127.0.0.1:{port}; location / {{ return 202; }} }} }}"""
+
+
+@contextmanager
+def nginx() -> Iterator[str]:
+    from tests.process.harness import free_port, listens, wait_until
+
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(program).exists():
+        sys.exit("nginx is needed as the sink: install it, e.g. apt-get install nginx-light")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "conf").write_text(CONF.format(directory=directory, port=port))
+        sink = subprocess.Popen([program, "-c", f"{directory}/conf", "-p", directory], stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: listens(port), "nginx")
+            os.sched_setaffinity(sink.pid, {max(os.sched_getaffinity(0))})
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            sink.terminate()
+            sink.wait()
+
+
+async def adapter(url: str, count: int, side_by_side: int) -> None:
+    from adapter.channel import Channel, Destination
+    from adapter.delivery import Delivery
+    from adapter.metrics import Metrics
+    from adapter.policy import Policy
+    from adapter.runtime import Drain, Runtime, SystemClock, context_of
+    from tests.kinds.burst_source import BurstSource
+
+    metrics, clock, log = Metrics("ns", "n", "BurstSource"), SystemClock(), logging.getLogger("bench")
+    channel = Channel(Destination(url), 10, clock)
+    delivery = Delivery(channel, Policy(), clock, random.Random(), metrics, log)
+    source = BurstSource(count=count, maxInFlight=side_by_side)
+    context = context_of("/s", "uid", clock.now(), clock, log, metrics)
+    runtime = Runtime(
+        source, context, delivery.deliver, metrics, namespace="ns", overrides={"region": "eu"}, drain=Drain(5)
+    )
+    done = 0
+
+    async def deliver(event: object, message: object) -> object:
+        nonlocal done
+        outcome = await delivery.deliver(event, message)  # type: ignore[arg-type]
+        done += 1
+        if done == count:
+            runtime.stop()
+        return outcome
+
+    runtime._deliver = deliver  # type: ignore[assignment]
+    await runtime.run()
+    await channel.aclose()
+
+
+HEADERS = {
+    "Content-Type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t",
+    "ce-time": "2026-01-01T00:00:00.000Z", "ce-region": "eu", "Kn-Namespace": "ns",
+}  # fmt: skip
+BODY = b'{"n":1}'
+
+
+async def bare_httpx2(url: str, count: int, side_by_side: int) -> None:
+    import httpx2
+
+    async with httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(keepalive_expiry=None)) as client:
+
+        async def post() -> None:
+            await client.post(url, content=BODY, headers=HEADERS)
+
+        await _lanes(post, count, side_by_side)
+
+
+async def bare_aiohttp(url: str, count: int, side_by_side: int) -> None:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as client:
+
+        async def post() -> None:
+            async with client.post(url, data=BODY, headers=HEADERS) as response:
+                await response.read()
+
+        await _lanes(post, count, side_by_side)
+
+
+async def _lanes(post: Callable[[], Awaitable[None]], count: int, side_by_side: int) -> None:
+    async def lane(n: int) -> None:
+        for _ in range(n, count, side_by_side):
+            await post()
+
+    await asyncio.gather(*(lane(n) for n in range(side_by_side)))
+
+
+PROGRAMS = {"adapter": adapter, "httpx2": bare_httpx2, "aiohttp": bare_aiohttp}
+
+
+def child(name: str, url: str, side_by_side: int) -> None:
+    """One warm-up, one measured run; one JSON object on stdout."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    asyncio.run(PROGRAMS[name](url, EVENTS // 10, side_by_side))
+    wall, cpu = time.perf_counter(), time.process_time()
+    asyncio.run(PROGRAMS[name](url, EVENTS, side_by_side))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"per_s": EVENTS / wall, "cpu_us": cpu / EVENTS * 1e6, "rss_mib": rss}))
+
+
+def measured(name: str, url: str, side_by_side: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", name, url, str(side_by_side)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        name, url, side_by_side = options.child
+        return child(name, url, int(side_by_side))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {EVENTS} events a round")
+    with nginx() as url:
+        for side_by_side in (1, 32):
+            rounds = [{name: measured(name, url, side_by_side) for name in PROGRAMS} for _ in range(options.rounds)]
+            for name in PROGRAMS:
+                medians = {key: statistics.median(it[name][key] for it in rounds) for key in rounds[0][name]}
+                ratio = statistics.median(it[name]["per_s"] / it["httpx2"]["per_s"] for it in rounds)
+                print(
+                    f"{side_by_side:>3} in flight  {name:<8} {medians['per_s']:>6.0f} events/s"
+                    f"  {medians['cpu_us']:>5.0f} us CPU  {medians['rss_mib']:.1f} MiB  {ratio:.2f} x httpx2"
+                )
+            ours = statistics.median(it["adapter"]["per_s"] / it["httpx2"]["per_s"] for it in rounds)
+            print(f"{'':>14} aim: {RATIO} x httpx2: {'reached' if ours >= RATIO else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
