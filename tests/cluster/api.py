@@ -107,10 +107,14 @@ class Api:
             response = self._client.request(method, path, content=content, headers=headers, params=query)
         except httpx2.TransportError as error:
             raise NotThere(0, str(error)) from None
-        answer = response.json() if response.content else {}
+        is_json = "json" in response.headers.get("Content-Type", "")  # plain text where the API is not served
+        answer = response.json() if is_json else {}
         if response.is_success:
             return dict(answer)
-        message = answer.get("message", response.text) if isinstance(answer, dict) else response.text
+        message = answer.get("message") or response.text
+        if "storage is (re)initializing" in message:  # for a moment after a change of a CRD; every client tries again
+            time.sleep(0.1)
+            return self._send(method, path, body, query, content_type)
         raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, str(message))
 
 

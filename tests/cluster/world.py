@@ -84,7 +84,7 @@ def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
         api.apply(document)
     api.apply(crd(KIND))
     for resource in ("samplesources.samples.knative.dev", "compositecontrollers.metacontroller.k8s.io"):
-        eventually(lambda name=resource: _established(api, name), bool, f"{resource} is served")
+        eventually(lambda name=resource: established(api, name), bool, f"{resource} is served")
     _forgive(api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}})
     account = {"name": metacontroller.ACCOUNT, "namespace": metacontroller.NAMESPACE}
     api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
@@ -112,6 +112,8 @@ class Home:
         self.api = world.api
         self.namespace = namespace
         self._undo: list[Callable[[], object]] = []
+        former = lambda: self.api.find("v1", "namespaces", namespace)  # noqa: E731
+        eventually(former, lambda it: it is None, f"no namespace {namespace} from before", deadline_s=60)
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         account = lambda: self.api.find("v1", "serviceaccounts", "default", namespace)  # noqa: E731
@@ -225,7 +227,7 @@ def hook_query(document: Object) -> str:
     return urlsplit(document["spec"]["hooks"]["sync"]["webhook"]["url"]).query
 
 
-def _established(api: Api, name: str) -> bool:
+def established(api: Api, name: str) -> bool:
     found = api.find("apiextensions.k8s.io/v1", "customresourcedefinitions", name) or {}
     return (find(found.get("status"), "Established") or {}).get("status") == "True"
 
