@@ -88,8 +88,8 @@ def sync(
         "status": _status(source, sink, dead_letters, options.types, listed),
         "children": [wanted] if wanted else [],
     }
-    if deployments.waits_for_creation(verdict, observed):
-        response["resyncAfterSeconds"] = deployments.NOT_CREATED_AFTER.total_seconds()
+    if again := deployments.looks_again_after(verdict, observed):
+        response["resyncAfterSeconds"] = again.total_seconds()
     return response
 
 

@@ -26,6 +26,7 @@ MOUNTS = {"oidc-token": "/oidc", "knative-custom-certs": "/knative-custom-certs"
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
 NOT_CREATED_AFTER = timedelta(seconds=15)
+TRY_AGAIN_AFTER = timedelta(seconds=30)
 _REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not say
     ("exceeded quota", "raise the quota, or free some of it"),
     (
@@ -268,8 +269,10 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
     return _under_way(name, available)
 
 
-def waits_for_creation(verdict: Verdict, observed: Object | None) -> bool:
-    return observed is None and verdict.reason == "AdapterStarting"
+def looks_again_after(verdict: Verdict, observed: Object | None) -> timedelta | None:
+    """While the Deployment is missing: Metacontroller does not retry where another one has its name."""
+    waits = {"AdapterStarting": NOT_CREATED_AFTER, "DeploymentNotCreated": TRY_AGAIN_AFTER}
+    return waits.get(verdict.reason) if observed is None else None
 
 
 def _absent(name: str, old_status: Any, now: datetime) -> Verdict:
@@ -277,7 +280,8 @@ def _absent(name: str, old_status: Any, now: datetime) -> Verdict:
         "Deployed",
         "False",
         "DeploymentNotCreated",
-        f"Deployment {name} was wanted but does not exist; the source's SyncError event says why: kubectl describe it",
+        f"Deployment {name} was wanted but is not this source's; its SyncError event says why: kubectl describe it. "
+        "Without one, somebody else's Deployment has the name: delete that, or create the source anew",
     )
     if (
         transition_time(old_status, "Deployed", "False")

@@ -135,8 +135,11 @@ class Api:
         answer = _json(response)
         if response.is_success:
             return answer
-        refusal = NotThere if response.status_code == 404 else ApiError
-        raise refusal(response.status_code, str(answer.get("message", response.text)))
+        message = str(answer.get("message") or response.text)
+        if "storage is (re)initializing" in message:  # for a moment after a change of a CRD; every client tries again
+            time.sleep(0.1)
+            return self._send(method, path, body, query, content_type)
+        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, message)
 
 
 def _json(response: httpx2.Response) -> Object:

@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +39,7 @@ class Gate:
         self.down = False  # connections are broken off
         self.answer: int | None = None  # this status instead of the hook's answer
         self.delay_s = 0.0
+        self.rewrite: Callable[[Any], Any] | None = None  # what is made of each answer of /sync
         self._turn = itertools.count()
         gate = self
 
@@ -64,7 +65,7 @@ class Gate:
         self._thread.join()
 
     def heal(self) -> None:
-        self.down, self.answer, self.delay_s = False, None, 0.0
+        self.down, self.answer, self.delay_s, self.rewrite = False, None, 0.0, None
 
     def calls(self, namespace: str, name: str, path: str = "/sync") -> list[Exchange]:
         return [it for it in list(self.exchanges) if it.parent == (namespace, name) and it.path.startswith(path)]
@@ -84,6 +85,8 @@ class Gate:
         status, answer = (
             (0, b"") if self.down else (self.answer, b"broken") if self.answer else self._ask(handler, body)
         )
+        if self.rewrite and status == 200 and handler.path.startswith("/sync"):
+            answer = json.dumps(self.rewrite(json.loads(answer))).encode()
         self.exchanges.append(Exchange(handler.path, json.loads(body), status, _json(answer), now))
         if not status:
             handler.close_connection = True

@@ -41,16 +41,17 @@ class Metacontroller:
         self._binary = binary()
         self.log = directory / "metacontroller.log"
 
-    def start(self, strategy: str = "dynamic-apply") -> None:
+    def start(self, strategy: str = "dynamic-apply", *flags: str) -> None:
         token = self._plane.api.token(ACCOUNT, NAMESPACE)
-        kubeconfig = self._plane.write_kubeconfig("metacontroller", token)
         health = free_port()
+        kubeconfig = self._plane.write_kubeconfig(f"metacontroller-{health}", token)  # several start side by side
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [
                     self._binary, "--kubeconfig", str(kubeconfig), "--apply-strategy", strategy,
                     f"--metrics-address=127.0.0.1:{free_port()}", f"--health-probe-bind-address=127.0.0.1:{health}",
                     "--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=5s",
+                    *flags,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={"PATH": os.environ["PATH"], "HOME": str(self._directory)},

@@ -115,6 +115,8 @@ class Home:
         self.api = world.api
         self.namespace = namespace
         self._undo: list[Callable[[], object]] = []
+        former = lambda: self.api.find("v1", "namespaces", namespace)  # noqa: E731
+        eventually(former, lambda it: it is None, f"no namespace {namespace} from before", deadline_s=60)
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         account = lambda: self.api.find("v1", "serviceaccounts", "default", namespace)  # noqa: E731

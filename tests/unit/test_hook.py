@@ -310,8 +310,8 @@ def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() 
     assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
     late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
     assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
-    assert "resyncAfterSeconds" not in late
-    assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1))["status"] == late["status"]
+    assert late["resyncAfterSeconds"] == 30  # nothing else tells that what stood in its way is gone
+    assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1)) == late
 
 
 def test_a_lost_sink_keeps_the_running_adapter_as_it_is() -> None:

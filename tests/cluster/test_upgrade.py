@@ -1,0 +1,39 @@
+"""A new version of the hook that wants the same pods restarts none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.api import eventually
+from tests.cluster.world import SOURCES, Home, World
+
+
+def test_a_new_hook_with_the_same_template_leaves_adapters_as_they_are(home: Home, new_hook: int) -> None:
+    home.service()
+    home.source()
+    home.ready()
+    deployment, [pod] = home.deployment(), home.pods()
+    home.world.gate.backends[:] = [new_hook]
+    touch(home, "once")
+    touch(home, "twice")  # asked again: what came of the first answer is over
+    assert home.deployment() == deployment
+    assert home.pods() == [pod]
+
+
+def touch(home: Home, how_often: str) -> None:
+    """Until the hook has answered."""
+    asked = len(home.world.gate.calls(home.namespace, "hello"))
+    home.api.patch(*SOURCES, "hello", {"metadata": {"annotations": {"touched": how_often}}}, home.namespace)
+    answers = lambda: home.world.gate.calls(home.namespace, "hello")[asked:]  # noqa: E731
+    [answer, *_] = eventually(answers, bool, f"the new hook is asked {how_often}", more=home.story)
+    assert answer.status == 200
+
+
+@pytest.fixture
+def new_hook(world: World) -> Iterator[int]:
+    former = list(world.gate.backends)
+    yield world.start_hook()
+    world.gate.backends[:] = former
+    world.hooks.pop().stop()
