@@ -33,6 +33,13 @@ class Source:
     delivery: Mapping[str, Any] | None  # spec.delivery without its deadLetterSink
     dead_letter_sink: Any  # None where spec.delivery names none
     config: Mapping[str, Any]  # the kind's own fields
+    listens: bool = False  # its kind has a Service among its children
+
+    @property
+    def replicas(self) -> int:
+        """Only a kind that listens shares its work; of a timer's replicas each would send the same events."""
+        wanted = self.config.get("replicas") if self.listens else None
+        return wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= 32 else 1
 
     @property
     def policy(self) -> Policy:
@@ -46,7 +53,7 @@ class Source:
         return chosen or path
 
 
-def read_source(parent: Parent) -> Source:
+def read_source(parent: Parent, *, listens: bool = False) -> Source:
     """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
     spec = parent.spec or {}
     delivery, dead_letter_sink = _delivery(spec.get("delivery"))
@@ -57,6 +64,7 @@ def read_source(parent: Parent) -> Source:
         extensions=_extensions(spec.get("ceOverrides")),
         delivery=delivery,
         dead_letter_sink=dead_letter_sink,
+        listens=listens,
         config={key: value for key, value in spec.items() if key not in SHARED_FIELDS and key != "interval"},
     )
 
