@@ -1,6 +1,6 @@
 # One command each; the first one sets up .venv from the hashed lock file.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long check bench lock manifests control-plane
+.PHONY: run test test-long e2e check bench lock manifests control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -17,6 +17,10 @@ test: check control-plane  ## Everything CI runs
 
 test-long: .venv/ready control-plane  ## The cluster tests in their long forms: 5 idle minutes, 50 edits, …
 	LONG=1 $(BIN)/pytest tests/cluster
+
+e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
+e2e: .venv/ready  ## Tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
+	$(BIN)/pytest -rs tests/e2e
 
 control-plane: .venv/ready  ## A Kubernetes API server and its controllers for the tests, from Go modules; needs Go
 	$(BIN)/python -m tests.cluster.build

@@ -37,10 +37,10 @@ class NotThere(ApiError):
 
 
 class Api:
-    def __init__(self, url: str, token: str) -> None:
-        self._client = httpx2.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, verify=False, trust_env=False, timeout=30
-        )
+    def __init__(self, url: str, token: str = "") -> None:
+        """Without a token nothing is sent in its place: `kubectl proxy` adds its own."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=30)
 
     def close(self) -> None:
         self._client.close()
