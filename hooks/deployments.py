@@ -125,6 +125,12 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
                 "env": _env(source, sinks, pod.config),
                 "ports": _ports(source),
                 **({"lifecycle": {"preStop": {"exec": {"command": FORGET}}}} if source.listens else {}),
+                # Looked at each second until it serves: without this, Ready often waits five for the next look.
+                "startupProbe": {
+                    "httpGet": {"path": "/health", "port": 8080},
+                    "periodSeconds": 1,
+                    "failureThreshold": 60,
+                },
                 "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
                 "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},

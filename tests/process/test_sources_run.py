@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.process.harness import wait_until
+
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
 SOURCES = [sys.executable, "-m", "hooks.dev", "run"]
@@ -276,3 +278,21 @@ def test_a_source_that_listens_says_where_and_what_it_gets_arrives(tmp_path: Pat
         read_until(process, r'inbox  dev\.knative\.webhook\.request  \{"a": 1\}$')
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_killed_without_a_chance_to_drain_it_leaves_no_adapter_behind(tmp_path: Path) -> None:
+    with running(edited(tmp_path, "interval: 1s", "interval: 2s")) as process:
+        read_until(process, r"SampleSource  True ")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 3  # hook, display, adapter
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(alive(int(child)) for child in children), "the end of all", lambda: children)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
