@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hooks.dev.admission import object_violations
 from hooks.dev.crd import crd
@@ -18,6 +19,28 @@ from tests.unit.test_lint_table import PACKAGES, ROWS
 
 KINDS = {name: kind_named(name, package) for name, package in PACKAGES.items()}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
+KEY = {"secretKeyRef": {"name": "a", "key": "b"}}
+VALUES: dict[str, list[Any]] = {  # right ones and wrong ones
+    "url": ["http://a", "ftp://a", "http://a" + "b" * 30, 5],
+    "colour": ["red", "green", 1],
+    "mode": ["a", "c"],
+    "level": [1, 3, "1"],
+    "ratio": [0.5, 0, 1, 2.5, "x"],
+    "count": [4, 3, 2.5],
+    "port": [80, "x", 1.5],
+    "items": [[], [{"name": "ab"}], [{"name": "a"}], [{"name": "ab", "weight": 11}], [{}], ["x"], [{"name": "ab"}] * 4],
+    "names": [["x"], [], ["x"] * 4, "x"],
+    "tags": [["a"], ["a", "a"]],
+    "labels": [{"a": "b"}, dict.fromkeys("abc", "x"), {"a": 1}],
+    "numbers": [{"a": 1}, {"a": 1.5}],
+    "since": ["2026-01-01T00:00:00Z", "x"],
+    "token": [KEY, {}, {"secretKeyRef": {"name": "A", "key": " "}}, "x"],
+    "headers": [{"a": KEY}, {"a": {}}, {"a": {"configMapKeyRef": {}}}],
+    "on": [True, "x"],
+    "loose": [{"name": "x", "more": 1}, {"name": "too long"}],
+    "every": ["1m", "x", 1],
+    "interval": ["10s", "x", "0s", 1],
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +76,21 @@ def test_the_api_server_says_what_the_table_says(api: Api, row: dict[str, Any]) 
     assert said_of(api, kind, source_of(kind, row["spec"]) | row.get("object", {})) == row.get("says", [])
 
 
+every_field = st.fixed_dictionaries(
+    {"sink": st.sampled_from([{"uri": "http://h"}, {"uri": "http://h"}, {}])},
+    optional={name: st.sampled_from([*values[:1] * 3, *values]) for name, values in VALUES.items()},
+)
+metadata = st.sampled_from([{"name": "a"}] * 6 + [{}, {"name": "A"}, {"name": "a", "labels": {"a": 1}}])
+
+
+def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    fixed = {"apiVersion": st.just(kind.cls.api_version), "kind": st.just(kind.name)}
+    return st.fixed_dictionaries({**fixed, "metadata": metadata, "spec": spec})
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(spec=specs)
-def test_the_api_server_and_lint_say_the_same_of_any_spec(api: Api, spec: Any) -> None:
-    kind = KINDS["SampleSource"]
-    source = source_of(kind, spec)
+@given(source=sources(KINDS["SampleSource"], specs) | sources(KINDS["EveryFieldSource"], every_field))
+def test_the_api_server_and_lint_say_the_same_of_any_source(api: Api, source: Any) -> None:
+    kind = KINDS[source["kind"]]
     lint = sorted(violation.text for violation in object_violations(kind, source))
     assert said_of(api, kind, source) == lint
