@@ -328,6 +328,7 @@ def test_a_lost_sink_keeps_the_running_adapter_as_it_is() -> None:
         {"interval": "10"},
         {"interval": 5},
         {"serviceAccountName": "No_Such"},
+        {"serviceAccountName": "a..b"},
         {"ceOverrides": {"extensions": {"type": "x"}}},
         {"ceOverrides": {"extensions": {"a": 1}}},
     ],
