@@ -39,7 +39,7 @@ class NotThere(ApiError):
 
 class Api:
     def __init__(self, url: str, token: str = "", as_user: str = "") -> None:
-        """Without a token nothing is sent in its place: `kubectl proxy` adds its own. ``as_user``: whom to impersonate."""
+        """Without a token none is sent: `kubectl proxy` adds its own. ``as_user``: whom to impersonate."""
         named = {"Authorization": token and f"Bearer {token}", "Impersonate-User": as_user}
         headers = {name: value for name, value in named.items() if value}
         self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=30)
