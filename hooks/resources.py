@@ -57,6 +57,7 @@ class Source:
 def read_source(parent: Parent, *, listens: bool = False) -> Source:
     """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
     spec = parent.spec or {}
+    _check_event_source((parent.metadata.annotations or {}).get(EVENT_SOURCE_ANNOTATION))
     delivery, dead_letter_sink = _delivery(spec.get("delivery"))
     return Source(
         parent=parent,
@@ -143,6 +144,14 @@ def _extensions(overrides: Any) -> Mapping[str, str] | None:
         if not isinstance(value, str):
             raise InvalidSpec(f"spec.ceOverrides.extensions.{name} is {shown(value)}: write a string")
     return extensions or {}
+
+
+def _check_event_source(text: str | None) -> None:
+    if text and not (text.isprintable() and not any(char.isspace() for char in text)):
+        raise InvalidSpec(
+            f"annotation {EVENT_SOURCE_ANNOTATION} is {shown(text)}: write a URI reference, without spaces or control "
+            "characters"
+        )
 
 
 def _delivery(value: Any) -> tuple[Mapping[str, Any] | None, Any]:

@@ -12,12 +12,17 @@ not_run() { echo "make e2e is not run: $1"; exit 0; }
 
 "$node" apt || not_run "the packages a node needs cannot be installed"
 trap '"$node" down' EXIT
-said=$("$node" up | tee >(cat >&2)) || case $said in
-  "already up"*) trap - EXIT ;;
-  *) not_run "the node does not come up" ;;
-esac
 directory=${D:-/var/tmp/node}
 export KUBECONFIG=$directory/kubeconfig PATH=$directory/bin:$PATH
+said=$("$node" up | tee >(cat >&2)) || case $said in
+  "already up"*)
+    if kubectl get --raw /readyz --request-timeout=5s >/dev/null 2>&1; then
+      trap - EXIT
+    else  # its processes ended without a `down`
+      "$node" down && "$node" up || not_run "the node does not come up"
+    fi ;;
+  *) not_run "the node does not come up" ;;
+esac
 
 "$node" image . "$SOURCE_IMAGE" || not_run "the image cannot be built"
 metacontroller=${METACONTROLLER:-$(command -v metacontroller || true)}
