@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from adapter.events import Message, encode
@@ -68,7 +69,8 @@ class Runtime:
         drain: Drain,
     ) -> None:
         self._source = source
-        self._context = context
+        self._context = replace(context, trouble=self._note_trouble)
+        self._trouble: str | None = None
         self._deliver = deliver
         self._metrics = metrics
         self._namespace = namespace
@@ -82,6 +84,14 @@ class Runtime:
     @property
     def stopping(self) -> bool:
         return self._stop.is_set()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the source says that it is not ready."""
+        return self._trouble
+
+    def _note_trouble(self, reason: str | None) -> None:
+        self._trouble = reason
 
     def stop(self) -> None:
         """No event is pulled any more; those in hand have the drain's time to arrive."""
@@ -165,7 +175,8 @@ class Runtime:
 def context_of(
     source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics
 ) -> Context:
-    return Context(source, uid, created, clock, log, missed=lambda count: metrics.count_events(SKIPPED, count))
+    missed = partial(metrics.count_events, SKIPPED)
+    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls)
 
 
 def stamp(event: Event, context: Context) -> Event:

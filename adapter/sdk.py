@@ -4,7 +4,21 @@ from pydantic import Field
 
 from adapter.durations import Interval
 from adapter.fields import SecretText
+from adapter.poller import Poller, PollFailed, Unchanged
 from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
 
-__all__ = ["Context", "Event", "EventType", "Field", "Interval", "Outcome", "SecretText", "Source", "Timer"]
+__all__ = [
+    "Context",
+    "Event",
+    "EventType",
+    "Field",
+    "Interval",
+    "Outcome",
+    "PollFailed",
+    "Poller",
+    "SecretText",
+    "Source",
+    "Timer",
+    "Unchanged",
+]
