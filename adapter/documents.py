@@ -52,6 +52,8 @@ def read_markup(body: bytes, content_type: str) -> Document:
     if not _FEED.search(body[:_HEAD]):
         found = "an HTML page" if _HTML.search(body[:_HEAD]) else "markup, and no feed"
         raise PollFailed(f"the answer is {found}; url must name JSON or a feed (RSS, Atom, JSON Feed)")
+    if b"<!ENTITY" in body:  # no feed needs them, and a few may stand for megabytes
+        raise PollFailed("the answer declares entities; a feed must not")
     import feedparser
 
     # as a file, because it would open a text's file or URL

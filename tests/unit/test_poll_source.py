@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,8 @@ from tests.unit.test_poller import Run
 
 URL = "http://host/items"
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>t</title>
-<item><guid>new</guid><title>New</title><pubDate>Fri, 02 Jan 2026 10:00:00 GMT</pubDate></item>
 <item><link>http://host/old</link><title>Old</title><pubDate>Thu, 01 Jan 2026 10:00:00 +0100</pubDate></item>
+<item><guid>new</guid><title>New</title><pubDate>Fri, 02 Jan 2026 10:00:00 GMT</pubDate></item>
 </channel></rss>"""
 ATOM = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title>
 <entry><id>urn:2</id><title>Two</title></entry><entry><id>urn:1</id><title>One</title></entry></feed>"""
@@ -133,7 +134,9 @@ def test_a_json_feeds_time_is_its_items() -> None:
         pytest.param([{"id": {"secret": 1}}], {}, 'id "id" finds no key of item 0', id="key-is-object"),
         pytest.param([{"id": ""}], {}, "finds no key", id="key-is-empty"),
         pytest.param([{"id": True}], {}, "finds no key", id="key-is-boolean"),
-        pytest.param(["secret"], {"id": "length(@[0])"}, 'id "length(@[0])" does not fit the answer', id="function"),
+        pytest.param(["secret"], {"id": "abs(@)"}, 'id "abs(@)" does not fit the answer', id="function"),
+        pytest.param(RSS, {"id": "guid"}, 'id "guid" finds no key of item 0', id="feed-without-the-key-asked-for"),
+        pytest.param(b'<!DOCTYPE rss [<!ENTITY a "secret">]>' + RSS, {}, "the answer declares entities", id="entities"),
         pytest.param([{"id": n} for n in range(10_001)], {}, "finds 10001 items, more than 10000", id="too-many"),
         pytest.param(list(range(2000)), {"maxBytes": 1024}, "the answer is longer than maxBytes (1024)", id="long"),
     ],
@@ -214,7 +217,11 @@ def gzipped(body: bytes) -> httpx2.Response:
 def test_gzip_is_unpacked_and_bounded() -> None:
     assert [it.id for it in found(lambda request: gzipped(gzip.compress(b'[{"id": "a"}]')))] == ["a"]
     bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
+    tracemalloc.start()
     assert "longer than maxBytes" in str(failure(lambda request: gzipped(bomb)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
     assert "no gzip" in str(failure(lambda request: gzipped(b"[]")))
     assert "cut off" in str(failure(lambda request: gzipped(gzip.compress(b"[]")[:-3])))
 
