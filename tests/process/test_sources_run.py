@@ -131,10 +131,10 @@ def test_a_missing_service_is_a_condition_not_an_error(tmp_path: Path) -> None:
 
 
 def test_a_spec_the_api_server_would_refuse_is_one_line_with_its_place(tmp_path: Path) -> None:
-    result = sources_run(edited(tmp_path, "interval: 1s", "interval: soon"), "--for", "2s")
-    assert_one_line(
-        result, 'edited.yaml:58: SampleSource hello: spec.interval: Invalid value: "soon": write a duration'
-    )
+    file = edited(tmp_path, "interval: 1s", "interval: soon")
+    line = file.read_text().splitlines().index("  interval: soon") + 1
+    said = f'edited.yaml:{line}: SampleSource hello: spec.interval: Invalid value: "soon": write a duration'
+    assert_one_line(sources_run(file, "--for", "2s"), said)
 
 
 def test_a_crashing_adapter_shows_its_line_and_starts_again_later_and_later(tmp_path: Path) -> None:
