@@ -1,0 +1,3 @@
+"""The plugin that authors of kinds get, for these tests too."""
+
+pytest_plugins = ["adapter.testing"]
