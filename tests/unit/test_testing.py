@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Iterable
@@ -22,6 +21,7 @@ from adapter.server import Request
 from adapter.sources.sample_source import SampleSource
 from adapter.testing import RESET, Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
 from adapter.testing.clock import START
+from tests.installed import environ_with
 
 ROOT = Path(__file__).resolve().parents[2]
 Events = AsyncGenerator[Event, Outcome]
@@ -214,15 +214,8 @@ def test_until_a_fixture_is_used_the_plugin_loads_nothing() -> None:
 
 
 def test_an_installation_makes_pytest_load_it(tmp_path: Path) -> None:
-    """A directory that says what an installed wheel says of this project's entry points."""
-    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    info = tmp_path / "site/kit-1.dist-info"
-    info.mkdir(parents=True)
-    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: kit\nVersion: 1\n")
-    lines = [f"{name} = {module}\n" for name, module in points.items()]
-    info.joinpath("entry_points.txt").write_text("".join(["[pytest11]\n", *lines]))
+    environ = environ_with(tmp_path / "site")
     command = [sys.executable, "-W", "error", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"]
-    environ = {"PYTHONPATH": f"{ROOT}:{tmp_path / 'site'}"}
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
     assert "fixtures defined from adapter.testing" in done.stdout, done.stdout + done.stderr
     assert done.stderr == ""
