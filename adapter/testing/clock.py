@@ -25,4 +25,5 @@ class VirtualClock:
     async def sleep_until(self, deadline: datetime) -> None:
         self.sleeps.append(deadline)
         await asyncio.sleep(0)
-        self._now = max(self._now, deadline + self._late)
+        # In UTC: between two times of one zone, Python counts what its clocks show, not what passes.
+        self._now = max(self._now, deadline.astimezone(UTC) + self._late)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,7 +79,10 @@ def poll(source: Source, answer: Json) -> list[Event]:
 
     async def ask() -> list[Event]:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
-            return [_checked(source, it) for it in await source.poll(client)]  # type: ignore[attr-defined]
+            made = source.poll(client)  # type: ignore[attr-defined]
+            found = await made if inspect.isawaitable(made) else made
+            items = [it async for it in found] if isinstance(found, AsyncIterable) else list(found)
+            return [_checked(source, it) for it in items]
 
     return _within(10, ask(), lambda: f"poll() of {_name(source)} did not end")
 

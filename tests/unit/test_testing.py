@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from adapter.sdk import Context, Event, Interval, Outcome, Source, Timer
@@ -60,6 +61,13 @@ class PolledSource(Source):
     async def poll(self, client: Any) -> Iterable[Event]:
         answer = await client.get("http://upstream.example/items")
         return [Event(type="t", id=it["id"], data=it) for it in answer.json()]
+
+
+class StreamedSource(Source):
+    """Asks a server, page by page."""
+
+    async def poll(self, client: Any) -> Any:
+        yield Event(type="t", id=(await client.get("http://upstream.example/items")).text)
 
 
 class CalledSource(Source):
@@ -198,6 +206,7 @@ def test_the_sink_is_on_this_machine_only_and_gone_afterwards() -> None:
 
 def test_poll_gives_the_events_of_one_answer(poll: Poll) -> None:
     assert [event.id for event in poll(PolledSource(), [{"id": "a"}, {"id": "b"}])] == ["a", "b"]
+    assert [event.id for event in poll(StreamedSource(), httpx2.Response(200, text="a"))] == ["a"]
     with pytest.raises(AssertionError, match="cannot be sent: id is 1"):
         poll(PolledSource(), [{"id": 1}])
 
