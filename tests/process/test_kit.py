@@ -167,7 +167,8 @@ def test_what_stands_in_the_way_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "sources: kinds/door_source.py: File exists\n")
 
 
-def test_the_sink_it_writes_is_the_one_of_the_quickstart() -> None:
+def test_the_sink_it_writes_is_the_one_of_the_samples_and_of_the_quickstart() -> None:
+    assert (ROOT / "metacontroller/samples/sink.yaml").read_text() == templates.SINK
     quickstart = yaml.safe_load_all((ROOT / "metacontroller/samples/quickstart.yaml").read_text())
     assert list(yaml.safe_load_all(templates.SINK)) == [it for it in quickstart if it["kind"] != "SampleSource"]
 

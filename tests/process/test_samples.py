@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from adapter import sdk
@@ -98,14 +97,10 @@ def test_cron_refuses_what_has_neither_five_nor_six_parts(schedule: str) -> None
         cron(schedule)
 
 
-def test_cron_runs_in_the_local_runner(tmp_path: Path) -> None:
-    text = (KINDS / "cron_source.yaml").read_text()
-    (tmp_path / "cron.yaml").write_text(text.replace("0 9 * * MON-FRI", '"* * * * * *"'))
-    sink = [
-        it for it in yaml.safe_load_all((KINDS.parent / "quickstart.yaml").read_text()) if "Source" not in it["kind"]
-    ]
-    (tmp_path / "sink.yaml").write_text(yaml.safe_dump_all(sink))
-    ran = sources("run", "--package", PACKAGE, "--once", tmp_path / "sink.yaml", tmp_path / "cron.yaml")
+def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
+    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert command
+    ran = sources(*command[1].split())
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
     shown = re.search(r"  good-morning  com\.example\.cron  (\{.*\})$", ran.stdout, re.MULTILINE)
     assert shown, ran.stdout
