@@ -15,7 +15,7 @@ from typing import Any
 
 from _pytest.fixtures import FixtureFunctionDefinition
 
-from adapter import testing
+from adapter import sdk, testing
 from adapter.contract import AdapterEnv
 from hooks.settings import read_settings
 from tests.installed import environ_with
@@ -110,6 +110,20 @@ def test_the_fixtures_of_the_readme_are_the_plugins() -> None:
     here = {name for name, it in vars(testing).items() if isinstance(it, FixtureFunctionDefinition)}
     assert listed == here
     assert set(section.partition("import ")[2].partition("`")[0].split(", ")) <= set(testing.__all__)
+
+
+def overridable(cls: type[sdk.Source]) -> set[str]:
+    """The public names a base class defines or annotates itself."""
+    return {it for it in {*vars(cls), *cls.__annotations__} if not it.startswith(("_", "model_"))}
+
+
+def test_what_a_class_may_override_is_what_the_readme_lists() -> None:
+    section = README.partition("#### What a class may say")[2].partition("\n\nAn `Event`")[0]
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)", section, re.MULTILINE)
+    for cls in (getattr(sdk, name) for name in ("Source", "Timer", "Poller", "Listener") if hasattr(sdk, name)):
+        listed = {name for base, name in rows if base == cls.__name__}
+        inherited = {"events"} if cls is not sdk.Source else set()
+        assert listed - {"max_in_flight"} == overridable(cls) - inherited, cls.__name__
 
 
 def test_lint_says_what_the_readme_shows(tmp_path: Path) -> None:
