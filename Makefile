@@ -1,12 +1,13 @@
 # One command each; the first one sets up .venv from the hashed lock file.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long check bench lock manifests control-plane
+.PHONY: run test test-long e2e check bench lock manifests control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-MANIFESTS := $(BIN)/sources manifests adapter.sources.sample_source -o metacontroller/sources/sample_source
+KINDS := sample_source webhook_source
+MANIFESTS = $(BIN)/sources manifests adapter.sources.$(1) -o metacontroller/sources/$(1)
 
 run: .venv/ready  ## A source, its hook and its sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
@@ -17,6 +18,10 @@ test: check control-plane  ## Everything CI runs
 test-long: .venv/ready control-plane  ## The cluster tests in their long forms: 5 idle minutes, 50 edits, …
 	LONG=1 $(BIN)/pytest tests/cluster
 
+e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
+e2e: .venv/ready  ## Tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
+	$(BIN)/pytest -rs tests/e2e
+
 control-plane: .venv/ready  ## A Kubernetes API server and its controllers for the tests, from Go modules; needs Go
 	$(BIN)/python -m tests.cluster.build
 
@@ -25,10 +30,10 @@ check: .venv/ready  ## Format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MANIFESTS) --check
+	$(foreach kind,$(KINDS),$(call MANIFESTS,$(kind)) --check &&) true
 
 manifests: .venv/ready  ## metacontroller/sources anew from the classes
-	$(MANIFESTS)
+	$(foreach kind,$(KINDS),$(call MANIFESTS,$(kind)) &&) true
 
 bench: .venv/ready  ## Figures, each beside its committed baseline
 	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \

@@ -29,6 +29,8 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 _USER = re.compile(r"(?<=//)[^/?#]*@")
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+# What YAML has no place for: server-side apply, which sends it, refuses the whole object. In JSON it can be escaped.
+_YAML_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
 RESERVED_EXTENSIONS = frozenset(
     ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 )
@@ -205,7 +207,7 @@ def extension_problem(name: str) -> str | None:
 def go_json(value: Json) -> str:
     """Compact JSON as Go's ``json.Marshal`` writes it: sorted keys, ``<>&`` and U+2028/9 escaped."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(_GO_ESCAPES)
+    return text.translate(_GO_ESCAPES | _YAML_ESCAPES)
 
 
 def format_time(time: datetime) -> str:
@@ -279,7 +281,8 @@ def _delivery(text: str) -> dict[str, Json]:
 
 
 def _compact(value: Mapping[str, Json]) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.translate(_YAML_ESCAPES)
 
 
 def _overrides(text: str) -> dict[str, str]:

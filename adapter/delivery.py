@@ -82,7 +82,7 @@ class Delivery:
         answer, attempts = await self._try(self._sink, event, message)
         if answer.verdict is Verdict.ACCEPT:
             return self._accepted(event, attempts)
-        if answer.verdict is Verdict.RETRY and not self._hurrying:
+        if answer.verdict is Verdict.RETRY and not self._hurrying and event.patience_s is None:
             self.healthy = False
         if self._dead_letters is not None:
             dead = dead_letter(message, self._sink.destination.public_url, answer)
@@ -91,8 +91,10 @@ class Delivery:
                 self._warn("event went to the dead letter sink", event, attempts, answer)
                 return Outcome.DEAD_LETTERED
             self._warn("the dead letter sink did not take an event", event, tries, last)
-        # One line each: its id is what somebody needs who looks for it.
-        self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
+        if event.returns:
+            self._warn("event returned: whoever brought it is told", event, attempts, answer)
+        else:  # one line each: its id is what somebody needs who looks for it
+            self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
         return Outcome.REJECTED if answer.verdict is Verdict.REJECT else Outcome.GAVE_UP
 
     async def _try(self, channel: Channel, event: Event, message: Message) -> tuple[Answer, int]:
@@ -101,11 +103,13 @@ class Delivery:
         In a hurry none, but for the first at the dead letter sink: it is all that is left.
         """
         waits = self._policy.waits()
+        patience_s = event.patience_s if channel is self._sink else None
+        until = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
         answer, attempts, wait_s = Answer(Verdict.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
         while True:
             last_chance = channel is self._dead_letters and attempts == 0
             try:
-                async with self._time_left(last_chance):
+                async with self._time_left(last_chance, until):
                     await self._rest(channel, wait_s)
                     answer = await self._attempt(channel, message)
             except _Hurry:
@@ -120,15 +124,15 @@ class Delivery:
             wait_s = self._rng.uniform(0, limit_s)
 
     @contextlib.asynccontextmanager
-    async def _time_left(self, last_chance: bool) -> AsyncIterator[None]:
-        """``_Hurry`` as soon as somebody is in one."""
+    async def _time_left(self, last_chance: bool, until: float | None) -> AsyncIterator[None]:
+        """``_Hurry`` as soon as somebody is in one, or the event's own patience ends (``until``, the loop's clock)."""
         if last_chance:
             yield
             return
         if self._hurrying:
             raise _Hurry
         try:
-            async with asyncio.timeout(None) as scope:
+            async with asyncio.timeout_at(until) as scope:
                 self._scopes.add(scope)
                 yield
         except TimeoutError:

@@ -28,13 +28,15 @@ def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str,
     attributes = {
         "specversion": "1.0",
         "id": _filled("id", event.id),
-        "source": source,
+        "source": event.source or source,
         "type": _filled("type", event.type),
         "time": format_event_time(event.time),
         **({} if event.subject is None else {"subject": _filled("subject", event.subject)}),
+        **({} if event.dataschema is None else {"dataschema": _filled("dataschema", event.dataschema)}),
         **_extensions({**event.extensions, **overrides}),
     }
     content_type, body = _content(event.data)
+    content_type = content_type if event.content_type is None else _header_text("content_type", event.content_type)
     headers = {f"ce-{name}": encode_header(value) for name, value in attributes.items()}
     return Message({"Content-Type": content_type, **headers, "Kn-Namespace": encode_header(namespace)}, body)
 
@@ -88,6 +90,13 @@ def _extensions(extensions: Mapping[str, str]) -> Mapping[str, str]:
 def _filled(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is {value!r}; write a string that is not empty")
+    return value
+
+
+def _header_text(name: str, value: str) -> str:
+    """A header goes as it is; what would end it early may not be in it."""
+    if not value or not value.isascii() or not value.isprintable():
+        raise ValueError(f"{name} is {value!r}; write a media type like application/json")
     return value
 
 

@@ -11,6 +11,7 @@ from adapter import __version__
 from adapter.source import Outcome
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+RETURNED = "returned"  # not delivered, and whoever brought it was told so
 SKIPPED = "skipped"  # an event that was due and never made
 
 OUTCOMES = {
@@ -19,6 +20,11 @@ OUTCOMES = {
     Outcome.REJECTED: "lost",
     Outcome.GAVE_UP: "lost",
 }
+
+
+def outcome_of(outcome: Outcome, *, returns: bool) -> str:
+    name = OUTCOMES[outcome]
+    return RETURNED if returns and name == "lost" else name
 
 
 class Metrics:
@@ -45,7 +51,7 @@ class Metrics:
         # Looking a series up by its labels costs more than counting; there are few.
         self._outcome = cache(lambda outcome: self._events.labels(**who, outcome=outcome))
         self._code = cache(lambda code: self._attempts.labels(**who, code=code))
-        for outcome in dict.fromkeys([*OUTCOMES.values(), SKIPPED]):
+        for outcome in dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED]):
             self.count_events(outcome, 0)
 
     def count_events(self, outcome: str, count: int = 1) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from adapter.events import Message, encode
 from adapter.logs import Digest
-from adapter.metrics import OUTCOMES, SKIPPED, Metrics
+from adapter.metrics import SKIPPED, Metrics, outcome_of
 from adapter.source import Clock, Context, Event, Outcome, Source
 
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
@@ -88,6 +88,11 @@ class Runtime:
         self._stop.set()
 
     async def run(self) -> None:
+        context = replace(self._context, stopping=self._stop.is_set)
+        async with self._source.running(context):
+            await self._run()
+
+    async def _run(self) -> None:
         lanes = getattr(self._source, "max_in_flight", 1)
         work = {asyncio.create_task(self._work(lane, lanes)) for lane in range(lanes)}
         stopped = asyncio.create_task(self._stop.wait())
@@ -112,7 +117,7 @@ class Runtime:
         for event in self._in_hand.values():
             fields = {"event_id": event.id, "event_type": event.type}
             self._context.log.error("event lost: stopped with it undelivered", extra={"fields": fields})
-            self._metrics.count_events(OUTCOMES[Outcome.GAVE_UP])
+            self._metrics.count_events(outcome_of(Outcome.GAVE_UP, returns=event.returns))
         for task in work:
             task.cancel()
         await asyncio.wait(work, timeout=CLOSE_S)
@@ -140,7 +145,7 @@ class Runtime:
         self._in_hand[lane] = event = stamp(event, self._context)
         try:
             outcome = await self._send(event)
-            self._metrics.count_events(OUTCOMES[outcome])
+            self._metrics.count_events(outcome_of(outcome, returns=event.returns))
             return outcome
         finally:
             del self._in_hand[lane]
@@ -163,9 +168,10 @@ class Runtime:
 
 
 def context_of(
-    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics
+    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, port: int = 8888
 ) -> Context:
-    return Context(source, uid, created, clock, log, missed=lambda count: metrics.count_events(SKIPPED, count))
+    missed = lambda count: metrics.count_events(SKIPPED, count)  # noqa: E731
+    return Context(source, uid, created, clock, log, missed=missed, port=port)
 
 
 def stamp(event: Event, context: Context) -> Event:

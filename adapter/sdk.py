@@ -4,7 +4,22 @@ from pydantic import Field
 
 from adapter.durations import Interval
 from adapter.fields import SecretText
+from adapter.listener import Listener, Refusal
+from adapter.server import Request
 from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
 
-__all__ = ["Context", "Event", "EventType", "Field", "Interval", "Outcome", "SecretText", "Source", "Timer"]
+__all__ = [
+    "Context",
+    "Event",
+    "EventType",
+    "Field",
+    "Interval",
+    "Listener",
+    "Outcome",
+    "Refusal",
+    "Request",
+    "SecretText",
+    "Source",
+    "Timer",
+]

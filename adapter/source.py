@@ -6,7 +6,8 @@ An author subclasses :class:`~adapter.timer.Timer` (or Poller, Listener), or :cl
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -22,7 +23,10 @@ from adapter.durations import Interval
 class Event:
     """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
 
-    ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``application/octet-stream``, ``text/plain``).
+    ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``content_type``, else
+    ``application/octet-stream`` and ``text/plain``). ``source``: only for events that somebody else made.
+    ``patience_s``: how long the sink is tried, where its policy would take longer. ``returns``: whoever brought it is
+    told what became of it, so one that is not delivered is not lost.
     """
 
     type: str
@@ -31,6 +35,11 @@ class Event:
     time: datetime | None = None
     subject: str | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    dataschema: str | None = None
+    source: str | None = None
+    patience_s: float | None = None
+    returns: bool = False
 
 
 class Outcome(Enum):
@@ -63,6 +72,8 @@ class Context:
     missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
     lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
     lanes: int = 1
+    port: int = 8888  # for kinds that listen
+    stopping: Callable[[], bool] = lambda: False
 
 
 class EventType(str):
@@ -90,6 +101,7 @@ class Source(BaseModel):
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
     short_name: ClassVar[str] = ""  # for kubectl; "": initials and "src", like ssrc
     event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
+    listens: ClassVar[bool] = False  # gets a Service
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -103,6 +115,11 @@ class Source(BaseModel):
                 f"{cls.__name__}.interval is of type {interval.annotation}: every source's interval is an Interval; "
                 "write `interval: Interval`, or choose another name"
             )
+
+    @asynccontextmanager
+    async def running(self, context: Context) -> AsyncIterator[None]:
+        """Around the whole life of the source: for what is opened once and closed after the last event is settled."""
+        yield
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yield events for ever, or until there are no more; each ``yield`` returns that event's outcome."""

@@ -18,6 +18,7 @@ from adapter.durations import Interval
 from adapter.logs import Digest
 from adapter.source import Context, Event, Outcome, Source
 
+CATCH_UP = timedelta(seconds=1)  # a tick that is no later is sent after those before it: a hiccup skips nothing
 REPEAT_WITHIN = timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -67,8 +68,9 @@ class Timer(Source):
         context.log.info("ticking", extra={"fields": {"first_sequence": n}})
         while True:
             await context.clock.sleep_until(schedule.due(n))
-            skipped = (schedule.latest_at(context.clock.now()) - n) // context.lanes
-            if skipped > 0:
+            now = context.clock.now()
+            skipped = (schedule.latest_at(now) - n) // context.lanes
+            if skipped > 0 and now - schedule.due(n) > CATCH_UP:
                 context.missed(skipped)
                 n += skipped * context.lanes
                 digest.warning("ticks skipped: they were overdue", count=skipped, next_sequence=n)

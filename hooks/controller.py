@@ -51,7 +51,7 @@ def sync(
     parent = request.parent
     deployed = request.children.get("Deployment.apps/v1", {})
     try:
-        source = read_source(parent)
+        source = read_source(parent, listens="Service.v1" in request.children)
     except InvalidSpec as error:
         if deployed:
             raise Refused(str(error)) from None
@@ -87,8 +87,11 @@ def sync(
     listed = conditions.update(parent.status, verdicts, now=now)
     response: SyncResponse = {
         "status": _status(source, sink, dead_letters, options.types, listed),
-        "children": [wanted] if wanted else [],
+        "children": _children(source, wanted),
     }
+    if source.listens and wanted:
+        host = f"{deployments.deployment_name(source)}.{parent.metadata.namespace}.svc.{settings.cluster_domain}"
+        response["status"]["address"] = {"url": f"http://{host}"}
     if again := deployments.looks_again_after(verdict, observed):
         response["resyncAfterSeconds"] = again.total_seconds()
     return response
@@ -121,6 +124,12 @@ def _wanted(
             raise Refused(f"{sink.message}; and the running Deployment shows no K_SINK to keep")
         sink = last_sink
     return deployments.desired(source, Sinks(sink, dead_letters), pod)
+
+
+def _children(source: Source, wanted: Object | None) -> list[Object]:
+    if wanted is None:
+        return []
+    return [wanted, deployments.service(source)] if source.listens else [wanted]
 
 
 def _found(type: str, sink: Resolved | Unresolved) -> Verdict:

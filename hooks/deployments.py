@@ -25,6 +25,8 @@ READ_ONLY = 0o444
 MOUNTS = {"oidc-token": "/oidc", "knative-custom-certs": "/knative-custom-certs"}  # as Knative mounts them
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
+FORGET_S = 5  # the Service's endpoints forget a pod a moment after its end is decided; until then it still answers
+FORGET = ["python", "-c", f"import time; time.sleep({FORGET_S})"]
 NOT_CREATED_AFTER = timedelta(seconds=15)
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 _REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not say
@@ -85,7 +87,7 @@ def desired(source: Source, sinks: Sinks, pod: Pod) -> Object:
             "annotations": hashed,
         },
         "spec": {
-            "replicas": 1,
+            "replicas": source.replicas,
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": labels},
@@ -114,7 +116,7 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": source.policy.grace_s(dead_letter=sinks.dead_letters is not None),
+        "terminationGracePeriodSeconds": _grace_s(source, sinks),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {
@@ -122,7 +124,14 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
                 "image": pod.image,
                 **({} if pod.own_command else {"command": ["python", "-m", "adapter"]}),
                 "env": _env(source, sinks, pod.config),
-                "ports": [{"name": "health", "containerPort": 8080, "protocol": "TCP"}],
+                "ports": _ports(source),
+                **({"lifecycle": {"preStop": {"exec": {"command": FORGET}}}} if source.listens else {}),
+                # Looked at each second until it serves: without this, Ready often waits five for the next look.
+                "startupProbe": {
+                    "httpGet": {"path": "/health", "port": 8080},
+                    "periodSeconds": 1,
+                    "failureThreshold": 60,
+                },
                 "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
                 "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
@@ -136,6 +145,34 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
             }
         ],
         **({"volumes": volumes} if volumes else {}),
+    }
+
+
+def _grace_s(source: Source, sinks: Sinks) -> int:
+    grace_s = source.policy.grace_s(dead_letter=sinks.dead_letters is not None)
+    return grace_s + FORGET_S if source.listens else grace_s
+
+
+def _ports(source: Source) -> list[Object]:
+    traffic = [{"name": "http", "containerPort": 8888, "protocol": "TCP"}] if source.listens else []
+    return [*traffic, {"name": "health", "containerPort": 8080, "protocol": "TCP"}]
+
+
+def service(source: Source) -> Object:
+    """Where a source that listens is called."""
+    labels = pod_labels(source.parent)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": deployment_name(source),
+            "namespace": source.parent.metadata.namespace,
+            "labels": labels,
+        },
+        "spec": {
+            "selector": labels,
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8888}],
+        },
     }
 
 

@@ -15,7 +15,8 @@ from adapter.policy import Policy, read_policy
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_PART}(\.{_PART})*", re.ASCII)
 
 
 class InvalidSpec(ValueError):
@@ -33,6 +34,13 @@ class Source:
     delivery: Mapping[str, Any] | None  # spec.delivery without its deadLetterSink
     dead_letter_sink: Any  # None where spec.delivery names none
     config: Mapping[str, Any]  # the kind's own fields
+    listens: bool = False  # its kind has a Service among its children
+
+    @property
+    def replicas(self) -> int:
+        """Only a kind that listens shares its work; of a timer's replicas each would send the same events."""
+        wanted = self.config.get("replicas") if self.listens else None
+        return wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= 32 else 1
 
     @property
     def policy(self) -> Policy:
@@ -46,9 +54,10 @@ class Source:
         return chosen or path
 
 
-def read_source(parent: Parent) -> Source:
+def read_source(parent: Parent, *, listens: bool = False) -> Source:
     """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
     spec = parent.spec or {}
+    _check_event_source((parent.metadata.annotations or {}).get(EVENT_SOURCE_ANNOTATION))
     delivery, dead_letter_sink = _delivery(spec.get("delivery"))
     return Source(
         parent=parent,
@@ -57,6 +66,7 @@ def read_source(parent: Parent) -> Source:
         extensions=_extensions(spec.get("ceOverrides")),
         delivery=delivery,
         dead_letter_sink=dead_letter_sink,
+        listens=listens,
         config={key: value for key, value in spec.items() if key not in SHARED_FIELDS and key != "interval"},
     )
 
@@ -134,6 +144,14 @@ def _extensions(overrides: Any) -> Mapping[str, str] | None:
         if not isinstance(value, str):
             raise InvalidSpec(f"spec.ceOverrides.extensions.{name} is {shown(value)}: write a string")
     return extensions or {}
+
+
+def _check_event_source(text: str | None) -> None:
+    if text and not (text.isprintable() and not any(char.isspace() for char in text)):
+        raise InvalidSpec(
+            f"annotation {EVENT_SOURCE_ANNOTATION} is {shown(text)}: write a URI reference, without spaces or control "
+            "characters"
+        )
 
 
 def _delivery(value: Any) -> tuple[Mapping[str, Any] | None, Any]:

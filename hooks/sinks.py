@@ -123,8 +123,8 @@ def _trust_problem(sink: Mapping[str, Any], field: str) -> Unresolved | None:
             f"{field}.CACerts holds no usable PEM certificate: write -----BEGIN CERTIFICATE-----, base64 lines and "
             "-----END CERTIFICATE-----",
         )
-    if audience is not None and not isinstance(audience, str):
-        return Unresolved("InvalidSink", f"{field}.audience is {shown(audience)}: write a string")
+    if audience is not None and not (isinstance(audience, str) and printable(audience)):
+        return Unresolved("InvalidSink", f"{field}.audience is {shown(audience)}: write a string without spaces")
     return None
 
 

@@ -35,6 +35,12 @@ class CloudEventAttributes(TypedDict):
     source: Annotated[str, Field(description="The CloudEvents source.")]
 
 
+class Address(TypedDict):
+    """Where something is called."""
+
+    url: Annotated[str, Field(description="The URL inside the cluster.")]
+
+
 class Status(TypedDict):
     """Whether the source works, and where its events go."""
 
@@ -55,6 +61,7 @@ class Status(TypedDict):
         NotRequired[str], Field(description="PEM certificates the dead letter sink is trusted by.")
     ]
     deadLetterSinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the dead letter sink.")]
+    address: Annotated[NotRequired[Address], Field(description="Where a source that listens is called.")]
     ceAttributes: Annotated[
         NotRequired[list[CloudEventAttributes]], Field(description="The types of events this source sends.")
     ]

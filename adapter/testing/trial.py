@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -43,7 +43,8 @@ def run(
     events: list[Event] = []
 
     async def pull() -> None:
-        async with aclosing(_first(source, _context(source, clock, created), ticks)) as made:
+        context = _context(source, clock, created)
+        async with source.running(context), aclosing(_first(source, context, ticks)) as made:
             event = await anext(made)
             while True:
                 events.append(event)
@@ -128,6 +129,9 @@ class _Trial:
                 return self.outcomes[-1]
 
             class First(Source):
+                def running(self, context: Context) -> AbstractAsyncContextManager[None]:
+                    return source.running(context)
+
                 def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
                     return _first(source, context, ticks)
 

@@ -30,7 +30,8 @@ def object_violations(kind: Kind, value: Json) -> list[Violation]:
     known: Json = {"apiVersion": {}, "kind": {}, "metadata": {"properties": {field: {} for field in _METADATA}}}
     schema = object_schema(kind)
     named = list(_misnamed(value.get("metadata") or {}))
-    found = violations({**schema, "properties": {**known, **schema["properties"]}}, value)
+    rules = not any(it.hides_rules for it in named)
+    found = violations({**schema, "properties": {**known, **schema["properties"]}}, value, rules=rules)
     return found if any("unknown field" in it.text for it in found) else [*named, *found]
 
 
@@ -58,7 +59,8 @@ def _misnamed(metadata: Json) -> Iterator[Violation]:
     path = ("metadata", "name")
     if not name:
         if not metadata.get("generateName"):
-            yield Violation(path, "metadata.name: Required value: name or generateName is required")
+            text = "metadata.name: Required value: name or generateName is required"
+            yield Violation(path, text, hides_rules=True)
     elif len(name) > 253:
         yield Violation(path, f"metadata.name: Invalid value: {shown(name)}: must be no more than 253 characters")
     elif not re.fullmatch(_SUBDOMAIN, name, re.ASCII):

@@ -75,11 +75,6 @@ def read_documents(files: Iterable[Path], package: str, *, sink: str | None = No
     return documents
 
 
-def event_types(kind: str, package: str) -> tuple[str, ...]:
-    """The types a kind emits, from its class."""
-    return kind_named(kind, package).cls.event_types
-
-
 def read_yaml(path: Path) -> list[yaml.Document]:
     """The Kubernetes objects in a file, each with apiVersion, kind and metadata."""
     try:

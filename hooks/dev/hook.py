@@ -11,10 +11,12 @@ from typing import Any
 import httpx2
 
 from hooks.dev.documents import Documents, key
+from hooks.dev.kinds import Kind
 from hooks.dev.problem import Problem
 from hooks.dev.process import OnLine, Process, free_port, port_is_free
 
 Json = Any
+Children = Mapping[str, Mapping[str, Json]]  # "Kind.apiVersion" -> "namespace/name" -> object
 START_S = 20.0
 LOCAL_IMAGE = "sample-source:local"
 
@@ -60,20 +62,18 @@ class Hook:
                     related.setdefault(f"{it['kind']}.{it['apiVersion']}", {})[key(it)] = it
         return related
 
-    async def sync(self, parent: Json, types: Sequence[str], deployments: Mapping[str, Json], related: Json) -> Json:
-        return json.loads(await self.sync_bytes(parent, types, deployments, related))
+    async def sync(self, parent: Json, kind: Kind, children: Children, related: Json) -> Json:
+        return json.loads(await self.sync_bytes(parent, kind, children, related))
 
-    async def sync_bytes(
-        self, parent: Json, types: Sequence[str], deployments: Mapping[str, Json], related: Json
-    ) -> bytes:
+    async def sync_bytes(self, parent: Json, kind: Kind, children: Children, related: Json) -> bytes:
         request = {
             "controller": {},
             "parent": parent,
-            "children": {"Deployment.apps/v1": deployments},
+            "children": {"Deployment.apps/v1": {}, **({"Service.v1": {}} if kind.listens else {}), **children},
             "related": related,
             "finalizing": False,
         }
-        return await self._post(f"/sync?types={','.join(types)}", request)
+        return await self._post(f"/sync?types={','.join(kind.cls.event_types)}", request)
 
     async def stop(self) -> None:
         await self._client.aclose()

@@ -55,6 +55,10 @@ class Kind:
         return self.cls.short_name or f"{initials}src"
 
     @property
+    def listens(self) -> bool:
+        return self.cls.listens
+
+    @property
     def event_types(self) -> tuple[EventType, ...]:
         return tuple(it if isinstance(it, EventType) else EventType(it) for it in self.cls.event_types)
 

@@ -170,7 +170,12 @@ class LocalDeployment:
         """The object as the API server would hold it now."""
         metadata = {**self.desired["metadata"], "generation": self._generation, "creationTimestamp": self._created}
         old = self._old.state if self._old else None
-        status = deployment_status(generation=self._generation, newest=self._newest.state, old=old)
+        status = deployment_status(
+            generation=self._generation,
+            newest=self._newest.state,
+            old=old,
+            wanted=self.desired["spec"].get("replicas", 1),
+        )
         return {**self.desired, "metadata": metadata, "status": status}
 
     def apply(self, desired: Json) -> bool:

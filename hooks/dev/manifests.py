@@ -88,9 +88,7 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
         "metadata": {"name": f"{kind.plural}.{kind.group}"},
         "spec": {
             "parentResource": {"apiVersion": kind.cls.api_version, "resource": kind.plural},
-            "childResources": [
-                {"apiVersion": "apps/v1", "resource": "deployments", "updateStrategy": {"method": "InPlace"}}
-            ],
+            "childResources": [_child("apps/v1", "deployments"), *([_child("v1", "services")] if kind.listens else [])],
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
             "hooks": {
@@ -99,6 +97,11 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
             },
         },
     }
+
+
+def _child(api_version: str, resource: str) -> Json:
+    """That Services are among them tells the hook that the kind listens."""
+    return {"apiVersion": api_version, "resource": resource, "updateStrategy": {"method": "InPlace"}}
 
 
 def _hook(service: str, path: str, query: dict[str, str]) -> Json:

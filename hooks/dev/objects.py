@@ -21,8 +21,10 @@ class ReplicaState:
     failure: str | None = None
 
 
-def deployment_status(*, generation: int, newest: ReplicaState, old: ReplicaState | None = None) -> Json:
-    """Kubernetes' words; ``old`` is there while a new template rolls out.
+def deployment_status(
+    *, generation: int, newest: ReplicaState, old: ReplicaState | None = None, wanted: int = 1
+) -> Json:
+    """Kubernetes' words; ``old`` is there while a new template rolls out. One process stands for all replicas wanted.
 
     Kubernetes calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that.
     """
@@ -39,11 +41,13 @@ def deployment_status(*, generation: int, newest: ReplicaState, old: ReplicaStat
         progressing = ("False", "ProgressDeadlineExceeded", newest.failure)
     else:
         progressing = ("True", "ReplicaSetUpdated", "The new replica set is progressing.")
-    counts = {"readyReplicas": ready, "availableReplicas": ready, "unavailableReplicas": len(replicas) - ready}
+    ready *= wanted
+    total = len(replicas) * wanted
+    counts = {"readyReplicas": ready, "availableReplicas": ready, "unavailableReplicas": total - ready}
     return {
         "observedGeneration": generation,
-        "replicas": len(replicas),
-        "updatedReplicas": 1,
+        "replicas": total,
+        "updatedReplicas": wanted,
         **{name: count for name, count in counts.items() if count},
         "conditions": [
             {"type": type_, "status": status, "reason": reason, "message": message}

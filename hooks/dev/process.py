@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 KEPT = ("PATH", "PYTHONPATH")  # what any Python process here needs beside its own environment
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LINE_LIMIT = 4 * 1024 * 1024
 
 OnLine = Callable[[str], None]
@@ -39,6 +42,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             limit=LINE_LIMIT,
         )
         return cls(child, on_stdout, on_stderr)
@@ -73,6 +77,11 @@ class Process:
             on_line(line)
 
         return handle
+
+
+def _end_with_parent() -> None:
+    """In the child: whoever kills us without a chance to drain must not leave processes behind that send for ever."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_port() -> int:

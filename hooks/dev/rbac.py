@@ -31,7 +31,7 @@ def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose
             [_rule(kind.group, own, WRITE)],
             {f"{_AGGREGATE}edit": "true", f"{_AGGREGATE}admin": "true"},
         ),
-        _role(kind, "metacontroller", [*_parent(kind), *_children(), *_related(related)], {}),
+        _role(kind, "metacontroller", [*_parent(kind), *_children(kind), *_related(related)], {}),
         _binding(kind, "metacontroller", metacontroller),
     ]
 
@@ -42,9 +42,10 @@ def _parent(kind: Kind) -> list[Json]:
     return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
 
 
-def _children() -> list[Json]:
+def _children(kind: Kind) -> list[Json]:
     """Without ``delete``: no answer of the hook leaves out a running adapter, and one that did must not stop it."""
-    return [_rule("apps", ["deployments"], ["create", "list", "patch", "update", "watch"])]
+    verbs = ["create", "list", "patch", "update", "watch"]
+    return [_rule("apps", ["deployments"], verbs), *([_rule("", ["services"], verbs)] if kind.listens else [])]
 
 
 def _related(kinds: Sequence[str]) -> list[Json]:

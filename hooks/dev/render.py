@@ -12,8 +12,9 @@ from typing import Any
 
 from adapter.contract import EPOCH, format_time
 from hooks.dev import yaml
-from hooks.dev.documents import Documents, event_types, key, read_documents
+from hooks.dev.documents import Documents, key, read_documents
 from hooks.dev.hook import LOCAL_IMAGE, Hook, Refusal
+from hooks.dev.kinds import kind_named
 from hooks.dev.table import ready_condition
 
 Json = Any
@@ -41,7 +42,7 @@ async def render(options: RenderOptions) -> int:
 async def _show(hook: Hook, source: Json, documents: Documents, output: str) -> bool:
     related = await hook.customize(source, documents)
     try:
-        answer = await hook.sync_bytes(source, event_types(source["kind"], documents.package), {}, related)
+        answer = await hook.sync_bytes(source, kind_named(source["kind"], documents.package), {}, related)
     except Refusal as refusal:
         print(f"{key(source)}: {refusal}", file=sys.stderr)
         return False

@@ -95,9 +95,14 @@ KEY_REFERENCE = (
     ),
 )
 KEY_OF = (_needs("name", "write the object's name"), _needs("key", "write the key in the object's data"))
+# A leading ".." is Kubernetes' own, in the volumes it makes of a Secret.
+KEY = matching(
+    r"|\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*", "write a key: letters, digits, '-', '_' and '.', but not '..' first"
+)
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_PART}(\.{_PART})*"
 API_VERSION = matching(
     r"|([a-z0-9.-]+/)?v[a-z0-9]+", "write the object's apiVersion, like v1 or eventing.knative.dev/v1"
 )
@@ -220,7 +225,7 @@ EXTENSIONS = (
 BY_CEL = {
     rule.cel: rule
     for rule in (
-        *DURATION, TIMEOUT, DELAY, *KEY_REFERENCE, *KEY_OF, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE, PORT,
-        HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
+        *DURATION, TIMEOUT, DELAY, *KEY_REFERENCE, *KEY_OF, KEY, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE,
+        PORT, HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
     )
 }  # fmt: skip

@@ -10,8 +10,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hooks.dev.documents import Documents, event_types, key
+from hooks.dev.documents import Documents, key
 from hooks.dev.hook import Hook, Refusal
+from hooks.dev.kinds import kind_named
 from hooks.dev.local import LocalDeployment, Surroundings
 from hooks.dev.objects import event_source
 from hooks.dev.table import ready_condition
@@ -29,6 +30,7 @@ class RunningSource:
         self.parent = parent
         self.events = 0
         self.deployments: dict[str, LocalDeployment] = {}
+        self.services: list[Json] = []
         self._hook = hook
         self._surroundings = surroundings
         self._show = show
@@ -94,15 +96,16 @@ class RunningSource:
 
     async def _ask(self, documents: Documents) -> Json:
         related = await self._hook.customize(self.parent, documents)
-        types = event_types(self.parent["kind"], documents.package)
+        kind = kind_named(self.parent["kind"], documents.package)
         observed = {name: it.observed for name, it in self.deployments.items()}
-        return await self._hook.sync(self.parent, types, observed, related)
+        return await self._hook.sync(self.parent, kind, {"Deployment.apps/v1": observed}, related)
 
     async def _apply(self, children: Sequence[Json]) -> bool:
         """Make the processes what the hook wants; whether any had to change."""
         namespace = self.parent["metadata"]["namespace"]
         stored = [{**it, "metadata": {"namespace": namespace, **it["metadata"]}} for it in children]
         wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
+        self.services = [child for child in stored if child["kind"] == "Service"]
         gone = [name for name in self.deployments if name not in wanted]
         for name in gone:
             await self.deployments.pop(name).stop()
@@ -113,4 +116,6 @@ class RunningSource:
         if name in self.deployments:
             return self.deployments[name].apply(child)
         self.deployments[name] = LocalDeployment(child, self._surroundings, self.name, self.wake)
+        if self.services:
+            self._surroundings.say(f"{self.name}: listens on http://127.0.0.1:{self.deployments[name].port}")
         return True

@@ -138,10 +138,19 @@ def _key_of(kind: str) -> Json:
         "description": f"A key of a {kind} in the source's namespace.",
         "x-kubernetes-validations": _checked(*rules.KEY_OF),
         "properties": {
-            "name": {"type": "string", "maxLength": 253, "description": f"The {kind}'s name."},
-            "key": {"type": "string", "maxLength": 253, "description": f"The key in the {kind}'s data."},
+            "name": _named(f"The {kind}'s name.", rules.OBJECT_NAME),
+            "key": _named(f"The key in the {kind}'s data.", rules.KEY),
             "optional": {"type": "boolean", "description": "Whether the key may be missing."},
         },
+    }
+
+
+def _named(description: str, rule: Rule) -> Json:
+    return {
+        "type": "string",
+        "maxLength": 253,
+        "description": description,
+        "x-kubernetes-validations": _checked(rule),
     }
 
 

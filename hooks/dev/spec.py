@@ -62,7 +62,9 @@ class Destination(BaseModel):
         "PEM certificates of the authorities that vouch for the sink, instead of the system's.",
         rules.CERTIFICATES,
     )
-    audience: str | None = _text(1024, "OIDC audience of the sink.")
+    audience: str | None = _text(
+        1024, "OIDC audience of the sink; its requests carry a token of the adapter for it.", rules.PRINTABLE
+    )
 
 
 ExtensionValue = Annotated[str, Field(max_length=1024)]

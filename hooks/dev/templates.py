@@ -82,9 +82,7 @@ def test_each_item_is_an_event_with_the_items_id(poll: Poll) -> None:
 LISTEN = '''\
 """The kind $kind: one class; its fields are what stands in ``spec``."""
 
-from typing import Any
-
-from adapter.sdk import Event, EventType, Field, Listener
+from adapter.sdk import Event, EventType, Field, Listener, Request
 
 
 class $kind(Listener):
@@ -95,7 +93,7 @@ class $kind(Listener):
 
     id_header: str = Field("X-Request-Id", alias="idHeader", description="The header with the caller's own id.")
 
-    async def receive(self, request: Any) -> Event:
+    async def receive(self, request: Request) -> Event:
         data = {"path": request.path, "body": request.body.decode("utf-8", "replace")}
         return Event(type="$type", id=request.headers.get(self.id_header.lower()), data=data)
 '''
@@ -164,6 +162,7 @@ spec:
               containerPort: 8080
           readinessProbe:
             httpGet: {path: /healthz, port: http}
+            periodSeconds: 1
           resources:
             requests: {cpu: 10m, memory: 48Mi}
             limits: {memory: 128Mi}

@@ -1,8 +1,8 @@
 """What an API server says of a value under a structural schema: the same verdicts, the same words. Pure.
 
-Its order: unknown fields (strict decoding) alone; then null dropped and defaults set; then types and bounds; and rules
-only where those hold. Words: apimachinery ``field.Error``, kube-openapi ``validate``; tests/contract/specs.yaml has
-them as a real server gave them.
+Its order: unknown fields (strict decoding) alone; then null dropped and defaults set; then types and bounds; then rules
+too, unless a mistake was found that hides them. Words: apimachinery ``field.Error``, kube-openapi ``validate``;
+tests/contract/specs.yaml has them as a real server gave them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ Path = tuple[str | int, ...]
 class Violation:
     path: Path  # keys and indexes from the object's root
     text: str  # the API server's, beginning with the field
+    hides_rules: bool = False  # beside it no rule is checked (apiextensions-apiserver, ``hasBlockingErr``)
 
 
-def violations(schema: Json, value: Json, path: Path = ()) -> list[Violation]:
+def violations(schema: Json, value: Json, path: Path = (), *, rules: bool = True) -> list[Violation]:
     found = list(_unknown(schema, value, path))
     if not found:
         value = stored(schema, value)
         found = list(_invalid(schema, value, path, written(path)))
-    return found or list(_against_rules(schema, value, path, written(path)))
+        if rules and not any(it.hides_rules for it in found):
+            found += _against_rules(schema, value, path, written(path))
+    return found
 
 
 def unchecked_rules(schema: Json) -> list[str]:
@@ -111,8 +114,8 @@ def stored(schema: Json, value: Json) -> Json:
 
 
 def _invalid(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:
-    def violation(text: str) -> Violation:
-        return Violation(path, f"{field}: {text}")
+    def violation(text: str, *, hides_rules: bool = True) -> Violation:
+        return Violation(path, f"{field}: {text}", hides_rules)
 
     expected = _expected_type(schema)
     got = _type_of(value)
@@ -134,13 +137,12 @@ def _invalid(schema: Json, value: Json, path: Path, field: str) -> Iterator[Viol
     }
     if got in checks:
         for text in checks[got](schema, value, field):
-            yield violation(text)
+            yield violation(text, hides_rules=text.startswith("Too "))
     if got == "object":
         for name in schema.get("required", ()):
             if name not in value:
-                yield Violation(
-                    (*path, name), f"{field}.{name}: Required value" if field else f"{name}: Required value"
-                )
+                below = f"{field}.{name}" if field else name
+                yield Violation((*path, name), f"{below}: Required value", hides_rules=True)
     if schema.get("x-kubernetes-list-type") == "set" and isinstance(value, list):
         for index, it in enumerate(value):
             if it in value[:index]:

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -19,17 +19,18 @@ DEADLINE_S = 30.0
 CLUSTER_SCOPED = frozenset(
     (
         "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CompositeController",
-        "PriorityClass",
+        "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
     )
 )  # fmt: skip
 
 
 class ApiError(Exception):
-    """An answer that is no success; the text is the API server's message."""
+    """An answer that is no success; the text is the API server's message, ``causes`` its parts if it has some."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, causes: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.causes = causes
 
 
 class NotThere(ApiError):
@@ -37,10 +38,11 @@ class NotThere(ApiError):
 
 
 class Api:
-    def __init__(self, url: str, token: str) -> None:
-        self._client = httpx2.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, verify=False, trust_env=False, timeout=30
-        )
+    def __init__(self, url: str, token: str = "", as_user: str = "") -> None:
+        """Without a token none is sent: `kubectl proxy` adds its own. ``as_user``: whom to impersonate."""
+        named = {"Authorization": token and f"Bearer {token}", "Impersonate-User": as_user}
+        headers = {name: value for name, value in named.items() if value}
+        self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=30)
 
     def close(self) -> None:
         self._client.close()
@@ -126,7 +128,7 @@ class Api:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        content = None if body is None else json.dumps(body)
+        content = None if body is None else json.dumps(body, ensure_ascii=False)
         headers = {"Content-Type": content_type}
         try:
             response = self._client.request(method, path, content=content, headers=headers, params=query)
@@ -139,7 +141,8 @@ class Api:
         if "storage is (re)initializing" in message:  # for a moment after a change of a CRD; every client tries again
             time.sleep(0.1)
             return self._send(method, path, body, query, content_type)
-        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, message)
+        causes = [f"{it.get('field')}: {it['message']}" for it in (answer.get("details") or {}).get("causes", [])]
+        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, message, causes)
 
 
 def _json(response: httpx2.Response) -> Object:

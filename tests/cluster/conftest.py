@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import build, metacontroller
-from tests.cluster.plane import ControlPlane, control_plane
+from tests.cluster.plane import ControlPlane, api_server, control_plane
 from tests.cluster.world import Home, World, running_world
 
 
@@ -24,12 +24,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def binaries() -> Path:
     try:
-        binaries = build.built()
+        return build.built()
     except build.Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with control_plane(binaries, tmp_path_factory.mktemp("plane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def alone(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server of the module's own, and nothing that acts: what a test writes stays as it is."""
+    with api_server(binaries, tmp_path_factory.mktemp("alone")) as plane:
         yield plane
 
 

@@ -48,9 +48,7 @@ class ControlPlane:
         self._prepare()
 
     def start(self) -> None:
-        self._start_etcd()
-        self._start_apiserver()
-        self._wait("the API server", lambda: self.api.ready())
+        self.start_api_server()
         kubeconfig = str(self.kubeconfig)
         account_key = str(self.directory / "pki/account.key")
         self._spawn(
@@ -66,6 +64,12 @@ class ControlPlane:
         self.api.create(NODE)
         self._wait("the node", self._node_is_ready)
         self._wait("a ServiceAccount", lambda: self.api.get("v1", "serviceaccounts", "default", "default"))
+
+    def start_api_server(self) -> None:
+        """The API server and its store: nothing acts on an object."""
+        self._start_etcd()
+        self._start_apiserver()
+        self._wait("the API server", lambda: self.api.ready())
 
     def stop(self) -> None:
         self.api.close()
@@ -190,6 +194,16 @@ def control_plane(binaries: Path, directory: Path) -> Iterator[ControlPlane]:
     plane = ControlPlane(binaries, directory)
     try:
         plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+@contextmanager
+def api_server(binaries: Path, directory: Path) -> Iterator[ControlPlane]:
+    plane = ControlPlane(binaries, directory)
+    try:
+        plane.start_api_server()
         yield plane
     finally:
         plane.stop()

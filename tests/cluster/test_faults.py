@@ -121,5 +121,7 @@ FAULTS = {
 def test_a_fault_is_told_with_its_remedy_and_goes_with_its_cause(home: Home, fault: Fault) -> None:
     fault.inject(home)
     says(home, fault.origin, fault.reason, *(it.format(home.namespace) for it in fault.words))
+    if not home.world.gate.rewrite:
+        home.record(f"fault-{fault.reason.lower()}-{fault.origin.lower()}")
     fault.cure(home)
     home.ready()

@@ -70,12 +70,12 @@ class World:
         wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
         return port
 
-    def install(self, *sink_kinds: str, resync_s: int | None = None, **options: Any) -> None:
+    def install(self, *sink_kinds: str, kind: Kind = KIND, resync_s: int | None = None, **options: Any) -> None:
         """The kind's roles and its CompositeController, as `sources manifests` writes them; a real second is long."""
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
-        for document in rbac(KIND, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
+        for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
             self.api.apply(document)
-        document = controller(KIND, self.gate, chosen)
+        document = controller(kind, self.gate, chosen)
         if resync_s:
             document["spec"]["resyncPeriodSeconds"] = resync_s
         self.api.apply(document)

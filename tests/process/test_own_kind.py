@@ -90,7 +90,8 @@ def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
     ran = sources("run", "--once", "all.yaml", cwd=prepared(tmp_path))
     assert ran.returncode == 2
     assert ran.stderr == (
-        'sources: kind is "QueueDepthSource": adapter.sources has no such kind; there are: SampleSource\n'
+        'sources: kind is "QueueDepthSource": adapter.sources has no such kind; '
+        "there are: SampleSource, WebhookSource\n"
     )
 
 

@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_2(tmp_path: Path, text: s
     [
         pytest.param(
             "SampleSource", "PingSource", ':2: PingSource default/a: kind is "PingSource": adapter.sources has no such '
-            "kind; there are: SampleSource", id="a foreign kind",
+            "kind; there are: SampleSource, WebhookSource", id="a foreign kind",
         ),
         pytest.param(
             "v1alpha1", "v1", ':1: SampleSource default/a: no matches for kind "SampleSource" in version '

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
+
+from tests.process.harness import wait_until
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
@@ -99,7 +102,7 @@ def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
 def test_an_unknown_kind_lists_those_there_are(tmp_path: Path) -> None:
     file = tmp_path / "unknown.yaml"
     file.write_text(QUICKSTART.read_text().replace("kind: SampleSource", "kind: TelepathySource"))
-    assert_one_line(sources_run(file), 'kind is "TelepathySource"', "there are: SampleSource")
+    assert_one_line(sources_run(file), 'kind is "TelepathySource"', "there are: SampleSource, WebhookSource")
 
 
 def test_a_port_in_use_is_one_line() -> None:
@@ -248,3 +251,48 @@ def test_retries_and_dead_letters_are_shown(tmp_path: Path) -> None:
     shown = r"dead letter: http://127\.0\.0\.1:9/refused answered 500$"
     assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
     assert "Traceback" not in result.stderr
+
+
+WEBHOOK = """---
+apiVersion: samples.knative.dev/v1alpha1
+kind: WebhookSource
+metadata: {name: inbox}
+spec:
+  replicas: 2
+  sink:
+    ref: {apiVersion: v1, kind: Service, name: event-display}
+"""
+
+
+def test_a_source_that_listens_says_where_and_what_it_gets_arrives(tmp_path: Path) -> None:
+    file = tmp_path / "webhook.yaml"
+    file.write_text("---".join(QUICKSTART.read_text().split("---")[:2]) + WEBHOOK)
+    with running(file) as process:
+        where = re.search(r"listens on (http://\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+        assert where
+        read_until(process, r"^inbox +WebhookSource +True ")
+        answer = httpx2.post(
+            where[1], content=b'{"a": 1}', headers={"Content-Type": "application/json"}, trust_env=False
+        )
+        assert answer.status_code == 202
+        read_until(process, r'inbox  dev\.knative\.webhook\.request  \{"a": 1\}$')
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_killed_without_a_chance_to_drain_it_leaves_no_adapter_behind(tmp_path: Path) -> None:
+    with running(edited(tmp_path, "interval: 1s", "interval: 2s")) as process:
+        read_until(process, r"SampleSource  True ")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 3  # hook, display, adapter
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(alive(int(child)) for child in children), "the end of all", lambda: children)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

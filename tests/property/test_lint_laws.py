@@ -31,6 +31,9 @@ urls = joined(
     ":99999", "u:p@", "?a=b", "#f", "%zz", "%41", "é", " ", "..", "a_b", "*", "<", "^", "~", "日本", "\u200b",
 )  # fmt: skip
 durations = joined("1", "10", "1.5", ".5", "5.", "h", "m", "s", "ms", "us", "µs", "ns", "+", "-", "0", "999999", "1h")
+iso_durations = st.sampled_from(["PT10S", "PT0.5S", "P0DT1M", "PT1H", "P0D"]) | joined(
+    "P", "PT", "T", "D", "0D", "1D", "1H", "10M", "59S", "61M", "0.001S", "0.0009999S", "3600S", "1s", "-", most=4
+)
 names = joined("a", "-", ".", "A", "1", "a" * 60, "é")
 valid_urls = st.sampled_from(["http://h", "https://h.example:8443/p?q=1", "http://[::1]/é"])
 paths = st.sampled_from(["/events", "a/b?c", ""]) | urls
@@ -55,12 +58,24 @@ sinks = st.one_of(
 extensions = st.just({"region": "eu"}) | st.dictionaries(
     joined("a", "1", "A", "-", "id", "time"), st.text(max_size=3), max_size=3
 )
+deliveries = st.fixed_dictionaries(
+    {},
+    optional={
+        "retry": st.integers(0, 9) | st.integers(-1, 70000),
+        "backoffPolicy": st.sampled_from(["linear", "exponential", "exponential", "none"]),
+        "backoffDelay": iso_durations,
+        "timeout": iso_durations,
+        "retryAfterMax": iso_durations,
+        "deadLetterSink": sinks | st.just({}),
+    },
+)
 specs = st.fixed_dictionaries(
     {"sink": sinks},
     optional={
         "interval": st.sampled_from(["10s", ""]) | durations,
         "serviceAccountName": st.sampled_from(["robot", ""]) | names,
         "ceOverrides": st.fixed_dictionaries({}, optional={"extensions": extensions}),
+        "delivery": deliveries,
     },
 )
 

@@ -152,7 +152,7 @@ def test_the_status_schema_is_what_the_hook_answers() -> None:
     schema = object_schema(KINDS[0])["properties"]["status"]
     assert violations(schema, status) == []
     assert TypeAdapter(Status).validate_python(status) == status
-    assert schema["properties"].keys() == status.keys()
+    assert schema["properties"].keys() == status.keys() | {"address"}  # that of a kind that listens
 
 
 @pytest.mark.parametrize(

@@ -345,6 +345,7 @@ def test_a_lost_sink_keeps_the_running_adapter_as_it_is() -> None:
         {"interval": "10"},
         {"interval": 5},
         {"serviceAccountName": "No_Such"},
+        {"serviceAccountName": "a..b"},
         {"ceOverrides": {"extensions": {"type": "x"}}},
         {"ceOverrides": {"extensions": {"a": 1}}},
     ],
@@ -390,3 +391,18 @@ def test_the_kinds_query_says_which_sinks_it_allows_and_so_what_is_looked_up() -
         SyncRequest.model_validate(body), SETTINGS, now=NOW, config=lambda kind: Observability(), options=only_services
     )
     assert condition(dict(answered), "SinkProvided") == ("False", "SinkKindNotAllowed")
+
+
+def test_what_yaml_has_no_place_for_is_escaped_or_refused() -> None:
+    """Server-side apply sends YAML, and the API server would refuse the whole Deployment."""
+    odd = "a\x7f\x9f\ufffe"
+    spec = {"sink": {"uri": "http://h"}, "text": odd, "ceOverrides": {"extensions": {"x": odd}}}
+    [child] = answer(spec)["children"]
+    env = {it["name"]: it.get("value", "") for it in child["spec"]["template"]["spec"]["containers"][0]["env"]}
+    for name in ("SOURCE_CONFIG", "K_CE_OVERRIDES"):
+        assert not set(odd[1:]) & set(env[name])
+    read = AdapterEnv.from_environ({name: value for name, value in env.items() if value})
+    assert (read.config["text"], read.ce_overrides) == (odd, {"x": odd})
+    assert condition(answer({"sink": {"uri": "http://h", "audience": odd}}), "SinkProvided") == ("False", "InvalidSink")
+    annotated = answer(spec, annotations={"samples.knative.dev/event-source": odd})
+    assert condition(annotated, "Ready") == ("False", "InvalidSpec")

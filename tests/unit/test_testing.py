@@ -9,7 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,25 @@ def test_the_source_is_closed_afterwards_whatever_object_it_gave(run: Run) -> No
 
     assert run(HandmadeSource(), 1) == [Event(type="t")]
     assert closed == [True]
+
+
+def test_what_a_source_opens_once_is_open_while_it_makes_events(run: Run, deliver: Deliver, sink: Sink) -> None:
+    seen: list[str] = []
+
+    class OpeningSource(Source):
+        @asynccontextmanager
+        async def running(self, context: Context) -> AsyncIterator[None]:
+            seen.append("opened")
+            yield
+            seen.append("closed")
+
+        async def events(self, context: Context) -> Events:
+            seen.append("event")
+            yield Event(type="t")
+
+    run(OpeningSource(), 1)
+    deliver(OpeningSource(), sink, 1)
+    assert seen == ["opened", "event", "closed"] * 2
 
 
 def test_a_source_that_ends_early_is_named_with_how_far_it_came(run: Run, deliver: Deliver, sink: Sink) -> None:

@@ -125,6 +125,13 @@ def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
     assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
 
 
+def test_a_hiccup_of_up_to_a_second_skips_nothing() -> None:
+    run = Run(SampleSource(interval=Interval("100ms")))
+    events = run.pull(60, between=lambda i: run.clock.advance(0.9 if i % 20 == 5 else 0))
+    assert sequences(events) == list(range(60))
+    assert run.missed == []
+
+
 def test_the_counts_of_the_log_add_up_to_the_missed_ticks() -> None:
     run = Run(SampleSource(interval=Interval("100ms")))
     run.pull(2000, between=lambda i: run.clock.advance(0.35 if i < 1000 else 0))

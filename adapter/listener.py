@@ -1,0 +1,166 @@
+"""Sources that are called over HTTP: one event per request, and the caller is answered after the sink.
+
+2xx only once the sink (or the dead letter sink) has the event; else 503 with ``Retry-After``, or 422 where the sink
+refused it for good. Served by uvicorn's protocol on this loop; its own server would wake up ten times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import Field, PrivateAttr
+
+from adapter.durations import Interval
+from adapter.logs import Digest
+from adapter.server import Request
+from adapter.source import Context, Event, Outcome, Source
+
+BODY_LIMIT = 1024 * 1024
+CLIENT_S = 10.0  # for a caller to bring its whole request
+BUSY_S, UNDELIVERED_S = 1, 5  # Retry-After
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refusal(Exception):
+    """Raised by ``receive``: the caller is answered ``status`` (4xx) and ``reason``, and nothing is sent."""
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One request under way: its event goes to a lane, the outcome comes back."""
+
+    event: Event
+    outcome: asyncio.Future[Outcome]
+
+
+class Listener(Source):
+    """A source that yields one event per HTTP request."""
+
+    listens: ClassVar[bool] = True
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
+
+    path: str = Field("/", pattern=r"^/[!-~]*$", max_length=256, description="The path that is answered.")
+    max_in_flight: int = Field(
+        32,
+        ge=1,
+        le=256,
+        alias="maxInFlight",
+        description="How many requests are under way at most; more are answered 503 at once.",
+    )
+    answer_within: Interval = Field(
+        Interval("8s"),
+        alias="answerWithin",
+        description="How long the sink is tried before the caller is told to come again.",
+    )
+    replicas: int = Field(1, ge=1, le=32, description="How many adapters share the requests.")
+
+    _calls: asyncio.Queue[Call] = PrivateAttr(default_factory=asyncio.Queue)
+    _under_way: set[Call] = PrivateAttr(default_factory=set)
+
+    async def receive(self, request: Request) -> Event:
+        """The event a request brings; :class:`Refusal` where it brings none. May not keep state between requests."""
+        raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
+
+    async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
+        while True:
+            call = await self._calls.get()
+            outcome = yield call.event
+            if not call.outcome.done():
+                call.outcome.set_result(outcome)
+
+    @contextlib.asynccontextmanager
+    async def running(self, context: Context) -> AsyncIterator[None]:
+        from adapter.listening import serving
+
+        digest = Digest(context.log, context.clock.now)
+        async with serving(
+            lambda scope, receive, send: self._answer(context, digest, scope, receive, send), context.port
+        ):
+            context.log.info("listening", extra={"fields": {"port": context.port, "path": self.path}})
+            yield
+
+    async def _answer(self, context: Context, digest: Digest, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = await self._read(scope, receive)
+            event = await self.receive(request)
+            if not isinstance(event, Event):
+                raise TypeError(f"receive() of {type(self).__name__} returned {type(event).__name__}; return an Event")
+            status, text, headers = await self._deliver(context, event)
+        except Refusal as refusal:
+            status, text, headers = refusal.status, str(refusal), refusal.headers
+        except _Gone:
+            return
+        except Exception as error:
+            digest.error("receive() failed", error=f"{type(error).__name__}: {error}")
+            status, text, headers = 500, "the source failed; its log says how", {}
+        await _respond(send, status, text, headers)
+
+    async def _read(self, scope: Scope, receive: Receive) -> Request:
+        """The whole request, within its limits."""
+        method, path = scope["method"], scope["path"]
+        if path != self.path:
+            raise Refusal(404, f"there is only {self.path}")
+        if method not in self.methods:
+            raise Refusal(405, f"only {', '.join(self.methods)}", Allow=", ".join(self.methods))
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            async with asyncio.timeout(CLIENT_S):
+                body = await _body(receive, headers.get("content-length"))
+        except TimeoutError:
+            raise Refusal(408, f"the request took longer than {CLIENT_S:.0f} s", Connection="close") from None
+        return Request(method, path, headers, body)
+
+    async def _deliver(self, context: Context, event: Event) -> tuple[int, str, dict[str, str]]:
+        if context.stopping() or len(self._under_way) >= self.max_in_flight:
+            return 503, "too many requests are under way", {"Retry-After": str(BUSY_S)}
+        event = replace(event, patience_s=self.answer_within.ns / 1e9, returns=True)
+        call = Call(event, asyncio.get_running_loop().create_future())
+        self._under_way.add(call)
+        try:
+            self._calls.put_nowait(call)
+            outcome = await call.outcome
+        finally:
+            self._under_way.discard(call)
+        if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
+            return 202, "", {}
+        if outcome is Outcome.REJECTED:
+            return 422, "the sink refused the event", {}
+        return 503, "the sink did not take the event", {"Retry-After": str(UNDELIVERED_S)}
+
+
+class _Gone(Exception):
+    """The caller hung up before its request was whole."""
+
+
+async def _body(receive: Receive, content_length: str | None) -> bytes:
+    if content_length and content_length.isdecimal() and int(content_length) > BODY_LIMIT:
+        raise Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+    body = f"{text}\n".encode("utf-8", "replace") if text else b""
+    listed = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **headers}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,69 @@
+"""uvicorn's HTTP protocol on the adapter's own loop: without a request it never wakes up; a slow caller is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+HEADERS_S = 10.0  # for a new connection to bring its first request's headers
+IDLE_S = 75  # between requests; longer than the idle time of common load balancers
+GRACE_S = 2.0  # for answers under way when serving ends
+
+
+class _Protocol(HttpToolsProtocol):
+    """One caller's connection."""
+
+    _too_slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._too_slow = self.loop.call_later(HEADERS_S, self._cut_off)
+
+    def on_headers_complete(self) -> None:
+        if self._too_slow:
+            self._too_slow.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._too_slow:
+            self._too_slow.cancel()
+        super().connection_lost(exc)
+
+    def _cut_off(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, port: int) -> AsyncIterator[None]:
+    """``OSError`` if the port is taken."""
+    config = Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=IDLE_S,
+        interface="asgi3",
+    )
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Protocol(config, state, {}), "0.0.0.0", port, backlog=1024)
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                while state.tasks:  # noqa: ASYNC110 -- uvicorn tells nobody when its last answer is out
+                    await asyncio.sleep(0.01)

@@ -1,0 +1,100 @@
+"""WebhookSource beside a bare uvicorn + httpx2 relay, in turn, in one run: requests a second, CPU per request, memory.
+
+Each runs on one core; nginx as the sink and the callers (aiohttp, 16 at a time, one request after the other) on the
+other. Memory is read a second after the start, before the first request. Prints figures and ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+
+from tests.bench.bench_delivery import nginx
+from tests.process.harness import free_port, listens, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CORES = os.sched_getaffinity(0)
+ROUNDS, REQUESTS, CALLERS = 7, 3000, 16
+RATIO, IDLE_MIB = 0.85, 45  # what we aim at
+PROGRAMS = {"adapter": ["-m", "adapter"], "bare": ["tests/bench/webhook_baseline.py"]}
+
+
+def measured(name: str, sink: str) -> dict[str, float]:
+    port = free_port()
+    own = {"SOURCE_KIND": "WebhookSource", "K_SINK": sink, "PORT": str(port), "HEALTH_PORT": str(free_port())}
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **own}
+    process = subprocess.Popen([sys.executable, *PROGRAMS[name]], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
+    try:
+        os.sched_setaffinity(process.pid, {min(CORES)})
+        wait_until(lambda: listens(port), name)
+        time.sleep(1)
+        idle_mib = rss_mib(process.pid)
+        asyncio.run(call(port, REQUESTS // 10))
+        cpu_s, started = cpu_of(process.pid), time.perf_counter()
+        asyncio.run(call(port, REQUESTS))
+        wall_s = time.perf_counter() - started
+        return {
+            "per_s": REQUESTS / wall_s,
+            "cpu_us": (cpu_of(process.pid) - cpu_s) / REQUESTS * 1e6,
+            "idle_mib": idle_mib,
+        }
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def call(port: int, count: int) -> None:
+    async with aiohttp.ClientSession() as client:
+
+        async def caller(n: int) -> None:
+            for number in range(n, count, CALLERS):
+                headers = {"X-GitHub-Delivery": str(number), "Content-Type": "application/json"}
+                async with client.post(f"http://127.0.0.1:{port}/", data=b'{"n":1}', headers=headers) as response:
+                    assert response.status == 202, await response.text()
+
+        await asyncio.gather(*(caller(n) for n in range(CALLERS)))
+
+
+def cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {REQUESTS} requests a round"
+    )
+    os.sched_setaffinity(0, {max(CORES)})
+    with nginx() as sink:
+        rounds = [{name: measured(name, sink) for name in PROGRAMS} for _ in range(options.rounds)]
+    for name in PROGRAMS:
+        medians = {key: statistics.median(it[name][key] for it in rounds) for key in rounds[0][name]}
+        print(
+            f"{name:<8} {medians['per_s']:>6.0f} requests/s  {medians['cpu_us']:>5.0f} us CPU"
+            f"  {medians['idle_mib']:.1f} MiB idle"
+        )
+    ratio = statistics.median(it["adapter"]["per_s"] / it["bare"]["per_s"] for it in rounds)
+    idle_mib = statistics.median(it["adapter"]["idle_mib"] for it in rounds)
+    print(f"requests/s: {ratio:.2f} x bare (aim {RATIO}): {'reached' if ratio >= RATIO else 'MISSED'}")
+    print(f"idle: {idle_mib:.1f} MiB (aim {IDLE_MIB}): {'reached' if idle_mib <= IDLE_MIB else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()

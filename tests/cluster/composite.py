@@ -1,0 +1,85 @@
+"""Metacontroller's part of a sync, played in process: what it sends to a hook, and what it writes of the answer.
+
+Source: Metacontroller 4.17, ``pkg/controller/composite`` and ``pkg/dynamic/apply``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from hooks.controller import KindOptions, customize, sync
+from hooks.deployments import Observability
+from hooks.protocol import CustomizeRequest, SyncRequest
+from hooks.settings import Settings
+from tests.cluster.api import Api, Object
+
+HOOK = Settings(adapter_image="registry.local/adapter:1")
+LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration"
+MERGE_KEYS = ("containerPort", "port", "mountPath", "name", "uid", "ip", "path")
+Json = Any
+
+
+def ask(api: Api, parent: Object, children: list[Object], now: datetime) -> Object:
+    """The hook's answer about ``parent``, with the objects it wants to see as they stand on the server."""
+    related: dict[str, dict[str, Object]] = {}
+    for rule in customize(CustomizeRequest.model_validate({"parent": parent}), HOOK)["relatedResources"]:
+        for name in rule["names"]:
+            found = api.find(rule["apiVersion"], rule["resource"], name, rule["namespace"])
+            if found:
+                related.setdefault(f"{found['kind']}.{rule['apiVersion']}", {})[f"{rule['namespace']}/{name}"] = found
+    observed = {f"{it['metadata']['namespace']}/{it['metadata']['name']}": it for it in children}
+    body = {"parent": parent, "related": related, "children": {"Deployment.apps/v1": observed}}
+    request, options = SyncRequest.model_validate(body), KindOptions(types=("dev.knative.sample",))
+    return dict(sync(request, HOOK, now=now, config=lambda kind: Observability(), options=options))
+
+
+def claimed(parent: Object, child: Object) -> Object:
+    """A child with its selector's label and its owner."""
+    metadata, uid = child["metadata"], parent["metadata"]["uid"]
+    owner = {"apiVersion": parent["apiVersion"], "kind": parent["kind"], "name": parent["metadata"]["name"], "uid": uid}
+    added = {
+        "labels": {**metadata["labels"], "controller-uid": uid},
+        "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+    }
+    return {**child, "metadata": {**metadata, **added}}
+
+
+def with_last_applied(written: Object, wanted: Object) -> Object:
+    annotations = written["metadata"].get("annotations") or {}
+    applied = {**annotations, LAST_APPLIED: json.dumps(wanted, sort_keys=True)}
+    return {**written, "metadata": {**written["metadata"], "annotations": applied}}
+
+
+def merged(observed: Object, wanted: Object) -> Object:
+    """What dynamic apply would PUT over ``observed``; it does not where both are equal."""
+    last_applied = json.loads(observed["metadata"]["annotations"][LAST_APPLIED])
+    return with_last_applied(_merge(observed, last_applied, wanted), wanted)
+
+
+def _merge(observed: Json, last: Json, wanted: Json) -> Json:
+    if isinstance(observed, dict):
+        return _merge_objects(observed, last or {}, wanted or {})
+    if isinstance(observed, list):
+        return _merge_lists(observed, last or [], wanted or [])
+    return wanted
+
+
+def _merge_objects(observed: Json, last: Json, wanted: Json) -> Json:
+    """What was wanted once and is no more goes; what others wrote stays."""
+    kept = {key: value for key, value in observed.items() if key in wanted or key not in last}
+    return kept | {key: _merge(observed.get(key), last.get(key), value) for key, value in wanted.items()}
+
+
+def _merge_lists(observed: list[Json], last: list[Json], wanted: list[Json]) -> list[Json]:
+    """By the first key that all their objects have, else the wanted one."""
+    items = [*observed, *last, *wanted]
+    if not all(isinstance(item, dict) for item in items):
+        return wanted
+    key = next((it for it in MERGE_KEYS if all(it in item for item in items)), None)
+    if key is None or not items:
+        return wanted
+    result = _merge_objects(*({str(item[key]): item for item in listed} for listed in (observed, last, wanted)))
+    order = [str(item[key]) for item in observed if str(item[key]) in result]
+    return [result[it] for it in [*order, *(it for it in result if it not in order)]]

@@ -1,0 +1,108 @@
+"""Who may do what with a source: observers, and whoever has Kubernetes' own roles view, edit and admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.api import Api, ApiError, eventually
+from tests.cluster.world import KIND, SOURCES, Home
+
+RBAC = "rbac.authorization.k8s.io/v1"
+AUTHORIZATION = "authorization.k8s.io/v1"
+What = tuple[str, str, str]  # group, resource, subresource
+RESOURCE: What = (KIND.group, KIND.plural, "")
+STATUS: What = (KIND.group, KIND.plural, "status")
+SECRETS: What = ("", "secrets", "")
+READ, WRITE = ("get", "list", "watch"), ("create", "update", "patch", "delete", "deletecollection")
+
+
+def bound(home: Home, role: str) -> str:
+    """A ServiceAccount that has this ClusterRole everywhere and no other; its name."""
+    account = f"{home.namespace}-{role.rpartition('-')[2]}"
+    home.api.create(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": home.namespace}}
+    )
+    home.api.create(
+        {
+            "apiVersion": RBAC,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": account},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home.namespace}],
+        }
+    )
+    home.afterwards(lambda: home.api.delete(RBAC, "clusterrolebindings", account))
+    return account
+
+
+def user(home: Home, account: str) -> str:
+    return f"system:serviceaccount:{home.namespace}:{account}"
+
+
+def may(home: Home, account: str, verb: str, what: What) -> bool:
+    group, resource, subresource = what
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+    spec = {"user": user(home, account), "resourceAttributes": {**attributes, "namespace": home.namespace}}
+    review = {"apiVersion": AUTHORIZATION, "kind": "SubjectAccessReview", "metadata": {}, "spec": spec}
+    return bool(home.api.create(review)["status"]["allowed"])
+
+
+def may_at_last(home: Home, account: str, verb: str, what: What) -> None:
+    """Roles are aggregated, and bindings noticed, a moment later."""
+    eventually(lambda: may(home, account, verb, what), bool, f"{account} may {verb} {what[1]}")
+
+
+@pytest.fixture
+def observer(home: Home) -> Iterator[Api]:
+    """The API as an observer sees it."""
+    account = bound(home, f"{KIND.plural}.{KIND.group}-observer")
+    may_at_last(home, account, "list", RESOURCE)
+    api = Api(home.world.plane.url, "admin-token", as_user=user(home, account))
+    yield api
+    api.close()
+
+
+def test_an_observer_lists_sources_and_may_do_nothing_else(home: Home, observer: Api) -> None:
+    home.source()
+    assert [it["metadata"]["name"] for it in observer.list(*SOURCES, home.namespace)] == ["hello"]
+    review = {"apiVersion": AUTHORIZATION, "kind": "SelfSubjectRulesReview", "metadata": {}}
+    granted = observer.create({**review, "spec": {"namespace": home.namespace}})["status"]["resourceRules"]
+    about_itself = {"authorization.k8s.io", "authentication.k8s.io"}  # everybody may ask these
+    others = [it for it in granted if not about_itself & {*it["apiGroups"]}]
+    assert others == [{"verbs": list(READ), "apiGroups": [KIND.group], "resources": [KIND.plural]}]
+
+
+def test_an_observer_is_refused_in_practice(home: Home, observer: Api) -> None:
+    source = home.source()
+    for forbidden in (
+        lambda: observer.list("v1", "secrets", home.namespace),
+        lambda: observer.list("v1", "pods", home.namespace),
+        lambda: observer.patch(*SOURCES, "hello", {"spec": {"interval": "1s"}}, home.namespace),
+        lambda: observer.replace(source, "/status"),
+        lambda: observer.delete(*SOURCES, "hello", home.namespace),
+    ):
+        with pytest.raises(ApiError, match="is forbidden") as refusal:
+            forbidden()
+        assert refusal.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("role", "granted", "refused"),
+    [
+        pytest.param(
+            "view", {RESOURCE: READ, STATUS: READ}, {RESOURCE: WRITE, STATUS: WRITE, SECRETS: READ}, id="view"
+        ),
+        pytest.param("edit", {RESOURCE: READ + WRITE, STATUS: READ}, {STATUS: WRITE}, id="edit"),
+        pytest.param("admin", {RESOURCE: READ + WRITE, STATUS: READ}, {STATUS: WRITE}, id="admin"),
+    ],
+)
+def test_kubernetes_own_roles_are_extended_to_the_source(
+    home: Home, role: str, granted: dict[What, tuple[str, ...]], refused: dict[What, tuple[str, ...]]
+) -> None:
+    account = bound(home, role)
+    for what, verbs in granted.items():
+        for verb in verbs:
+            may_at_last(home, account, verb, what)
+    assert [(verb, what) for what, verbs in refused.items() for verb in verbs if may(home, account, verb, what)] == []

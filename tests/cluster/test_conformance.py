@@ -1,0 +1,140 @@
+"""A source as Knative's conformance tests ask for one, and as clients see it that know only its duck type.
+
+Sources: Knative eventing ``docs/spec/sources.md`` (contract §8.1) and knative.dev/pkg ``duckv1.Source`` (contract §1).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, StringConstraints
+
+from adapter.contract import parse_time
+from tests.cluster.api import Api, Object
+from tests.cluster.world import KIND, Home
+
+RBAC = "rbac.authorization.k8s.io/v1"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def crd_of(api: Api) -> Object:
+    name = f"{KIND.plural}.{KIND.group}"
+    return api.get("apiextensions.k8s.io/v1", "customresourcedefinitions", name)
+
+
+def test_the_crd_is_labelled_as_a_source(home: Home) -> None:
+    crd = crd_of(home.api)
+    assert crd["metadata"]["labels"]["duck.knative.dev/source"] == "true"
+    assert "sources" in crd["status"]["acceptedNames"]["categories"]
+    assert [it["name"] for it in crd["spec"]["versions"][0]["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]
+
+
+def test_the_crd_registers_its_event_types(home: Home) -> None:
+    listed = json.loads(crd_of(home.api)["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
+    assert [it["type"] for it in listed] == list(KIND.event_types)
+    for it in listed:
+        assert it.keys() == {"type", "schema", "description"}
+        assert urlsplit(it["schema"]).scheme
+        assert it["description"]
+
+
+def test_a_role_that_knative_aggregates_may_observe_the_source(home: Home) -> None:
+    roles = home.api.list(RBAC, "clusterroles", labelSelector="duck.knative.dev/source=true")
+    rules = [rule for role in roles for rule in role["rules"] if KIND.group in rule["apiGroups"]]
+    assert any(KIND.plural in it["resources"] and {"get", "list", "watch"} <= {*it["verbs"]} for it in rules), roles
+
+
+def _is_url(text: str) -> str:
+    assert urlsplit(text).scheme in ("http", "https")
+    assert urlsplit(text).hostname
+    return text
+
+
+Url = Annotated[str, AfterValidator(_is_url)]
+Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(parse_time)]
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+
+
+class KReference(BaseModel):
+    kind: NonEmpty
+    name: NonEmpty
+    apiVersion: str = ""
+    namespace: str = ""
+    address: str | None = None
+
+
+class Destination(BaseModel):
+    ref: KReference | None = None
+    uri: str | None = None
+    CACerts: str | None = None
+    audience: str | None = None
+
+
+class Overrides(BaseModel):
+    extensions: dict[str, str] = {}
+
+
+class Spec(BaseModel):
+    sink: Destination
+    ceOverrides: Overrides | None = None
+
+
+class Condition(BaseModel):
+    type: NonEmpty
+    status: Literal["True", "False", "Unknown"]
+    severity: Literal["", "Warning", "Info"] = ""
+    lastTransitionTime: Time
+    reason: str = ""
+    message: str = ""
+
+
+class CloudEventAttributes(BaseModel):
+    type: NonEmpty
+    source: NonEmpty
+
+
+class Status(BaseModel):
+    observedGeneration: int
+    conditions: list[Condition]
+    sinkUri: Url | None = None
+    sinkCACerts: str | None = None
+    sinkAudience: str | None = None
+    ceAttributes: list[CloudEventAttributes] = []
+
+
+class DuckSource(BaseModel):
+    """``duckv1.Source``; like Go it ignores what it does not know, and takes no type for another."""
+
+    spec: Spec
+    status: Status
+
+
+def test_a_client_that_knows_only_the_duck_type_reads_a_ready_source(home: Home) -> None:
+    home.service(port=443)
+    reference = {"apiVersion": "v1", "kind": "Service", "name": "display"}
+    sink = {"ref": reference, "uri": "/p", "CACerts": PEM, "audience": "aud"}
+    home.source(sink=sink, ceOverrides={"extensions": {"region": "eu"}})
+    seen = home.ready()
+    duck = DuckSource.model_validate(seen, strict=True)
+    assert duck.spec.sink.model_dump(exclude_defaults=True) == sink
+    assert duck.spec.ceOverrides == Overrides(extensions={"region": "eu"})
+    assert duck.status.sinkUri == f"https://display.{home.namespace}.svc.cluster.local/p"
+    assert (duck.status.sinkCACerts, duck.status.sinkAudience) == (PEM, "aud")
+    source = f"/apis/{KIND.cls.api_version}/namespaces/{home.namespace}/{KIND.plural}/hello"
+    assert duck.status.ceAttributes == [CloudEventAttributes(type="dev.knative.sample", source=source)]
+    assert duck.status.observedGeneration == seen["metadata"]["generation"]
+    assert {it.type: it.status for it in duck.status.conditions} == dict.fromkeys(
+        ("Deployed", "Ready", "SinkProvided"), "True"
+    )
+
+
+def test_a_client_that_knows_only_the_duck_type_reads_why_a_source_is_not_ready(home: Home) -> None:
+    home.source()
+    home.wait_for("Ready", "False", "NotFound")
+    status = DuckSource.model_validate(home.read(), strict=True).status
+    assert status.sinkUri is None
+    types = [it.type for it in status.conditions]
+    assert sorted(set(types)) == sorted(types)
+    assert all(it.reason and it.message for it in status.conditions if it.status != "True")

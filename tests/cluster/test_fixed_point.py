@@ -1,0 +1,169 @@
+"""A fixed point through a real server: what the hook wants, written and read back, it wants again, to the letter.
+
+``LONG=1`` asks it of more sources.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hooks.dev.admission import object_violations
+from hooks.dev.crd import crd
+from hooks.dev.kinds import Kind, kind_named
+from tests.cluster.api import Api, Object
+from tests.cluster.composite import ask, claimed, merged, with_last_applied
+from tests.cluster.plane import ControlPlane
+from tests.property.test_lint_laws import documents, specs, valid_urls
+
+SAMPLE, EVERY_FIELD = kind_named("SampleSource", "adapter.sources"), kind_named("EveryFieldSource", "tests.kinds")
+EXAMPLES = 300 if os.environ.get("LONG") else 25
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NAMESPACE = "ns"  # the specs of tests/property name it
+HTTP, ADMIN = {"name": "http", "port": 80, "targetPort": "web"}, {"name": "admin", "port": 8081}
+SERVICES: dict[str, Object] = {
+    "a": {"ports": [HTTP]},
+    "several": {"ports": [ADMIN, HTTP]},
+    "headless": {"clusterIP": "None", "ports": [HTTP]},
+    "headless-number": {"clusterIP": "None", "ports": [ADMIN]},
+    "elsewhere": {"type": "ExternalName", "externalName": "h.example"},
+}
+numbers = itertools.count()
+
+references = st.fixed_dictionaries(
+    {"apiVersion": st.just("v1"), "kind": st.just("Service"), "name": st.sampled_from([*SERVICES, "gone"])},
+    optional={"port": st.sampled_from([80, 8081, "http", "8081", "x"])},
+)
+sinks = st.fixed_dictionaries({"ref": references}, optional={"uri": st.sampled_from(["/p", "q?a=b", ""])})
+key = st.fixed_dictionaries(
+    {"name": st.sampled_from(["s", "s.t", "s..t", "S"]), "key": st.sampled_from(["k", ".k", "..k", "k k"])},
+    optional={"optional": st.booleans()},
+)
+secrets = st.builds(lambda place, it: {place: it}, st.sampled_from(["secretKeyRef", "configMapKeyRef"]), key)
+every_field = st.fixed_dictionaries(
+    {"url": st.just("http://x"), "sink": sinks | st.fixed_dictionaries({"uri": valid_urls})},
+    optional={
+        "token": secrets,
+        "headers": st.dictionaries(st.text(max_size=4), secrets, max_size=2),
+        "free": st.dictionaries(st.text(max_size=6), documents, max_size=3),
+        "ratio": st.floats(0, 1),
+        "port": st.integers(-5, 90000) | st.text(max_size=4),
+    },
+)
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?){0,2}", fullmatch=True)
+
+
+def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Object]:
+    annotations = st.fixed_dictionaries({}, optional={"samples.knative.dev/event-source": st.text(max_size=8)})
+    metadata = st.fixed_dictionaries({"name": names, "namespace": st.just(NAMESPACE), "annotations": annotations})
+    whole = {
+        "apiVersion": st.just(kind.cls.api_version),
+        "kind": st.just(kind.name),
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return st.fixed_dictionaries(whole).filter(lambda it: not object_violations(kind, it))
+
+
+resolvable = st.builds(lambda spec, sink: {**spec, "sink": sink}, specs, sinks)
+accepted = sources(SAMPLE, specs | resolvable) | sources(EVERY_FIELD, every_field)
+
+
+@pytest.fixture(scope="module")
+def api(alone: ControlPlane) -> Api:
+    for kind in (SAMPLE, EVERY_FIELD):
+        alone.api.serve(crd(kind))
+    alone.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for name, spec in SERVICES.items():
+        metadata = {"name": name, "namespace": NAMESPACE}
+        alone.api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    return alone.api
+
+
+def post(api: Api, source: Object) -> Object:
+    """Under a name that is free."""
+    metadata = {**source["metadata"], "name": f"{source['metadata']['name']}{next(numbers)}"}
+    return api.create({**source, "metadata": metadata})
+
+
+def roll_out(api: Api, deployment: Object) -> Object:
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+    conditions = [{"type": "Available", "status": "True"}, {"type": "Progressing", "status": "True"}]
+    generation = deployment["metadata"]["generation"]
+    status = {"observedGeneration": generation, "conditions": conditions, **counts}
+    return api.replace({**deployment, "status": status}, "/status")
+
+
+def exact(value: Any) -> str:
+    """1, 1.0 and true are three things."""
+    return json.dumps(value, sort_keys=True, indent=1)
+
+
+def settle(api: Api, source: Object, *, ready: bool, write: Callable[[Object], Object]) -> list[tuple[Object, Object]]:
+    """Children as they stand on the server, each beside what the hook wants of it at last."""
+    parent = post(api, source)
+    first = ask(api, parent, [], NOW)
+    children = [write(claimed(parent, it)) for it in first["children"]]
+    if ready:
+        children = [roll_out(api, it) for it in children]
+    status = ask(api, parent, children, NOW + HOUR)["status"]
+    stored = api.replace({**parent, "status": {**status, "observedGeneration": 1}}, "/status")
+    last = ask(api, stored, children, NOW + 2 * HOUR)
+    assert exact(last["children"]) == exact(first["children"])
+    assert exact({**last["status"], "observedGeneration": 1}) == exact(stored["status"])
+    return [(child, claimed(stored, it)) for child, it in zip(children, last["children"], strict=True)]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(source=accepted, ready=st.booleans())
+def test_under_server_side_apply_a_second_apply_writes_nothing(api: Api, source: Object, ready: bool) -> None:
+    def write(child: Object) -> Object:
+        return api.apply(child, manager="metacontroller")
+
+    for observed, wanted in settle(api, source, ready=ready, write=write):
+        assert write(wanted)["metadata"]["resourceVersion"] == observed["metadata"]["resourceVersion"]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(source=accepted, ready=st.booleans())
+def test_under_dynamic_apply_there_is_nothing_to_put(api: Api, source: Object, ready: bool) -> None:
+    def write(child: Object) -> Object:
+        return api.create(with_last_applied(child, child))
+
+    for observed, wanted in settle(api, source, ready=ready, write=write):
+        assert exact(merged(observed, wanted)) == exact(observed)
+
+
+def pod(deployment: Object) -> Object:
+    return dict(deployment["spec"]["template"]["spec"])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda it: it["containers"][0]["env"].append({"name": "X", "value": ""}), id="an-empty-value"),
+        pytest.param(lambda it: it["containers"][0]["resources"]["limits"].update(cpu="1000m"), id="1000m"),
+        pytest.param(lambda it: it["containers"][0].update(lifecycle=None), id="a-null"),
+        pytest.param(
+            lambda it: it["containers"][0]["ports"].append({"containerPort": 8080, "protocol": "UDP"}),
+            id="one-port-twice",
+        ),
+    ],
+)
+def test_what_would_be_put_again_and_again_is_noticed(api: Api, spoil: Callable[[Object], object]) -> None:
+    metadata = {"name": "spoilt", "namespace": NAMESPACE}
+    spec = {"sink": {"uri": "http://h"}}
+    document = {"apiVersion": SAMPLE.cls.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
+    [child] = ask(api, post(api, document), [], NOW)["children"]
+    spoil(pod(child))
+    observed = api.create(with_last_applied(child, child))
+    assert exact(merged(observed, child)) != exact(observed)

@@ -1,0 +1,179 @@
+"""Installed with kubectl nothing warns, and kubectl shows sources as people should see them.
+
+What it shows stands in ``golden/``; ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/cluster/test_kubectl.py`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import metacontroller
+from tests.cluster.api import eventually
+from tests.cluster.build import Unavailable
+from tests.cluster.plane import ControlPlane
+from tests.cluster.world import KIND, ROOT, documents
+from tests.unit.test_hook import answer
+
+GOLDEN = Path(__file__).parent / "golden"
+NAMESPACE = "people"
+RESTRICTED = {"pod-security.kubernetes.io/warn": "restricted"}
+DIRECTORIES = ("metacontroller/base", "metacontroller/overlays/example")
+TRUE = {"status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+LOST = {
+    "status": "False",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "reason": "NotFound",
+    "message": "Service people/gone does not exist; create it or correct spec.sink.ref",
+}
+Said = tuple[int, str, str]  # exit code, stdout, stderr
+
+
+@pytest.fixture(scope="module")
+def built(alone: ControlPlane) -> Callable[[str], str]:
+    """What `kubectl kustomize` makes of a directory; Metacontroller's CRDs are there, or no CompositeController is."""
+    try:
+        for definition in documents(metacontroller.crds()):
+            alone.api.serve(definition)
+        left_out = ""
+    except Unavailable:
+        left_out = "CompositeController"
+
+    def build(directory: str) -> str:
+        code, text, errors = alone.kubectl("kustomize", str(ROOT / directory))
+        assert (code, errors) == (0, "")
+        return yaml.safe_dump_all(it for it in yaml.safe_load_all(text) if it["kind"] != left_out)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def installed(alone: ControlPlane, built: Callable[[str], str]) -> dict[str, Said]:
+    """What kubectl said to each directory when it was applied."""
+    said = {it: alone.kubectl("apply", "-f", "-", stdin=built(it)) for it in DIRECTORIES}
+    eventually(lambda: alone.kubectl("explain", KIND.name.lower()), lambda it: it[0] == 0, "the schema is published")
+    labelled = {"name": NAMESPACE, "labels": RESTRICTED}
+    alone.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": labelled})
+    return said
+
+
+@pytest.fixture(scope="module")
+def kubectl(alone: ControlPlane, installed: object) -> Callable[..., str]:
+    """Standard output of a kubectl that has no complaint; two sources are there, one Ready."""
+    write_source(alone, "hello", [{"type": "Ready", **TRUE}], sinkUri="http://display.people.svc.cluster.local")
+    write_source(alone, "lost", [{"type": "Ready", **LOST}])
+
+    def run(*arguments: str) -> str:
+        code, text, errors = alone.kubectl(*arguments)
+        assert (code, errors) == (0, "")
+        return text
+
+    return run
+
+
+def write_source(plane: ControlPlane, name: str, conditions: list[Any], **status: Any) -> None:
+    source = {
+        "apiVersion": KIND.cls.api_version,
+        "kind": KIND.name,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"sink": {"uri": "http://display"}},
+    }
+    created = plane.api.create(source)
+    plane.api.replace({**created, "status": {"conditions": conditions, **status}}, "/status")
+
+
+def same_as_golden(name: str, text: str) -> None:
+    shown = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    if os.environ.get("UPDATE_GOLDEN"):
+        (GOLDEN / name).write_text(shown)
+    assert shown == (GOLDEN / name).read_text(), f"UPDATE_GOLDEN=1 writes {name} anew"
+
+
+def without_age(table: str) -> str:
+    header, *rows = table.splitlines()
+    at = header.index("AGE")
+    return "\n".join([header, *(f"{row[:at]}*  {row[at + 3 :]}" for row in rows)])
+
+
+@pytest.mark.parametrize("directory", DIRECTORIES)
+def test_it_is_applied_without_a_warning(installed: dict[str, Said], directory: str) -> None:
+    code, text, errors = installed[directory]
+    assert (code, errors) == (0, "")
+    assert "deployment.apps/sources-hook" in text
+
+
+@pytest.mark.parametrize("directory", DIRECTORIES)
+@pytest.mark.parametrize(
+    "options", [["--server-side"], ["--dry-run=server"], ["--server-side", "--dry-run=server"]], ids=" ".join
+)
+def test_it_is_applied_again_without_a_warning(
+    alone: ControlPlane, installed: object, built: Callable[[str], str], directory: str, options: list[str]
+) -> None:
+    code, _, errors = alone.kubectl("apply", *options, "-f", "-", stdin=built(directory))
+    assert (code, errors) == (0, "")
+
+
+def test_the_composite_controller_is_one_for_metacontrollers_own_schema(installed: dict[str, Said]) -> None:
+    try:
+        metacontroller.crds()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    made = "compositecontroller.metacontroller.k8s.io/samplesources.samples.knative.dev created"
+    assert made in installed[DIRECTORIES[1]][1]
+
+
+def test_an_adapter_is_one_for_a_restricted_namespace(alone: ControlPlane, installed: object) -> None:
+    [deployment] = answer({"sink": {"uri": "http://h"}})["children"]
+    deployment["metadata"]["namespace"] = NAMESPACE
+    dry_run = ("create", "--dry-run=server", "-f", "-")
+    code, _, errors = alone.kubectl(*dry_run, stdin=json.dumps(deployment))
+    assert (code, errors) == (0, "")
+    del deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+    assert "would violate PodSecurity" in alone.kubectl(*dry_run, stdin=json.dumps(deployment))[2]
+
+
+@pytest.mark.parametrize("sample", ["samples/quickstart.yaml", "sources/sample_source/sample.yaml"])
+def test_a_sample_is_one_for_a_restricted_namespace(alone: ControlPlane, installed: object, sample: str) -> None:
+    text = (ROOT / "metacontroller" / sample).read_text().replace("namespace: default", f"namespace: {NAMESPACE}")
+    code, shown, errors = alone.kubectl("apply", "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=text)
+    assert (code, errors) == (0, "")
+    assert "created (server dry run)" in shown
+
+
+@pytest.mark.parametrize("field", ["samplesource.spec", "samplesource.spec.sink", "samplesource.spec.sink.ref"])
+def test_explain_tells_a_person_what_to_write(kubectl: Callable[..., str], field: str) -> None:
+    same_as_golden(f"explain-{field}.txt", kubectl("explain", field))
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "wide"]], ids=["narrow", "wide"])
+def test_get_tells_whether_a_source_works_and_why_not(kubectl: Callable[..., str], output: list[str]) -> None:
+    shown = without_age(kubectl("get", "sources", "-A", *output))
+    same_as_golden(f"get-sources{'-wide' if output else ''}.txt", shown)
+
+
+@pytest.mark.parametrize("word", ["sources", "knative", "eventing", "ssrc", "samplesource", "samplesources"])
+def test_sources_are_found_by_category_and_by_short_name(kubectl: Callable[..., str], word: str) -> None:
+    found = kubectl("get", word, "-n", NAMESPACE, "-o", "name").split()
+    assert found == [f"{KIND.name.lower()}.{KIND.group}/{name}" for name in ("hello", "lost")]
+
+
+def test_wait_ends_when_a_source_is_ready(alone: ControlPlane, kubectl: Callable[..., str]) -> None:
+    wait = ("wait", "--for=condition=Ready", "-n", NAMESPACE)
+    same_as_golden("wait.txt", kubectl(*wait, "--timeout=30s", "ssrc/hello"))
+    assert alone.kubectl(*wait, "--timeout=1s", "ssrc/lost")[0] == 1
+
+
+def test_the_type_is_discovered_as_kn_does(kubectl: Callable[..., str]) -> None:
+    """`kn source list-types`: by label, then the kind's name, plural and first served version."""
+    [found] = json.loads(kubectl("get", "crds", "-l", "duck.knative.dev/source=true", "-o", "json"))["items"]
+    served = [it["name"] for it in found["spec"]["versions"] if it["served"]]
+    names = found["spec"]["names"]
+    assert (names["kind"], names["plural"], served[0]) == (KIND.name, KIND.plural, KIND.version)
+    [event] = json.loads(found["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
+    assert event["type"] == "dev.knative.sample"

@@ -1,0 +1,73 @@
+"""One installation for all tests of a session, in a cluster that somebody names; else everything here is skipped.
+
+``SOURCE_IMAGE`` has a default in `make e2e` only: with a KUBECONFIG, which many people have set, `make test` must not
+install anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.build import Unavailable
+from tests.cluster.metacontroller import crds
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import installation
+from tests.e2e.place import Place, place_in
+
+HERE = Path(__file__).parent
+NEEDED = {
+    "KUBECONFIG": "a cluster without SampleSource and Metacontroller, by its kubeconfig",
+    "SOURCE_IMAGE": "this project's image, by a name the cluster can run",
+    "METACONTROLLER_IMAGE": "an image whose entrypoint is Metacontroller 4.17",
+}
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = _missing()
+    items.sort(key=lambda it: it.path != HERE / "test_quickstart.py")  # a person does not wait for the hook either
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=missing))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)
+
+
+def _missing() -> str:
+    """Why nothing here can run; empty if it can."""
+    missing = [f"${name} ({what})" for name, what in NEEDED.items() if not os.environ.get(name)]
+    if not shutil.which("kubectl"):
+        missing.append("kubectl on PATH")
+    try:
+        crds()
+    except Unavailable as reason:
+        missing.append(str(reason))
+    return f"needs {', '.join(missing)}" if missing else ""
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with installation(tmp_path_factory.mktemp("e2e")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def place(cluster: Cluster) -> Iterator[Place]:
+    with place_in(cluster) as place:
+        yield place
+
+
+@pytest.fixture
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a line that is printed when all tests are done."""
+    return pytestconfig.stash.setdefault(FIGURES, []).append

@@ -1,0 +1,51 @@
+"""Installed as the README says, from nothing; taken away again so that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster.api import eventually
+from tests.cluster.metacontroller import crds
+from tests.cluster.world import ROOT
+from tests.e2e.cluster import Cluster, proxied
+
+OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples/quickstart.yaml"
+
+
+def readme_commands() -> tuple[list[str], list[str]]:
+    """Those that install, and those from the first source on."""
+    section = (ROOT / "README.md").read_text().partition("## Install it in a cluster\n")[2].partition("\n## ")[0]
+    block = section.partition("```console\n")[2].partition("```")[0]
+    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    first = next(n for n, command in enumerate(commands) if QUICKSTART in command)
+    return commands[:first], commands[first:]
+
+
+@contextmanager
+def installation(directory: Path) -> Iterator[Cluster]:
+    shutil.copytree(ROOT / "metacontroller", directory / "metacontroller")
+    theirs, metacontroller = crds().resolve(), directory / "metacontroller.yaml"
+    text = (Path(__file__).parent / "metacontroller.yaml").read_text()
+    metacontroller.write_text(text.replace("METACONTROLLER_IMAGE", os.environ["METACONTROLLER_IMAGE"]))
+    with proxied() as api:
+        cluster = Cluster(api, directory)
+        cluster.write_image()
+        before = cluster.names()
+        ours = {it for it in before if "metacontroller" in it or "samples.knative.dev" in it}
+        assert not ours, f"the tests install and uninstall everything, and the cluster has {sorted(ours)} already"
+        try:
+            cluster.kubectl("apply", "-f", str(theirs), "-f", str(metacontroller))
+            cluster.kubectl("wait", "--for=condition=Established", "-f", str(theirs))
+            for command in readme_commands()[0]:
+                cluster.run(command)
+            yield cluster
+        finally:
+            gone = ["delete", "--ignore-not-found", "--wait=false"]
+            cluster.run(f"kubectl {' '.join(gone)} -k {OVERLAY} || true")
+            cluster.kubectl(*gone, "-f", str(metacontroller), "-f", str(theirs))
+            left = lambda: cluster.names() - before  # noqa: E731
+            eventually(left, lambda it: not it, "the cluster as empty as before", deadline_s=90)

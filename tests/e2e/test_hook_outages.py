@@ -1,0 +1,113 @@
+"""Replicas of the hook come and go under load: thirty sources, edited in turn, and a Service they name that changes.
+
+Each change of it is a sync of every source and a status to write; an edit is a customize besides. The sources ask for
+a port the Service does not have, so no pod starts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.api import Object, eventually
+from tests.e2e.cluster import HOOK, Cluster
+from tests.e2e.place import Place
+
+NAMES = [f"s{n}" for n in range(30)]
+PACE_S = 0.1
+
+
+class Load:
+    """``port``: the one the Service has now; each source's status tells it once the source is synced."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self.port = 1000
+
+    def __enter__(self) -> Load:
+        self._place.service("moving", self.port)
+        sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "moving", "port": 80}}
+        for name in NAMES:
+            self._place.source(name, sink=sink)
+        self.wait_until_settled()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.wait(PACE_S):
+            self.port += 1
+            self._place.edit(NAMES[self.port % len(NAMES)], interval=f"{self.port}s")
+            ports = [{"name": "http", "port": self.port}]
+            self._place.api.patch("v1", "services", "moving", {"spec": {"ports": ports}}, self._place.namespace)
+
+    def wait_until_settled(self) -> None:
+        def behind() -> list[str]:
+            messages = {it: self._place.condition("SinkProvided", it).get("message", "") for it in NAMES}
+            return [name for name, message in messages.items() if f"one of: {self.port} (http)" not in message]
+
+        what = f"port {self.port} in the status of each source"
+        eventually(behind, lambda it: it == [], what, more=lambda: self._place.story(NAMES[0]))
+
+    def failures(self) -> list[str]:
+        events = self._place.api.list("v1", "events", self._place.namespace)
+        return [f"{it['count']} x {it['message']}" for it in events if it["reason"] == "SyncError"]
+
+
+@pytest.fixture
+def load(cluster: Cluster, place: Place) -> Iterator[Load]:
+    """With two replicas ready."""
+    cluster.kubectl("-n", HOOK[0], "rollout", "status", "deployment/sources-hook", "--timeout=60s")
+    with Load(place) as load:
+        yield load
+
+
+def _names(cluster: Cluster) -> list[str]:
+    return [it["metadata"]["name"] for it in cluster.pods(*HOOK)]
+
+
+def _wait_for_two_without(old: list[str], cluster: Cluster) -> None:
+    """A replica on its way out still counts as old."""
+
+    def ready() -> dict[str, bool]:
+        return {it["metadata"]["name"]: _is_ready(it) for it in cluster.pods(*HOOK)}
+
+    def done(ready: dict[str, bool]) -> bool:
+        return list(ready.values()) == [True, True] and not ready.keys() & set(old)
+
+    eventually(ready, done, f"two replicas, none of {old}", deadline_s=60, more=cluster.last_words)
+
+
+def _is_ready(pod: Object) -> bool:
+    return [it["ready"] for it in pod["status"].get("containerStatuses", [])] == [True]
+
+
+def test_rollouts_of_the_hook_fail_no_sync(cluster: Cluster, load: Load) -> None:
+    for _ in range(2):
+        old = _names(cluster)
+        cluster.kubectl("-n", HOOK[0], "rollout", "restart", "deployment/sources-hook")
+        _wait_for_two_without(old, cluster)
+    load.stop()
+    load.wait_until_settled()
+    assert load.failures() == []
+
+
+def test_sources_recover_by_themselves_from_replicas_that_die(
+    cluster: Cluster, load: Load, figure: Callable[[str], None]
+) -> None:
+    for name in _names(cluster):
+        cluster.kubectl("-n", HOOK[0], "delete", "pod", name, "--force", "--grace-period=0")
+        _wait_for_two_without([name], cluster)
+    load.stop()
+    load.wait_until_settled()
+    figure(f"SyncErrors when two replicas of the hook died one after the other: {load.failures()}")

@@ -1,0 +1,129 @@
+"""With `sources manifests --diagnose-pods`: what a kubelet says of a pod that does not run, as condition, in 30 s."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.api import Object, eventually
+from tests.cluster.world import ROOT
+from tests.e2e.cluster import Cluster
+from tests.e2e.place import Place
+
+SAMPLE, QUEUE = "adapter.sources.sample_source", "tests/kinds/queue_depth_source.py"
+NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
+# Twelve processes of 12 MiB each are together too much for 128 MiB, and none is as large as the adapter, which is so
+# the one that the kernel chooses.
+TOO_MUCH = """
+import os, time
+for _ in range(12):
+    if not os.fork():
+        held = os.urandom(12 << 20)
+        time.sleep(60)
+time.sleep(60)
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
+    """`sources manifests` and `kubectl apply -k`; afterwards SampleSource is what it was and other kinds are gone."""
+    own_kind = tmp_path / "own"
+
+    def install(module: str, *options: str) -> None:
+        output = own_kind if module == QUEUE else tmp_path / "sample"
+        command = [
+            sys.executable,
+            "-m",
+            "hooks.dev",
+            "manifests",
+            module,
+            "-o",
+            str(output),
+            "--diagnose-pods",
+            *options,
+        ]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        cluster.kubectl("apply", "-k", str(output))
+
+    yield install
+    cluster.kubectl("apply", "-k", "metacontroller/sources/sample_source")
+    if own_kind.exists():
+        cluster.kubectl("delete", "--ignore-not-found", "-k", str(own_kind))
+
+
+def fault(place: Place, reason: str) -> str:
+    """The message that comes with the reason, at Deployed and at Ready; it names the pod."""
+    message = place.wait_for("Deployed", "False", reason, deadline_s=30)["message"]
+    assert place.wait_for("Ready", "False", reason)["message"] == message
+    assert message.startswith(f"Pod {place.namespace}/"), message
+    return str(message)
+
+
+def test_an_image_that_does_not_exist_is_named(place: Place, install: Install) -> None:
+    install(SAMPLE, "--image", "registry.local/no-such-image:1")
+    place.source(sink={"uri": "http://sink.example.com"})
+    message = fault(place, "ImagePullBackOff")
+    assert 'cannot pull image "registry.local/no-such-image:1": ' in message
+    assert message.endswith("; correct the image's name, or push it")
+
+
+def test_an_adapter_that_exits_at_once_says_why_and_keeps_saying_it(place: Place, install: Install) -> None:
+    install(SAMPLE)
+    place.source(sink={"uri": "https://sink.example.com", "CACerts": NO_CERTIFICATE})
+    message = fault(place, "CrashLoopBackOff")
+    assert " exited with code 2: K_CA_CERTS is " in message
+    assert "write PEM certificates" in message
+    assert f"; see `kubectl logs --previous -n {place.namespace} samplesource-hello-" in message
+    condition = place.condition("Deployed")
+    restarts = lambda: place.adapter()["status"]["containerStatuses"][0]["restartCount"]  # noqa: E731
+    eventually(restarts, lambda it: it >= 2, "two restarts", deadline_s=60, more=place.story)
+    assert place.condition("Deployed") == condition
+
+
+def test_an_adapter_that_takes_too_much_memory_is_told_its_limit(place: Place, install: Install) -> None:
+    install(SAMPLE)
+    place.source(sink={"uri": "http://sink.example.com"})
+    place.ready()
+    exec = ["kubectl", "-n", place.namespace, "exec", place.adapter()["metadata"]["name"], "--"]
+    with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as glutton:
+        message = fault(place, "OOMKilled")
+        glutton.kill()
+    assert "needs more memory than its limit of 128Mi; have the source hold less at a time" in message
+    place.ready()
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        pytest.param(None, 'secret "queue-token" not found', id="no Secret"),
+        pytest.param({"other": "x"}, "couldn't find key token in Secret {}/queue-token", id="no such key in it"),
+    ],
+)
+def test_a_secret_that_is_missing_is_named(
+    place: Place, install: Install, there: dict[str, str] | None, words: str
+) -> None:
+    install(QUEUE)
+    place.kubectl("wait", "--for=condition=Established", "crd/queuedepthsources.queues.example.com")
+    if there:
+        metadata = {"name": "queue-token", "namespace": place.namespace}
+        place.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": there})
+    place.sources = ("queues.example.com/v1", "queuedepthsources")
+    place.api.create(_queue_depth_source(place.namespace))
+    message = fault(place, "CreateContainerConfigError")
+    assert f"{words.format(place.namespace)}; create what it needs in namespace {place.namespace}" in message
+
+
+def _queue_depth_source(namespace: str) -> Object:
+    token = {"secretKeyRef": {"name": "queue-token", "key": "token"}}
+    return {
+        "apiVersion": "queues.example.com/v1",
+        "kind": "QueueDepthSource",
+        "metadata": {"name": "hello", "namespace": namespace},
+        "spec": {"queue": "orders", "token": token, "sink": {"uri": "http://sink.example.com"}},
+    }

@@ -1,0 +1,47 @@
+"""The README's section "Install it in a cluster", command by command: from an empty cluster to events in a log."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.api import eventually
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import QUICKSTART, readme_commands
+from tests.e2e.place import RESTRICTED
+
+
+@pytest.fixture
+def strict_default(cluster: Cluster) -> Iterator[None]:
+    """The quick start goes into the namespace ``default``, which takes restricted pods only meanwhile."""
+    labels = cluster.api.get("v1", "namespaces", "default")["metadata"].get("labels", {})
+    cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": RESTRICTED}})
+    yield
+    cluster.kubectl("delete", "--ignore-not-found", "-f", QUICKSTART)
+    before = {name: labels.get(name) for name in RESTRICTED}
+    cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": before}})
+
+
+@pytest.mark.usefixtures("strict_default")
+def test_the_commands_of_the_readme_lead_to_events_in_the_displays_log(
+    cluster: Cluster, figure: Callable[[str], None]
+) -> None:
+    commands = readme_commands()[1]
+    said, started = "", time.monotonic()
+    for command in commands:
+        output = cluster.run(command)
+        said += f"$ {command}\n{output}"
+        if command.startswith("kubectl wait --for=condition=Ready"):
+            figure(f"README's quick start: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
+    assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", said, re.MULTILINE), said
+    assert re.search(r"^FIELD: sink <Object>$", said, re.MULTILINE), said
+    logs = next(it for it in commands if "logs" in it)
+
+    def numbers() -> list[int]:
+        return [int(it) for it in re.findall(r'dev\.knative\.sample  \{"sequence": (\d+)', cluster.run(logs))]
+
+    seen = eventually(numbers, lambda it: len(it) >= 3, "three events in the display's log", more=cluster.last_words)
+    assert seen == list(range(seen[0], seen[0] + len(seen)))

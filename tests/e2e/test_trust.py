@@ -1,0 +1,26 @@
+"""What only a kubelet can bring: a token for the sink's audience, although the pod has no access to the API."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from tests.cluster.api import eventually
+from tests.e2e.cluster import Cluster
+from tests.e2e.place import place_in
+
+
+def test_a_sink_with_an_audience_gets_a_token_of_the_adapters_account_for_it(cluster: Cluster) -> None:
+    with place_in(cluster) as place:
+        place.display()
+        ref = {"apiVersion": "v1", "kind": "Service", "name": "event-display"}
+        place.source(interval="500ms", sink={"ref": ref, "audience": "my-sink"})
+        assert place.ready()["status"]["sinkAudience"] == "my-sink"
+        [event, *_] = eventually(place.events_shown, bool, "an event", more=place.story)
+        scheme, _, token = event["headers"]["authorization"].partition(" ")
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        assert (scheme, claims["aud"]) == ("Bearer", ["my-sink"])
+        assert claims["sub"] == f"system:serviceaccount:{place.namespace}:default"
+        [mounted] = place.adapter()["spec"]["volumes"]
+        assert mounted["name"] == "oidc-token"
