@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -129,8 +129,10 @@ class _Trial:
                 return self.outcomes[-1]
 
             class First(Source):
-                def running(self, context: Context) -> AbstractAsyncContextManager[None]:
-                    return source.running(context)
+                @asynccontextmanager
+                async def running(self, context: Context) -> AsyncIterator[None]:
+                    async with source.running(context):
+                        yield
 
                 def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
                     return _first(source, context, ticks)
