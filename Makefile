@@ -6,8 +6,8 @@ BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-KINDS := sample_source webhook_source
-MANIFESTS = $(BIN)/sources manifests adapter.sources.$(1) -o metacontroller/sources/$(1)
+KINDS := sample_source poll_source webhook_source
+MANIFESTS = set -e; for kind in $(KINDS); do $(BIN)/sources manifests adapter.sources.$$kind -o metacontroller/sources/$$kind
 
 run: .venv/ready  ## A source, its hook and its sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
@@ -30,10 +30,10 @@ check: .venv/ready  ## Format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(foreach kind,$(KINDS),$(call MANIFESTS,$(kind)) --check &&) true
+	@$(MANIFESTS) --check; done
 
 manifests: .venv/ready  ## metacontroller/sources anew from the classes
-	$(foreach kind,$(KINDS),$(call MANIFESTS,$(kind)) &&) true
+	@$(MANIFESTS); done
 
 bench: .venv/ready  ## Figures, each beside its committed baseline
 	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \

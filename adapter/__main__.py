@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from adapter.channel import Channel
+    from adapter.delivery import Delivery
+    from adapter.runtime import Runtime
     from adapter.source import Clock, Source
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -58,7 +60,7 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": _place(error)}
+        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": logs.place_of(error)}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
 
@@ -98,7 +100,7 @@ async def _run(env: AdapterEnv) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         pages = health(
-            lambda: "stopping" if runtime.stopping else None if delivery.healthy else "the sink takes no event",
+            lambda: _unready(runtime, delivery),
             lambda: Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE}),
         )
         try:
@@ -114,6 +116,12 @@ async def _run(env: AdapterEnv) -> int:
             server.close()
     log.info("stopped")
     return 0
+
+
+def _unready(runtime: Runtime, delivery: Delivery) -> str | None:
+    if runtime.stopping:
+        return "stopping"
+    return runtime.trouble if delivery.healthy else "the sink takes no event"
 
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
@@ -134,14 +142,6 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         "DEAD_LETTER_SINK",
     )
     return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
-
-
-def _place(error: Exception) -> str:
-    """The file and line that raised, instead of a traceback."""
-    traceback = error.__traceback__
-    while traceback and traceback.tb_next:
-        traceback = traceback.tb_next
-    return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}" if traceback else ""
 
 
 def module_name(kind: str) -> str:

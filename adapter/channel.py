@@ -120,7 +120,7 @@ class Channel:
         except _NoToken as error:
             return Answer(Verdict.RETRY, "token", str(error))
         except Exception as error:  # httpx2.RequestError, and what httpx2 lets through: ssl.SSLError, UnicodeError
-            return answer or Answer(Verdict.RETRY, "transport", _reason(error))
+            return answer or Answer(Verdict.RETRY, "transport", reason_of(error))
         return answer if answer.verdict is Verdict.ACCEPT else _with_body(answer, body)
 
     def _judge(self, response: httpx2.Response) -> Answer:
@@ -221,7 +221,7 @@ def _with_body(answer: Answer, body: bytes) -> Answer:
     return Answer(answer.verdict, answer.code, answer.reason, answer.retry_after_s, body)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
     text = str(error).partition("bytearray(")[0][:200]
     return f"{type(error).__name__}: {text}".rstrip(": ")

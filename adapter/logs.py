@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,14 @@ def level_of(logging_config: str) -> int:
     if not isinstance(level, str) or level.lower() not in LEVELS:
         raise ValueError(f"level is {json.dumps(level)}; write one of {', '.join(LEVELS)}")
     return LEVELS[level.lower()]
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line that raised, instead of a traceback."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}" if traceback else ""
 
 
 def _is_text(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -34,6 +34,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         who = {"namespace": namespace, "name": name, "kind": kind}
+        self._who = who
         names = tuple(who)
         self._events = Counter("source_events", "Events by what became of them", (*names, "outcome"), registry=registry)
         self._attempts = Counter(
@@ -59,6 +60,14 @@ class Metrics:
 
     def count_attempt(self, code: str) -> None:
         self._code(code).inc()
+
+    def count_polls(self, outcome: str, count: int = 1) -> None:
+        self._polls.labels(**self._who, outcome=outcome).inc(count)
+
+    @cached_property
+    def _polls(self) -> Counter:
+        """Only kinds that poll show it."""
+        return Counter("source_polls", "Polls by what they brought", (*self._who, "outcome"), registry=self._registry)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from adapter.events import Message, encode
@@ -68,7 +69,8 @@ class Runtime:
         drain: Drain,
     ) -> None:
         self._source = source
-        self._context = context
+        self._context = replace(context, trouble=self._note_trouble)
+        self._trouble: str | None = "starting"
         self._deliver = deliver
         self._metrics = metrics
         self._namespace = namespace
@@ -83,6 +85,14 @@ class Runtime:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the source says that it is not ready."""
+        return self._trouble
+
+    def _note_trouble(self, reason: str | None) -> None:
+        self._trouble = reason
+
     def stop(self) -> None:
         """No event is pulled any more; those in hand have the drain's time to arrive."""
         self._stop.set()
@@ -90,6 +100,7 @@ class Runtime:
     async def run(self) -> None:
         context = replace(self._context, stopping=self._stop.is_set)
         async with self._source.running(context):
+            self._note_trouble(None)
             await self._run()
 
     async def _run(self) -> None:
@@ -170,8 +181,8 @@ class Runtime:
 def context_of(
     source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, port: int = 8888
 ) -> Context:
-    missed = lambda count: metrics.count_events(SKIPPED, count)  # noqa: E731
-    return Context(source, uid, created, clock, log, missed=missed, port=port)
+    missed = partial(metrics.count_events, SKIPPED)
+    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, port=port)
 
 
 def stamp(event: Event, context: Context) -> Event:

@@ -5,6 +5,7 @@ from pydantic import Field
 from adapter.durations import Interval
 from adapter.fields import SecretText
 from adapter.listener import Listener, Refusal
+from adapter.poller import Poller, PollFailed, Unchanged
 from adapter.server import Request
 from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
@@ -17,9 +18,12 @@ __all__ = [
     "Interval",
     "Listener",
     "Outcome",
+    "PollFailed",
+    "Poller",
     "Refusal",
     "Request",
     "SecretText",
     "Source",
     "Timer",
+    "Unchanged",
 ]

@@ -70,6 +70,8 @@ class Context:
     clock: Clock
     log: logging.Logger
     missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
+    polled: Callable[[str, int], None] = lambda outcome, count: None  # counts polls by what they brought
+    trouble: Callable[[str | None], None] = lambda reason: None  # why this source is not ready; None: it is
     lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
     lanes: int = 1
     port: int = 8888  # for kinds that listen

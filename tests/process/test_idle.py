@@ -44,7 +44,10 @@ def test_a_source_that_looks_every_second_would_be_seen(tmp_path: Path) -> None:
         assert not quiet_window(pid, 5)
 
 
-@pytest.mark.parametrize("name", ["fastapi", "uvicorn", "opentelemetry", "cloudevents", "hooks", "yaml", "argparse"])
+@pytest.mark.parametrize(
+    "name",
+    ["fastapi", "uvicorn", "opentelemetry", "cloudevents", "hooks", "yaml", "argparse", "jmespath", "feedparser"],
+)
 def test_an_adapter_loads_no(name: str) -> None:
     code = "import adapter.__main__, adapter.delivery, adapter.runtime, adapter.server, adapter.sources.sample_source"
     done = subprocess.run(

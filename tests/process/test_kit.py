@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapter import sdk
 from hooks.dev import templates
 from tests.installed import environ_with
 from tests.process.test_sources_lint import sources
@@ -123,10 +122,7 @@ def test_what_is_written_is_one_class_of_thirty_lines_that_needs_the_sdk(
     shell("ruff check . && ruff format --check --line-length 120 .")
 
 
-@pytest.mark.parametrize(
-    "way", [way if hasattr(sdk, name) else pytest.param(way, marks=pytest.mark.skip(f"adapter.sdk has no {name}"))
-            for way, name in (("poll", "Poller"), ("listen", "Listener"))]
-)  # fmt: skip
+@pytest.mark.parametrize("way", ["poll", "listen"])
 def test_its_own_test_passes_and_its_sample_is_accepted(shell: Shell, way: str) -> None:
     shell(f"sources new DoorSource --{way}")
     assert "1 passed" in shell("python -m pytest tests")

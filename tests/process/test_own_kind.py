@@ -91,7 +91,7 @@ def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert ran.stderr == (
         'sources: kind is "QueueDepthSource": adapter.sources has no such kind; '
-        "there are: SampleSource, WebhookSource\n"
+        "there are: PollSource, SampleSource, WebhookSource\n"
     )
 
 

@@ -25,9 +25,6 @@ PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
 SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
 LIBRARIES = {"cron_source": {"cronsim"}}
-needs_poller = pytest.mark.skipif(not hasattr(sdk, "Poller"), reason="adapter.sdk has no Poller")
-NEEDS = {"queue_depth_source": needs_poller}
-RUNNABLE = [pytest.param(it, marks=NEEDS[it]) if it in NEEDS else it for it in SAMPLES]
 MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; on Sunday Berlin's clocks go forward
 
 
@@ -54,7 +51,7 @@ def test_each_is_thirty_lines_over_the_sdk_and_the_standard_library(name: str) -
     assert imported - standard == {"adapter.sdk"} | LIBRARIES.get(name, set())
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_its_yaml_is_accepted_and_its_manifests_can_be_made(name: str) -> None:
     linted = sources("lint", "--package", PACKAGE, KINDS / f"{name}.yaml")
     assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
@@ -108,7 +105,6 @@ def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
     assert abs(datetime.now(UTC) - due) < timedelta(minutes=1)
 
 
-@needs_poller
 def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
     spec = {"url": "http://rabbitmq:15672", "queue": "orders", "password": "guest"}
     source = import_module(f"{PACKAGE}.queue_depth_source").QueueDepthSource(**spec)

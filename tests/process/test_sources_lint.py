@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
-COMMITTED = ROOT / "metacontroller/sources/sample_source"
+COMMITTED = ROOT / "metacontroller/sources"
 GOLDEN = ROOT / "tests/contract/queue_depth_source"
 HEAD = "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata:\n  name: a\n"
 BAD = HEAD + "spec:\n  interval: 10\n  sink:\n    uri: http://h\n---\n" + HEAD + "spec:\n  sink:\n    url: http://h\n"
@@ -33,8 +33,8 @@ def bad(tmp_path: Path) -> Path:
 
 
 def test_a_file_without_mistakes_is_one_line_and_exit_code_0() -> None:
-    result = sources("lint", QUICKSTART, COMMITTED / "sample.yaml")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "2 sources, no problem\n", "")
+    result = sources("lint", QUICKSTART, *COMMITTED.glob("*/sample.yaml"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "4 sources, no problem\n", "")
 
 
 def test_each_mistake_is_a_line_with_its_place_in_the_api_servers_words(bad: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_2(tmp_path: Path, text: s
     [
         pytest.param(
             "SampleSource", "PingSource", ':2: PingSource default/a: kind is "PingSource": adapter.sources has no such '
-            "kind; there are: SampleSource, WebhookSource", id="a foreign kind",
+            "kind; there are: PollSource, SampleSource, WebhookSource", id="a foreign kind",
         ),
         pytest.param(
             "v1alpha1", "v1", ':1: SampleSource default/a: no matches for kind "SampleSource" in version '
@@ -107,8 +107,9 @@ def test_a_rule_of_the_authors_own_is_said_to_be_unchecked(tmp_path: Path) -> No
     assert (result.returncode, result.stderr) == (0, "not checked, only an API server can: self > 0\n")
 
 
-def test_the_committed_manifests_are_current() -> None:
-    result = sources("manifests", "adapter.sources.sample_source", "-o", COMMITTED, "--check")
+@pytest.mark.parametrize("kind", sorted(it.stem for it in (ROOT / "adapter/sources").glob("*_source.py")))
+def test_the_committed_manifests_are_current(kind: str) -> None:
+    result = sources("manifests", f"adapter.sources.{kind}", "-o", COMMITTED / kind, "--check")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 

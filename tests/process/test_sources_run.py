@@ -102,7 +102,9 @@ def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
 def test_an_unknown_kind_lists_those_there_are(tmp_path: Path) -> None:
     file = tmp_path / "unknown.yaml"
     file.write_text(QUICKSTART.read_text().replace("kind: SampleSource", "kind: TelepathySource"))
-    assert_one_line(sources_run(file), 'kind is "TelepathySource"', "there are: SampleSource, WebhookSource")
+    assert_one_line(
+        sources_run(file), 'kind is "TelepathySource"', "there are: PollSource, SampleSource, WebhookSource"
+    )
 
 
 def test_a_port_in_use_is_one_line() -> None:

@@ -396,3 +396,19 @@ def test_a_source_that_yields_something_else_is_told_what() -> None:
 
     with pytest.raises(TypeError, match="the source yielded dict; yield an Event"):
         within_deadline(Life(events).runtime.run())
+
+
+def test_a_source_is_in_trouble_until_what_it_needs_is_open() -> None:
+    seen = []
+
+    async def events(context: Context) -> Events:
+        seen.append(life.runtime.trouble)
+        context.trouble("upstream")
+        seen.append(life.runtime.trouble)
+        life.runtime.stop()
+        yield Event(type="t")
+
+    life = Life(events)
+    assert life.runtime.trouble == "starting"
+    within_deadline(life.runtime.run())
+    assert seen == [None, "upstream"]

@@ -1,0 +1,266 @@
+"""The real adapter polls a scripted interface: what is sent, what is not, and how it lives with a broken one."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.process.harness import DEADLINE_S, Adapter, Process, Start, display, free_port, wait_until
+from tests.process.test_delivery import logged, rss_kib
+from tests.process.upstream import Answer, Upstream, items
+
+QUICK = "100ms"
+
+
+def poller(start_process: Start, sink: str, upstream: Upstream | str, interval: str = QUICK, **spec: Any) -> Adapter:
+    """One that sends what is there; ``env`` variables in capitals."""
+    environ = {name: spec.pop(name) for name in list(spec) if name.isupper()}
+    url = upstream if isinstance(upstream, str) else upstream.url
+    config = json.dumps({"url": url, "start": "earliest", **spec})
+    return Adapter(start_process, sink, interval, SOURCE_KIND="PollSource", SOURCE_CONFIG=config, **environ)
+
+
+def polls(source: Adapter, outcome: str) -> float:
+    return source.metric(
+        f'source_polls_total{{kind="PollSource",name="source",namespace="default",outcome="{outcome}"}}'
+    )
+
+
+def ids(sink: Process, count: int) -> list[str]:
+    return [sink.event()["id"] for _ in range(count)]
+
+
+def test_new_items_are_sent_once_and_in_order_while_the_list_grows(start: Start) -> None:
+    listed: list[str] = []
+
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        listed.extend(f"{n}-{i}" for i in range(3))
+        return Answer(items(*listed))
+
+    sink, url = display(start)
+    with Upstream(answer) as upstream:
+        source = poller(start, url, upstream)
+        sent = ids(sink, 30)
+        assert sent == listed[:30]
+        assert source.process.stop()[0] == 0
+    source.assert_log_is_json()
+
+
+def test_nothing_is_sent_again_and_304_is_asked_for(start: Start) -> None:
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        tag = f'"{min(n // 5, 1)}"'
+        if headers.get("if-none-match") == tag:
+            return Answer(status=304)
+        return Answer(items("a") if n < 5 else items("a", "b"), headers={"ETag": tag})
+
+    sink, url = display(start)
+    with Upstream(answer) as upstream:
+        source = poller(start, url, upstream)
+        assert ids(sink, 2) == ["a", "b"]
+        wait_until(lambda: polls(source, "unchanged") >= 8, "unchanged polls", lambda: upstream.asked)
+        assert polls(source, "ok") == 2
+        assert source.process.stop()[0] == 0
+    assert sink.lines.empty()
+
+
+def test_with_start_now_only_what_appears_later_is_sent(start: Start) -> None:
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("old") if n < 3 else items("old", "new"))) as upstream:
+        poller(start, url, upstream, start="now")
+        event = sink.event()
+    assert (event["id"], event["type"], event["data"]) == ("new", "dev.knative.poll.item", {"id": "new"})
+
+
+def test_retry_after_is_honoured(start: Start) -> None:
+    at: list[float] = []
+
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        at.append(time.monotonic())
+        return Answer(status=429, headers={"Retry-After": "2"}) if n == 1 else Answer(items("a"))
+
+    _, url = display(start)
+    with Upstream(answer) as upstream:
+        source = poller(start, url, upstream)
+        upstream.wait_for(3)
+        wait_until(lambda: polls(source, "failed") == 1, "a failed poll")
+    assert at[2] - at[1] >= 1.9
+    (line,) = logged(source.process, "poll failed")
+    assert (line["reason"], line["retry_after_s"], line["level"]) == ("answered 429", 2, "warn")
+
+
+SECRET = "hush-hush"
+BROKEN = [
+    pytest.param(Answer(status=500, body=SECRET.encode()), "answered 500", id="500"),
+    pytest.param(Answer(f"<!doctype html><html>{SECRET}".encode()), "the answer is an HTML page; url must", id="html"),
+    pytest.param(Answer(b'{"id": "' + SECRET.encode()), "the answer is not JSON", id="cut-json"),
+    pytest.param(Answer(b" " * 2_000_000 + b"[]"), "the answer is longer than maxBytes (1048576)", id="huge"),
+    pytest.param(Answer(b" " * 4096, endless=True), "the answer is longer than maxBytes (1048576)", id="never-ending"),
+    pytest.param(Answer(b"[", headers={"Content-Length": "9"}), "RemoteProtocolError: ", id="cut-off"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("broken", "said"), BROKEN)
+def test_a_broken_upstream_ends_readiness_and_its_recovery_brings_it_back(
+    start: Start, broken: Answer, said: str
+) -> None:
+    well = threading.Event()
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("a")) if well.is_set() else broken) as upstream:
+        source = poller(start, url, upstream)
+        wait_until(lambda: polls(source, "failed") >= 3, "three failures", lambda: source.process.errors)
+        wait_until(lambda: source.get("/readiness")[0] == 503, "unready")
+        assert f"polls in a row failed: {said}" in source.get("/readiness")[1]
+        assert source.get("/health")[0] == 200
+        well.set()
+        assert ids(sink, 1) == ["a"]
+        wait_until(lambda: source.get("/readiness") == (200, "ok\n"), "ready again", lambda: source.process.errors)
+        wait_until(lambda: logged(source.process, "polls succeed again"), "a line")
+        assert source.process.stop()[0] == 0
+    assert len(logged(source.process, "poll failed")) == 1
+    assert logged(source.process, "poll failed")[0]["reason"].startswith(said)
+    assert SECRET not in "".join(source.process.errors)
+    source.assert_log_is_json()
+
+
+def test_an_upstream_that_is_away_or_silent_is_broken_and_no_more(start: Start) -> None:
+    release = threading.Event()
+
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        release.wait(DEADLINE_S)
+        return Answer()
+
+    _, url = display(start)
+    away = poller(start, url, f"http://127.0.0.1:{free_port()}/")
+    with Upstream(answer) as upstream:
+        silent = poller(start, url, upstream, timeout="200ms")
+        for source in (away, silent):
+            wait_until(lambda source=source: polls(source, "failed") >= 3, "failures", lambda: silent.process.errors)
+        release.set()
+    assert away.process.said("poll failed")["reason"].startswith("ConnectError: ")
+    assert silent.process.said("poll failed")["reason"] == "no whole answer within 200ms"
+
+
+def test_memory_stays_while_a_huge_answer_is_cut_off_again_and_again(start: Start) -> None:
+    _, url = display(start)
+    with Upstream(lambda headers, n: Answer(b" " * 65536, endless=True)) as upstream:
+        source = poller(start, url, upstream, "20ms")
+        wait_until(lambda: polls(source, "failed") >= 10, "failures", lambda: source.process.errors)
+        before = rss_kib(source.process)
+        wait_until(lambda: polls(source, "failed") >= 60, "failures", lambda: source.process.errors)
+        assert rss_kib(source.process) - before < 2048
+    assert upstream.hung_up >= 50
+
+
+def test_a_restart_in_the_middle_goes_on_where_the_sink_was(start: Start) -> None:
+    """Killed while the sink has one and the poll holds more: nothing is missing, and what is twice has the same id."""
+    everything = [str(n) for n in range(40)]
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items(*everything))) as upstream:
+        first = poller(start, url, upstream)
+        seen = ids(sink, 7)
+        first.process.child.kill()
+        first.process.ended()
+        poller(start, url, upstream)
+        while "39" not in seen:
+            seen += ids(sink, 1)
+    assert list(dict.fromkeys(seen)) == everything
+
+
+def test_what_a_sink_did_not_take_comes_again_first_and_the_etag_does_not_hide_it(start: Start) -> None:
+    port = free_port()
+
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        if headers.get("if-none-match"):
+            return Answer(status=304)
+        return Answer(items("a", "b", "c"), headers={"ETag": '"1"'})
+
+    with Upstream(answer) as upstream:
+        policy = json.dumps({"retry": 1, "backoffDelay": "PT0.01S"})
+        source = poller(start, f"http://127.0.0.1:{port}", upstream, SOURCE_DELIVERY=policy)
+        upstream.wait_for(4)
+        assert all("if-none-match" not in headers for headers in upstream.asked)
+        sink = start("adapter.display", "--port", str(port), "--format", "jsonl")
+        assert ids(sink, 3) == ["a", "b", "c"]
+        wait_until(lambda: polls(source, "unchanged") >= 2, "unchanged polls", lambda: upstream.asked)
+        assert source.process.stop()[0] == 0
+    assert sink.lines.empty()
+    assert {line["event_id"] for line in logged(source.process, "event lost")} == {"a"}
+
+
+def test_a_feed_is_polled_as_it_is(start: Start) -> None:
+    rss = b"<rss version='2.0'><channel><item><guid>2</guid></item><item><guid>1</guid></item></channel></rss>"
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(rss)) as upstream:
+        poller(start, url, upstream)
+        assert ids(sink, 2) == ["1", "2"]
+
+
+def test_a_secret_header_is_sent_and_never_shown(start: Start) -> None:
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("a"), status=200 if n else 500)) as upstream:
+        headers = {"Authorization": {"$env": "SOURCE_SECRET_0"}}
+        source = poller(start, url, upstream, secretHeaders=headers, SOURCE_SECRET_0=f"Bearer {SECRET}\n")
+        sink.event()
+        assert source.process.stop()[0] == 0
+    assert upstream.asked[0]["authorization"] == f"Bearer {SECRET}"
+    assert upstream.asked[0]["user-agent"].startswith("sample-source/")
+    assert SECRET not in "".join(source.process.errors)
+
+
+def test_an_authority_of_ones_own_is_trusted_and_no_other(start: Start) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("a")), context) as upstream:
+        stranger = poller(start, url, upstream)
+        assert "CERTIFICATE_VERIFY_FAILED" in stranger.process.said("poll failed")["reason"]
+        poller(start, url, upstream, CACerts=authority.cert_pem.bytes().decode())
+        assert ids(sink, 1) == ["a"]
+
+
+def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None:
+    release = threading.Event()
+
+    def answer(headers: dict[str, str], n: int) -> Answer:
+        release.wait(DEADLINE_S)
+        return Answer()
+
+    _, url = display(start)
+    with Upstream(answer) as upstream:
+        source = poller(start, url, upstream)
+        upstream.wait_for(1)
+        code, seconds = source.process.stop()
+        release.set()
+    assert code == 0
+    assert seconds < 5
+    source.assert_log_is_json()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        pytest.param(
+            {"items": "data["}, 'field items, is "\\"data[\\"": write a JMESPath expression like', id="jmespath"
+        ),
+        pytest.param({"id": "nope(@)"}, 'field id, is "\\"nope(@)\\"": JMESPath has no function nope()', id="function"),
+        pytest.param({"url": "host"}, 'field url, is "\\"host\\"": write an absolute http(s) URL', id="url"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:
+    fields = {"url": "http://h", **config}
+    environ = {"K_SINK": "http://h", "SOURCE_KIND": "PollSource", "SOURCE_CONFIG": json.dumps(fields)}
+    env = {"PATH": os.environ["PATH"], **environ}
+    command = [sys.executable, "-m", "adapter"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr

@@ -1,0 +1,314 @@
+"""What PollSource makes of answers: items, keys, feeds, conditions, and the sentences where it can make nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from adapter import poller
+from adapter.sdk import Event, Outcome, PollFailed, Unchanged
+from adapter.sources.poll_source import PollSource
+from tests.unit.test_poller import Run
+
+URL = "http://host/items"
+RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>t</title>
+<item><link>http://host/old</link><title>Old</title><pubDate>Thu, 01 Jan 2026 10:00:00 +0100</pubDate></item>
+<item><guid>new</guid><title>New</title><pubDate>Fri, 02 Jan 2026 10:00:00 GMT</pubDate></item>
+</channel></rss>"""
+ATOM = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title>
+<entry><id>urn:2</id><title>Two</title></entry><entry><id>urn:1</id><title>One</title></entry></feed>"""
+JSON_FEED = json.dumps(
+    {
+        "version": "https://jsonfeed.org/version/1.1",
+        "items": [
+            {"id": "2", "date_published": "2026-01-02T00:00:00Z"},
+            {"id": "1", "date_published": "2026-01-01T00:00:00+01:00"},
+        ],
+    }
+).encode()
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+class Octets(httpx2.AsyncByteStream):
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> Any:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def found(handler: Handler | bytes | Any, **fields: Any) -> list[Event]:
+    """What one poll finds in an answer: octets, or a value as JSON."""
+    return asyncio.run(poll(PollSource(url=URL, **fields), as_handler(handler)))
+
+
+def as_handler(answer: Any) -> Handler:
+    if callable(answer):
+        return answer  # type: ignore[no-any-return]
+    return lambda request: ok(answer)
+
+
+def ok(answer: Any, **headers: str) -> httpx2.Response:
+    """Not yet read, as from a socket."""
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return httpx2.Response(
+        200, headers={name.replace("_", "-"): it for name, it in headers.items()}, stream=Octets(body)
+    )
+
+
+async def poll(source: PollSource, handler: Handler) -> list[Event]:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handler)) as client:
+        return [event async for event in source.poll(client)]
+
+
+def failure(handler: Any, **fields: Any) -> PollFailed:
+    with pytest.raises(PollFailed) as caught:
+        found(handler, **fields)
+    return caught.value
+
+
+def test_each_item_of_a_list_is_an_event_whose_id_is_its_key() -> None:
+    (one, two) = found([{"id": "a", "x": 1}, {"id": 7}])
+    assert one == Event(type="dev.knative.poll.item", data={"id": "a", "x": 1}, id="a")
+    assert two.id == "7"
+
+
+def test_items_id_type_and_subject_are_said_by_the_spec() -> None:
+    answer = {"data": {"list": [{"key": {"n": 1.5}, "who": "ann"}, {"key": {"n": 2}, "who": None}]}}
+    events = found(answer, items="data.list", id="key.n", eventType="com.example.x", subject="who")
+    assert [(it.id, it.type, it.subject) for it in events] == [
+        ("1.5", "com.example.x", "ann"),
+        ("2", "com.example.x", None),
+    ]
+
+
+def test_a_feed_is_sent_the_oldest_first_with_its_own_times() -> None:
+    old, new = found(RSS)
+    assert (old.id, old.time, old.data["title"]) == ("http://host/old", datetime(2026, 1, 1, 9, tzinfo=UTC), "Old")
+    assert (new.id, new.time) == ("new", datetime(2026, 1, 2, 10, tzinfo=UTC))
+    assert new.data["published"] == "2026-01-02T10:00:00Z"
+    json.dumps(new.data)
+
+
+@pytest.mark.parametrize(("feed", "ids"), [(ATOM, ["urn:1", "urn:2"]), (JSON_FEED, ["1", "2"])], ids=["atom", "json"])
+def test_a_feed_is_known_by_its_shape(feed: bytes, ids: list[str]) -> None:
+    assert [it.id for it in found(feed)] == ids
+
+
+def test_items_of_a_feed_may_be_chosen() -> None:
+    assert [it.id for it in found(ATOM, items="entries[?title=='Two']")] == ["urn:2"]
+    assert [it.id for it in found(ATOM, id="title")] == ["One", "Two"]
+
+
+def test_a_json_feeds_time_is_its_items() -> None:
+    assert [it.time for it in found(JSON_FEED)] == [
+        datetime(2025, 12, 31, 23, tzinfo=UTC),
+        datetime(2026, 1, 2, tzinfo=UTC),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields", "said"),
+    [
+        pytest.param(b"<!DOCTYPE html><html><body>sign in", {}, "the answer is an HTML page; url must name", id="html"),
+        pytest.param(b"\n <x/>", {}, "the answer is markup, and no feed", id="xml"),
+        pytest.param(b'{"a": secret', {}, "the answer is not JSON", id="no-json"),
+        pytest.param(b"[NaN]", {}, "the answer is not JSON", id="nan"),
+        pytest.param(b"[" * 200_000, {}, "the answer is not JSON", id="deep"),
+        pytest.param(b"", {}, "the answer is empty", id="empty"),
+        pytest.param({"a": 1}, {}, 'items "@" finds no list; write the JMESPath of one', id="no-list"),
+        pytest.param({"data": None}, {"items": "data"}, 'items "data" finds no list', id="null"),
+        pytest.param([{"id": "a"}, {"x": 1}], {}, 'id "id" finds no key of item 1; write', id="no-key"),
+        pytest.param([{"id": {"secret": 1}}], {}, 'id "id" finds no key of item 0', id="key-is-object"),
+        pytest.param([{"id": ""}], {}, "finds no key", id="key-is-empty"),
+        pytest.param([{"id": True}], {}, "finds no key", id="key-is-boolean"),
+        pytest.param(["secret"], {"id": "abs(@)"}, 'id "abs(@)" does not fit the answer', id="function"),
+        pytest.param(RSS, {"id": "guid"}, 'id "guid" finds no key of item 0', id="feed-without-the-key-asked-for"),
+        pytest.param(b'<!DOCTYPE rss [<!ENTITY a "secret">]>' + RSS, {}, "the answer declares entities", id="entities"),
+        pytest.param([{"id": n} for n in range(10_001)], {}, "finds 10001 items, more than 10000", id="too-many"),
+        pytest.param(list(range(2000)), {"maxBytes": 1024}, "the answer is longer than maxBytes (1024)", id="long"),
+    ],
+)
+def test_an_answer_nothing_can_be_made_of_is_a_failure_with_a_sentence(
+    answer: Any, fields: dict[str, Any], said: str
+) -> None:
+    error = failure(answer, **fields)
+    assert said in str(error)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+def test_an_error_says_its_status_and_how_long_to_wait(status: int) -> None:
+    error = failure(lambda request: httpx2.Response(status, headers={"Retry-After": "90"}, content=b"secret"))
+    assert (str(error), error.retry_after_s) == (f"answered {status}", 90)
+
+
+def test_nothing_new_is_told_by_304_to_what_the_last_answer_gave() -> None:
+    asked: list[tuple[str | None, str | None]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append((request.headers.get("If-None-Match"), request.headers.get("If-Modified-Since")))
+        if len(asked) > 1:
+            return httpx2.Response(304)
+        return ok([], ETag='"1"', Last_Modified="yesterday")
+
+    async def polls() -> None:
+        source = PollSource(url=URL)
+        await poll(source, answer)
+        with pytest.raises(Unchanged):
+            await poll(source, answer)
+
+    asyncio.run(polls())
+    assert asked == [(None, None), ('"1"', "yesterday")]
+
+
+def test_conditions_do_not_run_ahead_of_a_sink_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else 304 would be the answer to the next poll, and the item would never come again."""
+    asked: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers.get("If-None-Match"))
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        if asked[-1]:
+            return httpx2.Response(304)
+        return ok([{"id": "a"}, {"id": "b"}], ETag='"1"')
+
+    mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    monkeypatch.setattr(poller, "_client", lambda tls: mock)
+    outcomes = iter([Outcome.DELIVERED, Outcome.GAVE_UP, Outcome.DELIVERED])
+    run = Run(PollSource(url=URL, start="earliest"), lambda event: next(outcomes))
+    assert run.ids() == ["a", "b", "b"]
+    assert asked == [None, None, '"1"', '"1"']
+    assert run.outcomes == ["ok", "ok", "unchanged"]
+
+
+@pytest.mark.parametrize("start", ["now", "earliest"])
+def test_the_first_poll_sends_what_is_there_only_if_asked_to(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = iter([["a"], ["a", "b"]])
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        items = next(lists, None)
+        if items is None:
+            raise KeyboardInterrupt
+        return ok(items)
+
+    mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    monkeypatch.setattr(poller, "_client", lambda tls: mock)
+    assert Run(PollSource(url=URL, id="@", start=start)).ids() == (["b"] if start == "now" else ["a", "b"])  # type: ignore[arg-type]
+
+
+def gzipped(body: bytes) -> httpx2.Response:
+    return ok(body, Content_Encoding="gzip")
+
+
+def test_gzip_is_unpacked_and_bounded() -> None:
+    assert [it.id for it in found(lambda request: gzipped(gzip.compress(b'[{"id": "a"}]')))] == ["a"]
+    bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
+    tracemalloc.start()
+    assert "longer than maxBytes" in str(failure(lambda request: gzipped(bomb)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
+    assert "no gzip" in str(failure(lambda request: gzipped(b"[]")))
+    assert "cut off" in str(failure(lambda request: gzipped(gzip.compress(b"[]")[:-3])))
+
+
+def test_an_encoding_nobody_asked_for_is_refused() -> None:
+    error = failure(lambda request: ok(b"x", Content_Encoding="br"))
+    assert str(error) == 'answered with content encoding "br", though gzip was asked for'
+
+
+def test_a_never_ending_answer_is_cut_off_by_size() -> None:
+    read = 0
+
+    class Endless(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            nonlocal read
+            while True:
+                read += 1024
+                yield b" " * 1024
+
+    assert "longer than maxBytes" in str(failure(lambda request: httpx2.Response(200, stream=Endless())))
+    assert read <= 1024 * 1025
+
+
+def test_a_slow_answer_is_cut_off_by_time() -> None:
+    class Slow(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            while True:
+                await asyncio.sleep(0.005)
+                yield b" "
+
+    slow = failure(lambda request: httpx2.Response(200, stream=Slow()), timeout="50ms")
+    assert str(slow) == "no whole answer within 50ms"
+
+
+def test_secret_headers_go_to_the_urls_own_origin_alone() -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append((request.url.host, request.headers.get("X-Key"), request.headers.get("X-Open")))
+        moved = {"host": "/again", "other": "http://host/items"}.get(request.url.host)
+        moved = "http://other/" if request.url.path == "/again" else moved
+        return httpx2.Response(302, headers={"Location": moved or ""}) if len(seen) < 4 else ok([])
+
+    fields = {"headers": {"X-Open": "yes"}, "secretHeaders": {"X-Key": "hush\n"}}
+    assert found(answer, **fields) == []
+    assert seen == [("host", "hush", "yes"), ("host", "hush", "yes"), ("other", None, "yes"), ("host", None, "yes")]
+
+
+def test_redirects_without_end_are_a_failure() -> None:
+    assert (
+        str(failure(lambda request: httpx2.Response(302, headers={"Location": URL}))) == "redirects more than 5 times"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        pytest.param("url", "ftp://h", "write an absolute http(s) URL", id="scheme"),
+        pytest.param("url", "http://", "write an absolute http(s) URL", id="no-host"),
+        pytest.param("url", "http://h:99999/", "write an absolute http(s) URL", id="port"),
+        pytest.param("url", "http://u:p@h/", "must hold no user or password; write secretHeaders", id="password"),
+        pytest.param("items", "data[", 'write a JMESPath expression like "data.items" (Incomplete', id="items"),
+        pytest.param("id", "a.b[?c(@)] | d(@)", "JMESPath has no function c(); there are", id="function"),
+        pytest.param("subject", "", "write a JMESPath expression", id="subject"),
+        pytest.param("headers", {"a b": "x"}, '"a b" is no name of a header', id="header-name"),
+        pytest.param("headers", {"X": "a\nb"}, "the value of X must be one line of ASCII", id="header-value"),
+        pytest.param("secretHeaders", {"X": "a\nb"}, "the value of X must be one line of ASCII", id="secret-value"),
+        pytest.param("CACerts", "x", "write PEM certificates", id="pem"),
+        pytest.param("maxBytes", 5 * 1024 * 1024, "less than or equal to 4194304", id="max-bytes"),
+        pytest.param("start", "later", "'now' or 'earliest'", id="start"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_refused_when_the_source_starts(field: str, value: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        PollSource.model_validate({"url": URL, field: value})
+    (error,) = caught.value.errors()
+    assert said in error["msg"]
+    assert error["loc"][0] == field
+
+
+def test_a_body_that_looks_like_a_files_name_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "<rss >"
+    Path(name).write_bytes(ATOM)
+    assert os.listdir() == [name]
+    assert found(name.encode()) == []
+
+
+def test_an_item_that_is_a_text_is_its_own_key() -> None:
+    assert [(it.id, it.data) for it in found(["a", "b"], id="@")] == [("a", "a"), ("b", "b")]
