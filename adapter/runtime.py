@@ -150,7 +150,7 @@ class Runtime:
             self._context.log.info("the source has no more events")
             await self._stop.wait()  # not the end of the process: Kubernetes would start it again
         finally:
-            await _close(events)
+            await close(events)
 
     async def _handle(self, lane: int, event: Event) -> Outcome:
         self._in_hand[lane] = event = stamp(event, self._context)
@@ -196,6 +196,6 @@ def stamp(event: Event, context: Context) -> Event:
     )
 
 
-async def _close(events: AsyncGenerator[Event, Outcome]) -> None:
+async def close(events: AsyncGenerator[Event, Outcome]) -> None:
     if hasattr(events, "aclose"):  # an author may return any object with anext and asend
         await events.aclose()

@@ -53,8 +53,8 @@ class Limits:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-async def listen(handler: Handler, port: int, limits: Limits) -> asyncio.Server:
-    """Serve on every address of this machine; ``OSError`` if the port is taken. Port 0 picks one."""
+async def listen(handler: Handler, port: int, limits: Limits, *, host: str | None = None) -> asyncio.Server:
+    """Serve on every address of this machine, or on ``host``; ``OSError`` if the port is taken. Port 0 picks one."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -72,7 +72,7 @@ async def listen(handler: Handler, port: int, limits: Limits) -> asyncio.Server:
                 writer.close()
 
     try:
-        return await asyncio.start_server(connected, None if port else "0.0.0.0", port)
+        return await asyncio.start_server(connected, host or (None if port else "0.0.0.0"), port)
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL:
             raise

@@ -74,7 +74,8 @@ def sync(
     dead_letters = None
     if source.dead_letter_sink is not None:
         dead_letters = resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink")
-    pod = Pod(options.image or settings.adapter_image, config(parent.kind), settings.trust_bundle)
+    image = options.image or settings.adapter_image
+    pod = Pod(image, config(parent.kind), settings.trust_bundle, own_command=options.image is not None)
     wanted = _wanted(source, sink, dead_letters, observed, pod)
     verdict = deployments.judge(wanted, observed, old_status=parent.status, now=now)
     if _diagnoses(options, settings):

@@ -69,6 +69,7 @@ class Pod:
     image: str
     config: Observability
     trust_bundle: str | None = None  # a ConfigMap of the source's namespace; it need not be there
+    own_command: bool = False  # the image is the kind's own and says itself what it runs, in whatever language
 
 
 def desired(source: Source, sinks: Sinks, pod: Pod) -> Object:
@@ -121,7 +122,7 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
             {
                 "name": "receive-adapter",
                 "image": pod.image,
-                "command": ["python", "-m", "adapter"],
+                **({} if pod.own_command else {"command": ["python", "-m", "adapter"]}),
                 "env": _env(source, sinks, pod.config),
                 "ports": _ports(source),
                 **({"lifecycle": {"preStop": {"exec": {"command": FORGET}}}} if source.listens else {}),

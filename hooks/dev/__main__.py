@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapter.durations import parse_duration
-from hooks.addresses import is_http_url
+from hooks.dev import types
 from hooks.dev.hook import LOCAL_IMAGE
 from hooks.dev.lint import LintOptions, lint
 from hooks.dev.manifests import ManifestsOptions, manifests
+from hooks.dev.new import ImageOptions, NewOptions, image, new
 from hooks.dev.problem import Problem
 from hooks.dev.render import RenderOptions, render
 from hooks.dev.run import Options, run
-from hooks.settings import sink_kinds_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +41,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_render(commands)
     _add_lint(commands)
     _add_manifests(commands)
+    _add_new(commands)
+    _add_image(commands)
     return parser.parse_args(argv)
 
 
@@ -51,15 +51,15 @@ def _add_run(commands: Any) -> None:
     _add_files(command)
     _add_package(command)
     command.add_argument(
-        "--for", dest="for_s", type=_seconds, metavar="DURATION", help="stop by itself after, e.g. 30s"
+        "--for", dest="for_s", type=types.seconds, metavar="DURATION", help="stop by itself after, e.g. 30s"
     )
     command.add_argument(
-        "--port", dest="hook_port", type=_port, default=0, help="port of the hook (default: a free one)"
+        "--port", dest="hook_port", type=types.port, default=0, help="port of the hook (default: a free one)"
     )
     command.add_argument(
         "--once", action="store_true", help="stop when every source is ready and its first event arrived; else exit 1"
     )
-    command.add_argument("--sink", type=_url, metavar="URL", help="send every source's events there")
+    command.add_argument("--sink", type=types.url, metavar="URL", help="send every source's events there")
     command.add_argument("--logs", action="store_true", help="show what the processes log, on stderr")
     command.set_defaults(command=lambda arguments: run(Options(**arguments)))
 
@@ -93,21 +93,21 @@ def _add_manifests(commands: Any) -> None:
     default = ManifestsOptions("")
     command.add_argument(
         "--sink-kinds",
-        type=_sink_kinds,
+        type=types.sink_kinds,
         default=default.sink_kinds,
         metavar="KINDS",
         help=f"what a sink.ref may name, for the hook and for Metacontroller's role (default: {default.sink_kinds[0]})",
     )
     command.add_argument(
         "--hook",
-        type=_place,
+        type=types.place,
         default=default.hook,
         metavar="NAMESPACE/SERVICE",
         help=f"where the hook answers (default: {default.hook})",
     )
     command.add_argument(
         "--metacontroller",
-        type=_place,
+        type=types.place,
         default=default.metacontroller,
         metavar="NAMESPACE/SERVICEACCOUNT",
         help=f"who gets the role (default: {default.metacontroller})",
@@ -121,6 +121,39 @@ def _add_manifests(commands: Any) -> None:
     command.set_defaults(command=lambda arguments: manifests(ManifestsOptions(**arguments)))
 
 
+def _add_new(commands: Any) -> None:
+    command = commands.add_parser("new", help="write a kind of your own to start from: its module, its test, a README")
+    command.add_argument("kind", metavar="KIND", help="CamelCase that ends with Source, like QueueDepthSource")
+    ways = command.add_mutually_exclusive_group()
+    for way, does in (
+        ("timer", "acts at fixed times (the default)"),
+        ("poll", "asks a server"),
+        ("listen", "is called over HTTP"),
+    ):
+        ways.add_argument(f"--{way}", dest="way", action="store_const", const=way, default="timer", help=f"it {does}")
+    command.set_defaults(command=lambda arguments: new(NewOptions(**arguments)))
+
+
+def _add_image(commands: Any) -> None:
+    command = commands.add_parser("image", help="print the Dockerfile of an image with your kinds")
+    default = ImageOptions()
+    command.add_argument(
+        "--package",
+        type=types.dotted,
+        default=default.package,
+        help=f"where the kinds are (default: {default.package})",
+    )
+    command.add_argument(
+        "--from",
+        dest="image",
+        type=types.image,
+        default=default.image,
+        metavar="IMAGE",
+        help=f"the adapters' image (default: {default.image})",
+    )
+    command.set_defaults(command=lambda arguments: image(ImageOptions(**arguments)))
+
+
 def _add_files(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
@@ -130,46 +163,6 @@ def _add_package(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--package", default=default, help=f"Python package that holds the kinds' modules (default: {default})"
     )
-
-
-def _sink_kinds(text: str) -> tuple[str, ...]:
-    try:
-        kinds = sink_kinds_of(text, "the list")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not kinds:
-        raise argparse.ArgumentTypeError("names no kind; write some like v1/Service,eventing.knative.dev/v1/Broker")
-    return kinds
-
-
-def _place(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f'"{text}" is not <namespace>/<name>')
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text) / 1e9
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f'"{text}" is not positive; write a duration like 30s')
-    return seconds
-
-
-def _url(text: str) -> str:
-    if not is_http_url(text):
-        raise argparse.ArgumentTypeError(
-            f'"{text}" is not an absolute http(s) URL; write one like http://127.0.0.1:8080'
-        )
-    return text
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a port; write a number from 1 to 65535')
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -108,9 +108,13 @@ def _dotted(path: Path) -> str:
     return ".".join(relative.with_suffix("").parts)
 
 
+def check_name(kind: str) -> None:
+    if not _CLASS.fullmatch(kind):
+        raise Problem(f'the class "{kind}" names a kind: write CamelCase that ends with Source')
+
+
 def _checked(cls: type[Source], package: str) -> Kind:
-    if not _CLASS.fullmatch(cls.__name__):
-        raise Problem(f'the class "{cls.__name__}" names a kind: write CamelCase that ends with Source')
+    check_name(cls.__name__)
     if not _API_VERSION.fullmatch(cls.api_version):
         raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
     return Kind(cls, package)

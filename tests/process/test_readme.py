@@ -13,8 +13,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from _pytest.fixtures import FixtureFunctionDefinition
+
+from adapter import sdk, testing
 from adapter.contract import AdapterEnv
 from hooks.settings import read_settings
+from tests.installed import environ_with
 from tests.process.harness import DEADLINE_S, running_hook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,17 +85,47 @@ def test_the_own_kind_of_the_readme_is_the_one_under_test() -> None:
     assert block == (ROOT / "tests/kinds/queue_depth_source.py").read_text()
 
 
-def test_the_commands_of_the_readme_make_and_check_an_own_kind(tmp_path: Path) -> None:
-    block = README.partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "kinds").mkdir()
-    (tmp_path / "kinds/queue_depth_source.py").write_text(block)
-    commands = re.findall(r"^\$ sources ((?:manifests|lint) .*manifests.*)$", README, re.MULTILINE)
-    assert len(commands) == 2
-    for command in (*commands, f"{commands[0]} --check"):
-        words = [sys.executable, "-m", "hooks.dev", *shlex.split(command)]
-        environ = {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), command
+def test_the_commands_of_the_readme_make_test_and_run_an_own_kind(tmp_path: Path) -> None:
+    """All that need no cluster and no Docker, one after the other in an empty directory."""
+    section = README.partition("## Your own kind")[2].partition("```console\n")[2].partition("```")[0]
+    commands = re.findall(r"^\$ (.*)$", section, re.MULTILINE)
+    environ = environ_with(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    for command in [it for it in commands if not it.startswith(("docker", "kubectl"))]:
+        words = ["bash", "-c", command]
+        done = subprocess.run(
+            words, cwd=tmp_path / "empty", env=environ, capture_output=True, text=True, timeout=50, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), f"{command}: {done.stdout}{done.stderr}"
+    dockerfile = README.partition("```dockerfile\n")[2].partition("```")[0]
+    assert (tmp_path / "empty/Dockerfile").read_text() == dockerfile
+    assert [it.split()[:2] for it in commands if it.startswith("sources")] == [
+        ["sources", name] for name in ("new", "manifests", "lint", "run", "image")
+    ]
+
+
+def test_the_fixtures_of_the_readme_are_the_plugins() -> None:
+    section = README.partition("### Test your kind")[2].partition("\n##")[0]
+    listed = set(re.findall(r"^\| `([a-z]+)", section, re.MULTILINE))
+    here = {name for name, it in vars(testing).items() if isinstance(it, FixtureFunctionDefinition)}
+    assert listed == here
+    assert set(section.partition("import ")[2].partition("`")[0].split(", ")) <= set(testing.__all__)
+
+
+def overridable(cls: type[sdk.Source]) -> set[str]:
+    """The public names a base class defines or annotates itself."""
+    return {it for it in {*vars(cls), *cls.__annotations__} if not it.startswith(("_", "model_"))}
+
+
+def test_what_a_class_may_override_is_what_the_readme_lists() -> None:
+    section = README.partition("#### What a class may say")[2].partition("\n\nAn `Event`")[0]
+    listed: dict[str, set[str]] = {}
+    for base, names in re.findall(r"^\| `(\w+)` \| (`.*?) \|", section, re.MULTILINE):
+        listed.setdefault(base, set()).update(re.findall(r"`(\w+)", names))
+    shared = overridable(sdk.Source)
+    assert listed["Source"] == shared | {"max_in_flight"}
+    for cls in (sdk.Timer, sdk.Poller, sdk.Listener):
+        assert listed[cls.__name__] == overridable(cls) - shared, cls.__name__
 
 
 def test_lint_says_what_the_readme_shows(tmp_path: Path) -> None:

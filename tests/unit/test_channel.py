@@ -24,7 +24,7 @@ from adapter.channel import (
 )
 from adapter.contract import EnvError
 from adapter.events import Message
-from tests.clock import START, VirtualClock
+from adapter.testing.clock import START, VirtualClock
 
 MESSAGE = Message({"Content-Type": "text/plain", "ce-id": "1"}, b"data")
 Respond = Callable[[httpx2.Request], httpx2.Response]

@@ -22,7 +22,7 @@ from adapter.events import Message
 from adapter.metrics import Metrics
 from adapter.policy import Policy
 from adapter.sdk import Event, Outcome
-from tests.clock import START, VirtualClock
+from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 SECRET = "the data of the event"

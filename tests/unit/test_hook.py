@@ -51,11 +51,18 @@ def service(ports: Any = ((None, 80),), **spec: Any) -> dict[str, Any]:
 
 
 def answer(
-    spec: Any, *, related: Any = None, children: Any = None, now: datetime = NOW, types: Any = (), **source: Any
+    spec: Any,
+    *,
+    related: Any = None,
+    children: Any = None,
+    now: datetime = NOW,
+    types: Any = (),
+    image: str | None = None,
+    **source: Any,
 ) -> dict[str, Any]:
     body = {"parent": parent(spec, **source), "children": children or {}, "related": related or {}}
     request = SyncRequest.model_validate(body)
-    options = KindOptions(types=types)
+    options = KindOptions(types=types, image=image)
     return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=options))
 
 
@@ -112,6 +119,16 @@ def test_names_of_kinds() -> None:
         "endpoints",
     ]
     assert kebab("QueueDepthSource") == "queue-depth-source"
+
+
+def test_an_image_of_the_kinds_own_says_itself_what_it_runs() -> None:
+    def container(**given: str) -> Any:
+        deployment = answer({"sink": {"uri": "http://h"}}, **given)["children"][0]
+        return deployment["spec"]["template"]["spec"]["containers"][0]
+
+    own = container(image="kind:1")
+    assert container() == {**own, "image": "adapter:1", "command": ["python", "-m", "adapter"]}
+    assert "command" not in own
 
 
 HOST = "display.ns.svc.cluster.local"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapter.logs import Digest, configure, level_of
-from tests.clock import VirtualClock
+from adapter.testing.clock import VirtualClock
 from tests.logbook import Logbook
 
 

@@ -15,7 +15,7 @@ from adapter.metrics import Metrics
 from adapter.policy import Policy
 from adapter.runtime import CLOSE_S, NOTE_S, Drain, Runtime, SystemClock, context_of
 from adapter.sdk import Context, Event, Outcome, Source
-from tests.clock import START, VirtualClock
+from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 Events = AsyncGenerator[Event, Outcome]

@@ -12,8 +12,8 @@ import pytest
 from adapter.durations import Interval
 from adapter.sdk import Context, Event, Outcome, Timer
 from adapter.sources.sample_source import SampleSource
+from adapter.testing.clock import START, VirtualClock
 from adapter.timer import Schedule
-from tests.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 UID = "6f2c"

@@ -1,4 +1,4 @@
-"""Virtual time for tests: asking to sleep moves the clock; nothing waits."""
+"""Virtual time: asking to sleep moves the clock; nothing waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualClock:
-    """``late_s``: how long after its deadline each sleep ends."""
+    """``late_s``: how long after its deadline each sleep ends. ``sleeps``: all deadlines that were asked for."""
 
     def __init__(self, now: datetime = START, late_s: float = 0.0) -> None:
         self._now = now
@@ -25,4 +25,5 @@ class VirtualClock:
     async def sleep_until(self, deadline: datetime) -> None:
         self.sleeps.append(deadline)
         await asyncio.sleep(0)
-        self._now = max(self._now, deadline + self._late)
+        # In UTC: between two times of one zone, Python counts what its clocks show, not what passes.
+        self._now = max(self._now, deadline.astimezone(UTC) + self._late)

@@ -1,0 +1,15 @@
+#!/usr/bin/perl -w
+# An adapter in ten lines of what a plain Debian has: an event a second, the same one until the sink takes it, and an
+# answer to the kubelet's probes. The environment is all it knows; README.md, "Environment of an adapter", lists it.
+use strict; use IO::Socket::INET;
+my ($host, $port, $path) = ($ENV{K_SINK} // "") =~ m{^http://([^:/]+):?(\d*)(.*)} or die "K_SINK: write an http URL\n";
+my $probes = IO::Socket::INET->new(LocalPort => $ENV{HEALTH_PORT} || 8080, Listen => 9, ReuseAddr => 1) or die "$!\n";
+my $child = fork // die "$!\n";
+while (!$child) { my $it = $probes->accept or next; 1 until <$it> !~ /\S/; print $it "HTTP/1.0 200 OK\r\n\r\n" }
+$SIG{TERM} = $SIG{INT} = sub { kill KILL => $child; exit 0 };
+for (my $n = 0;; sleep 1) {
+    next unless my $sink = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port || 80, Timeout => 10);
+    my %ce = (specversion => "1.0", type => "com.example.perl", source => $ENV{EVENT_SOURCE}, id => "$ENV{SOURCE_UID}-$n");
+    print $sink "POST ", $path || "/", " HTTP/1.0\r\nHost: $host\r\nContent-Length: 0\r\n", map({ "ce-$_: $ce{$_}\r\n" } keys %ce), "\r\n";
+    $n++ if (<$sink> // "") =~ m{^HTTP/1\.\d 2};
+}

@@ -1,0 +1,128 @@
+"""The worked examples: thirty lines each, accepted as they are; cron runs. A library of a kind is its own affair."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import hmac
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from adapter import sdk
+from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from tests.process.test_sources_lint import sources
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "metacontroller.samples.kinds"
+KINDS = ROOT / "metacontroller/samples/kinds"
+SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
+LIBRARIES = {"cron_source": {"cronsim"}}
+MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; on Sunday Berlin's clocks go forward
+
+
+def cron(schedule: str, time_zone: str = "UTC") -> Any:
+    return import_module(f"{PACKAGE}.cron_source").CronSource(schedule=schedule, timeZone=time_zone)
+
+
+def dues(events: list[sdk.Event]) -> list[str]:
+    return [event.data["due"] for event in events]
+
+
+def test_there_are_three() -> None:
+    assert SAMPLES == ["cron_source", "github_webhook_source", "queue_depth_source"]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_is_thirty_lines_over_the_sdk_and_the_standard_library(name: str) -> None:
+    code = (KINDS / f"{name}.py").read_text()
+    assert len(code.splitlines()) <= 30
+    tree = ast.parse(code)
+    imported = {it.module or "" for it in tree.body if isinstance(it, ast.ImportFrom)}
+    imported |= {it.names[0].name for it in tree.body if isinstance(it, ast.Import)}
+    standard = {"collections.abc", "datetime", "hashlib", "hmac", "json", "typing", "urllib.parse", "zoneinfo"}
+    assert imported - standard == {"adapter.sdk"} | LIBRARIES.get(name, set())
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_its_yaml_is_accepted_and_its_manifests_can_be_made(name: str) -> None:
+    linted = sources("lint", "--package", PACKAGE, KINDS / f"{name}.yaml")
+    assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
+    made = sources("manifests", f"{PACKAGE}.{name}")
+    assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
+    berlin = cron("0 9 * * MON-FRI", "Europe/Berlin")
+    events = run(berlin, 2, clock=VirtualClock(MORNING), created=MORNING)
+    assert dues(events) == ["2026-03-27T09:00:00+01:00", "2026-03-30T09:00:00+02:00"]
+    assert [event.time and event.time.astimezone(UTC).hour for event in events] == [8, 7]
+
+
+def test_cron_gives_the_same_time_the_same_id_after_a_restart(run: Run) -> None:
+    before = run(cron("*/5 * * * *"), 3, clock=VirtualClock(MORNING), created=MORNING)
+    killed = VirtualClock(MORNING + timedelta(minutes=10, seconds=30))
+    again = run(cron("*/5 * * * *"), 2, clock=killed, created=MORNING)
+    assert dues(before)[1:] == dues(again) == ["2026-03-27T07:10:00+00:00", "2026-03-27T07:15:00+00:00"]
+    assert [event.id for event in before[1:]] == [event.id for event in again]
+
+
+def test_cron_sends_nothing_that_was_due_before_it_was_created(run: Run) -> None:
+    assert dues(run(cron("* * * * *"), 1, clock=VirtualClock(MORNING), created=MORNING)) == [
+        "2026-03-27T07:01:00+00:00"
+    ]
+
+
+def test_cron_skips_what_was_due_while_the_sink_was_down(deliver: Deliver, sink: Sink) -> None:
+    sink.answer(Reply(503, headers={"Retry-After": "280"}))
+    deliver(cron("* * * * *"), sink, 2, clock=VirtualClock(MORNING))
+    minutes = [event["data"]["due"][14:16] for event in sink.taken]
+    assert int(minutes[1]) - int(minutes[0]) == 4
+
+
+@pytest.mark.parametrize("schedule", ["0 9 * *", "9:00", "* * * * * * *"])
+def test_cron_refuses_what_has_neither_five_nor_six_parts(schedule: str) -> None:
+    with pytest.raises(ValidationError, match="schedule"):
+        cron(schedule)
+
+
+def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
+    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert command
+    ran = sources(*command[1].split())
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    shown = re.search(r"  good-morning  com\.example\.cron  (\{.*\})$", ran.stdout, re.MULTILINE)
+    assert shown, ran.stdout
+    due = datetime.fromisoformat(json.loads(shown[1])["due"])
+    assert due.utcoffset() in (timedelta(hours=1), timedelta(hours=2))
+    assert abs(datetime.now(UTC) - due) < timedelta(minutes=1)
+
+
+def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
+    spec = {"url": "http://rabbitmq:15672", "queue": "orders", "password": "guest"}
+    source = import_module(f"{PACKAGE}.queue_depth_source").QueueDepthSource(**spec)
+    date = "Fri, 27 Mar 2026 07:00:00 GMT"
+    (event,) = poll(source, httpx2.Response(200, json={"messages": 3}, headers={"Date": date}))
+    assert (event.id, event.subject, event.data) == (f"orders {date}", "orders", {"queue": "orders", "messages": 3})
+
+
+def test_a_webhook_is_an_event_only_if_its_signature_fits(receive: Receive) -> None:
+    source = import_module(f"{PACKAGE}.github_webhook_source").GithubWebhookSource(secret="s3cret")
+    body = json.dumps({"repository": {"full_name": "octo/cat"}}).encode()
+    signature = "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "X-Hub-Signature-256": signature}
+    event = receive(source, body, headers=headers)
+    assert (event.type, event.id, event.subject) == ("com.github.push", "d1", "octo/cat")
+    del headers["X-GitHub-Delivery"]
+    wrong = {**headers, "X-Hub-Signature-256": signature[:-1] + "_"}
+    for refused, status in ((wrong, 401), ({"X-GitHub-Event": "push"}, 401), (headers, 400)):
+        with pytest.raises(sdk.Refusal) as refusal:
+            receive(source, body, headers=refused)
+        assert refusal.value.status == status
