@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.clock import START, VirtualClock
 
 from adapter import __version__, poller
 from adapter.durations import Interval
 from adapter.poller import REDIRECTS
 from adapter.sdk import Context, Event, Field, Outcome, Poller, PollFailed, Unchanged
+from adapter.testing.clock import START, VirtualClock
 from adapter.timer import Schedule
 from tests.logbook import Logbook
 
