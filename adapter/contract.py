@@ -31,6 +31,7 @@ _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 # What YAML has no place for: server-side apply, which sends it, refuses the whole object. In JSON it can be escaped.
 _YAML_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
+_GO_JSON_ESCAPES = _GO_ESCAPES | _YAML_ESCAPES
 RESERVED_EXTENSIONS = frozenset(
     ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 )
@@ -207,7 +208,7 @@ def extension_problem(name: str) -> str | None:
 def go_json(value: Json) -> str:
     """Compact JSON as Go's ``json.Marshal`` writes it: sorted keys, ``<>&`` and U+2028/9 escaped."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(_GO_ESCAPES | _YAML_ESCAPES)
+    return text.translate(_GO_JSON_ESCAPES)
 
 
 def format_time(time: datetime) -> str:

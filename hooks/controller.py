@@ -114,7 +114,8 @@ def _wanted(
     pod: Pod,
 ) -> Object | None:
     """A lost sink keeps the running adapter on the URL it has (design decision 8), a lost dead letter sink likewise."""
-    last_sink, last_dead_letters = deployments.last_sinks(observed) if observed else (None, None)
+    lost = isinstance(sink, Unresolved) or isinstance(dead_letters, Unresolved)
+    last_sink, last_dead_letters = deployments.last_sinks(observed) if observed and lost else (None, None)
     if isinstance(dead_letters, Unresolved):
         dead_letters = last_dead_letters
     if isinstance(sink, Unresolved):

@@ -19,6 +19,9 @@ _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_PART}(\.{_PART})*", re.ASCII)
 
 
+_DEFAULT_POLICY = Policy()
+
+
 class InvalidSpec(ValueError):
     """The source's spec cannot be honoured; the text names field, value and what to write."""
 
@@ -44,7 +47,7 @@ class Source:
 
     @property
     def policy(self) -> Policy:
-        return read_policy(self.delivery or {})
+        return read_policy(self.delivery) if self.delivery else _DEFAULT_POLICY
 
     @property
     def event_source(self) -> str:
