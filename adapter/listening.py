@@ -21,7 +21,7 @@ class _Protocol(HttpToolsProtocol):
 
     _too_slow: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
         super().connection_made(transport)
         self._too_slow = self.loop.call_later(HEADERS_S, self._cut_off)
 

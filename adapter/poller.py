@@ -70,7 +70,7 @@ class Poller(Source):
         ``async def`` that returns them, or an async generator: what stands after its last ``yield`` runs once the sink
         has them all, so that is where a cursor moves. Any exception means that the upstream is broken.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
 
     def takes_note_first(self) -> bool:
         """Whether the first poll only takes note of the items there are, and sends none."""

@@ -80,7 +80,7 @@ def poll(source: Source, answer: Json) -> list[Event]:
 
     async def ask() -> list[Event]:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
-            made = source.poll(client)  # type: ignore[attr-defined]
+            made = source.poll(client)  # type: ignore[attr-defined]  # a Poller; importing it costs every pytest run
             found = await made if inspect.isawaitable(made) else made
             items = [it async for it in found] if isinstance(found, AsyncIterable) else list(found)
             return [_checked(source, it) for it in items]
@@ -98,7 +98,7 @@ def receive(
 ) -> Event:
     octets = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     named = {name.lower(): value for name, value in (headers or {}).items()}
-    made = source.receive(Request(method, path, named, octets))  # type: ignore[attr-defined]
+    made = source.receive(Request(method, path, named, octets))  # type: ignore[attr-defined]  # a Listener, likewise
     return _checked(source, _within(10, made, lambda: f"receive() of {_name(source)} did not end"))
 
 

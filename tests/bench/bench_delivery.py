@@ -75,13 +75,13 @@ async def adapter(url: str, count: int, side_by_side: int) -> None:
 
     async def deliver(event: object, message: object) -> object:
         nonlocal done
-        outcome = await delivery.deliver(event, message)  # type: ignore[arg-type]
+        outcome = await delivery.deliver(event, message)  # type: ignore[arg-type]  # only counted
         done += 1
         if done == count:
             runtime.stop()
         return outcome
 
-    runtime._deliver = deliver  # type: ignore[assignment]
+    runtime._deliver = deliver  # type: ignore[assignment]  # to stop after the last
     await runtime.run()
     await channel.aclose()
 

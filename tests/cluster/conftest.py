@@ -28,7 +28,7 @@ def binaries() -> Path:
     try:
         return build.built()
     except build.Unavailable as reason:
-        pytest.skip(str(reason))
+        pytest.skip(str(reason))  # it says what to install
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iter
     try:
         metacontroller.binary(), metacontroller.crds()
     except build.Unavailable as reason:
-        pytest.skip(str(reason))
+        pytest.skip(str(reason))  # it says what to install
     with running_world(plane, tmp_path_factory.mktemp("world")) as world:
         yield world
 

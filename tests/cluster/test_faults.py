@@ -47,7 +47,10 @@ def quota_without_pods(home: Home) -> None:
     home.api.create(
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {"pods": "0"}}}
     )
-    counted = lambda: home.api.get("v1", "resourcequotas", "tight", home.namespace).get("status", {})  # noqa: E731
+
+    def counted() -> object:
+        return home.api.get("v1", "resourcequotas", "tight", home.namespace).get("status", {})
+
     eventually(counted, lambda status: "used" in status, "the quota is counted")
     home.source()
 

@@ -123,7 +123,7 @@ def test_the_composite_controller_is_one_for_metacontrollers_own_schema(installe
     try:
         metacontroller.crds()
     except Unavailable as reason:
-        pytest.skip(str(reason))
+        pytest.skip(str(reason))  # it says what to install
     made = "compositecontroller.metacontroller.k8s.io/samplesources.samples.knative.dev created"
     assert made in installed[DIRECTORIES[1]][1]
 

@@ -169,7 +169,10 @@ def test_a_deleted_source_leaves_nothing(home: Home) -> None:
     home.source()
     home.ready()
     home.api.delete(*SOURCES, "hello", home.namespace)
-    left = lambda: [*home.deployments(), *home.api.list("apps/v1", "replicasets", home.namespace), *home.pods()]  # noqa: E731
+
+    def left() -> object:
+        return [*home.deployments(), *home.api.list("apps/v1", "replicasets", home.namespace), *home.pods()]
+
     eventually(left, lambda it: it == [], "an empty namespace", deadline_s=90)
 
 

@@ -89,7 +89,10 @@ class Installation:
     def see_one_go(self) -> None:
         """The garbage collector, one of those who watch, knows the kind once it has taken away what was its."""
         self.home.source("short-lived", kind=self.kind)
-        count = lambda: len(self.home.deployments())  # noqa: E731
+
+        def count() -> object:
+            return len(self.home.deployments())
+
         eventually(count, lambda it: it == 2, f"two Deployments of {self.kind.plural}")
         self.world.api.delete(self.kind.cls.api_version, self.kind.plural, "short-lived", self.home.namespace)
         eventually(count, lambda it: it == 1, f"one Deployment of {self.kind.plural}", deadline_s=AT_MOST_S)
@@ -153,7 +156,10 @@ def installed(world: World, directory: Path) -> Iterator[Installation]:
         own.start("dynamic-apply", f"--target-label-selector=order={kind.plural}")
         home.service()
         home.source(kind=kind)
-        read = lambda: api.get(kind.cls.api_version, kind.plural, "hello", home.namespace)  # noqa: E731
+
+        def read() -> object:
+            return api.get(kind.cls.api_version, kind.plural, "hello", home.namespace)
+
         eventually(read, is_ready, f"a source of {kind.plural}", deadline_s=AT_MOST_S, more=own.last_words)
         yield installation
     finally:

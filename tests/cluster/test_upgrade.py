@@ -26,7 +26,10 @@ def touch(home: Home, how_often: str) -> None:
     """Until the hook has answered."""
     asked = len(home.world.gate.calls(home.namespace, "hello"))
     home.api.patch(*SOURCES, "hello", {"metadata": {"annotations": {"touched": how_often}}}, home.namespace)
-    answers = lambda: home.world.gate.calls(home.namespace, "hello")[asked:]  # noqa: E731
+
+    def answers() -> object:
+        return home.world.gate.calls(home.namespace, "hello")[asked:]
+
     [answer, *_] = eventually(answers, bool, f"the new hook is asked {how_often}", more=home.story)
     assert answer.status == 200
 

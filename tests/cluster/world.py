@@ -115,11 +115,17 @@ class Home:
         self.api = world.api
         self.namespace = namespace
         self._undo: list[Callable[[], object]] = []
-        former = lambda: self.api.find("v1", "namespaces", namespace)  # noqa: E731
+
+        def former() -> object:
+            return self.api.find("v1", "namespaces", namespace)
+
         eventually(former, lambda it: it is None, f"no namespace {namespace} from before", deadline_s=60)
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        account = lambda: self.api.find("v1", "serviceaccounts", "default", namespace)  # noqa: E731
+
+        def account() -> object:
+            return self.api.find("v1", "serviceaccounts", "default", namespace)
+
         eventually(account, bool, f"the ServiceAccount of {namespace}")
 
     def close(self) -> None:

@@ -47,5 +47,8 @@ def installation(directory: Path) -> Iterator[Cluster]:
             gone = ["delete", "--ignore-not-found", "--wait=false"]
             cluster.run(f"kubectl {' '.join(gone)} -k {OVERLAY} || true")
             cluster.kubectl(*gone, "-f", str(metacontroller), "-f", str(theirs))
-            left = lambda: cluster.names() - before  # noqa: E731
+
+            def left() -> object:
+                return cluster.names() - before
+
             eventually(left, lambda it: not it, "the cluster as empty as before", deadline_s=90)

@@ -12,7 +12,8 @@ not_run() { echo "make e2e is not run: $1"; exit 0; }
 
 "$node" apt || not_run "the packages a node needs cannot be installed"
 trap '"$node" down' EXIT
-directory=${D:-/var/tmp/node}
+eval "$(grep -m1 -o '^D=[^;]*' "$node")"  # its directory: $D, or what it takes by default
+directory=$D
 export KUBECONFIG=$directory/kubeconfig PATH=$directory/bin:$PATH
 said=$("$node" up | tee >(cat >&2)) || case $said in
   "already up"*)

@@ -81,7 +81,10 @@ def test_an_adapter_that_exits_at_once_says_why_and_keeps_saying_it(place: Place
     assert "write PEM certificates" in message
     assert f"; see `kubectl logs --previous -n {place.namespace} samplesource-hello-" in message
     condition = place.condition("Deployed")
-    restarts = lambda: place.adapter()["status"]["containerStatuses"][0]["restartCount"]  # noqa: E731
+
+    def restarts() -> object:
+        return place.adapter()["status"]["containerStatuses"][0]["restartCount"]
+
     eventually(restarts, lambda it: it >= 2, "two restarts", deadline_s=60, more=place.story)
     assert place.condition("Deployed") == condition
 
