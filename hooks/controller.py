@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hooks import conditions, deployments, pods, sinks
+from hooks import conditions, deployments, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import Verdict
 from hooks.deployments import Observability, Pod, Sinks
@@ -77,7 +77,7 @@ def sync(
     image = options.image or settings.adapter_image
     pod = Pod(image, config(parent.kind), settings.trust_bundle, own_command=options.image is not None)
     wanted = _wanted(source, sink, dead_letters, observed, pod)
-    verdict = deployments.judge(wanted, observed, old_status=parent.status, now=now)
+    verdict = rollouts.judge(wanted, observed, old_status=parent.status, now=now)
     if _diagnoses(options, settings):
         verdict = pods.explained(verdict, wanted, request.related or {})
     provided = _found("SinkProvided", sink)
@@ -92,7 +92,7 @@ def sync(
     if source.listens and wanted:
         host = f"{deployments.deployment_name(source)}.{parent.metadata.namespace}.svc.{settings.cluster_domain}"
         response["status"]["address"] = {"url": f"http://{host}"}
-    if again := deployments.looks_again_after(verdict, observed):
+    if again := rollouts.looks_again_after(verdict, observed):
         response["resyncAfterSeconds"] = again.total_seconds()
     return response
 

@@ -1,4 +1,4 @@
-"""The adapter's Deployment as it should be, and the verdict on the observed one. Pure.
+"""The adapter's Deployment as it should be, and its Service. Pure; the verdict on the observed one is in ``rollouts``.
 
 Names, labels and variables are Knative's (``receive_adapter.go``), so existing Deployments are adopted in place.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +16,6 @@ from pydantic_core import to_json
 
 from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
 from hooks.addresses import Resolved
-from hooks.conditions import Verdict, find, transition_time
 from hooks.protocol import Object, Parent
 from hooks.resources import Source, child_name, dig, kebab
 
@@ -27,17 +26,6 @@ TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
 FORGET_S = 5  # the Service's endpoints forget a pod a moment after its end is decided; until then it still answers
 FORGET = ["python", "-c", f"import time; time.sleep({FORGET_S})"]
-NOT_CREATED_AFTER = timedelta(seconds=15)
-TRY_AGAIN_AFTER = timedelta(seconds=30)
-_REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not say
-    ("exceeded quota", "raise the quota, or free some of it"),
-    (
-        "violates PodSecurity",
-        "the namespace refuses this adapter's pod: relax its pod-security label or change the image",
-    ),
-    ("error looking up service account", "create it, or correct spec.serviceAccountName"),
-    ("timed out progressing", "its pods say why, and with DIAGNOSE_PODS this message would"),
-)
 
 
 @dataclass(frozen=True)
@@ -267,94 +255,3 @@ def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
 def _resolved(variables: Mapping[str, str], prefix: str) -> Resolved | None:
     url = variables.get(f"{prefix}SINK")
     return Resolved(url, variables.get(f"{prefix}CA_CERTS"), variables.get(f"{prefix}AUDIENCE")) if url else None
-
-
-def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, now: datetime) -> Verdict:
-    """``Deployed`` (design §4): True only for the wanted template, fully rolled out and available."""
-    if wanted is None:
-        return Verdict(
-            "Deployed", "Unknown", "SinkNotResolved", "No adapter runs until the sink is resolved; see SinkProvided"
-        )
-    name = wanted["metadata"]["name"]
-    if observed is None:
-        return _absent(name, old_status, now)
-    status = dig(observed, "status") or {}
-    current = (
-        dig(observed, "metadata", "annotations", TEMPLATE_HASH) == wanted["metadata"]["annotations"][TEMPLATE_HASH]
-        and dig(status, "observedGeneration") is not None
-        and dig(status, "observedGeneration") == dig(observed, "metadata", "generation")
-    )
-    available = _condition(status, "Available")
-    if not current:
-        return _under_way(name, available)
-    for type, bad in (("ReplicaFailure", "True"), ("Progressing", "False")):
-        condition = _condition(status, type)
-        if condition.get("status") == bad:
-            return _failed(name, condition)
-    replicas = wanted["spec"]["replicas"]
-    counts = [dig(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    if counts == [replicas] * 3 and available.get("status") == "True":
-        return Verdict("Deployed", "True")
-    rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
-    if rolled_out and available.get("status") == "False":
-        detail = available.get("message") or "no replica is available"
-        return Verdict(
-            "Deployed",
-            "False",
-            "DeploymentUnavailable",
-            f"Deployment {name} is unavailable: {detail}; look at its pods",
-        )
-    return _under_way(name, available)
-
-
-def looks_again_after(verdict: Verdict, observed: Object | None) -> timedelta | None:
-    """While the Deployment is missing: Metacontroller does not retry where another one has its name."""
-    waits = {"AdapterStarting": NOT_CREATED_AFTER, "DeploymentNotCreated": TRY_AGAIN_AFTER}
-    return waits.get(verdict.reason) if observed is None else None
-
-
-def _absent(name: str, old_status: Any, now: datetime) -> Verdict:
-    missing = Verdict(
-        "Deployed",
-        "False",
-        "DeploymentNotCreated",
-        f"Deployment {name} was wanted but is not this source's; its SyncError event says why: kubectl describe it. "
-        "Without one, somebody else's Deployment has the name: delete that, or create the source anew",
-    )
-    if (
-        transition_time(old_status, "Deployed", "False")
-        and _condition(old_status, "Deployed").get("reason") == missing.reason
-    ):
-        return missing
-    # Deployed stays Unknown from "no sink yet" to "starting", so the wait begins when the later of the two began.
-    waiting = transition_time(old_status, "Deployed", "Unknown")
-    sink = transition_time(old_status, "SinkProvided", "True")
-    if waiting and sink and now - max(waiting, sink) >= NOT_CREATED_AFTER:
-        return missing
-    return Verdict("Deployed", "Unknown", "AdapterStarting", f"Deployment {name} is being created")
-
-
-def _under_way(name: str, available: Object) -> Verdict:
-    if available.get("status") == "True":
-        return Verdict(
-            "Deployed", "Unknown", "AdapterUpdating", f"Deployment {name} is rolling out the wanted template"
-        )
-    return Verdict("Deployed", "Unknown", "AdapterStarting", f"Deployment {name} is starting its first replica")
-
-
-def _failed(name: str, condition: Object) -> Verdict:
-    reason = condition.get("reason")
-    message = condition.get("message")
-    if not isinstance(message, str) or not message:
-        message = f"Deployment {name} failed; look at its events"
-    remedy = next((it for words, it in _REMEDIES if words in message), None)
-    return Verdict(
-        "Deployed",
-        "False",
-        reason if isinstance(reason, str) and reason else "DeploymentUnavailable",
-        f"{message.rstrip('.')}; {remedy}" if remedy else message,
-    )
-
-
-def _condition(status: Any, type: str) -> Object:
-    return find(status, type) or {}

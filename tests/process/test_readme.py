@@ -23,7 +23,7 @@ from tests.process.harness import DEADLINE_S, running_hook
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-MODULES_WITH_REASONS = ("sinks", "addresses", "deployments", "controller")
+MODULES_WITH_REASONS = ("sinks", "addresses", "rollouts", "controller")
 
 
 def test_the_curl_call_of_the_readme_gets_a_deployment_and_a_status() -> None:
