@@ -49,6 +49,7 @@ lock: .venv/ready  ## Newest versions that fit pyproject.toml, into requirements
 		if $$python -c '$(PYTHON_OK)' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "Python 3.11 or newer is needed and none is on PATH; name one: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	echo "setting up .venv from requirements/dev.lock, about half a minute"; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
