@@ -23,8 +23,8 @@ from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from adapter.contract import RESERVED_EXTENSIONS, extension_problem, parse_time
 from adapter.durations import parse_duration
+from adapter.formats import RESERVED_EXTENSIONS, extension_problem, parse_time
 from adapter.server import Limits, Request, Reset, Response, listen, port_of
 
 REQUIRED = ("specversion", "id", "source", "type")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from adapter.contract import parse_time
+from adapter.formats import parse_time
 from adapter.poller import PollFailed
 
 Json = Any

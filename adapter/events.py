@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from adapter.contract import extension_problem
+from adapter.formats import extension_problem
 from adapter.source import Event
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adapter.contract import RESERVED_EXTENSIONS, extension_problem, parse_time
 from adapter.display import parse_event
+from adapter.formats import RESERVED_EXTENSIONS, extension_problem, parse_time
 from adapter.sdk import Event, EventType, Listener, Refusal, Request, SecretText
 
 DEFAULT_TYPE = "dev.knative.webhook.request"

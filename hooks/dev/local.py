@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from adapter.contract import format_time
+from adapter.formats import format_time
 from hooks.dev.expansion import Values, container_environ
 from hooks.dev.objects import LocalPorts, ReplicaState, container, deployment_status, is_display, local_url
 from hooks.dev.problem import Problem

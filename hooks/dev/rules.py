@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.contract import RESERVED_EXTENSIONS
 from adapter.durations import parse_duration
+from adapter.formats import RESERVED_EXTENSIONS
 from hooks.dev.go_url import is_http_url
 
 Json = Any

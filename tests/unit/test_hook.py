@@ -372,7 +372,10 @@ def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
         "adapter",
         "adapter.contract",
         "adapter.durations",
+        "adapter.formats",
         "adapter.policy",
+        "adapter.references",
+        "adapter.variables",
     ]
 
 
