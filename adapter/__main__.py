@@ -86,7 +86,8 @@ async def _run(env: AdapterEnv) -> int:
         ]
         assert sink
         delivery = Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters)
-        context = context_of(env.source, env.identity, env.created, clock, log, metrics, env.port)
+        more = {"port": env.port, "trust_bundles": Path(env.trust_bundles)}
+        context = context_of(env.source, env.identity, env.created, clock, log, metrics, **more)
         drain = Drain(policy.drain_s, policy.timeout_s if dead_letters else 0.0, delivery.hurry)
         runtime = Runtime(
             source,

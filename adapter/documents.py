@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from adapter.formats import parse_time
-from adapter.poller import PollFailed
+from adapter.polling import PollFailed
 
 Json = Any
 _HEAD = 4096

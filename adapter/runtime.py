@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapter.events import Message, encode
 from adapter.logs import Digest
@@ -179,10 +179,11 @@ class Runtime:
 
 
 def context_of(
-    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, port: int = 8888
+    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, **more: Any
 ) -> Context:
+    """``more``: other fields of a Context."""
     missed = partial(metrics.count_events, SKIPPED)
-    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, port=port)
+    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, **more)
 
 
 def stamp(event: Event, context: Context) -> Event:

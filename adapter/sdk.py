@@ -5,7 +5,8 @@ from pydantic import Field
 from adapter.durations import Interval
 from adapter.fields import SecretText
 from adapter.listener import Listener, Refusal
-from adapter.poller import Poller, PollFailed, Unchanged
+from adapter.poller import Poller
+from adapter.polling import PollFailed, Unchanged
 from adapter.server import Request
 from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -75,6 +76,7 @@ class Context:
     lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
     lanes: int = 1
     port: int = 8888  # for kinds that listen
+    trust_bundles: Path | None = None  # directory of PEM files to trust, which may change
     stopping: Callable[[], bool] = lambda: False
 
 

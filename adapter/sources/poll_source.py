@@ -15,10 +15,10 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from pydantic import AfterValidator, PrivateAttr
 
-from adapter.channel import Destination, tls_context
+from adapter import tls
 from adapter.documents import Document, is_markup, read_json, read_markup
 from adapter.fetch import Fetched, fetch
-from adapter.poller import WINDOW
+from adapter.polling import WINDOW
 from adapter.sdk import Event, EventType, Field, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
@@ -73,7 +73,7 @@ def _secret_texts(headers: dict[str, SecretText]) -> dict[str, SecretText]:
 
 def _pem(text: str) -> str:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.encode("ascii", "replace").decode())
+        tls.trust(tls.trusting_nobody(), text)
     except ssl.SSLError:
         raise ValueError("write PEM certificates") from None
     return text
@@ -143,7 +143,10 @@ class PollSource(Poller):
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        return tls_context(Destination(self.url, self.ca_certs))
+        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.trusting_nobody()
+        if self.ca_certs:
+            tls.trust(context, self.ca_certs)
+        return context
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         answer = await self._fetch(client)

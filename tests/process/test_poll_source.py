@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,6 +226,18 @@ def test_an_authority_of_ones_own_is_trusted_and_no_other(start: Start) -> None:
         stranger = poller(start, url, upstream)
         assert "CERTIFICATE_VERIFY_FAILED" in stranger.process.said("poll failed")["reason"]
         poller(start, url, upstream, CACerts=authority.cert_pem.bytes().decode())
+        assert ids(sink, 1) == ["a"]
+
+
+def test_a_mounted_bundle_is_trusted_as_soon_as_it_is_there(start: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("a")), context) as upstream:
+        source = poller(start, url, upstream, TRUST_BUNDLES=str(tmp_path))
+        assert "CERTIFICATE_VERIFY_FAILED" in source.process.said("poll failed")["reason"]
+        authority.cert_pem.write_to_path(str(tmp_path / "company.pem"))
         assert ids(sink, 1) == ["a"]
 
 
