@@ -177,6 +177,14 @@ def load_source(env: AdapterEnv) -> Source:
         return cls.model_validate(env.source_fields())
     except ValidationError as error:
         raise _field_error(env, error.errors(include_url=False)[0]) from None
+    except Exception as error:  # an author's check that says no in its library's words
+        words = type(error).__name__ if env.secrets else said_of(error)  # the words may repeat a secret
+        config = json.dumps(env.config, ensure_ascii=False)
+        raise EnvError("SOURCE_CONFIG", config, f"{env.kind} refuses it ({words})") from None
+
+
+def said_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
@@ -187,7 +195,11 @@ def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
         return EnvError("INTERVAL", env.interval, message)
     if env.secrets and _holds_secret(error["input"], set(env.secrets.values())):
         return EnvError(f"SOURCE_CONFIG, field {path}", "(secret)", f"the value is not usable ({error['type']})")
-    value = None if error["type"] == "missing" else json.dumps(error["input"], ensure_ascii=False, default=str)
+    value = error["input"]
+    if error["type"] == "missing":
+        value = None
+    elif not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, default=str)
     return EnvError(f"SOURCE_CONFIG, field {path},", value, message)
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+from pydantic_core import core_schema
+
+from adapter import tls
+from adapter.formats import is_http_url
 
 
 class SecretText(SecretStr):
@@ -17,3 +23,45 @@ class SecretText(SecretStr):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         return {"type": "object", "format": "key-reference"}
+
+
+class HttpUrl(str):
+    """An absolute http(s) URL without user and password, which belong into a Secret."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> HttpUrl:
+        if not is_http_url(text):
+            raise ValueError("write an absolute http(s) URL like http://host/path")
+        if "@" in urlsplit(text).netloc:
+            raise ValueError("must hold no user or password; these belong into a Secret")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=2048))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "format": "http-url"}
+
+
+class Certificates(str):
+    """PEM certificates of authorities, one or several, and nothing secret."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Certificates:
+        try:
+            tls.trust(tls.trusting_nobody(), text)
+        except ssl.SSLError:
+            raise ValueError("write PEM certificates") from None
+        return super().__new__(cls, text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=65536))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "format": "pem-certificates"}

@@ -1,4 +1,4 @@
-"""Texts as Kubernetes, Go and CloudEvents write them: times, JSON, names of extensions. Pure."""
+"""Texts as Kubernetes, Go and CloudEvents write them: times, URLs, JSON, names of extensions. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 Json = Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,20 @@ def extension_problem(name: str) -> str | None:
     if not _EXTENSION_NAME.fullmatch(name):
         return f'extension name "{name}" is not valid; write 1 to 20 lower-case letters and digits'
     return None
+
+
+def is_printable(text: str) -> bool:
+    """Without spaces, too."""
+    return all(char.isprintable() and not char.isspace() for char in text)
+
+
+def is_http_url(text: str) -> bool:
+    """Absolute, with a host and no unusable port."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and is_printable(text)
+    except ValueError:
+        return False
 
 
 def go_json(value: Json) -> str:

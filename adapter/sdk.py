@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from adapter.durations import Interval
-from adapter.fields import SecretText
+from adapter.fields import Certificates, HttpUrl, SecretText
 from adapter.listener import Listener, Refusal
 from adapter.poller import Poller
 from adapter.polling import PollFailed, Unchanged
@@ -12,10 +12,12 @@ from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
 
 __all__ = [
+    "Certificates",
     "Context",
     "Event",
     "EventType",
     "Field",
+    "HttpUrl",
     "Interval",
     "Listener",
     "Outcome",

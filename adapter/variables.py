@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
-from adapter.formats import extension_problem
+from adapter.formats import extension_problem, is_http_url
 from adapter.policy import read_policy
 
 Json = Any
@@ -60,12 +59,7 @@ def positive_seconds(text: str) -> int:
 
 
 def url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(char.isspace() or not char.isprintable() for char in text):
+    if not is_http_url(text):
         raise ValueError(SINK_EXPECTATION)
     return text
 

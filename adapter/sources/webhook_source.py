@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,13 +19,17 @@ DEFAULT_TYPE = "dev.knative.webhook.request"
 ID_HEADERS = ("x-github-delivery", "webhook-id", "x-gitlab-event-uuid")
 TOLERANCE_S = 300  # Standard Webhooks: how old or new a signed request may be
 _IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
+_COMPLETE: dict[str, Any] = {
+    "rule": "has(self.secret) == (self.type != 'none')",
+    "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
+}
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 
 
 class Auth(BaseModel):
     """How a caller proves who it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [_COMPLETE]})
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
@@ -37,9 +41,15 @@ class Auth(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
-            wanted = "leave secret out" if self.type == "none" else "set secret: {secretKeyRef: {name, key}}"
-            raise ValueError(f'type is "{self.type}": {wanted}')
+            raise ValueError(_COMPLETE["message"])
+        if self.secret is not None and not self.key:
+            raise ValueError("the secret is empty; anybody could sign with it")
         return self
+
+    @property
+    def key(self) -> str:
+        """Without the line end that a Secret made from a file has."""
+        return self.secret.get_secret_value().strip() if self.secret else ""
 
 
 class WebhookSource(Listener):
@@ -87,7 +97,7 @@ def refused(auth: Auth | None, request: Request, now: float) -> str | None:
     """Why the caller is not believed, or None. Comparisons take the same time for any content."""
     if auth is None or auth.secret is None:
         return None
-    secret = auth.secret.get_secret_value()
+    secret = auth.key
     if auth.type == "bearer":
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         matches = scheme.lower() == "bearer" and _same(token.strip(), secret)

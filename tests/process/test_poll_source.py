@@ -262,11 +262,9 @@ def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        pytest.param(
-            {"items": "data["}, 'field items, is "\\"data[\\"": write a JMESPath expression like', id="jmespath"
-        ),
-        pytest.param({"id": "nope(@)"}, 'field id, is "\\"nope(@)\\"": JMESPath has no function nope()', id="function"),
-        pytest.param({"url": "host"}, 'field url, is "\\"host\\"": write an absolute http(s) URL', id="url"),
+        pytest.param({"items": "data["}, 'field items, is "data[": write a JMESPath expression like', id="jmespath"),
+        pytest.param({"id": "nope(@)"}, 'field id, is "nope(@)": JMESPath has no function nope()', id="function"),
+        pytest.param({"url": "host"}, 'field url, is "host": write an absolute http(s) URL', id="url"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:

@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -64,6 +66,22 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
     events = run(berlin, 2, clock=VirtualClock(MORNING), created=MORNING)
     assert dues(events) == ["2026-03-27T09:00:00+01:00", "2026-03-30T09:00:00+02:00"]
     assert [event.time and event.time.astimezone(UTC).hour for event in events] == [8, 7]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": CronSource '
+                     "refuses it (CronSimError: Bad day-of-week)", id="expression"),
+        pytest.param({"schedule": "0 9 * * *", "timeZone": "x/y"}, 'SOURCE_CONFIG, field timeZone, is "x/y": invalid '
+                     "timezone: x/y", id="time zone"),
+    ],
+)  # fmt: skip
+def test_a_cron_source_that_cannot_be_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:
+    own = {"SOURCES_PACKAGE": PACKAGE, "SOURCE_KIND": "CronSource", "SOURCE_CONFIG": json.dumps(config)}
+    env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", **own}
+    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (2, f"{said}\n")
 
 
 def test_cron_gives_the_same_time_the_same_id_after_a_restart(run: Run) -> None:

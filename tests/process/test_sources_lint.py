@@ -107,6 +107,41 @@ def test_a_rule_of_the_authors_own_is_said_to_be_unchecked(tmp_path: Path) -> No
     assert (result.returncode, result.stderr) == (0, "not checked, only an API server can: self > 0\n")
 
 
+CRON = """apiVersion: samples.example.com/v1
+kind: CronSource
+metadata: {name: a}
+spec:
+  sink: {uri: http://h}
+  schedule: "0 9 * * MON"
+  timeZone: Europe/Berlin
+"""
+BY_ITSELF = "itself says so: the API server takes it, and the adapter ends)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param("Berlin", "Berln", 'a.yaml:7: CronSource default/a: spec.timeZone: Invalid value: "Europe/Berln": '
+                     f"invalid timezone: Europe/Berln (CronSource {BY_ITSELF}", id="field"),
+        pytest.param("MON", "MN", "a.yaml:4: CronSource default/a: spec: Invalid value: CronSimError: Bad day-of-week "
+                     f"(CronSource {BY_ITSELF}", id="in its library's words"),
+    ],
+)  # fmt: skip
+def test_what_only_the_class_refuses_is_a_finding_too(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "a.yaml").write_text(CRON.replace(old, new))
+    result = sources("lint", "--package", "metacontroller.samples.kinds", tmp_path / "a.yaml")
+    assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{said}")
+
+
+def test_what_a_class_says_of_a_secret_is_left_to_the_adapter(tmp_path: Path) -> None:
+    secret = "{secretKeyRef: {name: s, key: k}}"
+    hook = GOOD.replace("SampleSource", "WebhookSource") + f"  auth: {{type: standardWebhooks, secret: {secret}}}\n"
+    poll = GOOD.replace("SampleSource", "PollSource") + f'  url: http://h\n  secretHeaders: {{"a b": {secret}}}\n'
+    (tmp_path / "a.yaml").write_text(f"{hook}---\n{poll}")
+    result = sources("lint", tmp_path / "a.yaml")
+    assert (result.returncode, result.stdout) == (0, "2 sources, no problem\n")
+
+
 @pytest.mark.parametrize("kind", sorted(it.stem for it in (ROOT / "adapter/sources").glob("*_source.py")))
 def test_the_committed_manifests_are_current(kind: str) -> None:
     result = sources("manifests", f"adapter.sources.{kind}", "-o", COMMITTED / kind, "--check")

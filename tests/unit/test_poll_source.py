@@ -289,7 +289,9 @@ def test_redirects_without_end_are_a_failure() -> None:
         pytest.param("url", "ftp://h", "write an absolute http(s) URL", id="scheme"),
         pytest.param("url", "http://", "write an absolute http(s) URL", id="no-host"),
         pytest.param("url", "http://h:99999/", "write an absolute http(s) URL", id="port"),
-        pytest.param("url", "http://u:p@h/", "must hold no user or password; write secretHeaders", id="password"),
+        pytest.param(
+            "url", "http://u:p@h/", "must hold no user or password; these belong into a Secret", id="password"
+        ),
         pytest.param("items", "data[", 'write a JMESPath expression like "data.items" (Incomplete', id="items"),
         pytest.param("id", "a.b[?c(@)] | d(@)", "JMESPath has no function c(); there are", id="function"),
         pytest.param("subject", "", "write a JMESPath expression", id="subject"),
