@@ -105,6 +105,7 @@ class Source(BaseModel):
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
     short_name: ClassVar[str] = ""  # for kubectl; "": initials and "src", like ssrc
     event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
+    event_type_field: ClassVar[str] = ""  # the field of spec that says the type of all its events, if one does
     listens: ClassVar[bool] = False  # gets a Service
 
     @classmethod

@@ -71,6 +71,7 @@ class PollSource(Poller):
     """Polls an HTTP interface and emits one event for each new item: JSON by JMESPath, or RSS, Atom and JSON Feed."""
 
     event_types = (EventType(EVENT_TYPE, "An item that is new in what is polled; the data is the item."),)
+    event_type_field = "eventType"
 
     url: Annotated[HttpUrl, AfterValidator(_usable)] = Field(
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]

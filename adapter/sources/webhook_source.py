@@ -56,6 +56,7 @@ class WebhookSource(Listener):
     """Receives HTTP requests and sends one event for each. CloudEvents pass through with their own attributes."""
 
     event_types = (EventType(DEFAULT_TYPE, "A request: its body as it came, with its content type."),)
+    event_type_field = "eventType"
 
     auth: Auth | None = Field(None, description="How a caller proves who it is; by default nobody is asked.")
     event_type: str = Field(

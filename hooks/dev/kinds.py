@@ -62,6 +62,12 @@ class Kind:
     def event_types(self) -> tuple[EventType, ...]:
         return tuple(it if isinstance(it, EventType) else EventType(it) for it in self.cls.event_types)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What the hook is told of the kind: the types its status lists."""
+        told = {"types": ",".join(self.event_types), "typeField": self.cls.event_type_field}
+        return {name: value for name, value in told.items() if value}
+
 
 def kind_named(name: str, package: str) -> Kind:
     """The class a source's ``kind`` means, found as the adapter finds it."""
@@ -117,6 +123,8 @@ def _checked(cls: type[Source], package: str) -> Kind:
     check_name(cls.__name__)
     if not _API_VERSION.fullmatch(cls.api_version):
         raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
+    if cls.event_type_field and cls.event_type_field not in {it.alias or name for name, it in cls.model_fields.items()}:
+        raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')
     return Kind(cls, package)
 
 

@@ -80,7 +80,6 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
     An edit of the spec restarts this one controller inside Metacontroller and drops what it remembers of customize.
     """
     related = {"sinkKinds": ",".join(options.sink_kinds), **({"diagnosePods": "true"} if options.diagnose_pods else {})}
-    types = {"types": ",".join(kind.event_types)} if kind.event_types else {}
     image = {"image": options.image} if options.image else {}
     return {
         "apiVersion": "metacontroller.k8s.io/v1alpha1",
@@ -92,7 +91,7 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
             "hooks": {
-                "sync": _hook(options.hook, "/sync", types | image | related),
+                "sync": _hook(options.hook, "/sync", kind.query | image | related),
                 "customize": _hook(options.hook, "/customize", related),
             },
         },

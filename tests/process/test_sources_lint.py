@@ -197,6 +197,12 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
             ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
         ),
         pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
+        pytest.param(
+            ("event_type_field = 'x'",),
+            {},
+            'TinySource.event_type_field is "x": write the name of a field of spec',
+            id="type-field",
+        ),
         pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
         pytest.param(
             ("import nothing_there",), {}, "kinds.tiny_source cannot be loaded: ModuleNotFoundError: ", id="import"

@@ -365,6 +365,20 @@ def test_a_long_name_still_gives_valid_labels_and_the_annotation_sets_the_source
     assert response["status"]["ceAttributes"] == [{"type": "t", "source": "sample.knative.dev/heartbeat-source"}]
 
 
+@pytest.mark.parametrize(
+    ("value", "type"),
+    [("own", "own"), ("", "t"), (None, "t"), (7, "t"), ({}, "t")],
+    ids=["text", "empty", "none", "number", "object"],
+)
+def test_a_field_of_the_spec_may_say_the_type(value: Any, type: str) -> None:
+    body = {"parent": parent({"sink": {"uri": "http://h"}, "eventType": value}), "children": {}, "related": {}}
+    options = KindOptions(types=("t",), type_field="eventType")
+    response = sync(
+        SyncRequest.model_validate(body), SETTINGS, now=NOW, config=lambda kind: Observability(), options=options
+    )
+    assert [it["type"] for it in response["status"]["ceAttributes"]] == [type]
+
+
 def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
     code = "import hooks.app, sys; print(*sorted(m for m in sys.modules if m.split('.')[0] == 'adapter' or 'dev' in m))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
