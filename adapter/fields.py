@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -25,10 +25,28 @@ class SecretText(SecretStr):
         return {"type": "object", "format": "key-reference"}
 
 
-class HttpUrl(str):
+class _Text(str):
+    """A text that its class checks when it is made; ``ValueError`` says what to write."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str]  # by which the generator of CRDs knows it
+    max_length: ClassVar[int]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=cls.max_length))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "format": cls.schema_format}
+
+
+class HttpUrl(_Text):
     """An absolute http(s) URL without user and password, which belong into a Secret."""
 
     __slots__ = ()
+    schema_format = "http-url"
+    max_length = 2048
 
     def __new__(cls, text: str) -> HttpUrl:
         if not is_http_url(text):
@@ -37,19 +55,13 @@ class HttpUrl(str):
             raise ValueError("must hold no user or password; these belong into a Secret")
         return super().__new__(cls, text)
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=2048))
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "format": "http-url"}
-
-
-class Certificates(str):
+class Certificates(_Text):
     """PEM certificates of authorities, one or several, and nothing secret."""
 
     __slots__ = ()
+    schema_format = "pem-certificates"
+    max_length = 65536
 
     def __new__(cls, text: str) -> Certificates:
         try:
@@ -57,11 +69,3 @@ class Certificates(str):
         except ssl.SSLError:
             raise ValueError("write PEM certificates") from None
         return super().__new__(cls, text)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=65536))
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "format": "pem-certificates"}

@@ -22,7 +22,7 @@ from hooks.dev.rules import BY_CEL
 from hooks.dev.sample import sample
 from hooks.dev.validate import unchecked_rules, violations
 from hooks.status import Status
-from tests.unit.test_hook import answer
+from tests.unit.hook import answer
 
 KINDS = [
     kind_named("SampleSource", "adapter.sources"),

@@ -13,7 +13,7 @@ from hooks.deployments import TEMPLATE_HASH, Observability
 from hooks.pods import explained
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.settings import Settings
-from tests.unit.test_hook import SERVICE_SINK, SETTINGS, parent, service
+from tests.unit.hook import SERVICE_SINK, SETTINGS, parent, service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WANTED = {"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}}
