@@ -59,6 +59,14 @@ def test_a_request_becomes_an_event_with_the_callers_id_and_body(start: Start) -
     assert event["headers"]["content-type"] == "application/json"
 
 
+def test_a_delivery_that_comes_again_has_the_id_it_had(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url)
+    for body in (b"a", b"a, as the caller has it now"):
+        assert hook.post(body, X_GitHub_Delivery="d-1").status_code == 202
+    assert [sink.event()["id"] for _ in range(2)] == ["d-1", "d-1"]
+
+
 def test_without_a_delivery_id_equal_bodies_have_equal_ids(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url)

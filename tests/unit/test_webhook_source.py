@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import Any
@@ -40,3 +41,61 @@ def test_the_line_end_of_a_secret_made_from_a_file_is_not_part_of_it(stored: str
     assert refused(Auth.model_validate({"type": "github", "secret": stored}), signed, 0) is None
     bearing = Request("POST", "/", {"authorization": "Bearer hush"}, b"body")
     assert refused(Auth.model_validate({"type": "bearer", "secret": stored}), bearing, 0) is None
+
+
+KEY, BODY = "hush", b"body"
+GITHUB = "sha256=" + hmac.new(KEY.encode(), BODY, hashlib.sha256).hexdigest()
+
+
+def standard(at: int) -> str:
+    signature = hmac.new(base64.b64decode(KEY), f"1.{at}.".encode() + BODY, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(signature).decode()
+
+
+def wrong_at(text: str, index: int) -> str:
+    octets = list(text)
+    octets[index] = "0" if octets[index] != "0" else "1"
+    return "".join(octets)
+
+
+@pytest.mark.parametrize(
+    ("type", "header", "right"),
+    [
+        pytest.param("bearer", "authorization", f"Bearer {KEY}", id="bearer"),
+        pytest.param("github", "x-hub-signature-256", GITHUB, id="github"),
+        pytest.param("standardWebhooks", "webhook-signature", standard(7), id="standard"),
+    ],
+)
+def test_how_long_a_comparison_takes_does_not_tell_what_was_compared(
+    type: str, header: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is given goes to hmac.compare_digest, whole and once; nothing is compared before or beside it."""
+    compared: list[bool] = []
+
+    def compare(given: bytes, expected: bytes) -> bool:
+        compared.append(compare_digest(given, expected))
+        return compared[-1]
+
+    compare_digest = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    auth = Auth.model_validate({"type": type, "secret": KEY})
+    for given, fits in ((right, True), (wrong_at(right, -1), False), (wrong_at(right, 8), False), (right + "x", False)):
+        compared.clear()
+        headers = {header: given, "webhook-id": "1", "webhook-timestamp": "7"}
+        assert (refused(auth, Request("POST", "/", headers, BODY), 7) is None) is fits
+        assert compared == [fits]
+
+
+def test_each_of_several_signatures_is_compared_even_behind_one_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    compare_digest = hmac.compare_digest
+
+    def compare(given: bytes, expected: bytes) -> bool:
+        compared.append(given)
+        return compare_digest(given, expected)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    headers = {"webhook-id": "1", "webhook-timestamp": "7", "webhook-signature": f"v1,A {standard(7)} v1,B"}
+    auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
+    assert refused(auth, Request("POST", "/", headers, BODY), 7) is None
+    assert compared == [b"v1,A", standard(7).encode(), b"v1,B"]
