@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import hmac
 import json
@@ -21,10 +22,13 @@ from pydantic import ValidationError
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
 from tests.process.test_sources_lint import sources
+from tests.process.test_sources_run import read_until, running
+from tests.process.upstream import Answer, Upstream
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
+SINK = ROOT / "metacontroller/samples/sink.yaml"
 SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
 LIBRARIES = {"cron_source": {"cronsim"}}
 MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; on Sunday Berlin's clocks go forward
@@ -144,3 +148,33 @@ def test_a_webhook_is_an_event_only_if_its_signature_fits(receive: Receive) -> N
         with pytest.raises(sdk.Refusal) as refusal:
             receive(source, body, headers=refused)
         assert refusal.value.status == status
+
+
+def test_a_webhook_runs_in_the_local_runner_and_takes_what_is_signed() -> None:
+    body = b'{"repository":{"full_name":"octo/cat"}}'
+    signature = "sha256=" + hmac.new(b"write-your-own", body, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1"}
+    with running("--package", PACKAGE, SINK, KINDS / "github_webhook_source.yaml") as process:
+        where = re.search(r"listens on (\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+        assert where
+        read_until(process, r"^github +GithubWebhookSource +True ")
+        for signed, status in (("sha256=0", 401), (signature, 202)):
+            sent = httpx2.post(
+                where[1], content=body, headers={**headers, "X-Hub-Signature-256": signed}, trust_env=False
+            )
+            assert sent.status_code == status
+        read_until(process, r'github  com\.github\.push  \{"repository": ')
+
+
+def test_queue_depth_runs_in_the_local_runner_against_what_speaks_rabbitmqs_language(tmp_path: Path) -> None:
+    with Upstream(lambda headers, n: Answer({"messages": 3 + n})) as rabbitmq:
+        text = (KINDS / "queue_depth_source.yaml").read_text()
+        local = rabbitmq.url.removesuffix("/items")
+        (tmp_path / "local.yaml").write_text(text.replace("http://rabbitmq.default.svc:15672", local))
+        ran = sources("run", "--package", PACKAGE, "--once", SINK, tmp_path / "local.yaml")
+        assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert re.search(
+        r'  orders  com\.example\.queue\.depth  {"queue": "orders", "messages": 3}$', ran.stdout, re.MULTILINE
+    )
+    assert rabbitmq.paths[0] == "/api/queues/%2F/orders"
+    assert rabbitmq.asked[0]["authorization"] == "Basic " + base64.b64encode(b"guest:guest").decode()

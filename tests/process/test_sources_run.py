@@ -207,9 +207,9 @@ def edited(directory: Path, old: str, new: str) -> Path:
 
 
 @contextmanager
-def running(file: Path) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [*SOURCES, str(file)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        [*SOURCES, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     )
     deadline = threading.Timer(60, process.kill)
     deadline.start()

@@ -13,10 +13,10 @@ class GithubWebhookSource(Listener):
     api_version = "samples.example.com/v1"
     event_types = tuple(EventType(f"com.github.{it}") for it in ("ping", "push", "pull_request", "issues"))
 
-    secret: SecretText = Field(description="The webhook's secret, with which GitHub signs.")
+    secret: SecretText = Field(min_length=1, description="The webhook's secret, with which GitHub signs.")
 
     async def receive(self, request: Request) -> Event:
-        key = self.secret.get_secret_value().encode()
+        key = self.secret.get_secret_value().strip().encode()
         signature = "sha256=" + hmac.new(key, request.body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(signature.encode(), request.headers.get("x-hub-signature-256", "").encode()):
             raise Refusal(401, "X-Hub-Signature-256 does not fit the body and the secret")
