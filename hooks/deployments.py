@@ -15,6 +15,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
+from adapter.policy import LEAVE_S
 from hooks.addresses import Resolved
 from hooks.protocol import Object, Parent
 from hooks.resources import Source, child_name, dig, kebab
@@ -138,7 +139,7 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
 
 def _grace_s(source: Source, sinks: Sinks) -> int:
     grace_s = source.policy.grace_s(dead_letter=sinks.dead_letters is not None)
-    return grace_s + FORGET_S if source.listens else grace_s
+    return grace_s + FORGET_S + round(LEAVE_S) if source.listens else grace_s
 
 
 def _ports(source: Source) -> list[Object]:
