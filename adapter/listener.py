@@ -67,6 +67,7 @@ class Listener(Source):
 
     _calls: asyncio.Queue[Call] = PrivateAttr(default_factory=asyncio.Queue)
     _under_way: set[Call] = PrivateAttr(default_factory=set)
+    _leave: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
 
     async def receive(self, request: Request) -> Event:
         """The event a request brings; :class:`Refusal` where it brings none. May not keep state between requests."""
@@ -86,9 +87,19 @@ class Listener(Source):
         digest = Digest(context.log, context.clock.now)
         async with serving(
             lambda scope, receive, send: self._answer(context, digest, scope, receive, send), context.port
-        ):
+        ) as self._leave:
             context.log.info("listening", extra={"fields": {"port": context.port, "path": self.path}})
-            yield
+            try:
+                yield
+            finally:
+                for call in self._under_way:  # no lane is left that would
+                    if not call.outcome.done():
+                        call.outcome.set_result(Outcome.GAVE_UP)
+
+    async def take_leave(self) -> None:
+        """Serve on while there are connections, each of which ends with its next answer."""
+        if self._leave:
+            await self._leave()
 
     async def _answer(self, context: Context, digest: Digest, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -122,7 +133,9 @@ class Listener(Source):
         return Request(method, path, headers, body)
 
     async def _deliver(self, context: Context, event: Event) -> tuple[int, str, dict[str, str]]:
-        if context.stopping() or len(self._under_way) >= self.max_in_flight:
+        if context.stopping():
+            return 503, "this adapter stops", {"Retry-After": str(BUSY_S)}
+        if len(self._under_way) >= self.max_in_flight:
             return 503, "too many requests are under way", {"Retry-After": str(BUSY_S)}
         event = replace(event, patience_s=self.answer_within.ns / 1e9, returns=True)
         call = Call(event, asyncio.get_running_loop().create_future())

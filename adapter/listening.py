@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from uvicorn.config import Config
@@ -21,6 +21,10 @@ class _Protocol(HttpToolsProtocol):
 
     _too_slow: asyncio.TimerHandle | None = None
 
+    def __init__(self, config: Config, state: ServerState, leaving: asyncio.Event) -> None:
+        super().__init__(config, state, {})
+        self._leaving = leaving
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
         super().connection_made(transport)
         self._too_slow = self.loop.call_later(HEADERS_S, self._cut_off)
@@ -29,20 +33,34 @@ class _Protocol(HttpToolsProtocol):
         if self._too_slow:
             self._too_slow.cancel()
         super().on_headers_complete()
+        if self._leaving.is_set():
+            self.say_goodbye()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._too_slow:
             self._too_slow.cancel()
         super().connection_lost(exc)
 
+    def say_goodbye(self) -> None:
+        """With the answer under way, if there is one: it is the last one on this connection, and says so."""
+        if self.cycle:
+            self.cycle.keep_alive = False
+
     def _cut_off(self) -> None:
         if self.cycle is None:
             self.transport.close()
 
 
+Leave = Callable[[], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncIterator[None]:
-    """``OSError`` if the port is taken."""
+async def serving(app: Any, port: int) -> AsyncIterator[Leave]:
+    """``OSError`` if the port is taken.
+
+    What it gives is awaited before the end: from then on each answer ends its connection and says so, until none is
+    left. A caller that keeps its connection may send the next request the moment it is closed, and gets no answer.
+    """
     config = Config(
         app,
         lifespan="off",
@@ -54,11 +72,20 @@ async def serving(app: Any, port: int) -> AsyncIterator[None]:
         interface="asgi3",
     )
     config.load()
-    state = ServerState()
+    state, leaving = ServerState(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Protocol(config, state, {}), "0.0.0.0", port, backlog=1024)
+    server = await loop.create_server(lambda: _Protocol(config, state, leaving), "0.0.0.0", port, backlog=1024)
+
+    async def leave() -> None:
+        leaving.set()
+        for connection in state.connections:
+            assert isinstance(connection, _Protocol)
+            connection.say_goodbye()
+        while state.connections:  # noqa: ASYNC110 -- uvicorn tells nobody when its last connection ends
+            await asyncio.sleep(0.01)
+
     try:
-        yield
+        yield leave
     finally:
         server.close()
         for connection in list(state.connections):

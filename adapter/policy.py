@@ -17,6 +17,7 @@ T = TypeVar("T")
 LONGEST_WAIT_S = 30.0  # between two attempts, where backoffDelay itself is not longer
 RETRIES, BACKOFF_DELAY, TIMEOUT, RETRY_AFTER_MAX = 30, "PT0.1S", "PT10S", "PT5M"
 MOST_RETRIES, LONGEST_TIMEOUT_S, LONGEST_DELAY_S = 1000, 600.0, 3600.0
+LEAVE_S = 2.0  # after SIGTERM, for a source to take leave of those who call it
 DRAIN_MARGIN_S = 10.0  # after SIGTERM, beside one whole attempt
 CLOSE_S = 10.0  # for the source to take note and to clean up
 

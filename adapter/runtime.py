@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from adapter.events import Message, encode
 from adapter.logs import Digest
 from adapter.metrics import SKIPPED, Metrics, outcome_of
+from adapter.policy import LEAVE_S
 from adapter.source import Clock, Context, Event, Outcome, Source
 
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
@@ -77,13 +78,14 @@ class Runtime:
         self._overrides = overrides
         self._drain_by = drain
         self._digest = Digest(context.log, context.clock.now)
+        self._told = asyncio.Event()  # to stop
         self._stop = asyncio.Event()
         self._in_hand: dict[int, Event] = {}  # lane -> event
         self._settled = asyncio.Event()  # what was in hand when told to stop is no longer
 
     @property
     def stopping(self) -> bool:
-        return self._stop.is_set()
+        return self._told.is_set()
 
     @property
     def trouble(self) -> str | None:
@@ -94,8 +96,10 @@ class Runtime:
         self._trouble = reason
 
     def stop(self) -> None:
-        """No event is pulled any more; those in hand have the drain's time to arrive."""
-        self._stop.set()
+        """Once the source has taken leave, no event is pulled any more; those in hand have the drain's time."""
+        self._told.set()
+        if type(self._source).take_leave is Source.take_leave:
+            self._stop.set()  # now, not at the loop's next turn: what is made meanwhile is not taken
 
     async def run(self) -> None:
         context = replace(self._context, stopping=self._stop.is_set)
@@ -106,16 +110,27 @@ class Runtime:
     async def _run(self) -> None:
         lanes = getattr(self._source, "max_in_flight", 1)
         work = {asyncio.create_task(self._work(lane, lanes)) for lane in range(lanes)}
-        stopped = asyncio.create_task(self._stop.wait())
+        stopped = asyncio.create_task(self._until_stopped())
         done, _ = await asyncio.wait({*work, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stopped in done:
             await self._drain(work)
         for task in {*work, stopped}:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
-        for task in work:
-            if not task.cancelled():
+        for task in (*work, stopped):
+            if task.done() and not task.cancelled():
                 task.result()
+
+    async def _until_stopped(self) -> None:
+        await self._told.wait()
+        if self._stop.is_set():
+            return
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await self._source.take_leave()
+        finally:
+            self._stop.set()
 
     async def _drain(self, work: set[asyncio.Task[None]]) -> None:
         if self._in_hand:
@@ -144,7 +159,7 @@ class Runtime:
             event = await anext(events)
             while True:
                 event = await events.asend(await self._handle(lane, event))
-                if self.stopping:
+                if self._stop.is_set():
                     return  # it was made while the outcome went back, and is not taken
         except StopAsyncIteration:
             self._context.log.info("the source has no more events")
@@ -160,7 +175,7 @@ class Runtime:
             return outcome
         finally:
             del self._in_hand[lane]
-            if self.stopping and not self._in_hand:
+            if self._stop.is_set() and not self._in_hand:
                 self._settled.set()
 
     async def _send(self, event: Event) -> Outcome:

@@ -126,6 +126,9 @@ class Source(BaseModel):
         """Around the whole life of the source: for what is opened once and closed after the last event is settled."""
         yield
 
+    async def take_leave(self) -> None:
+        """Told to stop, and events are still pulled: what is best done before they no longer are. Two seconds."""
+
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yield events for ever, or until there are no more; each ``yield`` returns that event's outcome."""
         raise TypeError(f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define it")

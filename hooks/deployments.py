@@ -16,6 +16,7 @@ from pydantic_core import to_json
 
 from adapter.contract import AdapterEnv
 from adapter.formats import EPOCH, parse_time
+from adapter.policy import LEAVE_S
 from adapter.references import split_references
 from hooks.addresses import Resolved
 from hooks.protocol import Object, Parent
@@ -140,7 +141,7 @@ def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
 
 def _grace_s(source: Source, sinks: Sinks) -> int:
     grace_s = source.policy.grace_s(dead_letter=sinks.dead_letters is not None)
-    return grace_s + FORGET_S if source.listens else grace_s
+    return grace_s + FORGET_S + round(LEAVE_S) if source.listens else grace_s
 
 
 def _ports(source: Source) -> list[Object]:

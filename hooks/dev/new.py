@@ -32,7 +32,8 @@ async def new(options: NewOptions) -> int:
     """The kind's own files must not be there; those of the directory are written with its first kind."""
     check_name(options.kind)
     module = module_name(options.kind)
-    words = kebab(options.kind).removesuffix("-source").replace("-", ".")
+    words = kebab(options.kind).removesuffix("-source")
+    texts = {"type": f"com.example.{words.replace('-', '.')}", "image": f"registry.local/{words}:dev"}
     code, test = templates.MODULES[options.way]
     own = {Path(PACKAGE, f"{module}.py"): code, Path("tests", f"test_{module}.py"): test}
     shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
@@ -43,7 +44,7 @@ async def new(options: NewOptions) -> int:
         if path in shared and path.exists():
             print(f"{path} is there already and stays as it is")
             continue
-        _write(path, templates.filled(text, kind=options.kind, module=module, type=f"com.example.{words}"))
+        _write(path, templates.filled(text, kind=options.kind, module=module, **texts))
         print(f"{path} written")
     return 0
 

@@ -97,6 +97,8 @@ def test_the_commands_of_the_readme_make_test_and_run_an_own_kind(tmp_path: Path
             words, cwd=tmp_path / "empty", env=environ, capture_output=True, text=True, timeout=50, check=False
         )
         assert (done.returncode, done.stderr) == (0, ""), f"{command}: {done.stdout}{done.stderr}"
+    [built] = re.findall(r"^docker build -t (\S+) \.$", "\n".join(commands), re.MULTILINE)
+    assert f"&image={built}&" in (tmp_path / "empty/manifests/controller.yaml").read_text()
     dockerfile = README.partition("```dockerfile\n")[2].partition("```")[0]
     assert (tmp_path / "empty/Dockerfile").read_text() == dockerfile
     assert [it.split()[:2] for it in commands if it.startswith("sources")] == [

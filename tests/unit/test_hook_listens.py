@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapter.policy import LEAVE_S
 from hooks.controller import KindOptions, sync
 from hooks.deployments import Observability
 from hooks.dev.kinds import kind_named
@@ -38,7 +39,7 @@ def test_it_gets_a_service_that_selects_its_pods_and_an_address() -> None:
 def test_its_pods_still_answer_while_endpoints_forget_them() -> None:
     pod, quiet = (answer(SINK, listens=it)["children"][0]["spec"]["template"]["spec"] for it in (True, False))
     assert pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1] == "import time; time.sleep(5)"
-    assert pod["terminationGracePeriodSeconds"] == quiet["terminationGracePeriodSeconds"] + 5
+    assert pod["terminationGracePeriodSeconds"] == quiet["terminationGracePeriodSeconds"] + 5 + LEAVE_S
     assert "lifecycle" not in quiet["containers"][0]
 
 

@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import PrivateAttr
 
 from adapter import runtime as runtime_module
 from adapter.events import Message
 from adapter.metrics import Metrics
-from adapter.policy import Policy
+from adapter.policy import LEAVE_S, Policy
 from adapter.runtime import CLOSE_S, NOTE_S, Drain, Runtime, SystemClock, context_of
 from adapter.sdk import Context, Event, Outcome, Source
 from adapter.testing.clock import START, VirtualClock
@@ -53,6 +54,12 @@ class Life:
         self.delivered.append((event, message))
         return await self._decide(event) if self._decide else Outcome.DELIVERED
 
+    async def until(self, count: int) -> None:
+        """So many events were delivered."""
+        async with asyncio.timeout(DEADLINE_S):
+            while len(self.delivered) < count:  # noqa: ASYNC110 -- what is delivered is no event of asyncio's
+                await asyncio.sleep(0.001)
+
     def count(self, outcome: str) -> float:
         who = 'kind="K",name="n",namespace="ns"'
         start = f'source_events_total{{{who},outcome="{outcome}"}} '
@@ -76,7 +83,7 @@ async def for_ever() -> None:
 def test_the_grace_period_is_never_overrun() -> None:
     for policy in (Policy(), Policy(timeout_s=60)):
         for last_s in (0.0, policy.timeout_s):
-            needed_s = policy.drain_s + last_s + 2 * NOTE_S + CLOSE_S
+            needed_s = LEAVE_S + policy.drain_s + last_s + 2 * NOTE_S + CLOSE_S
             assert needed_s < policy.grace_s(dead_letter=bool(last_s))
 
 
@@ -330,6 +337,60 @@ def test_the_system_clock_lets_others_run_although_its_deadline_is_past() -> Non
             await SystemClock().sleep_until(START)
 
     within_deadline(test())
+
+
+class Leaving(Source):
+    """Takes leave as it is told, and goes on yielding events meanwhile."""
+
+    _take_leave: Callable[[], Awaitable[None]] = PrivateAttr()
+
+    async def events(self, context: Context) -> Events:
+        while True:
+            await asyncio.sleep(0.001)
+            yield Event(type="t", data=context.stopping())
+
+    async def take_leave(self) -> None:
+        await self._take_leave()
+
+
+def leave(take_leave: Callable[[Life], Awaitable[None]]) -> Life:
+    """What was delivered by a source that was told to stop after its first event."""
+    life = Life(lambda context: source.events(context))
+    source = Leaving()
+    source._take_leave = lambda: take_leave(life)
+    life.runtime._source = source
+
+    async def test() -> None:
+        run = asyncio.create_task(life.runtime.run())
+        await life.until(1)
+        life.runtime.stop()
+        await run
+
+    within_deadline(test())
+    return life
+
+
+def test_events_are_pulled_until_the_source_has_taken_leave() -> None:
+    async def take_leave(life: Life) -> None:
+        assert life.runtime.stopping
+        await life.until(len(life.delivered) + 3)
+
+    life = leave(take_leave)
+    assert len(life.delivered) >= 4
+    assert not any(event.data for event, _ in life.delivered)  # to the source it is no stop yet
+
+
+def test_a_leave_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "LEAVE_S", 0.05)
+    leave(lambda life: for_ever())
+
+
+def test_an_exception_of_a_leave_comes_out() -> None:
+    async def take_leave(life: Life) -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        leave(take_leave)
 
 
 def test_a_source_that_ends_does_not_end_the_process() -> None:
