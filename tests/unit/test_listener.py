@@ -38,7 +38,7 @@ def test_a_caller_whose_event_is_not_delivered_by_the_end_of_a_stop_is_told_so(m
             raise AssertionError("nobody sets it")
 
         metrics, port = Metrics("ns", "n", "K"), free_port()
-        context = context_of("/s", "uid", START, VirtualClock(), Logbook().log, metrics, port)
+        context = context_of("/s", "uid", START, VirtualClock(), Logbook().log, metrics, port=port)
         runtime = Runtime(
             BellSource(), context, deliver, metrics, namespace="ns", overrides={}, drain=Drain(patience_s=0.01)
         )
