@@ -2,9 +2,10 @@
 
 from pydantic import Field
 
+from adapter.asgi import Refusal
 from adapter.durations import Interval
 from adapter.fields import Certificates, HttpUrl, SecretText
-from adapter.listener import Listener, Refusal
+from adapter.listener import Listener
 from adapter.poller import Poller
 from adapter.polling import PollFailed, Unchanged
 from adapter.server import Request

@@ -33,6 +33,7 @@ class Request:
     path: str
     headers: dict[str, str]  # names in lower case; the last of equal names
     body: bytes
+    query: str = ""  # as it was written
 
 
 @dataclass(frozen=True)
