@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -35,7 +36,8 @@ def test_each_head_of_a_connection_has_its_own_time(before: int, monkeypatch: py
                 writer.write(bytes([octet]))
                 if (await asyncio.wait({ended}, timeout=0.02))[0]:
                     break
-            assert await ended == b""
+            with contextlib.suppress(ConnectionResetError):  # it was still being sent
+                assert await ended == b""
             writer.close()
 
     asyncio.run(test())
