@@ -17,12 +17,29 @@ class SecretText(SecretStr):
     """A text that stands in a Secret or ConfigMap: ``spec`` names the place, ``get_secret_value()`` is the text.
 
     In ``spec``: ``{secretKeyRef: {name, key}}`` or ``{configMapKeyRef: {name, key}}``. The kubelet fills it in; neither
-    the hook nor a log sees it.
+    the hook nor a log sees it. The line end of a Secret made from a file is no part of it, and blank it may not be:
+    with an empty key anybody could sign.
     """
+
+    def __init__(self, secret_value: str) -> None:
+        super().__init__(_secret(secret_value))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """pydantic's own would hide what ``__init__`` says behind "a valid string"."""
+        return core_schema.no_info_before_validator_function(
+            lambda it: _secret(it) if isinstance(it, str) else it, super().__get_pydantic_core_schema__(source, handler)
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         return {"type": "object", "format": "key-reference"}
+
+
+def _secret(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the secret is empty; write one into the Secret, or take the reference out")
+    return text.rstrip("\r\n")
 
 
 class _Text(str):

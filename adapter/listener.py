@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -60,6 +60,14 @@ class Listener(Source):
     _under_way: set[Call] = PrivateAttr(default_factory=set)
     _bodies: Bodies = PrivateAttr(default_factory=Bodies)
     _leave: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not cls.methods or any(not it.isupper() for it in cls.methods):
+            raise TypeError(
+                f'{cls.__name__}.methods is {cls.methods}: write HTTP methods as they are sent, like ("POST",)'
+            )
 
     async def receive(self, request: Request) -> Event:
         """The event a request brings; :class:`Refusal` where it brings none. May not keep state between requests."""

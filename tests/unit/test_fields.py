@@ -6,9 +6,10 @@ import pytest
 import trustme
 from pydantic import TypeAdapter, ValidationError
 
-from adapter.sdk import Certificates, HttpUrl
+from adapter.sdk import Certificates, HttpUrl, SecretText
 
 URLS: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+SECRETS: TypeAdapter[SecretText] = TypeAdapter(SecretText)
 CERTIFICATES: TypeAdapter[Certificates] = TypeAdapter(Certificates)
 
 
@@ -40,3 +41,22 @@ def test_certificates_are_taken_with_their_comments_and_nothing_else_is() -> Non
     assert CERTIFICATES.validate_python(f"# Behörde\n{pem}{pem}") == f"# Behörde\n{pem}{pem}"
     with pytest.raises(ValidationError, match="write PEM certificates"):
         CERTIFICATES.validate_python("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(("stored", "text"), [("hush", "hush"), ("hush\n", "hush"), ("a b \r\n", "a b ")])
+def test_a_secret_has_no_line_end(stored: str, text: str) -> None:
+    assert SECRETS.validate_python(stored).get_secret_value() == SecretText(stored).get_secret_value() == text
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"], ids=["empty", "space", "line-end"])
+def test_a_blank_secret_is_none(blank: str) -> None:
+    with pytest.raises(ValidationError, match="the secret is empty; write one into the Secret"):
+        SECRETS.validate_python(blank)
+    with pytest.raises(ValueError, match="the secret is empty"):
+        SecretText(blank)
+
+
+def test_a_secret_is_not_shown() -> None:
+    secret = SECRETS.validate_python("hush")
+    assert "hush" not in f"{secret!r} {secret} {SECRETS.dump_json(secret)!r}"
+    assert SECRETS.validate_python(secret) == secret

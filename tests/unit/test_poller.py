@@ -307,7 +307,7 @@ def test_items_side_by_side_are_refused_when_the_class_is_defined() -> None:
     with pytest.raises(TypeError, match=r"Wide\.max_in_flight: items are sent in order"):
 
         class Wide(Poller):
-            max_in_flight: int = 2
+            max_in_flight: int = Field(2, ge=1)
 
 
 def test_the_client_is_careful_and_is_closed_at_the_end() -> None:

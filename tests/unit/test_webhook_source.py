@@ -22,7 +22,7 @@ SECRET_ASKED = "set secret: {secretKeyRef: {name, key}}, but leave it out with t
         pytest.param({"type": "github"}, SECRET_ASKED, id="no-secret"),
         pytest.param({"secret": "hush"}, SECRET_ASKED, id="secret-without-type"),
         pytest.param({"type": "none", "secret": "hush"}, SECRET_ASKED, id="secret-with-none"),
-        pytest.param({"type": "github", "secret": ""}, "the secret is empty; anybody could sign with it", id="empty"),
+        pytest.param({"type": "github", "secret": ""}, "the secret is empty; write one into the Secret", id="empty"),
         pytest.param({"type": "bearer", "secret": " \n"}, "the secret is empty", id="blank"),
         pytest.param({"type": "basic"}, "'none', 'bearer', 'github' or 'standardWebhooks'", id="type"),
     ],
