@@ -202,13 +202,16 @@ def context_of(
 
 
 def stamp(event: Event, context: Context) -> Event:
-    """Give the event the id and time that all attempts carry, where the source left them out."""
+    """Give the event the id and time that all attempts carry, where the source left them out.
+
+    No time to one that somebody else made: only its maker knows it.
+    """
     if not isinstance(event, Event):
         raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
     return replace(
         event,
         id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
-        time=context.clock.now() if event.time is None else event.time,
+        time=context.clock.now() if event.time is None and event.source is None else event.time,
     )
 
 

@@ -27,7 +27,8 @@ class Event:
     """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
 
     ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``content_type``, else
-    ``application/octet-stream`` and ``text/plain``). ``source``: only for events that somebody else made.
+    ``application/octet-stream`` and ``text/plain``; ``""``: none). ``source``: only for events that somebody else made,
+    which get no time they have not.
     ``patience_s``: how long the sink is tried, where its policy would take longer. ``returns``: whoever brought it is
     told what became of it, so one that is not delivered is not lost.
     """

@@ -101,8 +101,53 @@ def test_a_cloudevent_passes_through_with_its_own_attributes(
     event = sink.event()
     assert [event[name] for name in ("id", "source", "type", "data")] == ["7", "/theirs", "their.type", "hi"]
     assert event["extensions"]["region"] == "eu"
-    assert event["time"] == "2026-01-01T00:00:00.000Z"
+    assert event["time"] == "2026-01-01T00:00:00Z"
     assert event["datacontenttype"] == "text/plain"
+
+
+PNG = b"\x89PNG\xff"
+CARRIED = {
+    "octets": ('"datacontenttype":"image/png","data_base64":"iVBOR/8="', "image/png", PNG),
+    "json-text": ('"datacontenttype":"application/json","data":"hello"', "application/json", b'"hello"'),
+    "json-number": ('"data":{"n":1.10}', "application/json", b'{"n":1.10}'),
+    "nothing": ('"subject":null', None, b""),
+}
+
+
+@pytest.mark.parametrize(("members", "content_type", "data"), CARRIED.values(), ids=CARRIED)
+def test_nothing_of_a_cloudevent_is_changed_added_or_lost(
+    start: Start, members: str, content_type: str | None, data: bytes
+) -> None:
+    with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
+        hook = Webhook(start, sink.url)
+        event = f'{{"specversion":"1.0","id":"7","source":"/theirs","type":"t","on":true,"count":5,{members}}}'
+        answer = hook.post(event.encode(), Content_Type="Application/CloudEvents+json; charset=utf-8", ce_id="8")
+        assert answer.status_code == 202
+        ((headers, body),) = sink.requests
+    attributes = {name: value for name, value in headers.items() if name.startswith("ce-")}
+    assert attributes == {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/theirs", "ce-type": "t",
+                          "ce-on": "true", "ce-count": "5"}  # fmt: skip
+    assert (headers.get("content-type"), body) == (content_type, data)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        pytest.param({"Content_Encoding": "gzip"}, "content encoding gzip is not unpacked here\n", id="packed"),
+        pytest.param(
+            {"Content_Type": "application/cloudevents-batch+json"},
+            "content type application/cloudevents-batch+json is not supported; "
+            "send application/cloudevents+json, one event a request\n",
+            id="batch",
+        ),
+    ],
+)
+def test_what_is_not_read_here_is_refused_with_a_sentence(start: Start, headers: dict[str, str], said: str) -> None:
+    sink, url = display(start)
+    answer = Webhook(start, url).post(b"[]", **headers)
+    assert (answer.status_code, answer.text) == (415, said)
+    assert answer.headers.get("accept-encoding") == ("identity" if "Content_Encoding" in headers else None)
+    assert sink.lines.empty()
 
 
 def test_a_broken_cloudevent_is_refused_with_the_reason(start: Start) -> None:
@@ -135,8 +180,26 @@ def test_a_bearer_token_is_compared(start: Start) -> None:
         assert hook.post(Authorization=wrong).status_code == 401
 
 
+def test_ids_and_tokens_in_utf_8_are_read_as_such(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url, "pässwort", auth=SECRET | {"type": "bearer"}, idHeader="X-Id")
+    headers = {"Authorization": "Bearer pässwort".encode(), "X-Id": "café".encode()}
+    answer = httpx2.post(hook.url, content=b"{}", headers=headers, timeout=DEADLINE_S, trust_env=False)
+    assert answer.status_code == 202
+    assert sink.event()["id"] == "café"
+
+
+def test_attributes_that_a_signature_does_not_cover_are_ignored(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url, "hush", auth=SECRET)
+    headers = {"ce_specversion": "1.0", "ce_id": "1", "ce_type": "com.bank.payment", "ce_source": "/bank"}
+    assert hook.post(b"a", X_Hub_Signature_256=github("hush", b"a"), **headers).status_code == 202
+    event = sink.event()
+    assert (event["source"], event["type"], event["extensions"]) == ("/a/b", "dev.knative.webhook.request", {})
+
+
 def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
-    _, url = display(start)
+    sink, url = display(start)
     key = b"a key of sixteen"
     hook = Webhook(start, url, f"whsec_{base64.b64encode(key).decode()}", auth=SECRET | {"type": "standardWebhooks"})
 
@@ -144,11 +207,14 @@ def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
         content = b".".join([b"m-1", str(int(at)).encode(), signed])
         signature = "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
         headers = {"webhook_id": "m-1", "webhook_timestamp": str(int(at)), "webhook_signature": f"v1,AAAA {signature}"}
-        return hook.post(b"body", **headers).status_code
+        return hook.post(b"body", X_GitHub_Delivery="another", **headers).status_code
 
     assert post(time.time()) == 202
+    assert sink.event()["id"] == "m-1"  # which is signed
     assert post(time.time() - 600) == 401
     assert post(time.time(), b"other") == 401
+    assert hook.post(webhook_id="m-1", webhook_timestamp="7" * 5000, webhook_signature="v1,AAAA").status_code == 401
+    assert hook.process.errors == [line for line in hook.process.errors if "failed" not in line]
 
 
 @pytest.mark.parametrize(

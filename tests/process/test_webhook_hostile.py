@@ -96,7 +96,6 @@ def test_a_body_in_chunks_of_one_octet_is_no_long_head(start: Start) -> None:
 def test_bodies_that_are_on_their_way_are_bounded_all_together(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url, maxInFlight=256)
-    before = rss_kib(hook.process)
     head = HEAD + b"Content-Length: 1048576\r\n\r\n"
     with contextlib.ExitStack() as stack:
         waiting = {stack.enter_context(raw(hook, head + b"a" * (MIB - 1))) for _ in range(60)}
@@ -109,7 +108,7 @@ def test_bodies_that_are_on_their_way_are_bounded_all_together(start: Start) -> 
 
         wait_until(lambda: turned_away() >= 25, "callers that are turned away", turned_away)
         assert turned_away() < 35
-        assert rss_kib(hook.process) - before < 50 * 1024
+        assert rss_kib(hook.process) < 115 * 1024  # of the 128 MiB its pod may have
     wait_until(lambda: hook.post(b"a" * (MIB - 1)).status_code == 202, "room again")
 
 

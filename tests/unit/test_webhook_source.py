@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from adapter.authentication import Auth, refused
 from adapter.sdk import Request
-from adapter.sources.webhook_source import Auth, WebhookSource, refused
+from adapter.sources.webhook_source import WebhookSource
 
 SECRET_ASKED = "set secret: {secretKeyRef: {name, key}}, but leave it out with type none"
 
@@ -24,6 +25,14 @@ SECRET_ASKED = "set secret: {secretKeyRef: {name, key}}, but leave it out with t
         pytest.param({"type": "none", "secret": "hush"}, SECRET_ASKED, id="secret-with-none"),
         pytest.param({"type": "github", "secret": ""}, "the secret is empty; write one into the Secret", id="empty"),
         pytest.param({"type": "bearer", "secret": " \n"}, "the secret is empty", id="blank"),
+        pytest.param(
+            {"type": "standardWebhooks", "secret": "whsec_\n"}, "the secret is empty; anybody could sign", id="whsec"
+        ),
+        pytest.param(
+            {"type": "standardWebhooks", "secret": "whsec_c2VjcmV0*"},
+            "what stands behind whsec_ in the secret is not base64",
+            id="whsec-no-base64",
+        ),
         pytest.param({"type": "basic"}, "'none', 'bearer', 'github' or 'standardWebhooks'", id="type"),
     ],
 )
@@ -99,3 +108,52 @@ def test_each_of_several_signatures_is_compared_even_behind_one_that_fits(monkey
     auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
     assert refused(auth, Request("POST", "/", headers, BODY), 7) is None
     assert compared == [b"v1,A", standard(7).encode(), b"v1,B"]
+
+
+def as_received(text: str) -> str:
+    """As an HTTP server gives a header that was sent in UTF-8."""
+    return text.encode().decode("latin-1")
+
+
+@pytest.mark.parametrize("secret", ["pässwort", "voilà", "密码", "😀"])
+def test_a_bearer_token_may_hold_any_character(secret: str) -> None:
+    """The last octet of "à" is a space in latin-1."""
+    auth = Auth.model_validate({"type": "bearer", "secret": secret})
+    for given, fits in ((secret, True), (secret + "x", False), (secret[:-1], False)):
+        headers = {"authorization": as_received(f"Bearer {given}")}
+        assert (refused(auth, Request("POST", "/", headers, b""), 0) is None) is fits
+
+
+def test_a_bearer_token_may_be_sent_in_latin_1() -> None:
+    auth = Auth.model_validate({"type": "bearer", "secret": "pässwort"})
+    assert refused(auth, Request("POST", "/", {"authorization": "Bearer pässwort"}, b""), 0) is None
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["", "-7", "7" * 400, "7" * 5000, "1e3", as_received("\u0667"), "\uff17", " 7"],
+    ids=["none", "negative", "400-digits", "5000-digits", "float", "arabic", "full-width", "space"],
+)
+def test_a_timestamp_that_is_no_count_of_seconds_is_refused(timestamp: str) -> None:
+    headers = {"webhook-id": "1", "webhook-timestamp": timestamp, "webhook-signature": standard(7)}
+    auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
+    said = refused(auth, Request("POST", "/", headers, BODY), 7.0)
+    assert said == "webhook-timestamp is missing, or more than 300 s off"
+
+
+def test_a_signature_over_no_id_is_refused() -> None:
+    signature = hmac.new(base64.b64decode(KEY), b".7." + BODY, hashlib.sha256).digest()
+    headers = {"webhook-timestamp": "7", "webhook-signature": "v1," + base64.b64encode(signature).decode()}
+    auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
+    assert refused(auth, Request("POST", "/", headers, BODY), 7) == "webhook-id is missing"
+
+
+def test_a_signed_id_may_hold_any_character() -> None:
+    signature = hmac.new(base64.b64decode(KEY), "café.7.".encode() + BODY, hashlib.sha256).digest()
+    headers = {
+        "webhook-id": as_received("café"),
+        "webhook-timestamp": "7",
+        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
+    }
+    auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
+    assert refused(auth, Request("POST", "/", headers, BODY), 7) is None
