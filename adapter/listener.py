@@ -156,7 +156,7 @@ class Listener(Source):
         if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
             return 202, "", {}
         if outcome is Outcome.REJECTED:
-            return 422, "the sink refused the event", {}
+            return 422, "the event was refused; the log of the adapter says why", {}
         return 503, "the sink did not take the event", {"Retry-After": str(UNDELIVERED_S)}
 
 

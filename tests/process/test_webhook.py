@@ -22,10 +22,11 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n
 
 
 class Webhook:
-    """A WebhookSource in front of ``sink``."""
+    """A WebhookSource in front of ``sink``; ``env`` variables in capitals."""
 
     def __init__(self, start: Start, sink: str, secret: str = "", delivery: Any = None, **config: Any) -> None:
         self.port, self.health_port = free_port(), free_port()
+        own = {name: config.pop(name) for name in list(config) if name.isupper()}
         environ = {
             "SOURCE_KIND": "WebhookSource",
             "K_SINK": sink,
@@ -35,6 +36,7 @@ class Webhook:
             "SOURCE_CONFIG": json.dumps(config),
             **({"SOURCE_SECRET_0": secret} if secret else {}),
             **({"SOURCE_DELIVERY": json.dumps(delivery)} if delivery else {}),
+            **own,
         }
         self.process: Process = start("adapter", **environ)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -283,17 +285,28 @@ def test_the_caller_is_told_what_the_sink_did_not_take(
 def test_what_a_dead_letter_sink_takes_is_accepted(start: Start) -> None:
     _, url = display(start, "--statuses", "400,400")
     dead, dead_url = display(start)
-    hook = Webhook(start, url)
-    assert hook.post().status_code == 422
-    hook.process.close()
-    process = Webhook.__new__(Webhook)
-    process.port, process.health_port = free_port(), free_port()
-    environ = {"SOURCE_KIND": "WebhookSource", "K_SINK": url, "DEAD_LETTER_SINK": dead_url, "PORT": str(process.port)}
-    process.process = start("adapter", HEALTH_PORT=str(process.health_port), **environ)
-    process.url = f"http://127.0.0.1:{process.port}"
-    wait_until(lambda: listens(process.port), "the webhook")
-    assert process.post().status_code == 202
+    assert Webhook(start, url).post().status_code == 422
+    assert Webhook(start, url, DEAD_LETTER_SINK=dead_url).post().status_code == 202
     assert dead.event()["extensions"]["knativeerrorcode"] == "400"
+
+
+def test_the_dead_letter_sink_has_its_share_of_the_time_that_somebody_waits(start: Start) -> None:
+    dead, dead_url = display(start)
+    hook = Webhook(start, f"http://127.0.0.1:{free_port()}", answerWithin="2s", DEAD_LETTER_SINK=dead_url)
+    began = time.monotonic()
+    assert hook.post().status_code == 202
+    assert time.monotonic() - began < 2
+    assert dead.event()["extensions"]["knativeerrorcode"] == "500"
+
+
+def test_who_waits_is_told_in_time_though_the_dead_letter_sink_hangs_too(start: Start) -> None:
+    release = threading.Event()
+    with ScriptedSink(lambda connection, n: release.wait(DEADLINE_S)) as sink:
+        hook = Webhook(start, sink.url, answerWithin="1s", DEAD_LETTER_SINK=sink.url)
+        began = time.monotonic()
+        assert hook.post().status_code == 503
+        assert time.monotonic() - began < 3  # not the ten seconds of an attempt
+        release.set()
 
 
 def test_nobody_waits_in_line_beyond_the_limit(start: Start) -> None:
