@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 
 from adapter.formats import WrittenTime, extension_problem, is_header_text
 from adapter.source import Event
+
+_ENCODED = re.compile(r"[^!#$&-~]")
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,7 @@ def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
 
 def encode_header(value: str) -> str:
     """Percent-encode space, ``"``, ``%`` and all outside U+0021-U+007E (CloudEvents HTTP binding §3.1.3.2)."""
-    return "".join(
-        char if "!" <= char <= "~" and char not in '"%' else _percent(char.encode("utf-8", "replace")) for char in value
-    )
+    return _ENCODED.sub(lambda found: _percent(found[0].encode("utf-8", "replace")), value)
 
 
 def format_event_time(time: datetime) -> str:

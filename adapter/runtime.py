@@ -208,6 +208,8 @@ def stamp(event: Event, context: Context) -> Event:
     """
     if not isinstance(event, Event):
         raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
+    if event.id is not None and event.time is not None:
+        return event
     return replace(
         event,
         id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
