@@ -194,6 +194,18 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
             ("sink: str = ''",), {}, 'TinySource.sink: every source has "sink" in its spec already', id="clash"
         ),
         pytest.param(
+            ("copy: str = Field('', description='A.')",),
+            {},
+            'TinySource.copy: "copy" is a name of the class Timer; choose another name',
+            id="hides a name",
+        ),
+        pytest.param(
+            ("f: __import__('typing').Callable[[], int] = Field(description='A function.')",),
+            {},
+            "spec.f is of a type without JSON schema (PydanticInvalidForJsonSchema: ",
+            id="no schema",
+        ),
+        pytest.param(
             ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
         ),
         pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
@@ -230,6 +242,17 @@ def test_a_kind_that_cannot_be_is_one_line_and_exit_code_2(
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_what_an_authors_module_warns_of_is_shown(tmp_path: Path) -> None:
+    """Of pydantic's warnings only those go that come before our own refusal of the same field."""
+    file = write_kind(tmp_path)
+    own = "class Part(BaseModel): copy: str = Field('', description='A.')"
+    file.write_text(f"import warnings\nfrom pydantic import *\nwarnings.warn('mine')\n{own}\n{file.read_text()}")
+    result = sources("manifests", file.relative_to(tmp_path), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "UserWarning: mine" in result.stderr
+    assert 'UserWarning: Field name "copy" in "Part" shadows an attribute in parent "BaseModel"' in result.stderr
 
 
 @pytest.mark.parametrize(
