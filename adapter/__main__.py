@@ -23,7 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from adapter.contract import AdapterEnv, EnvError, Json
+from adapter.contract import AdapterEnv, EnvError
+from adapter.redaction import redacted, repeats
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -187,7 +188,9 @@ def load_source(env: AdapterEnv) -> Source:
     except ValidationError as error:
         raise _field_error(env, error.errors(include_url=False)[0]) from None
     except Exception as error:  # an author's check that says no in its library's words
-        words = type(error).__name__ if env.secrets else said_of(error)  # the words may repeat a secret
+        words = said_of(error)
+        if repeats(words, env.secrets.values()):
+            words = type(error).__name__
         config = json.dumps(env.config, ensure_ascii=False)
         raise EnvError("SOURCE_CONFIG", config, f"{env.kind} refuses it ({words})") from None
 
@@ -197,27 +200,20 @@ def said_of(error: Exception) -> str:
 
 
 def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
-    """Names the variable that holds the field; a secret's value is not shown, nor a message that may repeat it."""
+    """Names the variable that holds the field; shows no secret, be it in the value or in the author's sentence."""
     path = ".".join(map(str, error["loc"]))
     message = error["msg"].removeprefix("Value error, ")
     if path == "interval" and env.interval is not None:
         return EnvError("INTERVAL", env.interval, message)
-    if env.secrets and _holds_secret(error["input"], set(env.secrets.values())):
-        return EnvError(f"SOURCE_CONFIG, field {path}", "(secret)", f"the value is not usable ({error['type']})")
-    value = error["input"]
+    secrets = env.secrets.values()
+    if repeats(message, secrets):
+        message = f"the value is not usable ({error['type']})"
+    value = redacted(error["input"], secrets)
     if error["type"] == "missing":
         value = None
     elif not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, default=str)
-    return EnvError(f"SOURCE_CONFIG, field {path},", value, message)
-
-
-def _holds_secret(value: Json, secrets: set[str]) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_secret(item, secrets) for item in value.values())
-    if isinstance(value, list):
-        return any(_holds_secret(item, secrets) for item in value)
-    return value in secrets if isinstance(value, str) else False
+    return EnvError(f"SOURCE_CONFIG, field {path}," if path else "SOURCE_CONFIG", value, message)
 
 
 if __name__ == "__main__":
