@@ -118,20 +118,20 @@ README = """\
 
 ```console
 $$ python -m pytest tests
-$$ sources manifests kinds/$module.py -o manifests --image $image
-$$ sources lint --package kinds manifests/sample.yaml
-$$ sources run --package kinds --once sink.yaml manifests/sample.yaml
+$$ sources manifests kinds/$module.py -o manifests/$module --image $image
+$$ sources lint --package kinds manifests/$module/sample.yaml
+$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml
 $$ sources image > Dockerfile
 $$ docker build -t $image .
-$$ kubectl apply -k manifests
-$$ kubectl wait --for=condition=Established -f manifests/crd.yaml
-$$ kubectl apply -f sink.yaml -f manifests/sample.yaml
+$$ kubectl apply -k manifests/$module
+$$ kubectl wait --for=condition=Established -f manifests/$module/crd.yaml
+$$ kubectl apply -f sink.yaml -f manifests/$module/sample.yaml
 ```
 
 From `docker build` on they are for a cluster that has the hook; push the image where it pulls from before it is asked
 for it.
 
-`manifests/` is made from the class: make it anew after each change, and do not edit it. `api_version` is yours to
+`manifests/$module/` is made from the class: make it anew after each change, and do not edit it. `api_version` is yours to
 choose, before the first source is applied; `example.com` is nobody's. `sink.yaml` shows what arrives, here and in a
 cluster.
 """

@@ -95,7 +95,7 @@ def test_from_an_empty_directory_to_the_first_event_in_five_minutes_without_netw
     ]
     readme = (tmp_path / "empty/README.md").read_text()
     [built] = re.findall(r"docker build -t (\S+)", readme)
-    controller = yaml.safe_load((tmp_path / "empty/manifests/controller.yaml").read_text())
+    controller = yaml.safe_load((tmp_path / "empty/manifests/door_bell_source/controller.yaml").read_text())
     assert f"&image={built}&" in controller["spec"]["hooks"]["sync"]["webhook"]["path"]
     assert took_s < 300
     with capsys.disabled():

@@ -187,6 +187,33 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
     return directory / "kinds" / file
 
 
+def test_a_directory_keeps_the_files_of_the_kind_it_holds(tmp_path: Path) -> None:
+    for name, file in (("HTTPSource", "http_source.py"), ("TinySource", "tiny_source.py")):
+        write_kind(tmp_path, name=name, file=file)
+    assert sources("manifests", "kinds/http_source.py", "-o", "made", cwd=tmp_path).returncode == 0
+    before = {it.name: it.read_text() for it in (tmp_path / "made").iterdir()}
+    result = sources("manifests", "kinds/tiny_source.py", "-o", "made", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    own = "give each kind a directory of its own: -o made/tiny_source\n"
+    assert result.stderr == f"sources: made holds the files of HTTPSource (kinds.http_source); {own}"
+    assert {it.name: it.read_text() for it in (tmp_path / "made").iterdir()} == before
+    (tmp_path / "made").rename(tmp_path / "http_source")
+    result = sources("manifests", "kinds/tiny_source.py", "-o", "http_source", cwd=tmp_path)
+    assert result.stderr.endswith(": -o tiny_source\n")
+    (tmp_path / "kinds").rename(tmp_path / "ours")  # the same kind in another package is no other kind
+    assert sources("manifests", "ours/http_source.py", "-o", "http_source", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_of_somebody_elses_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_text("resources: [mine.yaml]\n")
+    result = sources("manifests", "adapter.sources.sample_source", "-o", tmp_path)
+    said = f"{tmp_path}/kustomization.yaml is not made by sources manifests; take it away, or choose another -o"
+    assert (result.returncode, result.stderr) == (2, f"sources: {said}\n")
+    assert [(it.name, it.read_text()) for it in tmp_path.iterdir()] == [
+        ("kustomization.yaml", "resources: [mine.yaml]\n")
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "options", "said"),
     [
