@@ -37,6 +37,7 @@ class Surroundings:
     on_log: OnLine
     say: OnLine
     package: str = "adapter.sources"  # as an image sets SOURCES_PACKAGE
+    once: bool = False  # a first event is waited for
 
 
 def tokens(deployment: Json) -> TemporaryDirectory[str] | None:

@@ -267,9 +267,40 @@ spec:
 """
 
 
-def test_a_source_that_listens_says_where_and_what_it_gets_arrives(tmp_path: Path) -> None:
-    file = tmp_path / "webhook.yaml"
+def webhook(directory: Path) -> Path:
+    file = directory / "webhook.yaml"
     file.write_text("---".join(QUICKSTART.read_text().split("---")[:2]) + WEBHOOK)
+    return file
+
+
+def listens_on(process: subprocess.Popen[str], more: str = "") -> str:
+    pattern = rf"listens on (http://\S+){more}$"
+    where = re.search(pattern, read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+    assert where
+    return where[1]
+
+
+def test_once_with_a_source_that_listens_says_what_it_waits_for_and_ends_with_a_request(tmp_path: Path) -> None:
+    with running(webhook(tmp_path), "--once") as process:
+        where = listens_on(process, " and waits for a request")
+        assert httpx2.post(where, content=b"1", trust_env=False).status_code == 202
+        assert process.wait(30) == 0
+
+
+def test_a_source_that_listens_says_where_once_it_answers_and_again_after_a_rollout(tmp_path: Path) -> None:
+    file = webhook(tmp_path)
+    with running(file) as process:
+        first = listens_on(process)
+        assert httpx2.post(first, trust_env=False).status_code == 202
+        file.write_text(file.read_text().replace("  replicas: 2\n", "  replicas: 2\n  eventType: com.example.other\n"))
+        second = listens_on(process)
+        assert second != first
+        assert httpx2.post(second, trust_env=False).status_code == 202
+        read_until(process, r"inbox  com\.example\.other ")
+
+
+def test_a_source_that_listens_says_where_and_what_it_gets_arrives(tmp_path: Path) -> None:
+    file = webhook(tmp_path)
     with running(file) as process:
         where = re.search(r"listens on (http://\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
         assert where
