@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter.__main__ import module_name, source_class
+from adapter.__main__ import load_module, module_name, source_class
 from adapter.contract import EnvError
 from adapter.source import EventType, Source
 from hooks.dev.problem import Problem
@@ -86,7 +85,7 @@ def kind_of_module(text: str) -> Kind:
     if not package:
         raise Problem(f'"{text}" is in no package; put it into a directory, like kinds/{last}.py')
     try:
-        module = importlib.import_module(dotted)
+        module = load_module(dotted)
     except ModuleNotFoundError as error:
         if error.name and f"{dotted}.".startswith(f"{error.name}."):
             raise Problem(f'there is no module "{dotted}"; write one like adapter.sources.sample_source') from None

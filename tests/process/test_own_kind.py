@@ -129,3 +129,31 @@ def test_the_words_of_a_check_are_not_shown_where_they_might_repeat_a_secret(tmp
     assert done.returncode == 2
     assert done.stderr.endswith('": PickySource refuses it (RuntimeError)\n')
     assert "hush" not in done.stderr
+
+
+HIDING = '''from adapter.sdk import Field, Timer
+
+
+class HidingSource(Timer):
+    """Has a field that hides what the class is made of."""
+
+    copy: str = Field("", description="A name of pydantic's.")
+'''
+
+
+def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/hiding_source.py").write_text(HIDING)
+    own = {"SOURCES_PACKAGE": "kinds", "SOURCE_KIND": "HidingSource", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"],
+        env={"K_SINK": "http://h", **own},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    said = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
+    assert json.loads(line)["error"] == said

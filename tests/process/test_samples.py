@@ -135,25 +135,73 @@ def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
     assert (event.id, event.subject, event.data) == (f"orders {date}", "orders", {"queue": "orders", "messages": 3})
 
 
-def test_a_webhook_is_an_event_only_if_its_signature_fits(receive: Receive) -> None:
-    source = import_module(f"{PACKAGE}.github_webhook_source").GithubWebhookSource(secret="s3cret")
-    body = json.dumps({"repository": {"full_name": "octo/cat"}}).encode()
+def github(body: bytes, **others: str | None) -> dict[str, str]:
+    """The headers GitHub sends with this body; ``others`` in their place, None for none."""
     signature = "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "X-Hub-Signature-256": signature}
-    event = receive(source, body, headers=headers)
-    assert (event.type, event.id, event.subject) == ("com.github.push", "d1", "octo/cat")
-    del headers["X-GitHub-Delivery"]
-    wrong = {**headers, "X-Hub-Signature-256": signature[:-1] + "_"}
-    for refused, status in ((wrong, 401), ({"X-GitHub-Event": "push"}, 401), (headers, 400)):
-        with pytest.raises(sdk.Refusal) as refusal:
-            receive(source, body, headers=refused)
-        assert refusal.value.status == status
+    usual = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
+    named = {name.replace("_", "-"): value for name, value in others.items()}
+    merged = {**usual, "X-Hub-Signature-256": signature, **named}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def github_source() -> Any:
+    return import_module(f"{PACKAGE}.github_webhook_source").GithubWebhookSource(secret="s3cret")
+
+
+PUSH = b'{"repository":{"full_name":"octo/cat"}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "subject"),
+    [
+        pytest.param(PUSH, "octo/cat", id="repository"),
+        pytest.param(b"{}", None, id="none"),
+        pytest.param(b'{"repository":null}', None, id="null"),
+        pytest.param(b'{"repository":["octo/cat"]}', None, id="list"),
+        pytest.param(b'{"repository":{"full_name":""}}', None, id="empty"),
+        pytest.param(b'{"repository":{"full_name":7}}', "7", id="number"),
+    ],
+)
+def test_a_webhook_is_an_event_about_its_repository_if_it_has_one(
+    receive: Receive, body: bytes, subject: str | None
+) -> None:
+    event = receive(github_source(), body, headers=github(body, Content_Type="Application/JSON; charset=utf-8"))
+    assert (event.type, event.id, event.subject) == ("com.github.push", "d1", subject)
+    assert event.data == json.loads(body)
+
+
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # what GitHub chooses, unless somebody chooses otherwise
+
+
+@pytest.mark.parametrize(
+    ("body", "others", "status", "said"),
+    [
+        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not fit", id="signature"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not fit", id="unsigned"),
+        pytest.param(b"payload=%7B%7D", FORM, 415, "choose the content type application/json", id="form"),
+        pytest.param(PUSH, {"Content_Type": None}, 415, "choose the content type", id="no content type"),
+        pytest.param(PUSH, {"X_GitHub_Delivery": None}, 400, "X-GitHub-Delivery is missing or empty", id="no delivery"),
+        pytest.param(PUSH, {"X_GitHub_Delivery": ""}, 400, "missing or empty", id="empty delivery"),
+        pytest.param(PUSH, {"X_GitHub_Event": ""}, 400, "missing or empty", id="empty event"),
+        pytest.param(b"[]", {}, 400, "no JSON object", id="list"),
+        pytest.param(b'"push"', {}, 400, "no JSON object", id="text"),
+        pytest.param(b"null", {}, 400, "no JSON object", id="null"),
+        pytest.param(b"{", {}, 400, "no JSON object", id="broken"),
+        pytest.param(b"\xff", {}, 400, "no JSON object", id="octets"),
+    ],
+)
+def test_what_is_no_webhook_is_refused_and_the_refusal_says_why(
+    receive: Receive, body: bytes, others: dict[str, str | None], status: int, said: str
+) -> None:
+    with pytest.raises(sdk.Refusal, match=said) as refusal:
+        receive(github_source(), body, headers=github(body, **others))
+    assert refusal.value.status == status
 
 
 def test_a_webhook_runs_in_the_local_runner_and_takes_what_is_signed() -> None:
     body = b'{"repository":{"full_name":"octo/cat"}}'
     signature = "sha256=" + hmac.new(b"write-your-own", body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1"}
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
     with running("--package", PACKAGE, SINK, KINDS / "github_webhook_source.yaml") as process:
         where = re.search(r"listens on (\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
         assert where

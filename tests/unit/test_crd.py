@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import core_schema
 
 from adapter.sdk import Event, EventType, Interval, Listener, SecretText, Source, Timer
 from adapter.sources.sample_source import SampleSource
@@ -206,6 +207,43 @@ class Mixed(Enum):
 def test_what_a_crd_cannot_say_is_a_sentence(type: Any, problem: str) -> None:
     with pytest.raises(Problem, match=re.escape(problem)):
         crd(of({"f": (type, Field(description="A field."))}))
+
+
+class Own:
+    """A type whose own schema fails in words of its own."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.any_schema()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        raise RuntimeError("not\ntoday")
+
+
+class Holder(BaseModel):
+    own: Own = Field(description="A field.")
+
+
+@pytest.mark.parametrize(
+    ("type", "said"),
+    [
+        pytest.param(
+            Callable[[], int],
+            "PydanticInvalidForJsonSchema: Cannot generate a JsonSchema for core_schema.CallableSchema",
+            id="a function",
+        ),
+        pytest.param(Own, "RuntimeError: not today", id="a type of the author's"),
+        pytest.param(Holder, "RuntimeError: not today", id="inside another"),
+    ],
+)
+def test_a_type_without_json_schema_is_a_sentence_that_names_the_field(type: Any, said: str) -> None:
+    kind = of({"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))})
+    with pytest.raises(Problem) as problem:
+        crd(kind)
+    assert str(problem.value) == (
+        f"spec.eff is of a type without JSON schema ({said}); choose one that a CRD can say, like str, int or list[str]"
+    )
 
 
 def test_a_field_without_description_is_a_sentence() -> None:

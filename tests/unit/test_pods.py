@@ -111,6 +111,18 @@ def test_a_pod_with_nothing_to_say_leaves_the_verdict(quiet: dict[str, Any]) -> 
     assert said(quiet) == STARTING
 
 
+UNAVAILABLE = Verdict("Deployed", "False", "DeploymentUnavailable", "Deployment d is unavailable; look at its pods")
+
+
+def test_a_pod_that_runs_and_is_not_ready_sends_to_its_log_once_the_deployment_failed() -> None:
+    unready = pod({"running": {}})
+    text = "Pod ns/p0 runs but is not ready; its log says why: `kubectl logs -n ns p`"
+    assert said(unready, verdict=UNAVAILABLE) == Verdict("Deployed", "False", "DeploymentUnavailable", text)
+    assert said(unready, pod(terminated(1)), verdict=UNAVAILABLE).reason == "CrashLoopBackOff"
+    assert said(pod({"running": {}}, ready=True), verdict=UNAVAILABLE) == UNAVAILABLE
+    assert said(pod({"running": {}}, hash="old"), verdict=UNAVAILABLE) == UNAVAILABLE
+
+
 def test_one_broken_pod_is_enough_and_true_stays_true() -> None:
     broken = pod(waiting("ErrImagePull", "not found"))
     assert said(pod({"running": {}}, ready=True), broken).reason == "ImagePullBackOff"

@@ -92,6 +92,26 @@ def test_a_message_that_does_not_say_what_to_do_gets_it_said(message: str, remed
     assert remedy in said
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        pytest.param(
+            "Deployment does not have minimum availability.",
+            "Deployment does not have minimum availability; look at its pods",
+            id="kubernetes",
+        ),
+        pytest.param("", "no replica is available; look at its pods", id="nothing"),
+        pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="whoever knows more"),
+    ],
+)
+def test_only_where_nobody_says_why_it_is_unavailable_are_its_pods_to_be_looked_at(message: str, said: str) -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    response = answer(spec, children=observed(wanted, conditions=[{**DOWN, "message": message}, ROLLED_OUT]))
+    [told] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
+    assert told == f"Deployment {wanted['metadata']['name']} is unavailable: {said}"
+
+
 def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() -> None:
     spec = {"sink": {"uri": "http://h"}}
     unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
