@@ -162,8 +162,7 @@ class Delivery:
         started = time.perf_counter()
         answer = await channel.post(message)
         if channel is self._sink:
-            self._metrics.duration.observe(time.perf_counter() - started)
-            self._metrics.count_attempt(answer.code)
+            self._metrics.count_attempt(answer.code, time.perf_counter() - started)
         return answer
 
     def _postpone(self, channel: Channel, seconds: float) -> None:
@@ -172,7 +171,7 @@ class Delivery:
 
     def _accepted(self, event: Event, attempts: int) -> Outcome:
         self.healthy = True
-        self._metrics.last_success.set(self._clock.now().timestamp())
+        self._metrics.last_success = self._clock.now().timestamp()
         self._digest.settle()
         if self._failure_said:
             fields = {"failed_attempts": self._failed_attempts, "event_id": event.id}

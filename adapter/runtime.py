@@ -189,8 +189,11 @@ class Runtime:
                 reason=str(error),
             )
             return Outcome.REJECTED
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.in_flight += 1
+        try:
             return await self._deliver(event, message)
+        finally:
+            self._metrics.in_flight -= 1
 
 
 def context_of(
