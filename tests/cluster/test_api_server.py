@@ -18,6 +18,7 @@ from hooks.dev.kinds import Kind, kind_named
 from tests.cluster.api import Api, ApiError
 from tests.cluster.plane import ControlPlane
 from tests.cluster.recordings import save_row
+from tests.property import shipped
 from tests.property.test_lint_laws import specs
 from tests.unit.test_lint_table import PACKAGES, ROWS
 
@@ -100,8 +101,17 @@ def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({**fixed, "metadata": metadata, "spec": spec})
 
 
+somewhere = st.just({"uri": "http://h"})
+any_source = st.one_of(
+    sources(KINDS["SampleSource"], specs),
+    sources(KINDS["EveryFieldSource"], every_field),
+    sources(KINDS["PollSource"], shipped.specs(shipped.wrong(shipped.POLL), somewhere)),
+    sources(KINDS["WebhookSource"], shipped.specs(shipped.wrong(shipped.WEBHOOK), somewhere)),
+)
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(source=sources(KINDS["SampleSource"], specs) | sources(KINDS["EveryFieldSource"], every_field))
+@given(source=any_source)
 def test_the_api_server_and_lint_say_the_same_of_any_source(api: Api, source: Any) -> None:
     kind = KINDS[source["kind"]]
     lint = sorted(violation.text for violation in object_violations(kind, source))

@@ -11,7 +11,8 @@ from hooks.dev.admission import object_violations
 from hooks.dev.kinds import kind_named
 from tests.cluster.recordings import TABLE, with_says
 
-PACKAGES = {"SampleSource": "adapter.sources", "EveryFieldSource": "tests.kinds"}
+SHIPPED = ("SampleSource", "PollSource", "WebhookSource")
+PACKAGES = {**dict.fromkeys(SHIPPED, "adapter.sources"), "EveryFieldSource": "tests.kinds"}
 ROWS = yaml.load(TABLE.read_text())[0].value
 
 
