@@ -88,12 +88,14 @@ class PollSource(Poller):
     )
     items: Expression = Field(
         "@",
+        min_length=1,
         max_length=1024,
         description='JMESPath to the list of items in the answer, like "data.items"; @ is the whole answer, or the '
         "entries of a feed.",
     )
     id: Expression = Field(
         "id",
+        min_length=1,
         max_length=1024,
         description="JMESPath on an item to its key, a text or a number; it is the event's id, and an item is new if "
         "its key is.",
@@ -102,7 +104,10 @@ class PollSource(Poller):
         EVENT_TYPE, min_length=1, max_length=256, alias="eventType", description="The type of the events."
     )
     subject: Expression | None = Field(
-        None, max_length=1024, description="JMESPath on an item to the event's subject; by default there is none."
+        None,
+        min_length=1,
+        max_length=1024,
+        description="JMESPath on an item to the event's subject; by default there is none.",
     )
     start: Literal["now", "earliest"] = Field(
         "now",
