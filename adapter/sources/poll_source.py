@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -17,12 +16,12 @@ from adapter import tls
 from adapter.documents import Document, check_markup, in_utf8, is_markup, read_json
 from adapter.feeds import read_aside
 from adapter.fetch import Fetched, fetch
+from adapter.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.polling import WINDOW, TooLong
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
 def _usable(url: HttpUrl) -> HttpUrl:
@@ -51,7 +50,7 @@ def _functions(node: Any) -> set[str]:
 
 def _header_texts(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not HEADER_NAME.fullmatch(name):
             raise ValueError(f'"{name}" is no name of a header; write one like X-Api-Key')
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"the value of {name} must be one line of ASCII characters")
@@ -77,7 +76,10 @@ class PollSource(Poller):
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
     headers: Annotated[dict[str, str], AfterValidator(_header_texts)] = Field(
-        {}, max_length=16, description="Headers of each request: name and value."
+        {},
+        max_length=16,
+        description="Headers of each request: name and value.",
+        json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
     secret_headers: Annotated[dict[str, SecretText], AfterValidator(_secret_texts)] = Field(
         {},
@@ -85,6 +87,7 @@ class PollSource(Poller):
         alias="secretHeaders",
         description="Headers whose values stand in a Secret, like Authorization; they are not sent where url redirects "
         "to another host.",
+        json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
     )
     items: Expression = Field(
         "@",
