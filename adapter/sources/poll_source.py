@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import httpx2
 import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
+from jmespath.visitor import TreeInterpreter
 from pydantic import AfterValidator, PrivateAttr
 
 from adapter import tls
@@ -34,13 +36,18 @@ def _usable(url: HttpUrl) -> HttpUrl:
 
 def _jmespath(text: str) -> str:
     try:
-        parsed = jmespath.compile(text).parsed
+        parsed = _parsed(text)
     except JMESPathError as error:
         reason = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(": ")
         raise ValueError(f'write a JMESPath expression like "data.items" ({reason})') from None
     if unknown := _functions(parsed) - Functions.FUNCTION_TABLE.keys():
         raise ValueError(f"JMESPath has no function {min(unknown)}(); there are {', '.join(Functions.FUNCTION_TABLE)}")
     return text
+
+
+# jmespath.search makes a parser and an interpreter each time, for every item
+_parsed = lru_cache(8)(lambda expression: jmespath.compile(expression).parsed)
+_evaluated = TreeInterpreter().visit
 
 
 def _functions(node: Any) -> set[str]:
@@ -184,7 +191,7 @@ class PollSource(Poller):
 
 def _search(field: str, expression: str, value: Any) -> Any:
     try:
-        return jmespath.search(expression, value)
+        return _evaluated(_parsed(expression), value)
     except Exception as error:  # the library lets Python's own out, TypeError for one; the text holds data
         raise PollFailed(f'{field} "{expression}" does not fit the answer ({type(error).__name__})') from None
 
