@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from adapter.channel import Answer, Channel, Verdict
+from adapter.answers import Answer, Verdict
+from adapter.channel import Channel
 from adapter.events import Message, with_extensions
 from adapter.logs import Digest
 from adapter.metrics import Metrics

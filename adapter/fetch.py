@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
-from adapter.channel import retry_after_s
+from adapter.answers import retry_after_s
 from adapter.polling import REDIRECTS, PollFailed, Unchanged
 
 _ASKED = {

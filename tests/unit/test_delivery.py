@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.channel import Answer, Channel, Destination, Verdict
+from adapter.answers import Answer, Verdict
+from adapter.channel import Channel, Destination
 from adapter.clients import Clients
 from adapter.delivery import Delivery, dead_letter
 from adapter.events import Message

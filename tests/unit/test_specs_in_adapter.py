@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapter.__main__ import load_source
 from adapter.contract import AdapterEnv, EnvError
+from adapter.loading import load_source
 from hooks.controller import KindOptions, sync
 from hooks.deployments import Observability
 from hooks.dev.crd import spec_schema
