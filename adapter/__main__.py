@@ -22,9 +22,9 @@ from adapter.loading import load_source
 
 if TYPE_CHECKING:
     from adapter.channel import Channel
+    from adapter.clocks import Clock
     from adapter.delivery import Delivery
     from adapter.runtime import Runtime
-    from adapter.source import Clock
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
@@ -64,9 +64,10 @@ async def _run(env: AdapterEnv) -> int:
     import logging
     from random import Random
 
+    from adapter.clocks import SystemClock
     from adapter.delivery import Delivery
     from adapter.metrics import CONTENT_TYPE, Metrics
-    from adapter.runtime import Drain, Runtime, SystemClock, context_of
+    from adapter.runtime import Drain, Runtime, context_of
     from adapter.server import Limits, Response, health, listen
 
     source = load_source(env)

@@ -17,9 +17,9 @@ import httpx2
 from adapter import tls
 from adapter.answers import Answer, Verdict, reason_of, retry_after_s, verdict
 from adapter.clients import Clients
+from adapter.clocks import Clock
 from adapter.contract import EnvError
 from adapter.events import Message
-from adapter.source import Clock
 
 BODY_LIMIT = 64 * 1024
 BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits

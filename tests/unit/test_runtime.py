@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from adapter.runtime import SystemClock
+from adapter.clocks import SystemClock
 from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
 from tests.unit.life import DEADLINE_S, Events, Life, for_ever, within_deadline
