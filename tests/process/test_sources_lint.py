@@ -51,7 +51,7 @@ def test_each_mistake_is_a_line_with_its_place_in_the_api_servers_words(bad: Pat
 def test_programs_get_the_same_as_data(bad: Path, output: str, parse: object) -> None:
     result = sources("lint", bad, "-o", output)
     assert result.returncode == 1
-    found = parse(result.stdout)  # type: ignore[operator]
+    found = parse(result.stdout)  # type: ignore[operator]  # one of two parsers
     assert [(it["line"], it["kind"], it["name"]) for it in found] == [
         (6, "SampleSource", "default/a"),
         (16, "SampleSource", "default/a"),

@@ -24,7 +24,7 @@ Respond = Callable[[httpx2.Request], httpx2.Response]
 
 
 def channel(respond: Respond, **destination: object) -> Channel:
-    made = Channel(Destination("http://sink/", **destination), 0.5, VirtualClock())  # type: ignore[arg-type]
+    made = Channel(Destination("http://sink/", **destination), 0.5, VirtualClock())  # type: ignore[arg-type]  # fields by name
     made._clients = Clients(lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(respond), timeout=None))
     return made
 
@@ -108,7 +108,7 @@ def test_a_sink_that_never_answers_is_a_timeout() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    made = channel(hang)  # type: ignore[arg-type]
+    made = channel(hang)  # type: ignore[arg-type]  # it never answers
     answer = asyncio.run(made.post(MESSAGE))
     assert (answer.verdict, answer.code, answer.reason) == (Verdict.RETRY, "timeout", "no answer within 0.5 s")
 
@@ -193,7 +193,7 @@ def test_without_an_audience_there_is_no_authorization(tmp_path: Path) -> None:
 
 
 def destination(**fields: object) -> Destination:
-    return Destination("https://h", **fields)  # type: ignore[arg-type]
+    return Destination("https://h", **fields)  # type: ignore[arg-type]  # fields by name
 
 
 def test_tls_1_1_is_not_spoken() -> None:

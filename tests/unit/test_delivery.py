@@ -245,7 +245,7 @@ async def hurried(way: Way) -> Outcome:
         waiting.set()
         await asyncio.Event().wait()
 
-    way.clock.sleep_until = sleep_until  # type: ignore[method-assign, assignment]
+    way.clock.sleep_until = sleep_until  # type: ignore[method-assign, assignment]  # one sleep that is watched
     delivering = asyncio.create_task(way.delivery.deliver(EVENT, MESSAGE))
     await asyncio.wait({asyncio.create_task(waiting.wait())}, timeout=0.2)
     way.delivery.hurry()

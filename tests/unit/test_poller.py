@@ -310,7 +310,7 @@ def test_items_found_before_a_poll_breaks_are_sent() -> None:
 def test_a_mistake_of_the_author_is_named_and_comes_out(made: Any, said: str) -> None:
     class Wrong(Poller):
         async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
-            return made  # type: ignore[no-any-return]
+            return made  # type: ignore[no-any-return]  # wrong on purpose
 
     with pytest.raises(TypeError, match=said):
         Run(Wrong()).ids()

@@ -156,7 +156,7 @@ def test_an_event_that_cannot_be_sent_is_said_counted_and_the_next_is_sent(bad: 
 
 def test_a_source_that_yields_something_else_is_told_what() -> None:
     async def events(context: Context) -> Events:
-        yield {"type": "t"}  # type: ignore[misc]
+        yield {"type": "t"}  # type: ignore[misc]  # wrong on purpose
 
     with pytest.raises(TypeError, match="the source yielded dict; yield an Event"):
         within_deadline(Life(events).runtime.run())

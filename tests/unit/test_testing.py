@@ -116,7 +116,7 @@ def test_the_source_is_closed_afterwards_whatever_object_it_gave(run: Run) -> No
 
     class HandmadeSource(Source):
         def events(self, context: Context) -> Events:
-            return Handmade()  # type: ignore[return-value]
+            return Handmade()  # type: ignore[return-value]  # any object with anext and asend will do
 
     assert run(HandmadeSource(), 1) == [Event(type="t")]
     assert closed == [True]

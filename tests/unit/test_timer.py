@@ -170,7 +170,7 @@ def test_a_tick_may_be_async() -> None:
 def test_a_tick_that_returns_no_event_is_named(made: object) -> None:
     class Wrong(Timer):
         def tick(self, n: int) -> Event | Awaitable[Event]:
-            return made  # type: ignore[return-value]
+            return made  # type: ignore[return-value]  # wrong on purpose
 
     with pytest.raises(TypeError, match=rf"tick\(\) of Wrong returned {type(made).__name__}; return an Event"):
         Run(Wrong()).pull(1)
