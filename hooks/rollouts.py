@@ -54,12 +54,12 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
         return Verdict("Deployed", "True")
     rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
     if rolled_out and available.get("status") == "False":
-        detail = available.get("message") or "no replica is available"
+        detail = str(available.get("message") or "no replica is available").rstrip(".")
         return Verdict(
             "Deployed",
             "False",
             "DeploymentUnavailable",
-            f"Deployment {name} is unavailable: {detail}; look at its pods",
+            f"Deployment {name} is unavailable: {detail}; its pods or their logs say why",
         )
     return _under_way(name, available)
 

@@ -273,6 +273,19 @@ def test_ready_follows_the_observed_deployment(status: dict[str, Any], expected:
     assert condition(response, "Deployed") == condition(response, "Ready") == expected
 
 
+def test_an_unavailable_adapter_is_a_sentence_that_says_where_to_look() -> None:
+    spec = {"sink": {"uri": "http://h"}}
+    wanted = answer(spec)["children"][0]
+    down = DOWN | {
+        "message": "Deployment does not have minimum availability."
+    }  # Kubernetes' words, with their full stop
+    response = answer(spec, children=observed(wanted, conditions=[down, ROLLED_OUT]))
+    [message] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
+    assert message.endswith(
+        " is unavailable: Deployment does not have minimum availability; its pods or their logs say why"
+    )
+
+
 def test_a_stale_template_is_never_ready() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
