@@ -1,0 +1,113 @@
+"""Kinds of one's own, from an empty directory to their events in a cluster: Python, a library beside it, and Perl."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.api import Object, eventually
+from tests.cluster.world import ROOT, documents
+from tests.e2e.cluster import Cluster
+from tests.e2e.place import Place
+from tests.e2e.workshop import Workshop
+
+SAMPLES = ROOT / "metacontroller/samples"
+CALL = "import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b'ding', 10).status)"
+PERL_KIND = '''\
+"""What is in spec, and what becomes of it: its adapter is in Perl."""
+
+from adapter.sdk import Source
+
+
+class PearlSource(Source):
+    """Sends an event every second."""
+
+    api_version = "example.com/v1alpha1"
+    event_types = ("com.example.perl",)
+'''
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("BUILD_IMAGE"),
+    reason="needs $BUILD_IMAGE (a command that makes a DIRECTORY an image NAME which the cluster can run)",
+)
+
+
+@pytest.fixture
+def workshop(cluster: Cluster, tmp_path: Path) -> Workshop:
+    return Workshop(cluster, tmp_path)
+
+
+def _readme_commands() -> list[str]:
+    section = (ROOT / "README.md").read_text().partition("## Your own kind\n")[2]
+    return re.findall(r"^\$ (.*)$", section.partition("```console\n")[2].partition("```")[0], re.MULTILINE)
+
+
+def _shown(place: Place) -> list[Object]:
+    return list(eventually(place.events_shown, bool, "an event at the display", more=place.story))
+
+
+def test_the_commands_of_the_readme_lead_from_an_empty_directory_to_events_in_the_cluster(
+    workshop: Workshop, figure: Callable[[str], None]
+) -> None:
+    started = time.monotonic()
+    with workshop.kind("DoorbellSource", "example.com/v1alpha1") as place:
+        for command in _readme_commands():
+            workshop.run(command)
+            if command.startswith("sources manifests"):
+                workshop.adapt("sink.yaml", place.namespace)
+                workshop.adapt("manifests/sample.yaml", place.namespace)
+            if command.startswith("docker"):
+                figure(f"own kind: {time.monotonic() - started:.1f} s from an empty directory to its image in the node")
+
+        def shown() -> list[str]:
+            return re.findall(r"com\.example\.doorbell  (.*)", place.kubectl("logs", "deployment/event-display"))
+
+        place.ready("doorbell")
+        seen = eventually(shown, bool, "an event at the display", more=lambda: place.story("doorbell"))
+        figure(
+            f"own kind: {time.monotonic() - started:.1f} s from an empty directory to the first event in the cluster"
+        )
+    assert re.fullmatch(r'\{"sequence": \d+, "greeting": "hello"\}', seen[0])
+
+
+def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(workshop: Workshop) -> None:
+    workshop.run("sources new LetterboxSource --listen")
+    with workshop.installed("LetterboxSource", "kinds/letterbox_source.py", workshop.run("sources image")) as place:
+        url = place.read()["status"]["address"]["url"]
+        said = place.kubectl("exec", "deployment/event-display", "--", "python", "-c", CALL, url)
+        [event, *_] = _shown(place)
+    assert said == "202\n"
+    assert (event["type"], event["data"]) == ("com.example.letterbox", {"path": "/", "body": "ding"})
+
+
+def test_the_cron_sample_runs_with_its_library_in_the_image(workshop: Workshop) -> None:
+    """The library is copied from here; README's Dockerfile installs it, which needs a package index."""
+    kinds = workshop.directory / "kinds"
+    [package] = importlib.util.find_spec("cronsim").submodule_search_locations
+    shutil.copytree(package, workshop.directory / "lib/cronsim")
+    kinds.mkdir()
+    shutil.copy(SAMPLES / "kinds/cron_source.py", kinds)
+    [written] = documents(SAMPLES / "kinds/cron_source.yaml")
+    spec = {name: value for name, value in written["spec"].items() if name != "sink"}
+    dockerfile = workshop.run("sources image") + "COPY lib lib\n"
+    with workshop.installed("CronSource", "kinds/cron_source.py", dockerfile, **spec) as place:
+        [event, *_] = _shown(place)
+    assert event["type"] == "com.example.cron"
+    assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # Berlin's time
+
+
+def test_ten_lines_of_perl_are_an_adapter_in_the_cluster_too(workshop: Workshop) -> None:
+    workshop.write("kinds/pearl_source.py", PERL_KIND)
+    shutil.copy(SAMPLES / "any-language/adapter.pl", workshop.directory)
+    dockerfile = f'FROM {workshop.cluster.image}\nCOPY adapter.pl .\nCMD ["./adapter.pl"]\n'
+    with workshop.installed("PearlSource", "kinds/pearl_source.py", dockerfile) as place:
+        [event, *_] = _shown(place)
+        assert event["source"].endswith("/pearlsources/hello")
+        assert event["type"] == "com.example.perl"
