@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx2
 
+from adapter import tls
 from adapter.contract import EnvError
 from adapter.events import Message
 from adapter.source import Clock
@@ -24,7 +25,6 @@ from adapter.source import Clock
 BODY_LIMIT = 64 * 1024
 BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits
 KEPT_BODY = 4096  # of a refusal, for the dead letter sink
-Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Verdict(Enum):
@@ -172,7 +172,7 @@ def _is_https(destination: Destination) -> bool:
 
 def _client(destination: Destination) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        verify=tls_context(destination),
+        verify=tls_of(destination),
         limits=httpx2.Limits(keepalive_expiry=None),
         timeout=None,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -180,41 +180,23 @@ def _client(destination: Destination) -> httpx2.AsyncClient:
     )
 
 
-def tls_context(destination: Destination) -> ssl.SSLContext:
-    """System roots, ``ca_certs`` and bundles. Without https nothing is loaded (it costs megabytes), nothing trusted."""
+def tls_of(destination: Destination) -> ssl.SSLContext:
+    """Without https nobody is trusted; certificates that are none are an error all the same."""
     https = _is_https(destination)
-    context = ssl.create_default_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = tls.tls_context() if https else tls.trusting_nobody()
     if destination.ca_certs:
         try:
-            _trust(context, destination.ca_certs)
+            tls.trust(context, destination.ca_certs)
         except ssl.SSLError:
             variable = destination.variable.replace("SINK", "CA_CERTS")
             raise EnvError(variable, destination.ca_certs, "write PEM certificates") from None
-    for file in _bundle_files(destination.bundles) if https else ():
-        try:
-            _trust(context, file.read_text(encoding="utf-8", errors="replace"))
-        except (OSError, ssl.SSLError) as error:
-            raise ssl.SSLError(f"{file} holds no PEM certificates: {error.strerror or error}") from None
+    if https:
+        tls.add_bundles(context, destination.bundles)
     return context
 
 
-def _trust(context: ssl.SSLContext, pem: str) -> None:
-    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # comments may hold anything
-
-
-def _bundle_files(directory: Path | None) -> list[Path]:
-    """The kubelet's ``..data`` is no file of ours."""
-    if directory is None or not directory.is_dir():
-        return []
-    return [it for it in sorted(directory.iterdir()) if not it.name.startswith(".") and it.is_file()]
-
-
-def _stamp(destination: Destination) -> Stamp:
-    if not _is_https(destination):
-        return ()
-    stats = [(it.name, it.stat()) for it in _bundle_files(destination.bundles)]
-    return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
+def _stamp(destination: Destination) -> tls.Stamp:
+    return tls.stamp_of(destination.bundles) if _is_https(destination) else ()
 
 
 def _with_body(answer: Answer, body: bytes) -> Answer:

@@ -11,30 +11,19 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from datetime import datetime
+from typing import Any
 
+from adapter import variables
+from adapter.formats import EPOCH, YAML_ESCAPES, format_time, go_json, parse_time
 from adapter.policy import Policy, read_policy
+from adapter.references import SECRET_VARIABLE, fill
 
 Json = Any  # what json.loads returns
-T = TypeVar("T")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SECRET_VARIABLE = "SOURCE_SECRET_{}"
 # Every kind has these in ``spec``; the hook acts on them, so no kind may use their names for its own fields.
 SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
-_REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _USER = re.compile(r"(?<=//)[^/?#]*@")
-_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
-_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
-# What YAML has no place for: server-side apply, which sends it, refuses the whole object. In JSON it can be escaped.
-_YAML_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
-_GO_JSON_ESCAPES = _GO_ESCAPES | _YAML_ESCAPES
-RESERVED_EXTENSIONS = frozenset(
-    ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
-)
 
 
 class EnvError(ValueError):
@@ -115,11 +104,11 @@ class AdapterEnv:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> AdapterEnv:
         """Read what ``to_environ`` wrote; ``EnvError`` names the first variable that cannot be used."""
-        config = _read(environ, "SOURCE_CONFIG", {}, _config_object)
-        secrets = {
-            name: environ[name] for name in (SECRET_VARIABLE.format(n) for n in range(len(environ))) if name in environ
-        }
-        _check_secrets(config, secrets)
+        config = _read(environ, "SOURCE_CONFIG", {}, variables.config)
+        secrets = _secrets(environ, config)
+        sink = _sink(environ, "K_SINK")
+        if sink is None:
+            raise EnvError("K_SINK", None, variables.SINK_EXPECTATION)
         return cls(
             event_source=environ.get("EVENT_SOURCE") or None,
             interval=environ.get("INTERVAL") or None,
@@ -129,23 +118,23 @@ class AdapterEnv:
             logging_config=environ.get("K_LOGGING_CONFIG", ""),
             klog_verbosity=environ.get("K_KLOG_VERBOSITY", ""),
             observability_config=environ.get("K_OBSERVABILITY_CONFIG", ""),
-            kind=_read(environ, "SOURCE_KIND", "SampleSource", _kind),
-            sources_package=_read(environ, "SOURCES_PACKAGE", "adapter.sources", _package),
+            kind=_read(environ, "SOURCE_KIND", "SampleSource", variables.kind),
+            sources_package=_read(environ, "SOURCES_PACKAGE", "adapter.sources", variables.package),
             uid=environ.get("SOURCE_UID") or None,
             created=_read(environ, "SOURCE_CREATED", EPOCH, parse_time),
             config=config,
             secrets=secrets,
-            delivery=_read(environ, "SOURCE_DELIVERY", None, _delivery),
-            sink=_sink(environ, "K_SINK") or _missing("K_SINK"),
+            delivery=_read(environ, "SOURCE_DELIVERY", None, variables.delivery),
+            sink=sink,
             ca_certs=environ.get("K_CA_CERTS") or None,
             audience=environ.get("K_AUDIENCE") or None,
-            ce_overrides=_read(environ, "K_CE_OVERRIDES", None, _overrides),
+            ce_overrides=_read(environ, "K_CE_OVERRIDES", None, variables.overrides),
             dead_letter_sink=_sink(environ, "DEAD_LETTER_SINK"),
             dead_letter_ca_certs=environ.get("DEAD_LETTER_CA_CERTS") or None,
             dead_letter_audience=environ.get("DEAD_LETTER_AUDIENCE") or None,
-            health_port=_read(environ, "HEALTH_PORT", 8080, _port),
-            port=_read(environ, "PORT", 8888, _port),
-            sink_timeout_s=_read(environ, "K_SINK_TIMEOUT", 10, _positive_seconds),
+            health_port=_read(environ, "HEALTH_PORT", 8080, variables.port),
+            port=_read(environ, "PORT", 8888, variables.port),
+            sink_timeout_s=_read(environ, "K_SINK_TIMEOUT", 10, variables.positive_seconds),
             token_directory=environ.get("TOKEN_DIRECTORY") or "/oidc",
             trust_bundles=environ.get("TRUST_BUNDLES") or "/knative-custom-certs",
         )
@@ -166,64 +155,8 @@ class AdapterEnv:
 
     def source_fields(self) -> dict[str, Json]:
         """The kind's ``spec`` fields, secrets filled in, ready for validation by the kind's class."""
-        fields = _fill(self.config, self.secrets)
+        fields = fill(self.config, self.secrets)
         return fields if self.interval is None else {**fields, "interval": self.interval}
-
-
-def split_references(config: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Take every ``{secretKeyRef|configMapKeyRef: …}`` out: (config with ``{"$env": NAME}``, NAME -> reference)."""
-    references: dict[str, Json] = {}
-
-    def walk(value: Json) -> Json:
-        if is_reference(value):
-            name = SECRET_VARIABLE.format(len(references))
-            references[name] = _sorted(value)
-            return {"$env": name}
-        if isinstance(value, Mapping):
-            return {key: walk(value[key]) for key in sorted(value)}
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        return value
-
-    return {key: walk(config[key]) for key in sorted(config)}, references
-
-
-def _sorted(value: Json) -> Json:
-    return {key: _sorted(value[key]) for key in sorted(value)} if isinstance(value, Mapping) else value
-
-
-def is_reference(value: Json) -> bool:
-    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in _REFERENCE_KEYS
-
-
-def extension_problem(name: str) -> str | None:
-    """Why ``name`` cannot be a CloudEvents extension, or None. CloudEvents 1.0 §"Extension Context Attributes"."""
-    if name in RESERVED_EXTENSIONS:
-        return f'extension name "{name}" is reserved by CloudEvents; choose another name'
-    if not _EXTENSION_NAME.fullmatch(name):
-        return f'extension name "{name}" is not valid; write 1 to 20 lower-case letters and digits'
-    return None
-
-
-def go_json(value: Json) -> str:
-    """Compact JSON as Go's ``json.Marshal`` writes it: sorted keys, ``<>&`` and U+2028/9 escaped."""
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(_GO_JSON_ESCAPES)
-
-
-def format_time(time: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds, as Kubernetes writes ``metav1.Time``."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
-
-
-def parse_time(text: str) -> datetime:
-    """An RFC 3339 time, as Kubernetes writes ``creationTimestamp``; ISO 8601 allows more."""
-    try:
-        if _RFC3339.fullmatch(text):
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("write an RFC 3339 time like 2026-01-31T12:00:00Z")
 
 
 def _read(environ: Mapping[str, str], variable: str, default: Any, read: Callable[[str], Any]) -> Any:
@@ -236,120 +169,36 @@ def _read(environ: Mapping[str, str], variable: str, default: Any, read: Callabl
         raise EnvError(variable, text, str(error)) from None
 
 
-_SINK_EXPECTATION = "write the absolute http(s) URL that events are sent to"
-
-
-def _missing(variable: str) -> str:
-    raise EnvError(variable, None, _SINK_EXPECTATION)
+def _secrets(environ: Mapping[str, str], config: Mapping[str, Json]) -> dict[str, str]:
+    """Those that are set; ``EnvError`` where the config refers to one that is not."""
+    names = (SECRET_VARIABLE.format(n) for n in range(len(environ)))
+    secrets = {name: environ[name] for name in names if name in environ}
+    try:
+        fill(config, secrets)
+    except KeyError as error:
+        raise EnvError(error.args[0], None, "SOURCE_CONFIG refers to it; set it, or take the reference out") from None
+    return secrets
 
 
 def _sink(environ: Mapping[str, str], variable: str) -> str | None:
-    text = environ.get(variable)
-    if not text:
-        return None
     try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(char.isspace() or not char.isprintable() for char in text):
-        raise EnvError(variable, _USER.sub("", text), _SINK_EXPECTATION)  # a password is not for the log
-    return text
-
-
-def _json_object(text: str, expectation: str) -> dict[str, Json]:
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise ValueError(expectation)
-    return value
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(name)
-
-
-def _config_object(text: str) -> dict[str, Json]:
-    return _json_object(text, "write one JSON object holding the kind's spec fields")
-
-
-def _delivery(text: str) -> dict[str, Json]:
-    delivery = _json_object(text, "write one JSON object holding the fields of spec.delivery")
-    read_policy(delivery)
-    return delivery
+        url: str | None = _read(environ, variable, None, variables.url)
+        return url
+    except EnvError:  # a password is not for the log
+        raise EnvError(variable, _USER.sub("", environ[variable]), variables.SINK_EXPECTATION) from None
 
 
 def _compact(value: Mapping[str, Json]) -> str:
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(_YAML_ESCAPES)
-
-
-def _overrides(text: str) -> dict[str, str]:
-    expectation = 'write a JSON object like {"extensions":{"name":"value"}}'
-    extensions = _json_object(text, expectation).get("extensions", {})
-    if not isinstance(extensions, dict) or not all(isinstance(value, str) for value in extensions.values()):
-        raise ValueError(expectation)
-    for name in extensions:
-        if problem := extension_problem(name):
-            raise ValueError(problem)
-    return extensions
+    return text.translate(YAML_ESCAPES)
 
 
 def _overrides_json(extensions: Mapping[str, str]) -> Json:
     return {"extensions": dict(extensions)} if extensions else {}
 
 
-def _kind(text: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", text, re.ASCII):
-        raise ValueError("write a kind in CamelCase like SampleSource")
-    return text
-
-
-def _package(text: str) -> str:
-    if not all(part.isidentifier() for part in text.split(".")):
-        raise ValueError("write a dotted Python package like adapter.sources")
-    return text
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
-        raise ValueError("write a port number from 1 to 65535")
-    return int(text)
-
-
-def _positive_seconds(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or int(text) < 1:
-        raise ValueError("write whole seconds, at least 1")
-    return int(text)
-
-
 def _unless(text: str, default: str) -> str | None:
     return None if text == default else text
-
-
-def _check_secrets(value: Json, secrets: Mapping[str, str]) -> None:
-    if isinstance(value, dict):
-        name = value.get("$env")
-        if len(value) == 1 and isinstance(name, str) and name not in secrets:
-            raise EnvError(name, None, "SOURCE_CONFIG refers to it; set it, or take the reference out")
-        for item in value.values():
-            _check_secrets(item, secrets)
-    elif isinstance(value, list):
-        for item in value:
-            _check_secrets(item, secrets)
-
-
-def _fill(value: Json, secrets: Mapping[str, str]) -> Json:
-    if isinstance(value, Mapping):
-        name = value.get("$env")
-        if len(value) == 1 and isinstance(name, str):
-            return secrets[name]
-        return {key: _fill(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, secrets) for item in value]
-    return value
 
 
 def _shorten(value: str, limit: int = 80) -> str:

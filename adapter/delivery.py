@@ -24,6 +24,7 @@ from adapter.policy import Policy
 from adapter.source import Clock, Event, Outcome
 
 ERROR_DATA_LIMIT = 1024
+DEAD_LETTER_SHARE = 0.25  # of the time somebody waits
 _CONTROL = bytes([*range(32), 127])
 
 
@@ -79,14 +80,15 @@ class Delivery:
             scope.reschedule(asyncio.get_running_loop().time())
 
     async def deliver(self, event: Event, message: Message) -> Outcome:
-        answer, attempts = await self._try(self._sink, event, message)
+        sink_until, until = self._deadlines(event)
+        answer, attempts = await self._try(self._sink, event, message, sink_until)
         if answer.verdict is Verdict.ACCEPT:
             return self._accepted(event, attempts)
         if answer.verdict is Verdict.RETRY and not self._hurrying and event.patience_s is None:
             self.healthy = False
         if self._dead_letters is not None:
             dead = dead_letter(message, self._sink.destination.public_url, answer)
-            last, tries = await self._try(self._dead_letters, event, dead)
+            last, tries = await self._try(self._dead_letters, event, dead, until)
             if last.verdict is Verdict.ACCEPT:
                 self._warn("event went to the dead letter sink", event, attempts, answer)
                 return Outcome.DEAD_LETTERED
@@ -97,14 +99,23 @@ class Delivery:
             self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
         return Outcome.REJECTED if answer.verdict is Verdict.REJECT else Outcome.GAVE_UP
 
-    async def _try(self, channel: Channel, event: Event, message: Message) -> tuple[Answer, int]:
+    def _deadlines(self, event: Event) -> tuple[float | None, float | None]:
+        """Until when (the loop's clock) the sink is tried, and until when all is over, for one that is waited for.
+
+        The last quarter is the dead letter sink's: who waits is told in time, and that one is not left out.
+        """
+        if event.patience_s is None:
+            return None, None
+        now = asyncio.get_running_loop().time()
+        share = 1 - DEAD_LETTER_SHARE if self._dead_letters else 1
+        return now + event.patience_s * share, now + event.patience_s
+
+    async def _try(self, channel: Channel, event: Event, message: Message, until: float | None) -> tuple[Answer, int]:
         """The last answer, and how many attempts there were: at most ``retry`` + 1.
 
         In a hurry none, but for the first at the dead letter sink: it is all that is left.
         """
         waits = self._policy.waits()
-        patience_s = event.patience_s if channel is self._sink else None
-        until = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
         answer, attempts, wait_s = Answer(Verdict.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
         while True:
             last_chance = channel is self._dead_letters and attempts == 0
@@ -126,14 +137,12 @@ class Delivery:
     @contextlib.asynccontextmanager
     async def _time_left(self, last_chance: bool, until: float | None) -> AsyncIterator[None]:
         """``_Hurry`` as soon as somebody is in one, or the event's own patience ends (``until``, the loop's clock)."""
-        if last_chance:
-            yield
-            return
-        if self._hurrying:
+        if self._hurrying and not last_chance:
             raise _Hurry
         try:
             async with asyncio.timeout_at(until) as scope:
-                self._scopes.add(scope)
+                if not last_chance:
+                    self._scopes.add(scope)
                 yield
         except TimeoutError:
             if scope.expired():
@@ -153,8 +162,7 @@ class Delivery:
         started = time.perf_counter()
         answer = await channel.post(message)
         if channel is self._sink:
-            self._metrics.duration.observe(time.perf_counter() - started)
-            self._metrics.count_attempt(answer.code)
+            self._metrics.count_attempt(answer.code, time.perf_counter() - started)
         return answer
 
     def _postpone(self, channel: Channel, seconds: float) -> None:
@@ -163,7 +171,7 @@ class Delivery:
 
     def _accepted(self, event: Event, attempts: int) -> Outcome:
         self.healthy = True
-        self._metrics.last_success.set(self._clock.now().timestamp())
+        self._metrics.last_success = self._clock.now().timestamp()
         self._digest.settle()
         if self._failure_said:
             fields = {"failed_attempts": self._failed_attempts, "event_id": event.id}

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from adapter.contract import parse_time
-from adapter.poller import PollFailed
+from adapter.formats import parse_time
+from adapter.polling import PollFailed
 
 Json = Any
 _HEAD = 4096

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from adapter.contract import extension_problem
+from adapter.formats import WrittenTime, extension_problem, is_header_text
 from adapter.source import Event
+
+_ENCODED = re.compile(r"[^!#$&-~]")
 
 
 @dataclass(frozen=True)
@@ -21,24 +24,26 @@ class Message:
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
     """``event`` has its id and time; ``overrides`` win over its extensions. ``ValueError`` if it cannot be sent.
 
+    One that somebody else made (it has a ``source``) goes on as it is: it may lack a time, and a ``content_type`` ("").
     The error's text names the attribute and never holds data: it goes to the log.
     """
-    if event.time is None:
+    if event.time is None and event.source is None:
         raise ValueError("time is not set")
     attributes = {
         "specversion": "1.0",
         "id": _filled("id", event.id),
         "source": event.source or source,
         "type": _filled("type", event.type),
-        "time": format_event_time(event.time),
+        **({} if event.time is None else {"time": format_event_time(event.time)}),
         **({} if event.subject is None else {"subject": _filled("subject", event.subject)}),
         **({} if event.dataschema is None else {"dataschema": _filled("dataschema", event.dataschema)}),
-        **_extensions({**event.extensions, **overrides}),
+        **_extensions({**event.extensions, **overrides}, longest=20 if event.source is None else None),
     }
     content_type, body = _content(event.data)
-    content_type = content_type if event.content_type is None else _header_text("content_type", event.content_type)
+    content_type = content_type if event.content_type is None else _media_type(event.content_type)
+    typed = {"Content-Type": content_type} if content_type else {}
     headers = {f"ce-{name}": encode_header(value) for name, value in attributes.items()}
-    return Message({"Content-Type": content_type, **headers, "Kn-Namespace": encode_header(namespace)}, body)
+    return Message({**typed, **headers, "Kn-Namespace": encode_header(namespace)}, body)
 
 
 def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
@@ -49,13 +54,13 @@ def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
 
 def encode_header(value: str) -> str:
     """Percent-encode space, ``"``, ``%`` and all outside U+0021-U+007E (CloudEvents HTTP binding §3.1.3.2)."""
-    return "".join(
-        char if "!" <= char <= "~" and char not in '"%' else _percent(char.encode("utf-8", "replace")) for char in value
-    )
+    return _ENCODED.sub(lambda found: _percent(found[0].encode("utf-8", "replace")), value)
 
 
 def format_event_time(time: datetime) -> str:
-    """RFC 3339 in UTC; to the millisecond, or to the microsecond if it has any."""
+    """RFC 3339 in UTC; to the millisecond, or to the microsecond if it has any. What is written already stays so."""
+    if isinstance(time, WrittenTime) and time.text:
+        return time.text
     if time.utcoffset() is None:
         raise ValueError(f"time is {time.isoformat()}: it needs a zone, such as datetime.now(UTC) has")
     try:
@@ -78,9 +83,9 @@ def _content(data: Any) -> tuple[str, bytes]:
     return "application/json", text.encode("utf-8", "replace")
 
 
-def _extensions(extensions: Mapping[str, str]) -> Mapping[str, str]:
+def _extensions(extensions: Mapping[str, str], longest: int | None) -> Mapping[str, str]:
     for name, value in extensions.items():
-        if problem := extension_problem(name):
+        if problem := extension_problem(name, longest):
             raise ValueError(problem)
         if not isinstance(value, str):
             raise ValueError(f'extension "{name}" is of type {type(value).__name__}; write a string')
@@ -93,10 +98,10 @@ def _filled(name: str, value: object) -> str:
     return value
 
 
-def _header_text(name: str, value: str) -> str:
-    """A header goes as it is; what would end it early may not be in it."""
-    if not value or not value.isascii() or not value.isprintable():
-        raise ValueError(f"{name} is {value!r}; write a media type like application/json")
+def _media_type(value: str) -> str:
+    """A header goes as it is; what would end it early may not be in it. Empty: there is none."""
+    if value and not is_header_text(value):
+        raise ValueError(f"content_type is {value!r}; write a media type like application/json")
     return value
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import httpx2
 
 from adapter.channel import retry_after_s
-from adapter.poller import REDIRECTS, PollFailed, Unchanged
+from adapter.polling import REDIRECTS, PollFailed, Unchanged
 
 _ASKED = {
     "Accept": "application/json, application/feed+json, application/atom+xml, application/rss+xml, */*;q=0.1",
@@ -43,6 +43,8 @@ async def fetch(
             following = response.next_request
             if following is None:
                 return await _read(response, max_bytes)
+        if following.url.scheme == "https" and url.lower().startswith("http:"):  # whose client trusts nobody
+            raise PollFailed(f"redirects to https://{following.url.host}; write an https url")
         if _origin(following.url) != _origin(request.url):
             for name in secrets:
                 following.headers.pop(name, None)

@@ -2,18 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any
+import ssl
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+from pydantic_core import core_schema
+
+from adapter import tls
+from adapter.formats import is_http_url
 
 
 class SecretText(SecretStr):
     """A text that stands in a Secret or ConfigMap: ``spec`` names the place, ``get_secret_value()`` is the text.
 
     In ``spec``: ``{secretKeyRef: {name, key}}`` or ``{configMapKeyRef: {name, key}}``. The kubelet fills it in; neither
-    the hook nor a log sees it.
+    the hook nor a log sees it. The line end of a Secret made from a file is no part of it, and blank it may not be:
+    with an empty key anybody could sign.
     """
+
+    def __init__(self, secret_value: str) -> None:
+        super().__init__(_secret(secret_value))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """pydantic's own would hide what ``__init__`` says behind "a valid string"."""
+        return core_schema.no_info_before_validator_function(
+            lambda it: _secret(it) if isinstance(it, str) else it, super().__get_pydantic_core_schema__(source, handler)
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         return {"type": "object", "format": "key-reference"}
+
+
+def _secret(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the secret is empty; write one into the Secret, or take the reference out")
+    return text.rstrip("\r\n")
+
+
+class _Text(str):
+    """A text that its class checks when it is made; ``ValueError`` says what to write."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str]  # by which the generator of CRDs knows it
+    max_length: ClassVar[int]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=cls.max_length))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "format": cls.schema_format}
+
+
+class HttpUrl(_Text):
+    """An absolute http(s) URL without user and password, which belong into a Secret."""
+
+    __slots__ = ()
+    schema_format = "http-url"
+    max_length = 2048
+
+    def __new__(cls, text: str) -> HttpUrl:
+        if not is_http_url(text):
+            raise ValueError("write an absolute http(s) URL like http://host/path")
+        if "@" in urlsplit(text).netloc:
+            raise ValueError("must hold no user or password; these belong into a Secret")
+        return super().__new__(cls, text)
+
+
+class Certificates(_Text):
+    """PEM certificates of authorities, one or several, and nothing secret."""
+
+    __slots__ = ()
+    schema_format = "pem-certificates"
+    max_length = 65536
+
+    def __new__(cls, text: str) -> Certificates:
+        try:
+            tls.trust(tls.trusting_nobody(), text)
+        except ssl.SSLError:
+            raise ValueError("write PEM certificates") from None
+        return super().__new__(cls, text)

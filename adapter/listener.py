@@ -14,26 +14,15 @@ from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
+from adapter.asgi import BUSY_S, Bodies, Body, Gone, Receive, Refusal, Scope, Send, respond
 from adapter.durations import Interval
-from adapter.logs import Digest
+from adapter.logs import Digest, place_of
 from adapter.server import Request
 from adapter.source import Context, Event, Outcome, Source
 
-BODY_LIMIT = 1024 * 1024
 CLIENT_S = 10.0  # for a caller to bring its whole request
-BUSY_S, UNDELIVERED_S = 1, 5  # Retry-After
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Refusal(Exception):
-    """Raised by ``receive``: the caller is answered ``status`` (4xx) and ``reason``, and nothing is sent."""
-
-    def __init__(self, status: int, reason: str, **headers: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+RECEIVE_S = 10.0  # for the source to make an event of it
+UNDELIVERED_S = 5  # Retry-After
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +39,9 @@ class Listener(Source):
     listens: ClassVar[bool] = True
     methods: ClassVar[tuple[str, ...]] = ("POST",)
 
-    path: str = Field("/", pattern=r"^/[!-~]*$", max_length=256, description="The path that is answered.")
+    path: str = Field(
+        "/", pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$", max_length=256, description="The path that is answered."
+    )
     max_in_flight: int = Field(
         32,
         ge=1,
@@ -67,7 +58,16 @@ class Listener(Source):
 
     _calls: asyncio.Queue[Call] = PrivateAttr(default_factory=asyncio.Queue)
     _under_way: set[Call] = PrivateAttr(default_factory=set)
+    _bodies: Bodies = PrivateAttr(default_factory=Bodies)
     _leave: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not cls.methods or any(not it.isupper() for it in cls.methods):
+            raise TypeError(
+                f'{cls.__name__}.methods is {cls.methods}: write HTTP methods as they are sent, like ("POST",)'
+            )
 
     async def receive(self, request: Request) -> Event:
         """The event a request brings; :class:`Refusal` where it brings none. May not keep state between requests."""
@@ -102,22 +102,34 @@ class Listener(Source):
             await self._leave()
 
     async def _answer(self, context: Context, digest: Digest, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Body(self._bodies)
         try:
-            request = await self._read(scope, receive)
-            event = await self.receive(request)
+            async with asyncio.timeout(CLIENT_S) as limit:
+                request = await self._read(scope, receive, body)
+                limit.reschedule(asyncio.get_running_loop().time() + RECEIVE_S)
+                event = await self.receive(request)
             if not isinstance(event, Event):
                 raise TypeError(f"receive() of {type(self).__name__} returned {type(event).__name__}; return an Event")
             status, text, headers = await self._deliver(context, event)
         except Refusal as refusal:
             status, text, headers = refusal.status, str(refusal), refusal.headers
-        except _Gone:
+        except Gone:
             return
-        except Exception as error:
-            digest.error("receive() failed", error=f"{type(error).__name__}: {error}")
-            status, text, headers = 500, "the source failed; its log says how", {}
-        await _respond(send, status, text, headers)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_cancelled():
+                raise
+            if limit.expired() and not body.complete:
+                status, text = 408, f"the request took longer than {CLIENT_S:.0f} s"
+                headers = {"Connection": "close"}
+            else:
+                what = f"took longer than {RECEIVE_S:.0f} s" if limit.expired() else type(error).__name__
+                digest.error("receive() failed", error=what, at=place_of(error))  # its words may hold the request's
+                status, text, headers = 500, "the source failed; its log says how", {}
+        finally:
+            body.let_go()
+        await respond(send, status, text, headers)
 
-    async def _read(self, scope: Scope, receive: Receive) -> Request:
+    async def _read(self, scope: Scope, receive: Receive, body: Body) -> Request:
         """The whole request, within its limits."""
         method, path = scope["method"], scope["path"]
         if path != self.path:
@@ -125,19 +137,16 @@ class Listener(Source):
         if method not in self.methods:
             raise Refusal(405, f"only {', '.join(self.methods)}", Allow=", ".join(self.methods))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            async with asyncio.timeout(CLIENT_S):
-                body = await _body(receive, headers.get("content-length"))
-        except TimeoutError:
-            raise Refusal(408, f"the request took longer than {CLIENT_S:.0f} s", Connection="close") from None
-        return Request(method, path, headers, body)
+        octets = await body.read(receive, headers.get("content-length"))
+        return Request(method, path, headers, octets, scope["query_string"].decode("latin-1"))
 
     async def _deliver(self, context: Context, event: Event) -> tuple[int, str, dict[str, str]]:
         if context.stopping():
             return 503, "this adapter stops", {"Retry-After": str(BUSY_S)}
         if len(self._under_way) >= self.max_in_flight:
             return 503, "too many requests are under way", {"Retry-After": str(BUSY_S)}
-        event = replace(event, patience_s=self.answer_within.ns / 1e9, returns=True)
+        time = event.time or context.clock.now()
+        event = replace(event, time=time, patience_s=self.answer_within.ns / 1e9, returns=True)
         call = Call(event, asyncio.get_running_loop().create_future())
         self._under_way.add(call)
         try:
@@ -148,32 +157,11 @@ class Listener(Source):
         if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
             return 202, "", {}
         if outcome is Outcome.REJECTED:
-            return 422, "the sink refused the event", {}
+            return 422, "the event was refused; the log of the adapter says why", {}
         return 503, "the sink did not take the event", {"Retry-After": str(UNDELIVERED_S)}
 
 
-class _Gone(Exception):
-    """The caller hung up before its request was whole."""
-
-
-async def _body(receive: Receive, content_length: str | None) -> bytes:
-    if content_length and content_length.isdecimal() and int(content_length) > BODY_LIMIT:
-        raise Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if len(body) > BODY_LIMIT:
-            raise Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
-        if not message.get("more_body"):
-            return bytes(body)
-
-
-async def _respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
-    body = f"{text}\n".encode("utf-8", "replace") if text else b""
-    listed = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **headers}
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+def _is_cancelled() -> bool:
+    """By whoever ends this adapter, not by what an author's code raises."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,18 +1,26 @@
-"""What /metrics shows; every series says which source it is."""
+"""What /metrics shows; every series says which source it is.
+
+Counted here in plain numbers, shown by prometheus_client, which is loaded when somebody asks: it takes two megabytes,
+and not every adapter is asked.
+"""
 
 from __future__ import annotations
 
-from functools import cache, cached_property
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from adapter import __version__
 from adapter.source import Outcome
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # of what generate_latest() writes
 RETURNED = "returned"  # not delivered, and whoever brought it was told so
 SKIPPED = "skipped"  # an event that was due and never made
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 OUTCOMES = {
     Outcome.DELIVERED: "delivered",
@@ -31,43 +39,58 @@ class Metrics:
     """Series exist from the start, at zero, so that a rate over them is never undefined."""
 
     def __init__(self, namespace: str, name: str, kind: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
-        who = {"namespace": namespace, "name": name, "kind": kind}
-        self._who = who
-        names = tuple(who)
-        self._events = Counter("source_events", "Events by what became of them", (*names, "outcome"), registry=registry)
-        self._attempts = Counter(
-            "source_delivery_attempts", "HTTP requests by status code or error", (*names, "code"), registry=registry
-        )
-        self.duration = Histogram(
-            "source_delivery_duration_seconds", "One attempt, to its answer", names, registry=registry
-        ).labels(**who)
-        self.in_flight = Gauge("source_in_flight", "Events being delivered", names, registry=registry).labels(**who)
-        self.last_success = Gauge(
-            "source_last_success_timestamp_seconds", "When the sink last took an event", names, registry=registry
-        ).labels(**who)
-        build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
-        build.labels(**who, version=__version__).set(1)
-        # Looking a series up by its labels costs more than counting; there are few.
-        self._outcome = cache(lambda outcome: self._events.labels(**who, outcome=outcome))
-        self._code = cache(lambda code: self._attempts.labels(**who, code=code))
-        for outcome in dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED]):
-            self.count_events(outcome, 0)
+        self.in_flight = 0
+        self.last_success = 0.0  # Unix time
+        self._who = {"namespace": namespace, "name": name, "kind": kind}
+        self._events = dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED], 0)
+        self._attempts: dict[str, int] = {}
+        self._attempts_within = [0] * (len(BUCKETS_S) + 1)  # each bucket by itself; the last has no bound
+        self._attempts_s = 0.0
+        self._polls: dict[str, int] = {}
 
     def count_events(self, outcome: str, count: int = 1) -> None:
-        self._outcome(outcome).inc(count)
+        self._events[outcome] += count
 
-    def count_attempt(self, code: str) -> None:
-        self._code(code).inc()
+    def count_attempt(self, code: str, seconds: float) -> None:
+        self._attempts[code] = self._attempts.get(code, 0) + 1
+        self._attempts_within[bisect_left(BUCKETS_S, seconds)] += 1
+        self._attempts_s += seconds
 
     def count_polls(self, outcome: str, count: int = 1) -> None:
-        self._polls.labels(**self._who, outcome=outcome).inc(count)
-
-    @cached_property
-    def _polls(self) -> Counter:
-        """Only kinds that poll show it."""
-        return Counter("source_polls", "Polls by what they brought", (*self._who, "outcome"), registry=self._registry)
+        self._polls[outcome] = self._polls.get(outcome, 0) + count
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        names, values = list(self._who), list(self._who.values())
+
+        def counter(name: str, meaning: str, label: str, counts: dict[str, int]) -> Metric:
+            family = CounterMetricFamily(name, meaning, labels=[*names, label])
+            for value, count in counts.items():
+                family.add_metric([*values, value], count)
+            return family
+
+        def gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
+            family = GaugeMetricFamily(name, meaning, labels=[*names, *labels])
+            family.add_metric([*values, *labels.values()], value)
+            return family
+
+        yield counter("source_events", "Events by what became of them", "outcome", self._events)
+        yield counter("source_delivery_attempts", "HTTP requests by status code or error", "code", self._attempts)
+        duration = HistogramMetricFamily("source_delivery_duration_seconds", "One attempt, to its answer", labels=names)
+        bounds = [*map(str, BUCKETS_S), "+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(self._attempts_within)), strict=True))
+        duration.add_metric(values, buckets, self._attempts_s)
+        yield duration
+        yield gauge("source_in_flight", "Events being delivered", self.in_flight)
+        yield gauge("source_last_success_timestamp_seconds", "When the sink last took an event", self.last_success)
+        yield gauge("source_build_info", "Always 1", 1, version=__version__)
+        if self._polls:  # only kinds that poll show it
+            yield counter("source_polls", "Polls by what they brought", "outcome", self._polls)

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapter.events import Message, encode
 from adapter.logs import Digest
@@ -189,25 +189,34 @@ class Runtime:
                 reason=str(error),
             )
             return Outcome.REJECTED
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.in_flight += 1
+        try:
             return await self._deliver(event, message)
+        finally:
+            self._metrics.in_flight -= 1
 
 
 def context_of(
-    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, port: int = 8888
+    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, **more: Any
 ) -> Context:
+    """``more``: other fields of a Context."""
     missed = partial(metrics.count_events, SKIPPED)
-    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, port=port)
+    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, **more)
 
 
 def stamp(event: Event, context: Context) -> Event:
-    """Give the event the id and time that all attempts carry, where the source left them out."""
+    """Give the event the id and time that all attempts carry, where the source left them out.
+
+    No time to one that somebody else made: only its maker knows it.
+    """
     if not isinstance(event, Event):
         raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
+    if event.id is not None and event.time is not None:
+        return event
     return replace(
         event,
         id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
-        time=context.clock.now() if event.time is None else event.time,
+        time=context.clock.now() if event.time is None and event.source is None else event.time,
     )
 
 

@@ -2,19 +2,23 @@
 
 from pydantic import Field
 
+from adapter.asgi import Refusal
 from adapter.durations import Interval
-from adapter.fields import SecretText
-from adapter.listener import Listener, Refusal
-from adapter.poller import Poller, PollFailed, Unchanged
+from adapter.fields import Certificates, HttpUrl, SecretText
+from adapter.listener import Listener
+from adapter.poller import Poller
+from adapter.polling import PollFailed, Unchanged
 from adapter.server import Request
 from adapter.source import Context, Event, EventType, Outcome, Source
 from adapter.timer import Timer
 
 __all__ = [
+    "Certificates",
     "Context",
     "Event",
     "EventType",
     "Field",
+    "HttpUrl",
     "Interval",
     "Listener",
     "Outcome",

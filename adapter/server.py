@@ -33,6 +33,7 @@ class Request:
     path: str
     headers: dict[str, str]  # names in lower case; the last of equal names
     body: bytes
+    query: str = ""  # as it was written
 
 
 @dataclass(frozen=True)
@@ -164,11 +165,23 @@ def _readiness(reason: str | None) -> Response:
 
 
 def health(unready: Callable[[], str | None], metrics: Callable[[], Response]) -> Handler:
-    """``/health`` while the process lives, ``/readiness`` while ``unready`` gives no reason, ``/metrics``."""
+    """``/health`` while the process lives, ``/readiness`` while ``unready`` gives no reason, ``/metrics``.
+
+    ``/healthz`` and ``/readyz`` are the same two pages by the names Kubernetes' own components use.
+    """
+
+    def alive() -> Response:
+        return Response(200, b"ok\n")
+
+    def ready() -> Response:
+        return _readiness(unready())
+
     pages: dict[str, Callable[[], Response]] = {
-        "/health": lambda: Response(200, b"ok\n"),
-        "/readiness": lambda: _readiness(unready()),
+        "/health": alive,
+        "/readiness": ready,
         "/metrics": metrics,
+        "/healthz": alive,
+        "/readyz": ready,
     }
 
     async def answer(request: Request) -> Response:

@@ -11,9 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 from adapter.contract import SHARED_FIELDS
 from adapter.durations import Interval
@@ -24,7 +27,8 @@ class Event:
     """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
 
     ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``content_type``, else
-    ``application/octet-stream`` and ``text/plain``). ``source``: only for events that somebody else made.
+    ``application/octet-stream`` and ``text/plain``; ``""``: none). ``source``: only for events that somebody else made,
+    which get no time they have not.
     ``patience_s``: how long the sink is tried, where its policy would take longer. ``returns``: whoever brought it is
     told what became of it, so one that is not delivered is not lost.
     """
@@ -75,6 +79,7 @@ class Context:
     lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
     lanes: int = 1
     port: int = 8888  # for kinds that listen
+    trust_bundles: Path | None = None  # directory of PEM files to trust, which may change
     stopping: Callable[[], bool] = lambda: False
 
 
@@ -103,6 +108,7 @@ class Source(BaseModel):
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
     short_name: ClassVar[str] = ""  # for kubectl; "": initials and "src", like ssrc
     event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
+    event_type_field: ClassVar[str] = ""  # the field of spec that says the type of all its events, if one does
     listens: ClassVar[bool] = False  # gets a Service
 
     @classmethod
@@ -111,12 +117,8 @@ class Source(BaseModel):
         for name, info in cls.model_fields.items():
             if problem := _clash(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
-        interval = cls.model_fields.get("interval")
-        if interval and not (isinstance(interval.annotation, type) and issubclass(interval.annotation, Interval)):
-            raise TypeError(
-                f"{cls.__name__}.interval is of type {interval.annotation}: every source's interval is an Interval; "
-                "write `interval: Interval`, or choose another name"
-            )
+            if problem := _changed(cls, name, info):
+                raise TypeError(f"{cls.__name__}.{name} {problem}, or choose another name")
 
     @asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
@@ -131,11 +133,36 @@ class Source(BaseModel):
         raise TypeError(f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define it")
 
 
+_TYPES = {"interval": Interval, "max_in_flight": int}  # of fields that the runtime reads, whoever has them
+
+
+def _changed(cls: type[Source], name: str, info: FieldInfo) -> str | None:
+    """What is wrong with a field that a parent class, or the runtime, has a meaning for."""
+    parents = (it for it in cls.__mro__[1:] if issubclass(it, BaseModel) and name in it.model_fields)
+    inherited = next((it.model_fields[name] for it in parents), None)
+    wanted = inherited.annotation if inherited else _TYPES.get(name)
+    if wanted is not None and info.annotation is not wanted:
+        shown = getattr(wanted, "__name__", str(wanted))
+        return f"is of type {_shown(info.annotation)}: write `{name}: {shown}`"
+    if inherited and (info.alias or name) != (inherited.alias or name):
+        return f'is "{info.alias or name}" in spec: write alias="{inherited.alias or name}"'
+    if name == "max_in_flight" and not any(isinstance(it, Ge) and it.ge >= 1 for it in info.metadata):
+        return "may be 0, and then nothing is sent: write Field(…, ge=1)"
+    return None
+
+
+def _shown(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
 def _clash(cls: type[Source], name: str, written: str) -> str | None:
     """What else a field's name would mean; ``written``: as it stands in ``spec``."""
     for reserved in (name, written):
         if reserved in SHARED_FIELDS:
             return f'every source has "{reserved}" in its spec already'
+    others = (it.alias or other for other, it in cls.model_fields.items() if other != name)
+    if written in others:
+        return f'"{written}" is another field\'s name in spec'
     parents = (parent for parent in cls.__mro__[1:] if issubclass(parent, BaseModel))
     if any(name not in parent.model_fields and hasattr(parent, name) for parent in parents):
         return f'"{name}" is a name of the class {cls.__mro__[1].__name__}'

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from adapter.contract import EPOCH
 from adapter.durations import Interval
+from adapter.formats import EPOCH
 from adapter.logs import Digest
 from adapter.source import Context, Event, Outcome, Source
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from adapter.formats import is_http_url
 from hooks.protocol import Object
 from hooks.resources import dig, shown
 
@@ -141,15 +142,3 @@ def normal(url: str) -> str:
     parts = urlsplit(url)
     path, fragment = (quote(part, safe=_URL_SAFE) for part in (parts.path, parts.fragment))
     return parts._replace(path=path, fragment=fragment).geturl()
-
-
-def printable(text: str) -> bool:
-    return all(char.isprintable() and not char.isspace() for char in text)
-
-
-def is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and printable(text)
-    except ValueError:
-        return False

@@ -75,7 +75,7 @@ def kind_options(query_string: bytes) -> KindOptions:
         raise BadRequest(f"the query's {error}") from None
     types = tuple(filter(None, query.get("types", "").split(",")))
     image = query.get("image") or None
-    return KindOptions(types=types, image=image, sink_kinds=sink_kinds, diagnose_pods=diagnose_pods)
+    return KindOptions(types, query.get("typeField", ""), image, sink_kinds, diagnose_pods)
 
 
 def _parse(model: type[M], body: bytes) -> M:

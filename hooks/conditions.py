@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from adapter.contract import format_time, parse_time
+from adapter.formats import format_time, parse_time
 from hooks.protocol import Object
 from hooks.resources import dig
 

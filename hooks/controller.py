@@ -23,6 +23,7 @@ class KindOptions:
     """What the webhook's query string tells of a kind (design decision 1)."""
 
     types: Sequence[str] = ()
+    type_field: str = ""  # of spec, where set: the type of all events
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None  # None: the hook's setting
     diagnose_pods: bool | None = None  # None: the hook's setting
@@ -86,7 +87,7 @@ def sync(
         verdicts.append(_found("DeadLetterSinkResolved", dead_letters))
     listed = conditions.update(parent.status, verdicts, now=now)
     response: SyncResponse = {
-        "status": _status(source, sink, dead_letters, options.types, listed),
+        "status": _status(source, sink, dead_letters, _types(parent.spec, options), listed),
         "children": _children(source, wanted),
     }
     if source.listens and wanted:
@@ -137,6 +138,11 @@ def _found(type: str, sink: Resolved | Unresolved) -> Verdict:
     if isinstance(sink, Unresolved):
         return Verdict(type, "False", sink.reason, sink.message)
     return Verdict(type, "True")
+
+
+def _types(spec: Any, options: KindOptions) -> Sequence[str]:
+    own = dig(spec, options.type_field) if options.type_field else None
+    return (own,) if isinstance(own, str) and own else options.types
 
 
 def _status(

@@ -14,8 +14,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from adapter.contract import EPOCH, AdapterEnv, parse_time, split_references
+from adapter.contract import AdapterEnv
+from adapter.formats import EPOCH, parse_time
 from adapter.policy import LEAVE_S
+from adapter.references import split_references
 from hooks.addresses import Resolved
 from hooks.protocol import Object, Parent
 from hooks.resources import Source, child_name, dig, kebab

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapter.contract import go_json
 from adapter.durations import parse_duration
+from adapter.formats import go_json
 
 Json = Any
 Values = Mapping[str, str]

@@ -31,10 +31,14 @@ def explained(verdict: Verdict, wanted: Object | None, related: Objects) -> Verd
     """The verdict, or the reason a pod of the wanted template gives why it does not run."""
     if wanted is None or verdict.status == "True":
         return verdict
-    for name, pod in sorted(related.get("Pod.v1", {}).items()):
-        if _is_of(pod, wanted):
-            for reason, message in _failures(pod, f"Pod {name}"):
-                return Verdict("Deployed", "False", reason, message)
+    own = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_of(pod, wanted)]
+    for name, pod in own:
+        for reason, message in _failures(pod, f"Pod {name}"):
+            return Verdict("Deployed", "False", reason, message)
+    if verdict.status == "False":  # one that merely starts is not ready either
+        for name, pod in own:
+            for message in _unready(pod, f"Pod {name}"):
+                return Verdict("Deployed", "False", verdict.reason, message)
     return verdict
 
 
@@ -58,6 +62,15 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
     if dig(pod, "status", "phase") == "Failed":
         reason, message = dig(pod, "status", "reason"), _short(dig(pod, "status", "message"))
         yield str(reason or "PodFailed"), f"{name} failed: {message or 'see its events'}"
+
+
+def _unready(pod: Object, name: str) -> Iterator[str]:
+    """What its readiness answers, no kubelet passes on; the adapter's log has the same."""
+    statuses = dig(pod, "status", "containerStatuses")
+    for container in statuses if isinstance(statuses, list) else []:
+        if isinstance(dig(container, "state", "running"), dict) and not dig(container, "ready"):
+            where = f"kubectl logs -n {dig(pod, 'metadata', 'namespace')} {dig(pod, 'metadata', 'name')}"
+            yield f"{name} runs but is not ready; its log says why: `{where}`"
 
 
 def _waiting(container: Any, pod: Object, name: str) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,9 @@ from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
-from adapter.contract import SHARED_FIELDS, extension_problem
+from adapter.contract import SHARED_FIELDS
 from adapter.durations import Interval
+from adapter.formats import extension_problem
 from adapter.policy import Policy, read_policy
 from hooks.protocol import Parent
 

@@ -15,6 +15,7 @@ from hooks.resources import dig
 
 NOT_CREATED_AFTER = timedelta(seconds=15)
 TRY_AGAIN_AFTER = timedelta(seconds=30)
+_NONE_AVAILABLE = "no replica is available"
 _REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not say
     ("exceeded quota", "raise the quota, or free some of it"),
     (
@@ -54,13 +55,11 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
         return Verdict("Deployed", "True")
     rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
     if rolled_out and available.get("status") == "False":
-        detail = str(available.get("message") or "no replica is available").rstrip(".")
-        return Verdict(
-            "Deployed",
-            "False",
-            "DeploymentUnavailable",
-            f"Deployment {name} is unavailable: {detail}; its pods or their logs say why",
-        )
+        detail = str(available.get("message") or _NONE_AVAILABLE).rstrip(".")
+        # Kubernetes itself never says more than that; `sources run` does.
+        remedy = "; look at its pods" if "minimum availability" in detail or detail == _NONE_AVAILABLE else ""
+        text = f"Deployment {name} is unavailable: {detail}{remedy}"
+        return Verdict("Deployed", "False", "DeploymentUnavailable", text)
     return _under_way(name, available)
 
 

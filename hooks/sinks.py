@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from hooks.addresses import Reference, Resolved, Unresolved, address_of, is_http_url, normal, printable
+from adapter.formats import is_http_url, is_printable
+from hooks.addresses import Reference, Resolved, Unresolved, address_of, normal
 from hooks.protocol import Objects, RelatedRule
 from hooks.resources import plural, shown
 
@@ -98,7 +99,7 @@ def _relative_problem(uri: str, field: str) -> Unresolved | None:
         parts = urlsplit(uri)
     except ValueError:
         return Unresolved("InvalidSink", f"{field}.uri is {shown(uri)}: write a path like /events")
-    if parts.scheme or parts.netloc or uri.startswith("//") or not printable(uri):
+    if parts.scheme or parts.netloc or uri.startswith("//") or not is_printable(uri):
         return Unresolved(
             "InvalidSink", f"{field}.uri is {shown(uri)}: beside ref, write a path relative to it, like /events"
         )
@@ -123,7 +124,7 @@ def _trust_problem(sink: Mapping[str, Any], field: str) -> Unresolved | None:
             f"{field}.CACerts holds no usable PEM certificate: write -----BEGIN CERTIFICATE-----, base64 lines and "
             "-----END CERTIFICATE-----",
         )
-    if audience is not None and not (isinstance(audience, str) and printable(audience)):
+    if audience is not None and not (isinstance(audience, str) and is_printable(audience)):
         return Unresolved("InvalidSink", f"{field}.audience is {shown(audience)}: write a string without spaces")
     return None
 

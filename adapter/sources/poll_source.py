@@ -7,7 +7,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import httpx2
 import jmespath
@@ -15,29 +14,23 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from pydantic import AfterValidator, PrivateAttr
 
-from adapter.channel import Destination, tls_context
+from adapter import tls
 from adapter.documents import Document, is_markup, read_json, read_markup
 from adapter.fetch import Fetched, fetch
-from adapter.poller import WINDOW
-from adapter.sdk import Event, EventType, Field, Interval, Poller, PollFailed, SecretText
+from adapter.polling import WINDOW
+from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
-def _http_url(text: str) -> str:
+def _usable(url: HttpUrl) -> HttpUrl:
     try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(text)
-    except (ValueError, httpx2.InvalidURL):
-        usable = False
-    if not usable or not text.isprintable() or " " in text:
-        raise ValueError("write an absolute http(s) URL like https://host/items")
-    if "@" in parts.netloc:
-        raise ValueError("must hold no user or password; write secretHeaders with Authorization")
-    return text
+        httpx2.URL(url)
+    except httpx2.InvalidURL:
+        raise ValueError("write an absolute http(s) URL like http://host/path") from None
+    return url
 
 
 def _jmespath(text: str) -> str:
@@ -71,14 +64,6 @@ def _secret_texts(headers: dict[str, SecretText]) -> dict[str, SecretText]:
     return {name: SecretText(text) for name, text in _header_texts(texts).items()}
 
 
-def _pem(text: str) -> str:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.encode("ascii", "replace").decode())
-    except ssl.SSLError:
-        raise ValueError("write PEM certificates") from None
-    return text
-
-
 Expression = Annotated[str, AfterValidator(_jmespath)]
 
 
@@ -86,12 +71,10 @@ class PollSource(Poller):
     """Polls an HTTP interface and emits one event for each new item: JSON by JMESPath, or RSS, Atom and JSON Feed."""
 
     event_types = (EventType(EVENT_TYPE, "An item that is new in what is polled; the data is the item."),)
+    event_type_field = "eventType"
 
-    url: Annotated[str, AfterValidator(_http_url)] = Field(
-        max_length=2048,
-        description="The absolute http(s) URL to poll.",
-        examples=["https://www.githubstatus.com/history.atom"],
-        json_schema_extra={"pattern": r"^https?://[^/?#@\s]+([/?#]\S*)?$"},
+    url: Annotated[HttpUrl, AfterValidator(_usable)] = Field(
+        description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
     headers: Annotated[dict[str, str], AfterValidator(_header_texts)] = Field(
         {}, max_length=16, description="Headers of each request: name and value."
@@ -130,11 +113,8 @@ class PollSource(Poller):
     max_bytes: int = Field(
         MIB, ge=1024, le=4 * MIB, alias="maxBytes", description="The longest answer that is read, unpacked."
     )
-    ca_certs: Annotated[str, AfterValidator(_pem)] | None = Field(
-        None,
-        max_length=65536,
-        alias="CACerts",
-        description="PEM certificates of authorities to trust beside the system's.",
+    ca_certs: Certificates | None = Field(
+        None, alias="CACerts", description="PEM certificates of authorities to trust beside the system's."
     )
 
     _conditions: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -143,7 +123,10 @@ class PollSource(Poller):
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        return tls_context(Destination(self.url, self.ca_certs))
+        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.trusting_nobody()
+        if self.ca_certs:
+            tls.trust(context, self.ca_certs)
+        return context
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         answer = await self._fetch(client)

@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import re
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from adapter.contract import RESERVED_EXTENSIONS, extension_problem, parse_time
-from adapter.display import parse_event
-from adapter.sdk import Event, EventType, Listener, Refusal, Request, SecretText
+from adapter.authentication import Auth, refused
+from adapter.cloudevent import CloudEvent, canonical, media_type
+from adapter.formats import WrittenTime, header_text, is_header_text
+from adapter.incoming import FAMILY, Unsupported, is_structured, read_event
+from adapter.sdk import Event, EventType, Listener, Refusal, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
-ID_HEADERS = ("x-github-delivery", "webhook-id", "x-gitlab-event-uuid")
-TOLERANCE_S = 300  # Standard Webhooks: how old or new a signed request may be
+SIGNED_ID = "webhook-id"  # Standard Webhooks sign it, and no other header that could be an id
+ID_HEADERS = ("x-github-delivery", SIGNED_ID, "x-gitlab-event-uuid")
 _IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
-
-
-class Auth(BaseModel):
-    """How a caller proves who it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
-        "none",
-        description="bearer: Authorization: Bearer and the secret; github: X-Hub-Signature-256, an HMAC of the body; "
-        "standardWebhooks: webhook-signature, an HMAC of id, timestamp and body.",
-    )
-    secret: SecretText | None = Field(None, description="What both sides know; not with none.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Auth:
-        if (self.type == "none") != (self.secret is None):
-            wanted = "leave secret out" if self.type == "none" else "set secret: {secretKeyRef: {name, key}}"
-            raise ValueError(f'type is "{self.type}": {wanted}')
-        return self
 
 
 class WebhookSource(Listener):
     """Receives HTTP requests and sends one event for each. CloudEvents pass through with their own attributes."""
 
     event_types = (EventType(DEFAULT_TYPE, "A request: its body as it came, with its content type."),)
+    event_type_field = "eventType"
 
     auth: Auth | None = Field(None, description="How a caller proves who it is; by default nobody is asked.")
     event_type: str = Field(
@@ -58,84 +39,60 @@ class WebhookSource(Listener):
         "",
         alias="idHeader",
         description="The header that holds the caller's delivery id; by default X-GitHub-Delivery, webhook-id and "
-        "X-Gitlab-Event-UUID. Without one, the id is a digest of the body.",
+        "X-Gitlab-Event-UUID, with auth standardWebhooks always webhook-id, which is signed. Without one, the id is a "
+        "digest of the body.",
     )
 
     async def receive(self, request: Request) -> Event:
         if problem := refused(self.auth, request, time.time()):
             raise Refusal(401, problem)
-        if "ce-specversion" in request.headers or "application/cloudevents" in request.headers.get("content-type", ""):
+        if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+            raise Refusal(415, f"content encoding {encoding} is not unpacked here", Accept_Encoding="identity")
+        content_type = request.headers.get("content-type", "")
+        if content_type and not is_header_text(content_type):
+            raise Refusal(400, "Content-Type is no media type: it holds what is not printable ASCII")
+        binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)  # else they are anybody's
+        if binary or is_structured(request):
             return passed_through(request)
         return Event(
-            type=self._type(request),
-            id=self._id(request),
-            data=request.body,
-            content_type=request.headers.get("content-type") or None,
+            type=self._type(request), id=self._id(request), data=request.body, content_type=content_type or None
         )
 
     def _type(self, request: Request) -> str:
-        value = request.headers.get(self.event_type_header.lower(), "") if self.event_type_header else ""
+        value = header_text(request.headers.get(self.event_type_header.lower(), "")) if self.event_type_header else ""
         return f"{self.event_type}.{_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
 
     def _id(self, request: Request) -> str:
         names = (self.id_header.lower(),) if self.id_header else ID_HEADERS
+        if self.auth and self.auth.type == "standardWebhooks":
+            names = (SIGNED_ID,)
         found = next((request.headers[name] for name in names if request.headers.get(name)), None)
-        return found or f"sha256-{hashlib.sha256(request.body).hexdigest()}"
-
-
-def refused(auth: Auth | None, request: Request, now: float) -> str | None:
-    """Why the caller is not believed, or None. Comparisons take the same time for any content."""
-    if auth is None or auth.secret is None:
-        return None
-    secret = auth.secret.get_secret_value()
-    if auth.type == "bearer":
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        matches = scheme.lower() == "bearer" and _same(token.strip(), secret)
-        return None if matches else "Authorization is not the bearer token that is expected"
-    if auth.type == "github":
-        expected = "sha256=" + hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
-        matches = _same(request.headers.get("x-hub-signature-256", ""), expected)
-        return None if matches else "X-Hub-Signature-256 does not match the body"
-    return _standard(secret, request, now)
-
-
-def _standard(secret: str, request: Request, now: float) -> str | None:
-    """https://www.standardwebhooks.com: ``v1,<base64>`` over ``id.timestamp.body``, several separated by spaces."""
-    id, timestamp = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp"))
-    if not timestamp.isdecimal() or abs(now - int(timestamp)) > TOLERANCE_S:
-        return f"webhook-timestamp is missing, or more than {TOLERANCE_S} s off"
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = secret.encode()
-    signed = f"{id}.{timestamp}.".encode("latin-1") + request.body
-    expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    given = request.headers.get("webhook-signature", "").split()
-    matches = any([_same(it, expected) for it in given])  # a list: all are compared
-    return None if matches else "webhook-signature does not match"
-
-
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+        return header_text(found) if found else f"sha256-{hashlib.sha256(request.body).hexdigest()}"
 
 
 def passed_through(request: Request) -> Event:
-    """A CloudEvent with the attributes it came with."""
+    """A CloudEvent as it came, now in binary mode."""
     try:
-        event = parse_event(request)
+        event = read_event(request)
+    except Unsupported as error:
+        raise Refusal(415, str(error)) from None
     except ValueError as error:
         raise Refusal(400, str(error)) from None
-    structured = request.headers.get("content-type", "").startswith("application/cloudevents")
-    extensions = {name: str(value) for name, value in event["extensions"].items()}
-    assert not any(name in RESERVED_EXTENSIONS or extension_problem(name) for name in extensions)
+    if media_type(event.content_type).startswith(FAMILY):
+        raise Refusal(400, "data of a CloudEvent that is CloudEvents itself would be taken for them; wrap it in JSON")
+    return _event(event)
+
+
+def _event(event: CloudEvent) -> Event:
+    attributes = event.attributes
     return Event(
-        type=event["type"],
-        id=event["id"],
-        source=event["source"],
-        subject=event.get("subject"),
-        time=parse_time(event["time"]) if "time" in event else None,
-        dataschema=event.get("dataschema"),
-        extensions=extensions,
-        data=event.get("data") if structured else request.body,
-        content_type=event.get("datacontenttype"),
+        type=attributes["type"],
+        id=attributes["id"],
+        source=attributes["source"],
+        subject=attributes.get("subject"),
+        time=WrittenTime.read(attributes["time"]) if "time" in attributes else None,
+        dataschema=attributes.get("dataschema"),
+        extensions={name: canonical(value) for name, value in event.extensions.items()},
+        data=event.data or b"",
+        content_type=event.content_type,
     )

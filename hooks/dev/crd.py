@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from adapter.__main__ import said_of
 from adapter.source import EventType
 from hooks.dev.kinds import Kind
 from hooks.dev.problem import Problem
@@ -68,13 +69,35 @@ def object_schema(kind: Kind) -> Json:
 
 def spec_schema(kind: Kind) -> Json:
     """The kind's own fields first: they are why somebody reads ``kubectl explain``."""
-    own = structural(kind.cls.model_json_schema())
+    own = structural(_json_schema(kind))
     shared = structural(SharedSpec.model_json_schema())
     for name, field in own["properties"].items():
         if not field.get("description"):
             raise Problem(f'{kind.name}.{name} has no description; write Field(description="...") for kubectl explain')
     required = {"required": own["required"]} if "required" in own else {}
     return {**shared, **required, "properties": own["properties"] | shared["properties"]}
+
+
+def _json_schema(kind: Kind) -> Json:
+    try:
+        return kind.cls.model_json_schema()
+    except Exception as error:  # pydantic's, or whatever an author's own type raises
+        said = said_of(error).partition(" For further information visit ")[0]
+        raise Problem(
+            f"{_without_schema(kind)} is of a type without JSON schema ({said}); "
+            "choose one that a CRD can say, like str, int or list[str]"
+        ) from None
+
+
+def _without_schema(kind: Kind) -> str:
+    """The first field that cannot be described by itself: pydantic's errors do not name it."""
+    for name, field in kind.cls.model_fields.items():
+        alone: Any = Annotated[field.annotation, *(field.metadata or [None])]
+        try:
+            TypeAdapter(alone).json_schema()
+        except Exception:
+            return f"spec.{field.alias or name}"
+    return f"spec of {kind.name}"
 
 
 def registry(kind: Kind) -> str:

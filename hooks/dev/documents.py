@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adapter.contract import format_time
+from adapter.formats import format_time
 from hooks.dev import yaml
 from hooks.dev.admission import object_violations
 from hooks.dev.crd import spec_schema

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -73,7 +74,7 @@ class Hook:
             "related": related,
             "finalizing": False,
         }
-        return await self._post(f"/sync?types={','.join(kind.cls.event_types)}", request)
+        return await self._post(f"/sync?{urlencode(kind.query)}", request)
 
     async def stop(self) -> None:
         await self._client.aclose()

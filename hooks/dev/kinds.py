@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter.__main__ import module_name, source_class
+from adapter.__main__ import load_module, module_name, source_class
 from adapter.contract import EnvError
 from adapter.source import EventType, Source
 from hooks.dev.problem import Problem
@@ -62,6 +61,12 @@ class Kind:
     def event_types(self) -> tuple[EventType, ...]:
         return tuple(it if isinstance(it, EventType) else EventType(it) for it in self.cls.event_types)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What the hook is told of the kind: the types its status lists."""
+        told = {"types": ",".join(self.event_types), "typeField": self.cls.event_type_field}
+        return {name: value for name, value in told.items() if value}
+
 
 def kind_named(name: str, package: str) -> Kind:
     """The class a source's ``kind`` means, found as the adapter finds it."""
@@ -80,7 +85,7 @@ def kind_of_module(text: str) -> Kind:
     if not package:
         raise Problem(f'"{text}" is in no package; put it into a directory, like kinds/{last}.py')
     try:
-        module = importlib.import_module(dotted)
+        module = load_module(dotted)
     except ModuleNotFoundError as error:
         if error.name and f"{dotted}.".startswith(f"{error.name}."):
             raise Problem(f'there is no module "{dotted}"; write one like adapter.sources.sample_source') from None
@@ -117,6 +122,8 @@ def _checked(cls: type[Source], package: str) -> Kind:
     check_name(cls.__name__)
     if not _API_VERSION.fullmatch(cls.api_version):
         raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
+    if cls.event_type_field and cls.event_type_field not in {it.alias or name for name, it in cls.model_fields.items()}:
+        raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')
     return Kind(cls, package)
 
 

@@ -1,4 +1,4 @@
-"""``sources lint``: what an API server would say of the sources in some files, without one. Runs nothing."""
+"""``sources lint``: what an API server, and then the kind's own class, would say of the sources in some files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hooks.dev.admission import object_violations
 from hooks.dev.crd import object_schema
 from hooks.dev.documents import is_source, read_yaml
 from hooks.dev.kinds import kind_named
+from hooks.dev.own_checks import own_violations
 from hooks.dev.problem import Problem
 from hooks.dev.validate import unchecked_rules
 
@@ -33,11 +34,11 @@ class Finding:
     line: int
     kind: str
     name: str  # <namespace>/<name>
-    message: str  # the API server's
+    message: str  # the API server's, or the class's
 
 
 async def lint(options: LintOptions) -> int:
-    """0: the API server would take every source; 1: it would not, and why."""
+    """0: every source would be taken; 1: one would not, and why."""
     findings: list[Finding] = []
     checked, unchecked = 0, set[str]()
     for file in options.files:
@@ -65,7 +66,7 @@ def _findings(file: str, document: yaml.Document, package: str, unchecked: set[s
         yield Finding(file, document.line(("kind",)), value["kind"], place, str(problem))
         return
     unchecked.update(unchecked_rules(object_schema(kind)))
-    for violation in object_violations(kind, value):
+    for violation in object_violations(kind, value) or own_violations(kind, value):
         yield Finding(file, document.line(violation.path), kind.name, place, violation.text)
 
 

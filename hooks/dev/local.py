@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx2
 
-from adapter.contract import format_time
+from adapter.display import printable
+from adapter.formats import format_time
 from hooks.dev.expansion import Values, container_environ
 from hooks.dev.objects import LocalPorts, ReplicaState, container, deployment_status, is_display, local_url
 from hooks.dev.problem import Problem
@@ -22,6 +23,8 @@ from hooks.dev.process import OnLine, Process, free_port
 Json = Any
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
 PROBE_EVERY_S = (0.2, 1.0)  # until ready, from then on
+UNREADY_S = 5.0  # what a process that was never ready says of it is shown after that long
+REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Surroundings:
     on_log: OnLine
     say: OnLine
     package: str = "adapter.sources"  # as an image sets SOURCES_PACKAGE
+    once: bool = False  # a first event is waited for
 
 
 def tokens(deployment: Json) -> TemporaryDirectory[str] | None:
@@ -45,6 +49,12 @@ def tokens(deployment: Json) -> TemporaryDirectory[str] | None:
                 directory = directory or TemporaryDirectory(prefix="sources-tokens-")
                 Path(directory.name, token["path"]).write_text(f"unsigned-token-for-{token['audience']}")
     return directory
+
+
+def unready(answer: httpx2.Response) -> str | None:
+    """What an adapter's readiness says against it, which no kubelet passes on."""
+    said = printable(" ".join(answer.text.split()))[:REASON_LENGTH]
+    return f"not ready: {said}" if said else None
 
 
 class Replica:
@@ -128,12 +138,18 @@ class Replica:
     async def _probe(self) -> None:
         port, path = (self.port, "/healthz") if is_display(self.desired) else (self.health_port, "/readiness")
         async with httpx2.AsyncClient(timeout=1, trust_env=False) as client:
+            shown_from = asyncio.get_running_loop().time() + UNREADY_S
             while True:
-                ready = False
+                ready, failure = False, None if self.state.ready else self.state.failure
                 with contextlib.suppress(httpx2.TransportError):
-                    ready = (await client.get(f"http://127.0.0.1:{port}{path}")).is_success
-                if ready != self.state.ready:
-                    self._show(ready=ready, failure=None)
+                    answer = await client.get(f"http://127.0.0.1:{port}{path}")
+                    ready = answer.is_success
+                    if ready:
+                        failure = None
+                    elif self.state.was_ready or asyncio.get_running_loop().time() > shown_from:
+                        failure = unready(answer) or failure
+                if (ready, failure) != (self.state.ready, self.state.failure):
+                    self._show(ready=ready, failure=failure)
                 await asyncio.sleep(PROBE_EVERY_S[self.state.ready])
 
     def _show(self, *, ready: bool, failure: str | None) -> None:

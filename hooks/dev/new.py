@@ -33,10 +33,17 @@ async def new(options: NewOptions) -> int:
     check_name(options.kind)
     module = module_name(options.kind)
     words = kebab(options.kind).removesuffix("-source")
-    texts = {"type": f"com.example.{words.replace('-', '.')}", "image": f"registry.local/{words}:dev"}
+    texts = {
+        "type": f"com.example.{words.replace('-', '.')}",
+        "image": f"registry.local/{words}:dev",
+        "run": templates.filled(templates.RUNS[options.way], module=module),
+        "cluster": templates.CLUSTERS[options.way],
+    }
     code, test = templates.MODULES[options.way]
     own = {Path(PACKAGE, f"{module}.py"): code, Path("tests", f"test_{module}.py"): test}
     shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
+    if options.way == "poll":
+        shared[Path("list.json")] = templates.LIST
     for path in own:
         if path.exists():
             raise Problem(f"{path} exists; choose another name, or take the file away")

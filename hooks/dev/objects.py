@@ -14,7 +14,7 @@ LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on th
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """``failure``: why it does not run now; None while it starts or runs."""
+    """``failure``: why it does not run or is not ready now; None while it starts or is ready."""
 
     ready: bool = False
     was_ready: bool = False

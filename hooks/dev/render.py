@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter.contract import EPOCH, format_time
+from adapter.formats import EPOCH, format_time
 from hooks.dev import yaml
 from hooks.dev.documents import Documents, key, read_documents
 from hooks.dev.hook import LOCAL_IMAGE, Hook, Refusal

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.contract import RESERVED_EXTENSIONS
 from adapter.durations import parse_duration
+from adapter.formats import RESERVED_EXTENSIONS
 from hooks.dev.go_url import is_http_url
 
 Json = Any
@@ -139,6 +139,7 @@ _IS_SCHEME = re.compile(_SCHEME, re.ASCII)
 _UNPRINTABLE = r"[\pC\pZ]"
 # url() fails aloud where isURL() is true of a "//…" that is none, so the scheme is looked at first.
 _HTTP_URL = "(self.uri.matches('^(?i)https?://') && isURL(self.uri) && url(self.uri).getHostname() != '')"
+_USER_IN_URL = "^[A-Za-z]+://[^/?#]*@"
 
 
 def is_printable(text: str) -> bool:
@@ -186,6 +187,18 @@ SINK = (
         ".uri",
     ),
 )
+HTTP_URL = (
+    Rule(
+        f"self.matches('{_quoted(_UNPRINTABLE)}') || {_HTTP_URL.replace('self.uri', 'self')}",
+        "write an absolute http(s) URL like http://host/path",
+        lambda text: not is_printable(text) or is_http_url(text),
+    ),
+    Rule(
+        f"!self.matches('{_USER_IN_URL}')",
+        "must hold no user or password; these belong into a Secret",
+        lambda text: not re.match(_USER_IN_URL, text, re.ASCII),
+    ),
+)
 _TO_PORT = "^[A-Za-z]+://[^/?#]*:"
 _USABLE = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
 _HAS_PORT = re.compile(f"{_TO_PORT}[0-9]+([/?#]|$)", re.ASCII)
@@ -208,6 +221,12 @@ CERTIFICATES = Rule(
     lambda text: bool(re.search(_PEM, text, re.ASCII)) and "PRIVATE KEY" not in text,
 )
 
+WEBHOOK_AUTH = Rule(
+    "has(self.secret) == (self.type != 'none')",
+    "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
+    lambda auth: ("secret" in auth) == (auth["type"] != "none"),
+)
+
 _RESERVED = ", ".join(sorted(RESERVED_EXTENSIONS))
 EXTENSIONS = (
     Rule(
@@ -226,6 +245,7 @@ BY_CEL = {
     rule.cel: rule
     for rule in (
         *DURATION, TIMEOUT, DELAY, *KEY_REFERENCE, *KEY_OF, KEY, API_VERSION, KIND, OBJECT_NAME, NAMESPACE, *REFERENCE,
-        PORT, HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
+        PORT, *HTTP_URL, WEBHOOK_AUTH, HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL,
+        CERTIFICATES, *EXTENSIONS,
     )
 }  # fmt: skip

@@ -67,6 +67,7 @@ class Cluster:
             on_log=self._log,
             say=screen.say,
             package=self._options.package,
+            once=self._options.once,
         )
 
     @property

@@ -35,6 +35,7 @@ class RunningSource:
         self._surroundings = surroundings
         self._show = show
         self._refusal = ""
+        self._said_port = 0
         self._changed = asyncio.Event()
 
     @property
@@ -89,6 +90,7 @@ class RunningSource:
             generation = self.parent["metadata"]["generation"]
             self.parent["status"] = {**answer["status"], "observedGeneration": generation}
             self._show(self)
+            self._say_where()
             applied = await self._apply(answer.get("children") or [])
             if self.parent["status"] == before and not applied:
                 break
@@ -116,6 +118,13 @@ class RunningSource:
         if name in self.deployments:
             return self.deployments[name].apply(child)
         self.deployments[name] = LocalDeployment(child, self._surroundings, self.name, self.wake)
-        if self.services:
-            self._surroundings.say(f"{self.name}: listens on http://127.0.0.1:{self.deployments[name].port}")
         return True
+
+    def _say_where(self) -> None:
+        """Once it is ready: whoever calls before then is refused. A newer template has another port."""
+        ports = [it.port for it in self.deployments.values()] if self.services and self.ready else []
+        for port in ports:
+            if port != self._said_port:
+                self._said_port = port
+                waits = " and waits for a request" if self._surroundings.once else ""
+                self._surroundings.say(f"{self.name}: listens on http://127.0.0.1:{port}{waits}")

@@ -161,6 +161,16 @@ _EXPANSIONS: Mapping[str, Json] = {
         "maxLength": rules.DURATION_MAX_LENGTH,
         "x-kubernetes-validations": _checked(*rules.DURATION),
     },
+    "http-url": {
+        "type": "string",
+        "maxLength": 2048,
+        "x-kubernetes-validations": _checked(*rules.HTTP_URL, rules.PRINTABLE, rules.PORT_OF_URL),
+    },
+    "pem-certificates": {
+        "type": "string",
+        "maxLength": 65536,
+        "x-kubernetes-validations": _checked(rules.CERTIFICATES),
+    },
     "key-reference": {
         "type": "object",
         "x-kubernetes-validations": _checked(*rules.KEY_REFERENCE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from adapter.durations import format_duration
 
 Json = Any
 SINK_WIDTH = 40
+_NUMBER = re.compile(r"\d+")
 _ROW = "{:<{name}}  {:<{kind}}  {:<7}  {:<19}  {:<{sink}}  {:>6}  {}"
 
 
@@ -45,7 +47,9 @@ class PlainScreen:
 
     def row(self, source: Json, events: int) -> None:
         status = source.get("status") or {}
-        news = (ready_condition(status), status.get("sinkUri"))
+        ready = ready_condition(status)
+        message = _NUMBER.sub("#", ready.get("message", ""))  # a count that grows is no news
+        news = ({**ready, "message": message}, status.get("sinkUri"))
         if self._shown.get(source["metadata"]["uid"]) != news:
             self._shown[source["metadata"]["uid"]] = news
             print(self._table.row(source, events, datetime.now(UTC)), flush=True)

@@ -1,4 +1,4 @@
-"""The texts `sources new` fills in: ``$kind``, ``$module``, ``$type``, ``$image``."""
+"""What `sources new` writes; filled in are ``$kind``, ``$module``, ``$type``, ``$image`` and a README's parts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class $kind(Poller):
     api_version = "example.com/v1alpha1"
     event_types = (EventType("$type", "An item of the list."),)
 
-    url: str = Field(pattern="^https?://", description="Where the list is.", examples=["https://example.com/list"])
+    url: str = Field(pattern="^https?://", description="The list's URL.", examples=["http://127.0.0.1:8000/list.json"])
 
     async def poll(self, client: Any) -> Iterable[Event]:
         answer = await client.get(self.url)
@@ -118,22 +118,59 @@ README = """\
 
 ```console
 $$ python -m pytest tests
-$$ sources manifests kinds/$module.py -o manifests --image $image
-$$ sources lint --package kinds manifests/sample.yaml
-$$ sources run --package kinds --once sink.yaml manifests/sample.yaml
+$$ sources manifests kinds/$module.py -o manifests/$module --image $image
+$$ sources lint --package kinds manifests/$module/sample.yaml
+$run
+For a cluster that has the hook; push the image where it pulls from before it is asked for it:
+
+```console
 $$ sources image > Dockerfile
 $$ docker build -t $image .
-$$ kubectl apply -k manifests
-$$ kubectl wait --for=condition=Established -f manifests/crd.yaml
-$$ kubectl apply -f sink.yaml -f manifests/sample.yaml
+$$ kubectl apply -k manifests/$module
+$$ kubectl wait --for=condition=Established -f manifests/$module/crd.yaml
+$$ kubectl apply -f sink.yaml -f manifests/$module/sample.yaml
 ```
 
-From `docker build` on they are for a cluster that has the hook; push the image where it pulls from before it is asked
-for it.
+$cluster`manifests/$module/` is made from the class: make it anew after each change, and do not edit it.
+`api_version` is yours to choose, before the first source is applied; `example.com` is nobody's. `sink.yaml` shows what
+arrives, here and in a cluster.
+"""
 
-`manifests/` is made from the class: make it anew after each change, and do not edit it. `api_version` is yours to
-choose, before the first source is applied; `example.com` is nobody's. `sink.yaml` shows what arrives, here and in a
-cluster.
+_ONCE = "$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml\n"
+RUNS = {  # how a first event is seen on a laptop
+    "timer": f"{_ONCE}```\n",
+    "poll": f"""\
+$$ python -m http.server --bind 127.0.0.1 8000 &
+{_ONCE}$$ kill %1
+```
+
+Until it is killed, `http.server` serves `list.json`, which the sample's `url` names.
+""",
+    "listen": """\
+$$ sources run --package kinds sink.yaml manifests/$module/sample.yaml
+```
+
+It says where it listens. Call it there from a second terminal: the first one shows the event, and Ctrl-C ends it.
+
+```console
+$$ curl --include --data hello http://127.0.0.1:PORT/
+```
+""",
+}
+CLUSTERS = {  # what is to be known of the sample there
+    "timer": "",
+    "poll": """\
+There, nothing answers at the sample's `url`: apply a copy that names where your list is.
+
+""",
+    "listen": """\
+There, `status.address.url` is where it is called from inside the cluster.
+
+""",
+}
+
+LIST = """\
+[{"id": 1, "name": "first"}, {"id": 2, "name": "second"}]
 """
 
 SINK = """\

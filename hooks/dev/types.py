@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentTypeError
 
 from adapter.durations import parse_duration
-from hooks.addresses import is_http_url
+from adapter.formats import is_http_url
 from hooks.settings import sink_kinds_of
 
 

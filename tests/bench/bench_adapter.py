@@ -26,8 +26,8 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from adapter.contract import EPOCH
 from adapter.durations import parse_duration
+from adapter.formats import EPOCH
 from adapter.timer import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,6 +19,7 @@ from tests.unit.test_lint_table import PACKAGES, ROWS
 
 KINDS = {name: kind_named(name, package) for name, package in PACKAGES.items()}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = {"secretKeyRef": {"name": "a", "key": "b"}}
 VALUES: dict[str, list[Any]] = {  # right ones and wrong ones
     "url": ["http://a", "ftp://a", "http://a" + "b" * 30, 5],
@@ -39,6 +40,8 @@ VALUES: dict[str, list[Any]] = {  # right ones and wrong ones
     "on": [True, "x"],
     "loose": [{"name": "x", "more": 1}, {"name": "too long"}],
     "every": ["1m", "x", 1],
+    "endpoint": ["https://h:8443/p?q#f", "h", "ftp://h", "http://u:p@h", "http://h:0", "http://h/a b", "", "//h", 1],
+    "authorities": [PEM, "x", "", PEM + "PRIVATE KEY", 1],
     "interval": ["10s", "x", "0s", 1],
 }
 

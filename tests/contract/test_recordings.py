@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapter.contract import parse_time
+from adapter.formats import parse_time
 from hooks.app import kind_options
 from hooks.config import MountedConfig
 from hooks.controller import sync

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from adapter.sdk import Event, Field, Interval, SecretText, Timer
+from adapter.sdk import Certificates, Event, Field, HttpUrl, Interval, SecretText, Timer
 
 
 class Colour(str, Enum):  # noqa: UP042 - an author's plain enum
@@ -54,6 +54,8 @@ class EveryFieldSource(Timer):
     free: dict[str, Any] = Field({}, description="Anything.")
     loose: Loose = Field(Loose(), description="An object that may hold more.")
     every: Interval = Field(Interval("1m"), description="A duration.")
+    endpoint: HttpUrl | None = Field(None, description="A URL.")
+    authorities: Certificates | None = Field(None, description="Certificates.")
 
     def tick(self, n: int) -> Event:
         return Event(type="com.example.every", data=self.model_dump(mode="json", exclude={"token", "headers"}))

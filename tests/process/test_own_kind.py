@@ -99,3 +99,61 @@ def test_the_command_itself_finds_kinds_below_the_working_directory(tmp_path: Pa
     command = [Path(sys.executable).with_name("sources"), "lint", "--package", "kinds", "all.yaml"]
     done = subprocess.run(command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout) == (0, "1 source, no problem\n"), done.stderr
+
+
+PICKY = '''"""A kind whose check fails in words of its own."""
+
+from adapter.sdk import Field, SecretText, Timer
+
+
+class PickySource(Timer):
+    """Refuses its secret."""
+
+    token: SecretText = Field(description="A secret.")
+
+    def model_post_init(self, _: object) -> None:
+        raise RuntimeError(f"no {self.token.get_secret_value()}")
+'''
+
+
+def test_the_words_of_a_check_are_not_shown_where_they_might_repeat_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/picky_source.py").write_text(PICKY)
+    own = {
+        "SOURCES_PACKAGE": "kinds",
+        "SOURCE_KIND": "PickySource",
+        "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
+    }
+    env = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "K_SINK": "http://h", "SOURCE_SECRET_0": "hush", **own}
+    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 2
+    assert done.stderr.endswith('": PickySource refuses it (RuntimeError)\n')
+    assert "hush" not in done.stderr
+
+
+HIDING = '''from adapter.sdk import Field, Timer
+
+
+class HidingSource(Timer):
+    """Has a field that hides what the class is made of."""
+
+    copy: str = Field("", description="A name of pydantic's.")
+'''
+
+
+def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/hiding_source.py").write_text(HIDING)
+    own = {"SOURCES_PACKAGE": "kinds", "SOURCE_KIND": "HidingSource", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"],
+        env={"K_SINK": "http://h", **own},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    said = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
+    assert json.loads(line)["error"] == said

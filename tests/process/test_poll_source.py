@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,6 +229,18 @@ def test_an_authority_of_ones_own_is_trusted_and_no_other(start: Start) -> None:
         assert ids(sink, 1) == ["a"]
 
 
+def test_a_mounted_bundle_is_trusted_as_soon_as_it_is_there(start: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items("a")), context) as upstream:
+        source = poller(start, url, upstream, TRUST_BUNDLES=str(tmp_path))
+        assert "CERTIFICATE_VERIFY_FAILED" in source.process.said("poll failed")["reason"]
+        authority.cert_pem.write_to_path(str(tmp_path / "company.pem"))
+        assert ids(sink, 1) == ["a"]
+
+
 def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None:
     release = threading.Event()
 
@@ -249,11 +262,9 @@ def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        pytest.param(
-            {"items": "data["}, 'field items, is "\\"data[\\"": write a JMESPath expression like', id="jmespath"
-        ),
-        pytest.param({"id": "nope(@)"}, 'field id, is "\\"nope(@)\\"": JMESPath has no function nope()', id="function"),
-        pytest.param({"url": "host"}, 'field url, is "\\"host\\"": write an absolute http(s) URL', id="url"),
+        pytest.param({"items": "data["}, 'field items, is "data[": write a JMESPath expression like', id="jmespath"),
+        pytest.param({"id": "nope(@)"}, 'field id, is "nope(@)": JMESPath has no function nope()', id="function"),
+        pytest.param({"url": "host"}, 'field url, is "host": write an absolute http(s) URL', id="url"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:

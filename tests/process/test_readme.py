@@ -98,11 +98,23 @@ def test_the_commands_of_the_readme_make_test_and_run_an_own_kind(tmp_path: Path
         )
         assert (done.returncode, done.stderr) == (0, ""), f"{command}: {done.stdout}{done.stderr}"
     [built] = re.findall(r"^docker build -t (\S+) \.$", "\n".join(commands), re.MULTILINE)
-    assert f"&image={built}&" in (tmp_path / "empty/manifests/controller.yaml").read_text()
+    assert f"&image={built}&" in (tmp_path / "empty/manifests/doorbell_source/controller.yaml").read_text()
     dockerfile = README.partition("```dockerfile\n")[2].partition("```")[0]
     assert (tmp_path / "empty/Dockerfile").read_text() == dockerfile
     assert [it.split()[:2] for it in commands if it.startswith("sources")] == [
         ["sources", name] for name in ("new", "manifests", "lint", "run", "image")
+    ]
+
+
+def test_the_line_of_the_readme_makes_the_manifests_of_each_kind_of_a_package(tmp_path: Path) -> None:
+    line = re.search(r"^\$ (for it in .*)$", README, re.MULTILINE)
+    assert line
+    environ = environ_with(tmp_path / "site")
+    for command in ("sources new OneSource", "sources new TwoSource --poll", line[1]):
+        subprocess.run(["bash", "-ec", command], cwd=tmp_path, env=environ, capture_output=True, timeout=50, check=True)
+    assert sorted(str(it.relative_to(tmp_path)) for it in tmp_path.glob("manifests/*/crd.yaml")) == [
+        "manifests/one_source/crd.yaml",
+        "manifests/two_source/crd.yaml",
     ]
 
 

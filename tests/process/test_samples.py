@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import hmac
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -19,10 +22,13 @@ from pydantic import ValidationError
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
 from tests.process.test_sources_lint import sources
+from tests.process.test_sources_run import read_until, running
+from tests.process.upstream import Answer, Upstream
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
+SINK = ROOT / "metacontroller/samples/sink.yaml"
 SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
 LIBRARIES = {"cron_source": {"cronsim"}}
 MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; on Sunday Berlin's clocks go forward
@@ -64,6 +70,22 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
     events = run(berlin, 2, clock=VirtualClock(MORNING), created=MORNING)
     assert dues(events) == ["2026-03-27T09:00:00+01:00", "2026-03-30T09:00:00+02:00"]
     assert [event.time and event.time.astimezone(UTC).hour for event in events] == [8, 7]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": CronSource '
+                     "refuses it (CronSimError: Bad day-of-week)", id="expression"),
+        pytest.param({"schedule": "0 9 * * *", "timeZone": "x/y"}, 'SOURCE_CONFIG, field timeZone, is "x/y": invalid '
+                     "timezone: x/y", id="time zone"),
+    ],
+)  # fmt: skip
+def test_a_cron_source_that_cannot_be_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:
+    own = {"SOURCES_PACKAGE": PACKAGE, "SOURCE_KIND": "CronSource", "SOURCE_CONFIG": json.dumps(config)}
+    env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", **own}
+    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (2, f"{said}\n")
 
 
 def test_cron_gives_the_same_time_the_same_id_after_a_restart(run: Run) -> None:
@@ -113,16 +135,94 @@ def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
     assert (event.id, event.subject, event.data) == (f"orders {date}", "orders", {"queue": "orders", "messages": 3})
 
 
-def test_a_webhook_is_an_event_only_if_its_signature_fits(receive: Receive) -> None:
-    source = import_module(f"{PACKAGE}.github_webhook_source").GithubWebhookSource(secret="s3cret")
-    body = json.dumps({"repository": {"full_name": "octo/cat"}}).encode()
+def github(body: bytes, **others: str | None) -> dict[str, str]:
+    """The headers GitHub sends with this body; ``others`` in their place, None for none."""
     signature = "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "X-Hub-Signature-256": signature}
-    event = receive(source, body, headers=headers)
-    assert (event.type, event.id, event.subject) == ("com.github.push", "d1", "octo/cat")
-    del headers["X-GitHub-Delivery"]
-    wrong = {**headers, "X-Hub-Signature-256": signature[:-1] + "_"}
-    for refused, status in ((wrong, 401), ({"X-GitHub-Event": "push"}, 401), (headers, 400)):
-        with pytest.raises(sdk.Refusal) as refusal:
-            receive(source, body, headers=refused)
-        assert refusal.value.status == status
+    usual = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
+    named = {name.replace("_", "-"): value for name, value in others.items()}
+    merged = {**usual, "X-Hub-Signature-256": signature, **named}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def github_source() -> Any:
+    return import_module(f"{PACKAGE}.github_webhook_source").GithubWebhookSource(secret="s3cret")
+
+
+PUSH = b'{"repository":{"full_name":"octo/cat"}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "subject"),
+    [
+        pytest.param(PUSH, "octo/cat", id="repository"),
+        pytest.param(b"{}", None, id="none"),
+        pytest.param(b'{"repository":null}', None, id="null"),
+        pytest.param(b'{"repository":["octo/cat"]}', None, id="list"),
+        pytest.param(b'{"repository":{"full_name":""}}', None, id="empty"),
+        pytest.param(b'{"repository":{"full_name":7}}', "7", id="number"),
+    ],
+)
+def test_a_webhook_is_an_event_about_its_repository_if_it_has_one(
+    receive: Receive, body: bytes, subject: str | None
+) -> None:
+    event = receive(github_source(), body, headers=github(body, Content_Type="Application/JSON; charset=utf-8"))
+    assert (event.type, event.id, event.subject) == ("com.github.push", "d1", subject)
+    assert event.data == json.loads(body)
+
+
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # what GitHub chooses, unless somebody chooses otherwise
+
+
+@pytest.mark.parametrize(
+    ("body", "others", "status", "said"),
+    [
+        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not fit", id="signature"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not fit", id="unsigned"),
+        pytest.param(b"payload=%7B%7D", FORM, 415, "choose the content type application/json", id="form"),
+        pytest.param(PUSH, {"Content_Type": None}, 415, "choose the content type", id="no content type"),
+        pytest.param(PUSH, {"X_GitHub_Delivery": None}, 400, "X-GitHub-Delivery is missing or empty", id="no delivery"),
+        pytest.param(PUSH, {"X_GitHub_Delivery": ""}, 400, "missing or empty", id="empty delivery"),
+        pytest.param(PUSH, {"X_GitHub_Event": ""}, 400, "missing or empty", id="empty event"),
+        pytest.param(b"[]", {}, 400, "no JSON object", id="list"),
+        pytest.param(b'"push"', {}, 400, "no JSON object", id="text"),
+        pytest.param(b"null", {}, 400, "no JSON object", id="null"),
+        pytest.param(b"{", {}, 400, "no JSON object", id="broken"),
+        pytest.param(b"\xff", {}, 400, "no JSON object", id="octets"),
+    ],
+)
+def test_what_is_no_webhook_is_refused_and_the_refusal_says_why(
+    receive: Receive, body: bytes, others: dict[str, str | None], status: int, said: str
+) -> None:
+    with pytest.raises(sdk.Refusal, match=said) as refusal:
+        receive(github_source(), body, headers=github(body, **others))
+    assert refusal.value.status == status
+
+
+def test_a_webhook_runs_in_the_local_runner_and_takes_what_is_signed() -> None:
+    body = b'{"repository":{"full_name":"octo/cat"}}'
+    signature = "sha256=" + hmac.new(b"write-your-own", body, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
+    with running("--package", PACKAGE, SINK, KINDS / "github_webhook_source.yaml") as process:
+        where = re.search(r"listens on (\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+        assert where
+        read_until(process, r"^github +GithubWebhookSource +True ")
+        for signed, status in (("sha256=0", 401), (signature, 202)):
+            sent = httpx2.post(
+                where[1], content=body, headers={**headers, "X-Hub-Signature-256": signed}, trust_env=False
+            )
+            assert sent.status_code == status
+        read_until(process, r'github  com\.github\.push  \{"repository": ')
+
+
+def test_queue_depth_runs_in_the_local_runner_against_what_speaks_rabbitmqs_language(tmp_path: Path) -> None:
+    with Upstream(lambda headers, n: Answer({"messages": 3 + n})) as rabbitmq:
+        text = (KINDS / "queue_depth_source.yaml").read_text()
+        local = rabbitmq.url.removesuffix("/items")
+        (tmp_path / "local.yaml").write_text(text.replace("http://rabbitmq.default.svc:15672", local))
+        ran = sources("run", "--package", PACKAGE, "--once", SINK, tmp_path / "local.yaml")
+        assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert re.search(
+        r'  orders  com\.example\.queue\.depth  {"queue": "orders", "messages": 3}$', ran.stdout, re.MULTILINE
+    )
+    assert rabbitmq.paths[0] == "/api/queues/%2F/orders"
+    assert rabbitmq.asked[0]["authorization"] == "Basic " + base64.b64encode(b"guest:guest").decode()

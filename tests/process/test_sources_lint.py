@@ -107,6 +107,41 @@ def test_a_rule_of_the_authors_own_is_said_to_be_unchecked(tmp_path: Path) -> No
     assert (result.returncode, result.stderr) == (0, "not checked, only an API server can: self > 0\n")
 
 
+CRON = """apiVersion: samples.example.com/v1
+kind: CronSource
+metadata: {name: a}
+spec:
+  sink: {uri: http://h}
+  schedule: "0 9 * * MON"
+  timeZone: Europe/Berlin
+"""
+BY_ITSELF = "itself says so: the API server takes it, and the adapter ends)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param("Berlin", "Berln", 'a.yaml:7: CronSource default/a: spec.timeZone: Invalid value: "Europe/Berln": '
+                     f"invalid timezone: Europe/Berln (CronSource {BY_ITSELF}", id="field"),
+        pytest.param("MON", "MN", "a.yaml:4: CronSource default/a: spec: Invalid value: CronSimError: Bad day-of-week "
+                     f"(CronSource {BY_ITSELF}", id="in its library's words"),
+    ],
+)  # fmt: skip
+def test_what_only_the_class_refuses_is_a_finding_too(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "a.yaml").write_text(CRON.replace(old, new))
+    result = sources("lint", "--package", "metacontroller.samples.kinds", tmp_path / "a.yaml")
+    assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{said}")
+
+
+def test_what_a_class_says_of_a_secret_is_left_to_the_adapter(tmp_path: Path) -> None:
+    secret = "{secretKeyRef: {name: s, key: k}}"
+    hook = GOOD.replace("SampleSource", "WebhookSource") + f"  auth: {{type: standardWebhooks, secret: {secret}}}\n"
+    poll = GOOD.replace("SampleSource", "PollSource") + f'  url: http://h\n  secretHeaders: {{"a b": {secret}}}\n'
+    (tmp_path / "a.yaml").write_text(f"{hook}---\n{poll}")
+    result = sources("lint", tmp_path / "a.yaml")
+    assert (result.returncode, result.stdout) == (0, "2 sources, no problem\n")
+
+
 @pytest.mark.parametrize("kind", sorted(it.stem for it in (ROOT / "adapter/sources").glob("*_source.py")))
 def test_the_committed_manifests_are_current(kind: str) -> None:
     result = sources("manifests", f"adapter.sources.{kind}", "-o", COMMITTED / kind, "--check")
@@ -152,6 +187,33 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
     return directory / "kinds" / file
 
 
+def test_a_directory_keeps_the_files_of_the_kind_it_holds(tmp_path: Path) -> None:
+    for name, file in (("HTTPSource", "http_source.py"), ("TinySource", "tiny_source.py")):
+        write_kind(tmp_path, name=name, file=file)
+    assert sources("manifests", "kinds/http_source.py", "-o", "made", cwd=tmp_path).returncode == 0
+    before = {it.name: it.read_text() for it in (tmp_path / "made").iterdir()}
+    result = sources("manifests", "kinds/tiny_source.py", "-o", "made", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    own = "give each kind a directory of its own: -o made/tiny_source\n"
+    assert result.stderr == f"sources: made holds the files of HTTPSource (kinds.http_source); {own}"
+    assert {it.name: it.read_text() for it in (tmp_path / "made").iterdir()} == before
+    (tmp_path / "made").rename(tmp_path / "http_source")
+    result = sources("manifests", "kinds/tiny_source.py", "-o", "http_source", cwd=tmp_path)
+    assert result.stderr.endswith(": -o tiny_source\n")
+    (tmp_path / "kinds").rename(tmp_path / "ours")  # the same kind in another package is no other kind
+    assert sources("manifests", "ours/http_source.py", "-o", "http_source", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_of_somebody_elses_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_text("resources: [mine.yaml]\n")
+    result = sources("manifests", "adapter.sources.sample_source", "-o", tmp_path)
+    said = f"{tmp_path}/kustomization.yaml is not made by sources manifests; take it away, or choose another -o"
+    assert (result.returncode, result.stderr) == (2, f"sources: {said}\n")
+    assert [(it.name, it.read_text()) for it in tmp_path.iterdir()] == [
+        ("kustomization.yaml", "resources: [mine.yaml]\n")
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "options", "said"),
     [
@@ -159,9 +221,27 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
             ("sink: str = ''",), {}, 'TinySource.sink: every source has "sink" in its spec already', id="clash"
         ),
         pytest.param(
+            ("copy: str = Field('', description='A.')",),
+            {},
+            'TinySource.copy: "copy" is a name of the class Timer; choose another name',
+            id="hides a name",
+        ),
+        pytest.param(
+            ("f: __import__('typing').Callable[[], int] = Field(description='A function.')",),
+            {},
+            "spec.f is of a type without JSON schema (PydanticInvalidForJsonSchema: ",
+            id="no schema",
+        ),
+        pytest.param(
             ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
         ),
         pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
+        pytest.param(
+            ("event_type_field = 'x'",),
+            {},
+            'TinySource.event_type_field is "x": write the name of a field of spec',
+            id="type-field",
+        ),
         pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
         pytest.param(
             ("import nothing_there",), {}, "kinds.tiny_source cannot be loaded: ModuleNotFoundError: ", id="import"
@@ -189,6 +269,17 @@ def test_a_kind_that_cannot_be_is_one_line_and_exit_code_2(
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_what_an_authors_module_warns_of_is_shown(tmp_path: Path) -> None:
+    """Of pydantic's warnings only those go that come before our own refusal of the same field."""
+    file = write_kind(tmp_path)
+    own = "class Part(BaseModel): copy: str = Field('', description='A.')"
+    file.write_text(f"import warnings\nfrom pydantic import *\nwarnings.warn('mine')\n{own}\n{file.read_text()}")
+    result = sources("manifests", file.relative_to(tmp_path), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "UserWarning: mine" in result.stderr
+    assert 'UserWarning: Field name "copy" in "Part" shadows an attribute in parent "BaseModel"' in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -64,3 +64,15 @@ def test_what_is_left_out_is_what_the_api_server_would_set(tmp_path: Path) -> No
     file.write_text(QUICKSTART.read_text().replace("  interval: 1s\n", "  serviceAccountName: null\n"))
     [container] = json.loads(render(file, "-o", "json").stdout)["children"][0]["spec"]["template"]["spec"]["containers"]
     assert {"name": "INTERVAL", "value": "10s"} in container["env"]
+
+
+def test_the_status_shows_the_type_that_a_source_says(tmp_path: Path) -> None:
+    source = {
+        "apiVersion": "samples.knative.dev/v1alpha1",
+        "kind": "PollSource",
+        "metadata": {"name": "orders"},
+        "spec": {"url": "http://h", "eventType": "com.example.order", "sink": {"uri": "http://sink"}},
+    }
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(source))
+    result = render(tmp_path / "a.yaml", "-o", "json")
+    assert [it["type"] for it in json.loads(result.stdout)["status"]["ceAttributes"]] == ["com.example.order"]

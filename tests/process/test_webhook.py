@@ -22,10 +22,11 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n
 
 
 class Webhook:
-    """A WebhookSource in front of ``sink``."""
+    """A WebhookSource in front of ``sink``; ``env`` variables in capitals."""
 
     def __init__(self, start: Start, sink: str, secret: str = "", delivery: Any = None, **config: Any) -> None:
         self.port, self.health_port = free_port(), free_port()
+        own = {name: config.pop(name) for name in list(config) if name.isupper()}
         environ = {
             "SOURCE_KIND": "WebhookSource",
             "K_SINK": sink,
@@ -35,6 +36,7 @@ class Webhook:
             "SOURCE_CONFIG": json.dumps(config),
             **({"SOURCE_SECRET_0": secret} if secret else {}),
             **({"SOURCE_DELIVERY": json.dumps(delivery)} if delivery else {}),
+            **own,
         }
         self.process: Process = start("adapter", **environ)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -58,6 +60,14 @@ def test_a_request_becomes_an_event_with_the_callers_id_and_body(start: Start) -
     assert (event["type"], event["id"], event["source"]) == ("com.github.push", "d-1", "/a/b")
     assert event["data"] == {"zen": "Keep it small."}
     assert event["headers"]["content-type"] == "application/json"
+
+
+def test_a_delivery_that_comes_again_has_the_id_it_had(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url)
+    for body in (b"a", b"a, as the caller has it now"):
+        assert hook.post(body, X_GitHub_Delivery="d-1").status_code == 202
+    assert [sink.event()["id"] for _ in range(2)] == ["d-1", "d-1"]
 
 
 def test_without_a_delivery_id_equal_bodies_have_equal_ids(start: Start) -> None:
@@ -93,8 +103,53 @@ def test_a_cloudevent_passes_through_with_its_own_attributes(
     event = sink.event()
     assert [event[name] for name in ("id", "source", "type", "data")] == ["7", "/theirs", "their.type", "hi"]
     assert event["extensions"]["region"] == "eu"
-    assert event["time"] == "2026-01-01T00:00:00.000Z"
+    assert event["time"] == "2026-01-01T00:00:00Z"
     assert event["datacontenttype"] == "text/plain"
+
+
+PNG = b"\x89PNG\xff"
+CARRIED = {
+    "octets": ('"datacontenttype":"image/png","data_base64":"iVBOR/8="', "image/png", PNG),
+    "json-text": ('"datacontenttype":"application/json","data":"hello"', "application/json", b'"hello"'),
+    "json-number": ('"data":{"n":1.10}', "application/json", b'{"n":1.10}'),
+    "nothing": ('"subject":null', None, b""),
+}
+
+
+@pytest.mark.parametrize(("members", "content_type", "data"), CARRIED.values(), ids=CARRIED)
+def test_nothing_of_a_cloudevent_is_changed_added_or_lost(
+    start: Start, members: str, content_type: str | None, data: bytes
+) -> None:
+    with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
+        hook = Webhook(start, sink.url)
+        event = f'{{"specversion":"1.0","id":"7","source":"/theirs","type":"t","on":true,"count":5,{members}}}'
+        answer = hook.post(event.encode(), Content_Type="Application/CloudEvents+json; charset=utf-8", ce_id="8")
+        assert answer.status_code == 202
+        ((headers, body),) = sink.requests
+    attributes = {name: value for name, value in headers.items() if name.startswith("ce-")}
+    assert attributes == {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/theirs", "ce-type": "t",
+                          "ce-on": "true", "ce-count": "5"}  # fmt: skip
+    assert (headers.get("content-type"), body) == (content_type, data)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        pytest.param({"Content_Encoding": "gzip"}, "content encoding gzip is not unpacked here\n", id="packed"),
+        pytest.param(
+            {"Content_Type": "application/cloudevents-batch+json"},
+            "content type application/cloudevents-batch+json is not supported; "
+            "send application/cloudevents+json, one event a request\n",
+            id="batch",
+        ),
+    ],
+)
+def test_what_is_not_read_here_is_refused_with_a_sentence(start: Start, headers: dict[str, str], said: str) -> None:
+    sink, url = display(start)
+    answer = Webhook(start, url).post(b"[]", **headers)
+    assert (answer.status_code, answer.text) == (415, said)
+    assert answer.headers.get("accept-encoding") == ("identity" if "Content_Encoding" in headers else None)
+    assert sink.lines.empty()
 
 
 def test_a_broken_cloudevent_is_refused_with_the_reason(start: Start) -> None:
@@ -127,8 +182,26 @@ def test_a_bearer_token_is_compared(start: Start) -> None:
         assert hook.post(Authorization=wrong).status_code == 401
 
 
+def test_ids_and_tokens_in_utf_8_are_read_as_such(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url, "pässwort", auth=SECRET | {"type": "bearer"}, idHeader="X-Id")
+    headers = {"Authorization": "Bearer pässwort".encode(), "X-Id": "café".encode()}
+    answer = httpx2.post(hook.url, content=b"{}", headers=headers, timeout=DEADLINE_S, trust_env=False)
+    assert answer.status_code == 202
+    assert sink.event()["id"] == "café"
+
+
+def test_attributes_that_a_signature_does_not_cover_are_ignored(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url, "hush", auth=SECRET)
+    headers = {"ce_specversion": "1.0", "ce_id": "1", "ce_type": "com.bank.payment", "ce_source": "/bank"}
+    assert hook.post(b"a", X_Hub_Signature_256=github("hush", b"a"), **headers).status_code == 202
+    event = sink.event()
+    assert (event["source"], event["type"], event["extensions"]) == ("/a/b", "dev.knative.webhook.request", {})
+
+
 def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
-    _, url = display(start)
+    sink, url = display(start)
     key = b"a key of sixteen"
     hook = Webhook(start, url, f"whsec_{base64.b64encode(key).decode()}", auth=SECRET | {"type": "standardWebhooks"})
 
@@ -136,11 +209,14 @@ def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
         content = b".".join([b"m-1", str(int(at)).encode(), signed])
         signature = "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
         headers = {"webhook_id": "m-1", "webhook_timestamp": str(int(at)), "webhook_signature": f"v1,AAAA {signature}"}
-        return hook.post(b"body", **headers).status_code
+        return hook.post(b"body", X_GitHub_Delivery="another", **headers).status_code
 
     assert post(time.time()) == 202
+    assert sink.event()["id"] == "m-1"  # which is signed
     assert post(time.time() - 600) == 401
     assert post(time.time(), b"other") == 401
+    assert hook.post(webhook_id="m-1", webhook_timestamp="7" * 5000, webhook_signature="v1,AAAA").status_code == 401
+    assert hook.process.errors == [line for line in hook.process.errors if "failed" not in line]
 
 
 @pytest.mark.parametrize(
@@ -209,17 +285,28 @@ def test_the_caller_is_told_what_the_sink_did_not_take(
 def test_what_a_dead_letter_sink_takes_is_accepted(start: Start) -> None:
     _, url = display(start, "--statuses", "400,400")
     dead, dead_url = display(start)
-    hook = Webhook(start, url)
-    assert hook.post().status_code == 422
-    hook.process.close()
-    process = Webhook.__new__(Webhook)
-    process.port, process.health_port = free_port(), free_port()
-    environ = {"SOURCE_KIND": "WebhookSource", "K_SINK": url, "DEAD_LETTER_SINK": dead_url, "PORT": str(process.port)}
-    process.process = start("adapter", HEALTH_PORT=str(process.health_port), **environ)
-    process.url = f"http://127.0.0.1:{process.port}"
-    wait_until(lambda: listens(process.port), "the webhook")
-    assert process.post().status_code == 202
+    assert Webhook(start, url).post().status_code == 422
+    assert Webhook(start, url, DEAD_LETTER_SINK=dead_url).post().status_code == 202
     assert dead.event()["extensions"]["knativeerrorcode"] == "400"
+
+
+def test_the_dead_letter_sink_has_its_share_of_the_time_that_somebody_waits(start: Start) -> None:
+    dead, dead_url = display(start)
+    hook = Webhook(start, f"http://127.0.0.1:{free_port()}", answerWithin="2s", DEAD_LETTER_SINK=dead_url)
+    began = time.monotonic()
+    assert hook.post().status_code == 202
+    assert time.monotonic() - began < 2
+    assert dead.event()["extensions"]["knativeerrorcode"] == "500"
+
+
+def test_who_waits_is_told_in_time_though_the_dead_letter_sink_hangs_too(start: Start) -> None:
+    release = threading.Event()
+    with ScriptedSink(lambda connection, n: release.wait(DEADLINE_S)) as sink:
+        hook = Webhook(start, sink.url, answerWithin="1s", DEAD_LETTER_SINK=sink.url)
+        began = time.monotonic()
+        assert hook.post().status_code == 503
+        assert time.monotonic() - began < 3  # not the ten seconds of an attempt
+        release.set()
 
 
 def test_nobody_waits_in_line_beyond_the_limit(start: Start) -> None:

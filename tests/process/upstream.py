@@ -26,12 +26,14 @@ class Upstream:
 
     def __init__(self, answer: Callable[[dict[str, str], int], Answer], context: ssl.SSLContext | None = None) -> None:
         self.asked: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.hung_up = 0
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                upstream.paths.append(self.path)
                 upstream.asked.append(headers)
                 told = answer(headers, len(upstream.asked) - 1)
                 body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()

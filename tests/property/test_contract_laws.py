@@ -7,10 +7,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.contract import SECRET_VARIABLE, AdapterEnv, EnvError, extension_problem, split_references
+from adapter.contract import AdapterEnv, EnvError
+from adapter.formats import extension_problem
+from adapter.references import SECRET_VARIABLE, split_references
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
 filled = text.filter(bool)
@@ -85,3 +88,13 @@ def test_references_leave_the_config_and_come_back_as_values(config: dict[str, A
     assert not any(f'"secretKeyRef": {{"name": "{key}"' in json.dumps(plain) for key in secrets)
     env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value"))
     assert all(AdapterEnv.from_environ(env.to_environ()).source_fields()[key] == ["value"] for key in referring)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_optional_reference_that_is_not_there_takes_its_field_along(there: bool) -> None:
+    reference = {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}
+    plain, references = split_references({"token": reference, "list": [reference], "deep": {"a": reference, "b": 1}})
+    env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value") if there else {})
+    fields = AdapterEnv.from_environ(env.to_environ()).source_fields()
+    given = {"token": "value", "list": ["value"], "deep": {"a": "value", "b": 1}}
+    assert fields == (given if there else {"list": [], "deep": {"b": 1}})

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.contract import extension_problem, parse_time
 from adapter.display import parse_event
 from adapter.events import encode, encode_header, format_event_time
+from adapter.formats import extension_problem, parse_time
 from adapter.sdk import Event
 from adapter.server import Request
 

@@ -19,7 +19,7 @@ from adapter.channel import (
     Destination,
     Verdict,
     retry_after_s,
-    tls_context,
+    tls_of,
     verdict,
 )
 from adapter.contract import EnvError
@@ -204,16 +204,16 @@ def destination(**fields: object) -> Destination:
 
 
 def test_tls_1_1_is_not_spoken() -> None:
-    assert tls_context(destination()).minimum_version is ssl.TLSVersion.TLSv1_2
+    assert tls_of(destination()).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 def test_the_environments_authorities_come_on_top_of_the_systems(tmp_path: Path) -> None:
     own, mounted = (trustme.CA().cert_pem.bytes().decode() for _ in range(2))
-    system = len(tls_context(destination()).get_ca_certs())
-    assert len(tls_context(destination(ca_certs=f"# Schlüssel der Behörde\n{own}")).get_ca_certs()) == system + 1
+    system = len(tls_of(destination()).get_ca_certs())
+    assert len(tls_of(destination(ca_certs=f"# Schlüssel der Behörde\n{own}")).get_ca_certs()) == system + 1
     (tmp_path / "bundle.pem").write_text(mounted)
     (tmp_path / "..data").mkdir()
-    assert len(tls_context(destination(ca_certs=own, bundles=tmp_path)).get_ca_certs()) == system + 2
+    assert len(tls_of(destination(ca_certs=own, bundles=tmp_path)).get_ca_certs()) == system + 2
 
 
 def test_a_mounted_bundle_that_changes_is_taken_up(tmp_path: Path) -> None:
@@ -255,9 +255,9 @@ def test_a_bundle_that_cannot_be_read_stops_deliveries_and_is_said(tmp_path: Pat
 )
 def test_authorities_that_cannot_be_read_are_an_environment_error(text: str) -> None:
     with pytest.raises(EnvError, match=r"^K_CA_CERTS is .*: write PEM certificates"):
-        tls_context(destination(ca_certs=text))
+        tls_of(destination(ca_certs=text))
     with pytest.raises(EnvError, match=r"^DEAD_LETTER_CA_CERTS is"):
-        tls_context(destination(ca_certs=text, variable="DEAD_LETTER_SINK"))
+        tls_of(destination(ca_certs=text, variable="DEAD_LETTER_SINK"))
 
 
 def test_a_sink_the_client_cannot_read_is_an_environment_error() -> None:

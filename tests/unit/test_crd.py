@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import core_schema
 
-from adapter.sdk import Event, EventType, Interval, SecretText, Source, Timer
+from adapter.sdk import Event, EventType, Interval, Listener, SecretText, Source, Timer
 from adapter.sources.sample_source import SampleSource
 from hooks.dev.crd import crd, object_schema, registry, spec_schema
 from hooks.dev.kinds import Kind, kind_named
@@ -22,7 +23,7 @@ from hooks.dev.rules import BY_CEL
 from hooks.dev.sample import sample
 from hooks.dev.validate import unchecked_rules, violations
 from hooks.status import Status
-from tests.unit.test_hook import answer
+from tests.unit.hook import answer
 
 KINDS = [
     kind_named("SampleSource", "adapter.sources"),
@@ -208,6 +209,43 @@ def test_what_a_crd_cannot_say_is_a_sentence(type: Any, problem: str) -> None:
         crd(of({"f": (type, Field(description="A field."))}))
 
 
+class Own:
+    """A type whose own schema fails in words of its own."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.any_schema()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        raise RuntimeError("not\ntoday")
+
+
+class Holder(BaseModel):
+    own: Own = Field(description="A field.")
+
+
+@pytest.mark.parametrize(
+    ("type", "said"),
+    [
+        pytest.param(
+            Callable[[], int],
+            "PydanticInvalidForJsonSchema: Cannot generate a JsonSchema for core_schema.CallableSchema",
+            id="a function",
+        ),
+        pytest.param(Own, "RuntimeError: not today", id="a type of the author's"),
+        pytest.param(Holder, "RuntimeError: not today", id="inside another"),
+    ],
+)
+def test_a_type_without_json_schema_is_a_sentence_that_names_the_field(type: Any, said: str) -> None:
+    kind = of({"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))})
+    with pytest.raises(Problem) as problem:
+        crd(kind)
+    assert str(problem.value) == (
+        f"spec.eff is of a type without JSON schema ({said}); choose one that a CRD can say, like str, int or list[str]"
+    )
+
+
 def test_a_field_without_description_is_a_sentence() -> None:
     with pytest.raises(Problem, match=r'TinySource\.f has no description; write Field\(description="..."\)'):
         crd(of({"f": (int, 1)}))
@@ -229,13 +267,46 @@ def test_a_sample_that_cannot_be_made_says_what_to_write() -> None:
     [
         pytest.param("sink", str, 'every source has "sink" in its spec already; choose another name', id="sink"),
         pytest.param("delivery", str, 'every source has "delivery" in its spec already', id="delivery"),
-        pytest.param("interval", int, "every source's interval is an Interval", id="an interval that is a number"),
-        pytest.param("interval", str, "every source's interval is an Interval", id="an interval that is text"),
+        pytest.param("interval", int, "is of type int: write `interval: Interval`", id="an interval that is a number"),
+        pytest.param("interval", str, "is of type str: write `interval: Interval`", id="an interval that is text"),
     ],
 )
 def test_a_field_that_clashes_is_refused_when_the_class_is_defined(name: str, type: Any, sentence: str) -> None:
     with pytest.raises(TypeError, match=f"TinySource.{name}.*{re.escape(sentence)}"):
         of({name: (type, Field(description="A field."))}, (Source,))
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "type", "default", "sentence"),
+    [
+        pytest.param(Timer, "max_in_flight", str, "1", "is of type str: write `max_in_flight: int`", id="lanes-text"),
+        pytest.param(Timer, "max_in_flight", int, 0, "may be 0, and then nothing is sent: write", id="no-lane"),
+        pytest.param(Listener, "path", int, 3, "is of type int: write `path: str`", id="path"),
+        pytest.param(Listener, "replicas", str, "x", "is of type str: write `replicas: int`", id="replicas"),
+        pytest.param(Listener, "answer_within", Interval, "8s", 'in spec: write alias="answerWithin"', id="alias"),
+    ],
+)
+def test_a_field_of_a_parent_keeps_its_type_and_its_name(
+    base: type, name: str, type: Any, default: Any, sentence: str
+) -> None:
+    with pytest.raises(TypeError, match=f"TinySource.{name}.*{re.escape(sentence)}.*, or choose another name"):
+        of({name: (type, Field(default, description="A field."))}, (base,))
+
+
+def test_a_field_of_a_parent_may_have_another_default() -> None:
+    field = Field(4, ge=1, alias="maxInFlight", description="A field.")
+    assert of({"max_in_flight": (int, field)}, (Listener,)).cls.model_fields["max_in_flight"].default == 4
+
+
+def test_two_fields_have_two_names() -> None:
+    with pytest.raises(TypeError, match='"a" is another field\'s name in spec; choose another name'):
+        of({"a": (str, Field("", description="A.")), "b": (str, Field("", alias="a", description="B."))})
+
+
+@pytest.mark.parametrize("methods", [("get",), (), ("POST", "")], ids=["lower-case", "none", "empty"])
+def test_methods_that_no_request_has_are_refused(methods: tuple[str, ...]) -> None:
+    with pytest.raises(TypeError, match=r"TinySource\.methods is .*: write HTTP methods as they are sent"):
+        of({}, (Listener,), methods=methods)
 
 
 @pytest.mark.filterwarnings("ignore:Field name")

@@ -111,7 +111,7 @@ BAD = {
     "time-without-zone": (binary(ce_time="2026-01-02T03:04:05"), "write an RFC 3339 time"),
     "time-before-year-1": (binary(ce_time="0001-01-01T00:00:00+14:00"), "write an RFC 3339 time"),
     "header-no-utf-8": (binary(ce_team="%FF"), "header ce-team is not percent-encoded UTF-8"),
-    "extension-name": (binary(**{"ce-my-team": "x"}), 'extension name "my-team" is not valid; write 1 to 20'),
+    "extension-name": (binary(**{"ce-my-team": "x"}), 'extension name "my-team" is not valid; write lower-case'),
     "header-datacontenttype": (binary(ce_datacontenttype="text/plain"), "there is no header ce-datacontenttype"),
     "header-data": (binary(ce_data="x"), "there is no header ce-data; the body is the data"),
     "json": (binary(b"{", content_type="application/json"), "the body is not JSON, though its content type says so"),

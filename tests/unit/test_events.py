@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapter.events import Message, encode, encode_header, format_event_time
+from adapter.formats import WrittenTime
 from adapter.sdk import Event
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -89,6 +90,12 @@ def test_overrides_win_over_the_events_own_extensions() -> None:
         pytest.param(TIME.replace(microsecond=7), "2026-01-02T03:04:05.000007Z", id="microseconds"),
         pytest.param(TIME.astimezone(timezone(timedelta(hours=2))), "2026-01-02T03:04:05.000Z", id="other-zone"),
         pytest.param(datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z", id="year-1"),
+        pytest.param(
+            WrittenTime.read("2026-01-02T03:04:05.123456789+01:00"), "2026-01-02T03:04:05.123456789+01:00", id="written"
+        ),
+        pytest.param(
+            WrittenTime.read("2026-01-02T03:04:05Z") + timedelta(1), "2026-01-03T03:04:05.000Z", id="no-longer-written"
+        ),
     ],
 )
 def test_a_time_is_rfc_3339_in_utc(time: datetime, text: str) -> None:
@@ -110,6 +117,12 @@ BAD = {
         "outside the years 1 to 9999",
     ),
     "extension-reserved": ({"extensions": {"type": "x"}}, 'extension name "type" is reserved by CloudEvents'),
+    "content-type": ({"content_type": "a\r\nb"}, "content_type is 'a\\r\\nb'; write a media type"),
+    "extension-long": ({"extensions": {"a" * 21: "x"}}, "is not valid; write 1 to 20 lower-case letters"),
+    "extension-ill-formed-of-others": (
+        {"source": "/theirs", "extensions": {"a-b": "x"}},
+        'extension name "a-b" is not valid; write lower-case letters',
+    ),
     "extension-ill-formed": ({"extensions": {"a-b": "x"}}, 'extension name "a-b" is not valid; write 1 to 20'),
     "extension-upper-case": ({"extensions": {"Team": "x"}}, 'extension name "Team" is not valid'),
     "extension-no-text": ({"extensions": {"n": 5}}, 'extension "n" is of type int; write a string'),
@@ -130,3 +143,15 @@ def test_an_event_that_cannot_be_sent_is_refused_with_a_sentence(changes: dict[s
 def test_reserved_overrides_are_refused_too() -> None:
     with pytest.raises(ValueError, match="reserved"):
         encoded(overrides={"id": "x"})
+
+
+def test_an_event_somebody_else_made_is_not_completed_nor_judged_by_our_taste() -> None:
+    event = Event("t", b"", "1", source="/theirs", extensions={"a" * 21: "x"}, content_type="")
+    assert encoded(event).headers == {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "/theirs",
+        "ce-type": "t",
+        "ce-" + "a" * 21: "x",
+        "Kn-Namespace": "ns",
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,70 +15,10 @@ import pytest
 from adapter.contract import AdapterEnv
 from hooks.__main__ import _listen
 from hooks.controller import KindOptions, Refused, customize, sync
-from hooks.deployments import TEMPLATE_HASH, Observability, _unescape, escape
+from hooks.deployments import Observability, _unescape, escape
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.resources import child_name, kebab, plural
-from hooks.settings import Settings
-
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-UID = "11111111-2222-3333-4444-555555555555"
-BROKER = "eventing.knative.dev/v1/Broker"
-SETTINGS = Settings(adapter_image="adapter:1", sink_kinds=("v1/Service", BROKER))
-SERVICE_SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
-BROKER_SINK = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
-
-
-def parent(spec: Any, *, status: Any = None, name: str = "hello", annotations: Any = None) -> dict[str, Any]:
-    return {
-        "apiVersion": "samples.knative.dev/v1alpha1",
-        "kind": "SampleSource",
-        "metadata": {
-            "name": name,
-            "namespace": "ns",
-            "uid": UID,
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": annotations,
-        },
-        "spec": spec,
-        "status": status,
-    }
-
-
-def service(ports: Any = ((None, 80),), **spec: Any) -> dict[str, Any]:
-    listed = [{"port": port, **({"name": name} if name else {})} for name, port in ports]
-    return {"Service.v1": {"ns/display": {"spec": {"ports": listed, **spec}}}}
-
-
-def answer(
-    spec: Any,
-    *,
-    related: Any = None,
-    children: Any = None,
-    now: datetime = NOW,
-    types: Any = (),
-    image: str | None = None,
-    **source: Any,
-) -> dict[str, Any]:
-    body = {"parent": parent(spec, **source), "children": children or {}, "related": related or {}}
-    request = SyncRequest.model_validate(body)
-    options = KindOptions(types=types, image=image)
-    return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=options))
-
-
-def condition(response: dict[str, Any], type: str) -> tuple[Any, Any]:
-    found = next(one for one in response["status"]["conditions"] if one["type"] == type)
-    return found["status"], found.get("reason")
-
-
-def observed(deployment: dict[str, Any], *, current: bool = True, **status: Any) -> dict[str, Any]:
-    conditions = [
-        {"type": "Available", "status": "True"},
-        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
-    ]
-    full = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
-    metadata = {**deployment["metadata"], "generation": 1 if current else 2}
-    whole = {**deployment, "metadata": metadata, "status": full | {"conditions": conditions} | status}
-    return {"Deployment.apps/v1": {f"ns/{metadata['name']}": whole}}
+from tests.unit.hook import BROKER_SINK, NOW, SERVICE_SINK, SETTINGS, UID, answer, condition, observed, parent, service
 
 
 @pytest.mark.parametrize(
@@ -236,114 +175,6 @@ def test_escaped_text_comes_back(text: str) -> None:
     assert _unescape(escape(text)) == text
 
 
-AVAILABLE = {"type": "Available", "status": "True"}
-DOWN = {"type": "Available", "status": "False", "message": "down"}
-ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
-PROGRESSING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
-LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
-QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        pytest.param({}, ("True", None), id="rolled-out"),
-        pytest.param({"conditions": [AVAILABLE, PROGRESSING]}, ("True", None), id="counts-decide"),
-        pytest.param({"replicas": 2}, ("Unknown", "AdapterUpdating"), id="the-old-replica-still-there"),
-        pytest.param({"updatedReplicas": 0}, ("Unknown", "AdapterUpdating"), id="not-updated"),
-        pytest.param(
-            {"availableReplicas": 0, "conditions": [AVAILABLE, PROGRESSING]}, ("Unknown", "AdapterUpdating"), id="surge"
-        ),
-        pytest.param({"conditions": []}, ("Unknown", "AdapterStarting"), id="no-conditions-yet"),
-        pytest.param({"conditions": [DOWN, PROGRESSING]}, ("Unknown", "AdapterStarting"), id="first-rollout"),
-        pytest.param({"conditions": [DOWN, LATE]}, ("False", "ProgressDeadlineExceeded"), id="never-started"),
-        pytest.param({"conditions": [AVAILABLE, LATE]}, ("False", "ProgressDeadlineExceeded"), id="newer-fails"),
-        pytest.param({"conditions": [QUOTA, PROGRESSING]}, ("False", "FailedCreate"), id="quota"),
-        pytest.param({"conditions": [LATE, QUOTA]}, ("False", "FailedCreate"), id="the-nearer-cause"),
-        pytest.param({"conditions": [DOWN, ROLLED_OUT]}, ("False", "DeploymentUnavailable"), id="crashed-later"),
-        pytest.param({"observedGeneration": 0}, ("Unknown", "AdapterUpdating"), id="status-of-an-older-generation"),
-        pytest.param({"observedGeneration": None}, ("Unknown", "AdapterUpdating"), id="no-generation"),
-        pytest.param({"observedGeneration": 0, "conditions": [LATE]}, ("Unknown", "AdapterStarting"), id="old-failure"),
-    ],
-)
-def test_ready_follows_the_observed_deployment(status: dict[str, Any], expected: tuple[str, str | None]) -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    response = answer(spec, children=observed(wanted, **status))
-    assert condition(response, "Deployed") == condition(response, "Ready") == expected
-
-
-def test_an_unavailable_adapter_is_a_sentence_that_says_where_to_look() -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    down = DOWN | {
-        "message": "Deployment does not have minimum availability."
-    }  # Kubernetes' words, with their full stop
-    response = answer(spec, children=observed(wanted, conditions=[down, ROLLED_OUT]))
-    [message] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
-    assert message.endswith(
-        " is unavailable: Deployment does not have minimum availability; its pods or their logs say why"
-    )
-
-
-def test_a_stale_template_is_never_ready() -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    edited = answer({**spec, "interval": "1s"}, children=observed(wanted))
-    assert condition(edited, "Ready") == ("Unknown", "AdapterUpdating")
-    strange = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
-    assert condition(answer(spec, children=observed(strange)), "Ready") == ("Unknown", "AdapterUpdating")
-
-
-def test_an_object_without_any_generation_is_not_taken_for_current() -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    children = observed(wanted, observedGeneration=None)
-    for whole in children["Deployment.apps/v1"].values():
-        del whole["metadata"]["generation"]
-    assert condition(answer(spec, children=children), "Ready") == ("Unknown", "AdapterUpdating")
-
-
-def test_kubernetes_own_message_is_shown() -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    response = answer(spec, children=observed(wanted, conditions=[QUOTA]))
-    assert [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"] == ["quota"]
-
-
-@pytest.mark.parametrize(
-    ("message", "remedy"),
-    [
-        pytest.param('pods "a" is forbidden: exceeded quota: q', "raise the quota", id="quota"),
-        pytest.param('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "relax its", id="policy"),
-        pytest.param(
-            "pods is forbidden: error looking up service account ns/a", "correct spec.serviceAccountName", id="account"
-        ),
-        pytest.param('ReplicaSet "a" has timed out progressing.', "DIAGNOSE_PODS", id="stuck"),
-    ],
-)
-def test_a_message_that_does_not_say_what_to_do_gets_it_said(message: str, remedy: str) -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    wanted = answer(spec)["children"][0]
-    response = answer(spec, children=observed(wanted, conditions=[{**QUOTA, "message": message}]))
-    [said] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
-    assert said.startswith(f"{message.rstrip('.')}; ")
-    assert remedy in said
-
-
-def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() -> None:
-    spec = {"sink": {"uri": "http://h"}}
-    unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
-    first = answer(spec, status=unresolved)
-    assert (condition(first, "Ready"), first["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 15)
-    soon = answer(spec, status=first["status"], now=NOW + timedelta(seconds=14))
-    assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
-    late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
-    assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
-    assert late["resyncAfterSeconds"] == 30  # nothing else tells that what stood in its way is gone
-    assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1)) == late
-
-
 def test_a_lost_sink_keeps_the_running_adapter_as_it_is() -> None:
     wanted = answer({"sink": SERVICE_SINK}, related=service())["children"][0]
     lost = answer({"sink": SERVICE_SINK}, children=observed(wanted))
@@ -378,6 +209,20 @@ def test_a_long_name_still_gives_valid_labels_and_the_annotation_sets_the_source
     assert response["status"]["ceAttributes"] == [{"type": "t", "source": "sample.knative.dev/heartbeat-source"}]
 
 
+@pytest.mark.parametrize(
+    ("value", "type"),
+    [("own", "own"), ("", "t"), (None, "t"), (7, "t"), ({}, "t")],
+    ids=["text", "empty", "none", "number", "object"],
+)
+def test_a_field_of_the_spec_may_say_the_type(value: Any, type: str) -> None:
+    body = {"parent": parent({"sink": {"uri": "http://h"}, "eventType": value}), "children": {}, "related": {}}
+    options = KindOptions(types=("t",), type_field="eventType")
+    response = sync(
+        SyncRequest.model_validate(body), SETTINGS, now=NOW, config=lambda kind: Observability(), options=options
+    )
+    assert [it["type"] for it in response["status"]["ceAttributes"]] == [type]
+
+
 def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
     code = "import hooks.app, sys; print(*sorted(m for m in sys.modules if m.split('.')[0] == 'adapter' or 'dev' in m))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
@@ -385,7 +230,10 @@ def test_the_hook_loads_nothing_of_the_adapter_but_its_contract() -> None:
         "adapter",
         "adapter.contract",
         "adapter.durations",
+        "adapter.formats",
         "adapter.policy",
+        "adapter.references",
+        "adapter.variables",
     ]
 
 

@@ -10,7 +10,7 @@ from hooks.controller import KindOptions, Refused, sync
 from hooks.deployments import Observability
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings
-from tests.unit.test_hook import NOW, SERVICE_SINK, answer, condition, observed, parent, service
+from tests.unit.hook import NOW, SERVICE_SINK, answer, condition, observed, parent, service
 
 SINK = {"uri": "http://h"}
 DEAD = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "dead"}}

@@ -11,7 +11,7 @@ from hooks.dev.kinds import kind_named
 from hooks.dev.manifests import ManifestsOptions, controller
 from hooks.dev.rbac import rbac
 from hooks.protocol import SyncRequest
-from tests.unit.test_hook import NOW, SETTINGS, condition, observed, parent
+from tests.unit.hook import NOW, SETTINGS, condition, observed, parent
 
 SINK = {"sink": {"uri": "http://h"}}
 KIND = kind_named("WebhookSource", "adapter.sources")

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from adapter.contract import format_time
+from adapter.formats import format_time
 from hooks.dev.live import LiveScreen
 from hooks.dev.table import event_line
 

@@ -13,7 +13,7 @@ from hooks.deployments import TEMPLATE_HASH, Observability
 from hooks.pods import explained
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.settings import Settings
-from tests.unit.test_hook import SERVICE_SINK, SETTINGS, parent, service
+from tests.unit.hook import SERVICE_SINK, SETTINGS, parent, service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WANTED = {"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}}
@@ -109,6 +109,18 @@ def test_a_pods_own_state_is_reason_and_message(broken: dict[str, Any], reason: 
 )
 def test_a_pod_with_nothing_to_say_leaves_the_verdict(quiet: dict[str, Any]) -> None:
     assert said(quiet) == STARTING
+
+
+UNAVAILABLE = Verdict("Deployed", "False", "DeploymentUnavailable", "Deployment d is unavailable; look at its pods")
+
+
+def test_a_pod_that_runs_and_is_not_ready_sends_to_its_log_once_the_deployment_failed() -> None:
+    unready = pod({"running": {}})
+    text = "Pod ns/p0 runs but is not ready; its log says why: `kubectl logs -n ns p`"
+    assert said(unready, verdict=UNAVAILABLE) == Verdict("Deployed", "False", "DeploymentUnavailable", text)
+    assert said(unready, pod(terminated(1)), verdict=UNAVAILABLE).reason == "CrashLoopBackOff"
+    assert said(pod({"running": {}}, ready=True), verdict=UNAVAILABLE) == UNAVAILABLE
+    assert said(pod({"running": {}}, hash="old"), verdict=UNAVAILABLE) == UNAVAILABLE
 
 
 def test_one_broken_pod_is_enough_and_true_stays_true() -> None:

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from adapter import poller
+from adapter import polling
 from adapter.sdk import Event, Outcome, PollFailed, Unchanged
 from adapter.sources.poll_source import PollSource
 from tests.unit.test_poller import Run
@@ -187,7 +187,7 @@ def test_conditions_do_not_run_ahead_of_a_sink_that_took_nothing(monkeypatch: py
         return ok([{"id": "a"}, {"id": "b"}], ETag='"1"')
 
     mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    monkeypatch.setattr(poller, "_client", lambda tls: mock)
+    monkeypatch.setattr(polling, "_client", lambda tls: mock)
     outcomes = iter([Outcome.DELIVERED, Outcome.GAVE_UP, Outcome.DELIVERED])
     run = Run(PollSource(url=URL, start="earliest"), lambda event: next(outcomes))
     assert run.ids() == ["a", "b", "b"]
@@ -206,7 +206,7 @@ def test_the_first_poll_sends_what_is_there_only_if_asked_to(start: str, monkeyp
         return ok(items)
 
     mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    monkeypatch.setattr(poller, "_client", lambda tls: mock)
+    monkeypatch.setattr(polling, "_client", lambda tls: mock)
     assert Run(PollSource(url=URL, id="@", start=start)).ids() == (["b"] if start == "now" else ["a", "b"])  # type: ignore[arg-type]
 
 
@@ -270,6 +270,13 @@ def test_secret_headers_go_to_the_urls_own_origin_alone() -> None:
     assert seen == [("host", "hush", "yes"), ("host", "hush", "yes"), ("other", None, "yes"), ("host", None, "yes")]
 
 
+def test_a_redirect_to_https_asks_for_another_url_because_an_http_one_trusts_nobody() -> None:
+    def upgrade(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(301, headers={"Location": "https://h/secret"})
+
+    assert str(failure(upgrade)) == "redirects to https://h; write an https url"
+
+
 def test_redirects_without_end_are_a_failure() -> None:
     assert (
         str(failure(lambda request: httpx2.Response(302, headers={"Location": URL}))) == "redirects more than 5 times"
@@ -282,7 +289,9 @@ def test_redirects_without_end_are_a_failure() -> None:
         pytest.param("url", "ftp://h", "write an absolute http(s) URL", id="scheme"),
         pytest.param("url", "http://", "write an absolute http(s) URL", id="no-host"),
         pytest.param("url", "http://h:99999/", "write an absolute http(s) URL", id="port"),
-        pytest.param("url", "http://u:p@h/", "must hold no user or password; write secretHeaders", id="password"),
+        pytest.param(
+            "url", "http://u:p@h/", "must hold no user or password; these belong into a Secret", id="password"
+        ),
         pytest.param("items", "data[", 'write a JMESPath expression like "data.items" (Incomplete', id="items"),
         pytest.param("id", "a.b[?c(@)] | d(@)", "JMESPath has no function c(); there are", id="function"),
         pytest.param("subject", "", "write a JMESPath expression", id="subject"),

@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapter import __version__, poller
+from adapter import __version__, polling
 from adapter.durations import Interval
-from adapter.poller import REDIRECTS
+from adapter.polling import REDIRECTS
 from adapter.sdk import Context, Event, Field, Outcome, Poller, PollFailed, Unchanged
 from adapter.testing.clock import START, VirtualClock
 from adapter.timer import Schedule
@@ -126,21 +126,21 @@ def test_an_item_the_sink_did_not_take_ends_the_poll_and_comes_again_before_thos
 
 
 def test_the_window_of_known_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "WINDOW", 3)
+    monkeypatch.setattr(polling, "WINDOW", 3)
     assert run(["a", "b", "c"], ["d"], ["a", "c"]).ids() == ["a", "b", "c", "d", "a"]
 
 
 def test_what_is_still_listed_stays_known_however_many_others_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "WINDOW", 3)
+    monkeypatch.setattr(polling, "WINDOW", 3)
     assert run(["pinned", "1"], ["pinned", "2"], ["pinned", "3"], ["pinned", "4"], ["pinned"]).ids() == [
         "pinned", "1", "2", "3", "4",
     ]  # fmt: skip
 
 
 def test_ten_thousand_items_are_known() -> None:
-    many = [str(n) for n in range(poller.WINDOW)]
-    assert poller.WINDOW == 10_000
-    assert len(run(many, many).ids()) == poller.WINDOW
+    many = [str(n) for n in range(polling.WINDOW)]
+    assert polling.WINDOW == 10_000
+    assert len(run(many, many).ids()) == polling.WINDOW
 
 
 def test_the_first_poll_may_only_take_note_of_what_is_there() -> None:
@@ -307,7 +307,7 @@ def test_items_side_by_side_are_refused_when_the_class_is_defined() -> None:
     with pytest.raises(TypeError, match=r"Wide\.max_in_flight: items are sent in order"):
 
         class Wide(Poller):
-            max_in_flight: int = 2
+            max_in_flight: int = Field(2, ge=1)
 
 
 def test_the_client_is_careful_and_is_closed_at_the_end() -> None:

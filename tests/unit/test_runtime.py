@@ -110,15 +110,17 @@ def test_an_event_gets_an_id_and_a_time_only_where_it_has_none() -> None:
         yield Event(type="t")
         yield Event(type="t")
         yield Event(type="t", id="own", time=START.replace(year=2000))
+        yield Event(type="t", id="theirs", source="/theirs")  # whose time is theirs to know
         life.runtime.stop()
 
     life = Life(events)
     within_deadline(life.runtime.run())
-    first, second, own = (event for event, _ in life.delivered)
+    first, second, own, theirs = (event for event, _ in life.delivered)
     assert first.id != second.id
     assert (first.id or "").startswith("uid-")
     assert first.time == START
     assert (own.id, own.time) == ("own", START.replace(year=2000))
+    assert (theirs.id, theirs.time) == ("theirs", None)
     assert life.delivered[0][1].headers["ce-id"] == first.id
 
 

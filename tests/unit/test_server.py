@@ -212,11 +212,13 @@ def test_a_port_that_is_taken_is_an_error() -> None:
     [
         pytest.param("GET /health", 200, "ok\n", id="health"),
         pytest.param("GET /readiness", 200, "ok\n", id="readiness"),
+        pytest.param("GET /healthz", 200, "ok\n", id="healthz"),
+        pytest.param("GET /readyz", 200, "ok\n", id="readyz"),
         pytest.param("GET /readiness?verbose=1", 200, "ok\n", id="query"),
         pytest.param("GET /metrics", 200, "m 1\n", id="metrics"),
         pytest.param("HEAD /health", 200, "", id="head"),
         pytest.param("POST /health", 405, "only GET\n", id="post"),
-        pytest.param("GET /other", 404, "there are /health, /readiness, /metrics\n", id="unknown"),
+        pytest.param("GET /other", 404, "there are /health, /readiness, /metrics, /healthz, /readyz\n", id="unknown"),
     ],
 )
 def test_the_pages_of_an_adapter(line: str, status: int, body: str) -> None:
@@ -226,7 +228,8 @@ def test_the_pages_of_an_adapter(line: str, status: int, body: str) -> None:
     assert ("allow: get, head" in answer.lower()) == (status == 405)
 
 
-def test_a_stopping_adapter_is_alive_but_not_ready() -> None:
+@pytest.mark.parametrize(("alive", "ready"), [("/health", "/readiness"), ("/healthz", "/readyz")])
+def test_a_stopping_adapter_is_alive_but_not_ready(alive: str, ready: str) -> None:
     pages = health(lambda: "stopping", lambda: Response(200))
-    assert answers(request("GET /readiness", CLOSE), pages).startswith("HTTP/1.1 503 ")
-    assert answers(request("GET /health", CLOSE), pages).startswith("HTTP/1.1 200 ")
+    assert answers(request(f"GET {ready}", CLOSE), pages).startswith("HTTP/1.1 503 ")
+    assert answers(request(f"GET {alive}", CLOSE), pages).startswith("HTTP/1.1 200 ")

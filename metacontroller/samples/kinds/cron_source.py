@@ -1,7 +1,7 @@
 """Events by a cron expression and in a time zone, as Debian's cron reads it. Its image needs cronsim."""
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -14,14 +14,15 @@ class CronSource(Source):
 
     api_version = "samples.example.com/v1"
     event_types = (EventType("com.example.cron", "When it was due, in the source's time zone."),)
-
     schedule: str = Field(pattern=r"^\S+( \S+){4,5}$", description='Like "0 9 * * MON-FRI".', examples=["0 9 * * *"])
-    time_zone: str = Field("UTC", alias="timeZone", description="Like Europe/Berlin.")
+    time_zone: ZoneInfo = Field(ZoneInfo("UTC"), alias="timeZone", description="Like Europe/Berlin.")
+
+    def model_post_init(self, _: object) -> None:
+        CronSim(self.schedule, datetime.now(self.time_zone))  # refuses what is no expression
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        now, recent = context.clock.now, timedelta(minutes=1)
-        start = max(context.created, now() - recent)  # what was in hand when a process was killed comes again
-        for due in CronSim(self.schedule, start.astimezone(ZoneInfo(self.time_zone))):
+        now, recent = context.clock.now, timedelta(minutes=1)  # what a killed process had in hand comes again
+        for due in CronSim(self.schedule, max(context.created, now() - recent).astimezone(self.time_zone)):
             if now() - due > recent:
                 context.missed(1)
                 continue

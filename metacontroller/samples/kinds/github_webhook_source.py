@@ -1,6 +1,5 @@
 """GitHub's webhooks: one event a delivery, once its signature fits."""
 
-import hashlib
 import hmac
 import json
 
@@ -12,16 +11,20 @@ class GithubWebhookSource(Listener):
 
     api_version = "samples.example.com/v1"
     event_types = tuple(EventType(f"com.github.{it}") for it in ("ping", "push", "pull_request", "issues"))
-
-    secret: SecretText = Field(description="The webhook's secret, with which GitHub signs.")
+    secret: SecretText = Field(min_length=1, description="The webhook's secret, with which GitHub signs.")
 
     async def receive(self, request: Request) -> Event:
-        key = self.secret.get_secret_value().encode()
-        signature = "sha256=" + hmac.new(key, request.body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(signature.encode(), request.headers.get("x-hub-signature-256", "").encode()):
+        mac = hmac.new(self.secret.get_secret_value().strip().encode(), request.body, "sha256").hexdigest()
+        if not hmac.compare_digest(f"sha256={mac}".encode(), request.headers.get("x-hub-signature-256", "").encode()):
             raise Refusal(401, "X-Hub-Signature-256 does not fit the body and the secret")
-        if not {"x-github-event", "x-github-delivery"} <= request.headers.keys():
-            raise Refusal(400, "X-GitHub-Event and X-GitHub-Delivery are missing")
-        data, name = json.loads(request.body), request.headers["x-github-event"]
-        subject = data.get("repository", {}).get("full_name")
-        return Event(f"com.github.{name}", data, id=request.headers["x-github-delivery"], subject=subject)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refusal(415, "in the webhook's settings at GitHub, choose the content type application/json")
+        name, delivery = (request.headers.get(f"x-github-{it}") for it in ("event", "delivery"))
+        if not name or not delivery:
+            raise Refusal(400, "X-GitHub-Event or X-GitHub-Delivery is missing or empty")
+        try:
+            data = {**json.loads(request.body)}
+        except (TypeError, ValueError):
+            raise Refusal(400, "the body is no JSON object") from None
+        repository = data["repository"] if isinstance(data.get("repository"), dict) else {}
+        return Event(f"com.github.{name}", data, id=delivery, subject=str(repository.get("full_name") or "") or None)

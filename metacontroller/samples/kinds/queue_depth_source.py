@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from adapter.sdk import Event, EventType, Field, Poller, SecretText
+from adapter.sdk import Event, EventType, Field, HttpUrl, Poller, SecretText
 
 
 class QueueDepthSource(Poller):
@@ -13,7 +13,7 @@ class QueueDepthSource(Poller):
     api_version = "samples.example.com/v1"
     event_types = (EventType("com.example.queue.depth", "How many messages waited in a queue."),)
 
-    url: str = Field(pattern="^https?://", description="The management interface.", examples=["http://rabbitmq:15672"])
+    url: HttpUrl = Field(description="The management interface.", examples=["http://rabbitmq:15672"])
     vhost: str = Field("/", description="The queue's virtual host.")
     queue: str = Field(min_length=1, description="The queue's name.", examples=["orders"])
     user: str = Field("guest", description="Who asks.")

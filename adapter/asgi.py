@@ -1,0 +1,83 @@
+"""A request's body within its limits, and an answer: what a listener does with ASGI's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+BODY_LIMIT = 1024 * 1024
+BODIES_LIMIT = 32 * 1024 * 1024  # of all requests together, from their first octet to their answer
+BUSY_S = 1  # Retry-After
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refusal(Exception):
+    """Raised by ``receive``: the caller is answered ``status`` (4xx) and ``reason``, and nothing is sent."""
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise ValueError(f"Refusal({status!r}): write a status from 400 to 599; 2xx is for what the sink has")
+        for name, value in headers.items():
+            if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+                raise ValueError(f"Refusal's header {name} is {value!r}: write one line of ASCII characters")
+        super().__init__(reason)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Gone(Exception):
+    """The caller hung up before its request was whole."""
+
+
+class Bodies:
+    """How much all bodies together hold; a pod has so much memory and no more."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+class Body:
+    """One request's body, read within its own limit and that of all together."""
+
+    def __init__(self, all: Bodies) -> None:
+        self._all = all
+        self._size = 0
+        self.complete = False
+
+    async def read(self, receive: Receive, content_length: str | None) -> bytes:
+        if content_length and content_length.isdecimal() and int(content_length) > BODY_LIMIT:
+            raise _too_long()
+        body = bytearray()
+        while not self.complete:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            body += self._counted(message.get("body", b""))
+            self.complete = not message.get("more_body")
+        return bytes(body)
+
+    def _counted(self, octets: bytes) -> bytes:
+        self._size += len(octets)
+        self._all.size += len(octets)
+        if self._size > BODY_LIMIT:
+            raise _too_long()
+        if self._all.size > BODIES_LIMIT:
+            raise Refusal(503, "too many requests are under way", Retry_After=str(BUSY_S), Connection="close")
+        return octets
+
+    def let_go(self) -> None:
+        self._all.size -= self._size
+
+
+def _too_long() -> Refusal:
+    return Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
+
+
+async def respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+    body = f"{text}\n".encode("utf-8", "replace") if text else b""
+    listed = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **headers}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
