@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx2
 
 from adapter import tls
+from adapter.clients import Clients
 from adapter.contract import EnvError
 from adapter.events import Message
 from adapter.source import Clock
@@ -96,13 +97,10 @@ class Channel:
         self._clock = clock
         self._url = _parsed(destination)
         self._stamp = _stamp(destination)
-        self._client = _client(destination)
-        self._retired: httpx2.AsyncClient | None = None
+        self._clients = _clients(destination)
 
     async def aclose(self) -> None:
-        for client in (self._client, self._retired):
-            if client:
-                await client.aclose()
+        await self._clients.aclose()
 
     async def post(self, message: Message) -> Answer:
         answer = None
@@ -111,7 +109,8 @@ class Channel:
             await self._take_up_certificates()
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream("POST", self._url, content=message.body, headers=headers) as response,
+                self._clients.one() as client,
+                client.stream("POST", self._url, content=message.body, headers=headers) as response,
             ):
                 answer = self._judge(response)
                 body = await _read_body(response)
@@ -139,18 +138,17 @@ class Channel:
             raise _NoToken(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
 
     async def _take_up_certificates(self) -> None:
-        """Mounted bundles change under us; a request that is under way keeps its client until the next change.
+        """Mounted bundles change under us; a request that is under way keeps its client.
 
         With one that cannot be read nothing is sent: who took it away may have stopped trusting it.
         """
         stamp = _stamp(self.destination)
         if stamp == self._stamp:
             return
-        client = _client(self.destination)
+        clients = _clients(self.destination)
         self._stamp = stamp
-        if self._retired:
-            await self._retired.aclose()
-        self._retired, self._client = self._client, client
+        retired, self._clients = self._clients, clients
+        await retired.aclose()
 
 
 class _NoToken(Exception):
@@ -170,13 +168,16 @@ def _is_https(destination: Destination) -> bool:
     return destination.url.lower().startswith("https:")
 
 
-def _client(destination: Destination) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        verify=tls_of(destination),
-        limits=httpx2.Limits(keepalive_expiry=None),
-        timeout=None,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
+def _clients(destination: Destination) -> Clients:
+    verify = tls_of(destination)
+    return Clients(
+        lambda: httpx2.AsyncClient(
+            verify=verify,
+            limits=httpx2.Limits(keepalive_expiry=None),
+            timeout=None,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+        )
     )
 
 

@@ -6,6 +6,7 @@ whose text holds nothing of the body.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -23,11 +24,22 @@ _HEAD = 4096
 _FEED = re.compile(rb"<(\w+:)?(rss|feed|RDF)[\s>]", re.IGNORECASE)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 _JSON_FEED = "https://jsonfeed.org/version/"
+FEED_TIMES = ("published", "updated")
+# UTF-32's little-endian one begins with UTF-16's
+_BOMS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True)
 class Document:
-    """``entries``: a feed's items, the oldest first; None if it is no feed. ``times``: keys of an item's time."""
+    """``entries``: a feed's items, the oldest first, as in ``value``; None if it is no feed.
+
+    ``times``: keys of an item's time.
+    """
 
     value: Json
     entries: list[Json] | None = None
@@ -35,33 +47,45 @@ class Document:
 
     def time_of(self, item: Json) -> datetime | None:
         """When the item says it is from."""
-        for key in self.times if isinstance(item, Mapping) else ():
+        return _time_of(item, self.times)
+
+
+def in_utf8(body: bytes) -> bytes:
+    """With UTF-8's mark, if it begins with UTF-16's or UTF-32's; else as it is."""
+    for mark, encoding in _BOMS.items():
+        if body.startswith(mark):
             try:
-                return parse_time(item[key])
-            except (KeyError, TypeError, ValueError):
-                continue
-        return None
+                return codecs.BOM_UTF8 + body.decode(encoding).encode()
+            except UnicodeError:
+                raise PollFailed(f"the answer is not {encoding.upper()}, though it begins so") from None
+    return body
 
 
 def is_markup(body: bytes) -> bool:
-    return body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return body[:_HEAD].lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"<")
 
 
-def read_markup(body: bytes, content_type: str) -> Document:
-    """Slow: seconds for megabytes."""
+def check_markup(body: bytes) -> None:
+    """That it is a feed."""
     if not _FEED.search(body[:_HEAD]):
         found = "an HTML page" if _HTML.search(body[:_HEAD]) else "markup, and no feed"
         raise PollFailed(f"the answer is {found}; url must name JSON or a feed (RSS, Atom, JSON Feed)")
     if b"<!ENTITY" in body:  # no feed needs them, and a few may stand for megabytes
         raise PollFailed("the answer declares entities; a feed must not")
+
+
+def read_feed(body: bytes, content_type: str) -> Document:
+    """May take any time and memory, and not let go of the interpreter meanwhile: see :mod:`adapter.feeds`."""
     import feedparser
 
+    if body.startswith(codecs.BOM_UTF8):  # says more than the others who say what it is encoded in
+        content_type = "application/xml; charset=utf-8"
     # as a file, because it would open a text's file or URL
     parsed = feedparser.parse(io.BytesIO(body), response_headers={"content-type": content_type})
     if not parsed.version and not parsed.entries:
         raise PollFailed("the answer is a feed that cannot be read")
     value = {"feed": _plain(parsed.feed), "entries": [_plain(it) for it in parsed.entries]}
-    return _feed(value, value["entries"], ("published", "updated"))
+    return _feed(value, "entries", FEED_TIMES)
 
 
 def read_json(body: bytes) -> Document:
@@ -70,19 +94,27 @@ def read_json(body: bytes) -> Document:
     except (ValueError, RecursionError):
         raise PollFailed("the answer is not JSON" if body.strip() else "the answer is empty") from None
     if isinstance(value, dict) and str(value.get("version")).startswith(_JSON_FEED):
-        entries = value.get("items")
-        return _feed(value, entries if isinstance(entries, list) else [], ("date_published", "date_modified"))
+        return _feed(value, "items", ("date_published", "date_modified"))
     return Document(value)
 
 
-def _feed(value: Json, entries: list[Json], times: tuple[str, ...]) -> Document:
-    """Feeds have the newest first, mostly: sorted by time if all have one, else turned round."""
-    document = Document(value, entries[::-1], times)
-    assert document.entries is not None
-    dated = [(at, it) for it in document.entries if (at := document.time_of(it))]
-    if len(dated) < len(entries):
-        return document
-    return Document(value, [it for _, it in sorted(dated, key=lambda pair: pair[0])], times)
+def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document:
+    """``value[name]``: the entries, the newest first, mostly: sorted by time if all have one, else turned round."""
+    listed = value.get(name)
+    entries = listed[::-1] if isinstance(listed, list) else []
+    dated = [(at, it) for it in entries if (at := _time_of(it, times))]
+    if len(dated) == len(entries):
+        entries = [it for _, it in sorted(dated, key=lambda pair: pair[0])]
+    return Document({**value, name: entries}, entries, times)
+
+
+def _time_of(item: Json, times: tuple[str, ...]) -> datetime | None:
+    for key in times if isinstance(item, Mapping) else ():
+        try:
+            return parse_time(item[key])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
 
 
 def _plain(value: Json) -> Json:

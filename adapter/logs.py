@@ -70,7 +70,7 @@ class Digest:
     def _say(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
         now = self._now()
         _, held, _ = self._held.pop(message, (level, 0, fields))
-        if message in self._said and now - self._said[message] < QUIET:
+        if message in self._said and timedelta(0) <= now - self._said[message] < QUIET:
             self._held[message] = level, held + count, fields
             return False
         self._said[message] = now

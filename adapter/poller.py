@@ -1,7 +1,8 @@
 """Sources that look for new items: at once when they start, then at fixed times; each item is sent once, in order.
 
-A cursor of any kind moves only after the sink's answer. An upstream that is broken is said, counted and ends readiness;
-it never ends the adapter. Items are known by their own keys, the latest ``WINDOW`` of them; nothing else is remembered.
+A cursor of any kind moves only after the sink's answer. A source is ready once its upstream has answered; one that is
+broken is said, counted and ends readiness, and never the adapter. Items are known by their own keys, the latest
+``WINDOW`` of them; nothing else is remembered.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from adapter.durations import Interval
-from adapter.polling import OK, UNCHANGED, PollFailed, Record, Unchanged, Upstream, Window, broken_upstream
+from adapter.polling import OK, UNCHANGED, PollFailed, Record, Unchanged, Upstream, Window, broken_upstream, within
 from adapter.source import Context, Event, Outcome, Source
-from adapter.timer import Schedule
+from adapter.timer import Schedule, reached
 
 if TYPE_CHECKING:
     import ssl
@@ -56,18 +57,28 @@ class Poller(Source):
 
         return tls_context()
 
+    def poll_limit_s(self) -> float:
+        """How long one poll may take; the time the sink takes for its events does not count."""
+        return 60.0
+
+    def body_limit(self) -> int:
+        """How many bytes of an answer the client reads, packed or unpacked."""
+        return 4 * 1024 * 1024
+
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         if type(self).poll is Poller.poll:
             name = type(self).__name__
             raise TypeError(f"{name} has no poll(); define `async def poll(self, client): return [Event(...)]`")
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         record, done, noting = Record(context), Window(), self.takes_note_first()
-        async with contextlib.aclosing(Upstream(self.tls_context, context.trust_bundles)) as upstream:
+        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit())
+        async with contextlib.aclosing(upstream):
             while True:
                 wait_s = 0.0
                 try:
                     async with contextlib.aclosing(self._found(upstream, context)) as found:
                         async for event in found:
+                            record.found_something()
                             if done.knows(event.id or ""):
                                 continue
                             if not noting and (yield event) is Outcome.GAVE_UP:
@@ -82,12 +93,19 @@ class Poller(Source):
                     record.failed(failure)
                     wait_s = failure.retry_after_s
                 earliest = context.clock.now() + timedelta(seconds=wait_s)
-                await context.clock.sleep_until(_next(schedule, earliest))
+                await reached(context.clock, _next(schedule, earliest))
 
     async def _found(self, upstream: Upstream, context: Context) -> AsyncGenerator[Event, None]:
-        """What poll() finds. Its exceptions come out as PollFailed, the author's mistakes as TypeError."""
+        """What poll() finds, in its time. Its exceptions come out as PollFailed, the author's mistakes as TypeError."""
         with broken_upstream(context):
-            made = self.poll(await upstream.client())
+            client = await upstream.client()
+        async with contextlib.aclosing(within(self.poll_limit_s(), self._poll(client, context))) as found:
+            async for event in found:
+                yield event
+
+    async def _poll(self, client: httpx2.AsyncClient, context: Context) -> AsyncGenerator[Event, None]:
+        with broken_upstream(context):
+            made = self.poll(client)
             found = await made if inspect.isawaitable(made) else made
         if not isinstance(found, AsyncIterable | Iterable):
             raise self._mistake(f"returned {type(found).__name__}; return a list of Events")

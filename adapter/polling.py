@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from adapter import __version__
 from adapter.logs import Digest, place_of
-from adapter.source import Context
 
 if TYPE_CHECKING:  # httpx2 is half of what importing adapter.sdk would cost, and most kinds are no pollers
     import httpx2
+
+    from adapter.source import Context
 
 WINDOW = 10_000  # keys of items that are done with
 FAILURES_UNTIL_UNREADY = 3
@@ -23,7 +25,9 @@ LONGEST_WAIT_S = 3600.0
 REQUEST_S = 30.0  # without anything from the other side
 REDIRECTS = 5
 REASON_LENGTH = 200
+NOT_YET = "no poll has succeeded yet"
 OK, UNCHANGED, FAILED = "ok", "unchanged", "failed"
+T = TypeVar("T")
 
 
 class PollFailed(Exception):
@@ -34,7 +38,14 @@ class PollFailed(Exception):
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
         super().__init__(" ".join(reason.split())[:REASON_LENGTH])
-        self.retry_after_s = min(retry_after_s, LONGEST_WAIT_S)
+        self.retry_after_s = min(max(0.0, retry_after_s), LONGEST_WAIT_S)  # in this order, NaN is 0
+
+
+class TooLong(PollFailed):
+    """An answer of more bytes than the client reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer is longer than {limit} bytes (body_limit)")
 
 
 class Unchanged(Exception):
@@ -67,12 +78,30 @@ def _failure(error: Exception, context: Context) -> PollFailed:
     return PollFailed(f"{type(error).__name__} at {place_of(error)}")
 
 
+async def within(limit_s: float, found: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Only the time that ``found`` takes counts, not what is done with what it found."""
+    left_s, now = limit_s, asyncio.get_running_loop().time
+    async with contextlib.aclosing(found):
+        while True:
+            began = now()
+            try:
+                async with asyncio.timeout(left_s):
+                    item = await anext(found)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise PollFailed(f"the poll took longer than {limit_s:g} s") from None
+            left_s -= now() - began
+            yield item
+
+
 class Upstream:
     """``trust()``: a TLS context of the source's own; mounted bundles are added to it, and taken up as they change."""
 
-    def __init__(self, trust: Callable[[], ssl.SSLContext], bundles: Path | None) -> None:
+    def __init__(self, trust: Callable[[], ssl.SSLContext], bundles: Path | None, body_limit: int) -> None:
         self._trust = trust
         self._bundles = bundles
+        self._body_limit = body_limit
         self._stamp: object = None
         self._client: httpx2.AsyncClient | None = None
 
@@ -85,7 +114,7 @@ class Upstream:
             tls = self._trust()
             add_bundles(tls, self._bundles)
             await self.aclose()
-            self._client, self._stamp = _client(tls), stamp
+            self._client, self._stamp = _client(tls, self._body_limit), stamp
         return self._client
 
     async def aclose(self) -> None:
@@ -93,19 +122,21 @@ class Upstream:
             await self._client.aclose()
 
 
-def _client(tls: ssl.SSLContext) -> httpx2.AsyncClient:
+def _client(tls: ssl.SSLContext, body_limit: int) -> httpx2.AsyncClient:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import httpx2
 
+    from adapter.bounded import Bounded
+
     return httpx2.AsyncClient(
-        verify=tls,
+        transport=Bounded(httpx2.AsyncHTTPTransport(verify=tls, trust_env=False), body_limit),
         timeout=REQUEST_S,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=True,
         max_redirects=REDIRECTS,
         trust_env=False,
-        headers={"User-Agent": f"sample-source/{__version__}"},
+        headers={"User-Agent": f"sample-source/{__version__}", "Accept-Encoding": "gzip"},
     )
 
 
@@ -141,10 +172,19 @@ class Record:
         self._digest = Digest(context.log, context.clock.now)
         self._failures = 0  # in a row
         self._failure_said = False
+        self._succeeded = False
+        context.trouble(NOT_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.polled(outcome, 0)
 
+    def found_something(self) -> None:
+        """The first poll's items may take the sink long: that is no trouble of the upstream."""
+        if not self._succeeded:
+            self._succeeded = True
+            self._context.trouble(None)
+
     def went_well(self, outcome: str) -> None:
+        self._succeeded = True
         self._context.polled(outcome, 1)
         self._context.trouble(None)
         self._digest.settle()
@@ -159,3 +199,5 @@ class Record:
         self._failure_said = self._failure_said or said
         if self._failures >= FAILURES_UNTIL_UNREADY:
             self._context.trouble(f"{self._failures} polls in a row failed: {failure}")
+        elif not self._succeeded:
+            self._context.trouble(f"{NOT_YET}: {failure}")

@@ -24,6 +24,7 @@ from adapter.source import Clock, Context, Event, Outcome, Source
 
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
 CLOSE_S = 5.0  # for the source to clean up
+STARTING = "starting"
 
 
 class SystemClock:
@@ -71,7 +72,7 @@ class Runtime:
     ) -> None:
         self._source = source
         self._context = replace(context, trouble=self._note_trouble)
-        self._trouble: str | None = "starting"
+        self._trouble: str | None = STARTING
         self._deliver = deliver
         self._metrics = metrics
         self._namespace = namespace
@@ -104,13 +105,15 @@ class Runtime:
     async def run(self) -> None:
         context = replace(self._context, stopping=self._stop.is_set)
         async with self._source.running(context):
-            self._note_trouble(None)
             await self._run()
 
     async def _run(self) -> None:
         lanes = getattr(self._source, "max_in_flight", 1)
         work = {asyncio.create_task(self._work(lane, lanes)) for lane in range(lanes)}
         stopped = asyncio.create_task(self._until_stopped())
+        await asyncio.sleep(0)  # each lane has begun, and a source that is not ready yet has said so
+        if self._trouble == STARTING:
+            self._note_trouble(None)
         done, _ = await asyncio.wait({*work, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stopped in done:
             await self._drain(work)

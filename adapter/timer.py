@@ -5,6 +5,7 @@ Ticks are absolute and numbered from ``created``: restarts and replicas agree on
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable
@@ -16,10 +17,11 @@ from pydantic import Field
 from adapter.durations import Interval
 from adapter.formats import EPOCH
 from adapter.logs import Digest
-from adapter.source import Context, Event, Outcome, Source
+from adapter.source import Clock, Context, Event, Outcome, Source
 
 CATCH_UP = timedelta(seconds=1)  # a tick that is no later is sent after those before it: a hiccup skips nothing
 REPEAT_WITHIN = timedelta(minutes=1)
+SET_BACK_S = 1.0  # less is no matter: a tick comes so much later
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -63,14 +65,15 @@ class Timer(Source):
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        digest = Digest(context.log, context.clock.now)
+        digest, ahead_s = Digest(context.log, context.clock.now), _ahead_s(context.clock)
         n = _in_lane(first_tick(schedule, context.clock.now()), context)
         context.log.info("ticking", extra={"fields": {"first_sequence": n}})
         while True:
-            await context.clock.sleep_until(schedule.due(n))
-            now = context.clock.now()
+            due = schedule.due(n)
+            await _arrive(due, ahead_s, context.clock, digest)
+            now, ahead_s = context.clock.now(), _ahead_s(context.clock)
             skipped = (schedule.latest_at(now) - n) // context.lanes
-            if skipped > 0 and now - schedule.due(n) > CATCH_UP:
+            if skipped > 0 and now - due > CATCH_UP:
                 context.missed(skipped)
                 n += skipped * context.lanes
                 digest.warning("ticks skipped: they were overdue", count=skipped, next_sequence=n)
@@ -82,6 +85,33 @@ class Timer(Source):
                 raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
             yield _stamped(event, context.uid, schedule, n)
             n += context.lanes
+
+
+async def _arrive(due: datetime, ahead_s: float, clock: Clock, digest: Digest) -> None:
+    """Sleep until ``due``; a clock that was set back makes that longer than anybody expects, so it is said."""
+    there = False
+    while not there:
+        before_s, ahead_s = ahead_s, _ahead_s(clock)
+        if before_s - ahead_s >= SET_BACK_S:
+            next_s = (due - clock.now()).total_seconds()
+            digest.warning("the clock was set back", by_s=round(before_s - ahead_s, 3), next_tick_in_s=round(next_s, 3))
+        there = await reached(clock, due)
+
+
+async def reached(clock: Clock, due: datetime) -> bool:
+    """Sleep until ``due``. False if the time that takes is over, and the clock is not there: it was set back."""
+    wait_s = max(0.0, (due - clock.now()).total_seconds())
+    try:
+        async with asyncio.timeout(wait_s + SET_BACK_S):
+            await clock.sleep_until(due)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _ahead_s(clock: Clock) -> float:
+    """How far, of one that nobody sets."""
+    return clock.now().timestamp() - asyncio.get_running_loop().time()
 
 
 def first_tick(schedule: Schedule, now: datetime) -> int:

@@ -91,7 +91,7 @@ def sync(
         "children": _children(source, wanted),
     }
     if source.listens and wanted:
-        host = f"{deployments.deployment_name(source)}.{parent.metadata.namespace}.svc.{settings.cluster_domain}"
+        host = f"{deployments.service_name(source)}.{parent.metadata.namespace}.svc.{settings.cluster_domain}"
         response["status"]["address"] = {"url": f"http://{host}"}
     if again := rollouts.looks_again_after(verdict, observed):
         response["resyncAfterSeconds"] = again.total_seconds()

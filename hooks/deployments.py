@@ -45,6 +45,11 @@ def deployment_name(source: Source) -> str:
     return child_name(f"{source.parent.kind.lower()}-{meta.name}-", meta.uid)
 
 
+def service_name(source: Source) -> str:
+    """A source's name may hold dots; its Service's is one label of a DNS name."""
+    return deployment_name(source).replace(".", "-")
+
+
 @dataclass(frozen=True)
 class Sinks:
     """Where the adapter sends, resolved; ``dead_letters`` where the source names such a sink and it was found."""
@@ -156,7 +161,7 @@ def service(source: Source) -> Object:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
-            "name": deployment_name(source),
+            "name": service_name(source),
             "namespace": source.parent.metadata.namespace,
             "labels": labels,
         },

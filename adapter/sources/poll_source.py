@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -15,9 +14,10 @@ from jmespath.functions import Functions
 from pydantic import AfterValidator, PrivateAttr
 
 from adapter import tls
-from adapter.documents import Document, is_markup, read_json, read_markup
+from adapter.documents import Document, check_markup, in_utf8, is_markup, read_json
+from adapter.feeds import read_aside
 from adapter.fetch import Fetched, fetch
-from adapter.polling import WINDOW
+from adapter.polling import WINDOW, TooLong
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
@@ -88,12 +88,14 @@ class PollSource(Poller):
     )
     items: Expression = Field(
         "@",
+        min_length=1,
         max_length=1024,
         description='JMESPath to the list of items in the answer, like "data.items"; @ is the whole answer, or the '
         "entries of a feed.",
     )
     id: Expression = Field(
         "id",
+        min_length=1,
         max_length=1024,
         description="JMESPath on an item to its key, a text or a number; it is the event's id, and an item is new if "
         "its key is.",
@@ -102,14 +104,17 @@ class PollSource(Poller):
         EVENT_TYPE, min_length=1, max_length=256, alias="eventType", description="The type of the events."
     )
     subject: Expression | None = Field(
-        None, max_length=1024, description="JMESPath on an item to the event's subject; by default there is none."
+        None,
+        min_length=1,
+        max_length=1024,
+        description="JMESPath on an item to the event's subject; by default there is none.",
     )
     start: Literal["now", "earliest"] = Field(
         "now",
         description="What the first poll after each start of the adapter does with the items it finds: now takes note "
         "of them, earliest sends them.",
     )
-    timeout: Interval = Field(Interval("10s"), description="How long a poll may take, to the last byte of the answer.")
+    timeout: Interval = Field(Interval("10s"), description="How long a poll may take, until its items are read.")
     max_bytes: int = Field(
         MIB, ge=1024, le=4 * MIB, alias="maxBytes", description="The longest answer that is read, unpacked."
     )
@@ -128,12 +133,15 @@ class PollSource(Poller):
             tls.trust(context, self.ca_certs)
         return context
 
+    def poll_limit_s(self) -> float:
+        return self.timeout.ns / 1e9
+
+    def body_limit(self) -> int:
+        return self.max_bytes
+
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         answer = await self._fetch(client)
-        if is_markup(answer.body):
-            document = await asyncio.to_thread(read_markup, answer.body, answer.content_type)
-        else:
-            document = read_json(answer.body)
+        document = await self._read(in_utf8(answer.body), answer.content_type)
         for event in self._events(document):
             yield event
         self._conditions = dict(answer.conditions)  # not before the sink has them all
@@ -141,10 +149,15 @@ class PollSource(Poller):
     async def _fetch(self, client: httpx2.AsyncClient) -> Fetched:
         secrets = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
         try:
-            async with asyncio.timeout(self.timeout.ns / 1e9):
-                return await fetch(client, self.url, {**self.headers, **self._conditions}, secrets, self.max_bytes)
-        except TimeoutError:
-            raise PollFailed(f"no whole answer within {self.timeout}") from None
+            return await fetch(client, self.url, {**self.headers, **self._conditions}, secrets)
+        except TooLong:
+            raise PollFailed(f"the answer is longer than maxBytes ({self.max_bytes})") from None
+
+    async def _read(self, body: bytes, content_type: str) -> Document:
+        if not is_markup(body):
+            return read_json(body)
+        check_markup(body)
+        return await read_aside(body, content_type)
 
     def _events(self, document: Document) -> list[Event]:
         """All of them or none: an item without a key would be lost if those beside it were sent."""
@@ -169,7 +182,7 @@ class PollSource(Poller):
 def _search(field: str, expression: str, value: Any) -> Any:
     try:
         return jmespath.search(expression, value)
-    except (JMESPathError, RecursionError) as error:  # its text holds data
+    except Exception as error:  # the library lets Python's own out, TypeError for one; the text holds data
         raise PollFailed(f'{field} "{expression}" does not fit the answer ({type(error).__name__})') from None
 
 

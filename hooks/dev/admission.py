@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hooks.dev.crd import object_schema
+from hooks.dev.go_values import shown
 from hooks.dev.kinds import Kind
-from hooks.dev.validate import Path, Violation, shown, violations
+from hooks.dev.validate import Path, Violation, violations
 
 Json = Any
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -27,7 +28,8 @@ def object_violations(kind: Kind, value: Json) -> list[Violation]:
         return [Violation(("apiVersion",), f'{text}; write "{kind.cls.api_version}"')]
     if undecodable := list(_undecodable(value.get("metadata"))):
         return undecodable[:1]
-    known: Json = {"apiVersion": {}, "kind": {}, "metadata": {"properties": {field: {} for field in _METADATA}}}
+    anything = {"x-kubernetes-preserve-unknown-fields": True}
+    known: Json = {"apiVersion": {}, "kind": {}, "metadata": {"properties": dict.fromkeys(_METADATA, anything)}}
     schema = object_schema(kind)
     named = list(_misnamed(value.get("metadata") or {}))
     rules = not any(it.hides_rules for it in named)

@@ -13,8 +13,9 @@ from adapter.__main__ import said_of
 from adapter.contract import SHARED_FIELDS
 from adapter.references import fill, split_references
 from hooks.dev.crd import object_schema
+from hooks.dev.go_values import shown
 from hooks.dev.kinds import Kind
-from hooks.dev.validate import Path, Violation, shown, stored, written
+from hooks.dev.validate import Path, Violation, stored, written
 
 Json = Any
 _UNKNOWN = "a secret that is not known"
@@ -23,7 +24,10 @@ _UNKNOWN = "a secret that is not known"
 def own_violations(kind: Kind, value: Json) -> list[Violation]:
     """``value``: a whole source without a violation of its CRD."""
     spec = stored(object_schema(kind), value).get("spec", {})
-    config, references = split_references({name: it for name, it in spec.items() if name not in SHARED_FIELDS})
+    own = {name: it for name, it in spec.items() if name not in SHARED_FIELDS}
+    if own.get("interval") == "":
+        del own["interval"]  # as the hook does: the class's default counts
+    config, references = split_references(own)
     try:
         kind.cls.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
     except ValidationError as error:

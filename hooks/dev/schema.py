@@ -6,7 +6,7 @@ the API server refuses rules over what may grow without end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hooks.dev import rules
@@ -39,7 +39,7 @@ class _Structural:
         if "$ref" in schema:
             return self._reference(schema, at)
         if schema.get("format") in _EXPANSIONS:
-            return {**_described(schema), **_EXPANSIONS[schema["format"]]}
+            return {**_described(schema), **_EXPANSIONS["spec.interval" if at == "spec.interval" else schema["format"]]}
         if schema.get("type") == "int-or-string":
             return {**_kept(schema), "x-kubernetes-int-or-string": True}
         type = schema.get("type") or _type_of(schema.get("enum", [schema.get("const")]))
@@ -154,13 +154,14 @@ def _named(description: str, rule: Rule) -> Json:
     }
 
 
+def _duration(listed: Sequence[Rule]) -> Json:
+    return {"type": "string", "maxLength": rules.DURATION_MAX_LENGTH, "x-kubernetes-validations": _checked(*listed)}
+
+
 # What the types of ``adapter.sdk`` stand for; they are known by the format they give in their JSON schema.
 _EXPANSIONS: Mapping[str, Json] = {
-    "go-duration": {
-        "type": "string",
-        "maxLength": rules.DURATION_MAX_LENGTH,
-        "x-kubernetes-validations": _checked(*rules.DURATION),
-    },
+    "spec.interval": _duration(rules.INTERVAL),
+    "go-duration": _duration(rules.DURATION),
     "http-url": {
         "type": "string",
         "maxLength": 2048,

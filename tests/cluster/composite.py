@@ -21,7 +21,7 @@ MERGE_KEYS = ("containerPort", "port", "mountPath", "name", "uid", "ip", "path")
 Json = Any
 
 
-def ask(api: Api, parent: Object, children: list[Object], now: datetime) -> Object:
+def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, listens: bool = False) -> Object:
     """The hook's answer about ``parent``, with the objects it wants to see as they stand on the server."""
     related: dict[str, dict[str, Object]] = {}
     for rule in customize(CustomizeRequest.model_validate({"parent": parent}), HOOK)["relatedResources"]:
@@ -29,8 +29,10 @@ def ask(api: Api, parent: Object, children: list[Object], now: datetime) -> Obje
             found = api.find(rule["apiVersion"], rule["resource"], name, rule["namespace"])
             if found:
                 related.setdefault(f"{found['kind']}.{rule['apiVersion']}", {})[f"{rule['namespace']}/{name}"] = found
-    observed = {f"{it['metadata']['namespace']}/{it['metadata']['name']}": it for it in children}
-    body = {"parent": parent, "related": related, "children": {"Deployment.apps/v1": observed}}
+    observed: dict[str, dict[str, Object]] = {"Deployment.apps/v1": {}, **({"Service.v1": {}} if listens else {})}
+    for it in children:
+        observed[f"{it['kind']}.{it['apiVersion']}"][f"{it['metadata']['namespace']}/{it['metadata']['name']}"] = it
+    body = {"parent": parent, "related": related, "children": observed}
     request, options = SyncRequest.model_validate(body), KindOptions(types=("dev.knative.sample",))
     return dict(sync(request, HOOK, now=now, config=lambda kind: Observability(), options=options))
 

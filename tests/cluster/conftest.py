@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster import build, metacontroller
 from tests.cluster.plane import ControlPlane, api_server, control_plane
+from tests.cluster.samples import announce
 from tests.cluster.world import Home, World, running_world
 
 
@@ -52,6 +53,7 @@ def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iter
     except build.Unavailable as reason:
         pytest.skip(str(reason))  # it says what to install
     with running_world(plane, tmp_path_factory.mktemp("world")) as world:
+        announce(world)
         yield world
 
 

@@ -50,7 +50,7 @@ class Metacontroller:
                 [
                     self._binary, "--kubeconfig", str(kubeconfig), "--apply-strategy", strategy,
                     f"--metrics-address=127.0.0.1:{free_port()}", f"--health-probe-bind-address=127.0.0.1:{health}",
-                    "--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=5s",
+                    "--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=1s",
                     *flags,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,

@@ -1,14 +1,21 @@
-"""Real exchanges between Metacontroller and the hook, kept for the fast tests: ``RECORD=1 pytest tests/cluster``."""
+"""What real servers said, kept for the fast tests: ``RECORD=1 pytest tests/cluster``.
+
+Exchanges between Metacontroller and the hook, and the API server's words in the table of specs.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.gate import Exchange
 
-DIRECTORY = Path(__file__).parents[1] / "contract/recordings"
+CONTRACT = Path(__file__).parents[1] / "contract"
+DIRECTORY = CONTRACT / "recordings"
+TABLE = CONTRACT / "specs.yaml"
 _NOISE = ("managedFields",)
 
 
@@ -18,6 +25,21 @@ def save(situation: str, exchange: Exchange) -> None:
     document = {"query": query, "at": exchange.time, "request": _quiet(exchange.request), "response": exchange.response}
     DIRECTORY.mkdir(exist_ok=True)
     (DIRECTORY / f"{situation}.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def save_row(name: str, says: Sequence[str]) -> None:
+    TABLE.write_text(with_says(TABLE.read_text(), name, says))
+
+
+def with_says(table: str, name: str, says: Sequence[str]) -> str:
+    """The table of specs with ``says`` in the row of this name; nothing said: the spec is taken."""
+    names = "|".join(re.escape(it) for it in (name, json.dumps(name, ensure_ascii=False)))
+    row = rf"^(- name: (?:{names})\n(?:  (?:kind|spec|object): .*\n)+)(?:  says:\n(?:    - .*\n)+)?"
+    words = "".join(f"    - {json.dumps(it, ensure_ascii=False)}\n" for it in says)
+    block = f"  says:\n{words}" if says else ""
+    written, count = re.subn(row, lambda found: found[1] + block, table, flags=re.MULTILINE)
+    assert count == 1, f"{count} rows are named {name}"
+    return written
 
 
 def _quiet(value: Any) -> Any:

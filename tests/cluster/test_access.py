@@ -20,7 +20,7 @@ READ, WRITE = ("get", "list", "watch"), ("create", "update", "patch", "delete", 
 
 def bound(home: Home, role: str) -> str:
     """A ServiceAccount that has this ClusterRole everywhere and no other; its name."""
-    account = f"{home.namespace}-{role.rpartition('-')[2]}"
+    account = f"{home.namespace}-{role}"
     home.api.create(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": home.namespace}}
     )

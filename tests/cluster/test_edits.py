@@ -10,7 +10,7 @@ import pytest
 
 from adapter.durations import format_duration
 from tests.cluster.api import eventually
-from tests.cluster.world import IMAGE, SOURCES, Home, env_of
+from tests.cluster.world import IMAGE, Home, env_of
 
 TRIES = 50 if os.environ.get("LONG") else 5
 
@@ -29,10 +29,7 @@ def test_every_edit_is_one_rollout_and_ready_leaves_true_meanwhile(home: Home) -
         "account": {"serviceAccountName": "robot"},
     }
     for n, (what, edit) in enumerate(edits.items(), start=2):
-        with home.api.watch(*SOURCES, home.namespace) as seen:
-            home.edit(**edit)
-            told = eventually(lambda seen=seen: _statuses(seen), lambda it: it[-1:] == ["True"], what, more=home.story)
-        assert told == ["Unknown", "True"], what
+        assert told_of(home, **edit) == ["Unknown", "True"], what
         assert home.revision() == n, what
     home.record("edited")
 
@@ -76,6 +73,19 @@ def test_kubectl_wait_right_after_an_edit_never_returns_early(home: Home) -> Non
         assert (status["replicas"], status["updatedReplicas"], status["availableReplicas"]) == (1, 1, 1)
         [pod] = [it for it in home.pods() if not it["metadata"].get("deletionTimestamp")]
         assert {"name": "INTERVAL", "value": interval} in pod["spec"]["containers"][0]["env"]
+
+
+def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
+    """What Ready says of an edit, from its first word to True."""
+    with home.api.watch(*home.sources, home.namespace) as seen:
+        home.edit(name, **edit)
+        told = eventually(
+            lambda: _statuses(seen),
+            lambda it: it[-1:] == ["True"],
+            f"Ready after {edit}",
+            more=lambda: home.story(name),
+        )
+    return list(told)
 
 
 def _statuses(seen: list[Any]) -> list[str]:

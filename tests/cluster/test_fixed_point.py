@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,13 +20,18 @@ from hypothesis import strategies as st
 from hooks.dev.admission import object_violations
 from hooks.dev.crd import crd
 from hooks.dev.kinds import Kind, kind_named
+from tests.cluster import composite
 from tests.cluster.api import Api, Object
-from tests.cluster.composite import ask, claimed, merged, with_last_applied
+from tests.cluster.composite import claimed, merged, with_last_applied
 from tests.cluster.plane import ControlPlane
+from tests.property import shipped
+from tests.property.shipped import secrets
 from tests.property.test_lint_laws import documents, specs, valid_urls
 
-SAMPLE, EVERY_FIELD = kind_named("SampleSource", "adapter.sources"), kind_named("EveryFieldSource", "tests.kinds")
-EXAMPLES = 300 if os.environ.get("LONG") else 25
+SAMPLE, POLL, WEBHOOK = (kind_named(f"{it}Source", "adapter.sources") for it in ("Sample", "Poll", "Webhook"))
+EVERY_FIELD = kind_named("EveryFieldSource", "tests.kinds")
+KINDS = {it.name: it for it in (SAMPLE, POLL, WEBHOOK, EVERY_FIELD)}
+EXAMPLES = 300 if os.environ.get("LONG") else 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 NAMESPACE = "ns"  # the specs of tests/property name it
@@ -44,11 +50,6 @@ references = st.fixed_dictionaries(
     optional={"port": st.sampled_from([80, 8081, "http", "8081", "x"])},
 )
 sinks = st.fixed_dictionaries({"ref": references}, optional={"uri": st.sampled_from(["/p", "q?a=b", ""])})
-key = st.fixed_dictionaries(
-    {"name": st.sampled_from(["s", "s.t", "s..t", "S"]), "key": st.sampled_from(["k", ".k", "..k", "k k"])},
-    optional={"optional": st.booleans()},
-)
-secrets = st.builds(lambda place, it: {place: it}, st.sampled_from(["secretKeyRef", "configMapKeyRef"]), key)
 every_field = st.fixed_dictionaries(
     {"url": st.just("http://x"), "sink": sinks | st.fixed_dictionaries({"uri": valid_urls})},
     optional={
@@ -75,12 +76,17 @@ def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Objec
 
 
 resolvable = st.builds(lambda spec, sink: {**spec, "sink": sink}, specs, sinks)
-accepted = sources(SAMPLE, specs | resolvable) | sources(EVERY_FIELD, every_field)
+accepted = st.one_of(
+    sources(SAMPLE, specs | resolvable),
+    sources(POLL, shipped.specs(shipped.POLL, sinks)),
+    sources(WEBHOOK, shipped.specs(shipped.WEBHOOK, sinks)),
+    sources(EVERY_FIELD, every_field),
+)
 
 
 @pytest.fixture(scope="module")
 def api(alone: ControlPlane) -> Api:
-    for kind in (SAMPLE, EVERY_FIELD):
+    for kind in KINDS.values():
         alone.api.serve(crd(kind))
     alone.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     for name, spec in SERVICES.items():
@@ -95,12 +101,15 @@ def post(api: Api, source: Object) -> Object:
     return api.create({**source, "metadata": metadata})
 
 
-def roll_out(api: Api, deployment: Object) -> Object:
-    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+def roll_out(api: Api, child: Object) -> Object:
+    if child["kind"] != "Deployment":
+        return child
+    wanted = child["spec"]["replicas"]
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), wanted)
     conditions = [{"type": "Available", "status": "True"}, {"type": "Progressing", "status": "True"}]
-    generation = deployment["metadata"]["generation"]
+    generation = child["metadata"]["generation"]
     status = {"observedGeneration": generation, "conditions": conditions, **counts}
-    return api.replace({**deployment, "status": status}, "/status")
+    return api.replace({**child, "status": status}, "/status")
 
 
 def exact(value: Any) -> str:
@@ -111,13 +120,14 @@ def exact(value: Any) -> str:
 def settle(api: Api, source: Object, *, ready: bool, write: Callable[[Object], Object]) -> list[tuple[Object, Object]]:
     """Children as they stand on the server, each beside what the hook wants of it at last."""
     parent = post(api, source)
-    first = ask(api, parent, [], NOW)
+    ask = partial(composite.ask, api, listens=KINDS[source["kind"]].listens)
+    first = ask(parent, [], NOW)
     children = [write(claimed(parent, it)) for it in first["children"]]
     if ready:
         children = [roll_out(api, it) for it in children]
-    status = ask(api, parent, children, NOW + HOUR)["status"]
+    status = ask(parent, children, NOW + HOUR)["status"]
     stored = api.replace({**parent, "status": {**status, "observedGeneration": 1}}, "/status")
-    last = ask(api, stored, children, NOW + 2 * HOUR)
+    last = ask(stored, children, NOW + 2 * HOUR)
     assert exact(last["children"]) == exact(first["children"])
     assert exact({**last["status"], "observedGeneration": 1}) == exact(stored["status"])
     return [(child, claimed(stored, it)) for child, it in zip(children, last["children"], strict=True)]
@@ -163,7 +173,7 @@ def test_what_would_be_put_again_and_again_is_noticed(api: Api, spoil: Callable[
     metadata = {"name": "spoilt", "namespace": NAMESPACE}
     spec = {"sink": {"uri": "http://h"}}
     document = {"apiVersion": SAMPLE.cls.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
-    [child] = ask(api, post(api, document), [], NOW)["children"]
+    [child] = composite.ask(api, post(api, document), [], NOW)["children"]
     spoil(pod(child))
     observed = api.create(with_last_applied(child, child))
     assert exact(merged(observed, child)) != exact(observed)

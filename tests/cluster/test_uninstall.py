@@ -88,7 +88,7 @@ class Installation:
 
     def see_one_go(self) -> None:
         """The garbage collector, one of those who watch, knows the kind once it has taken away what was its."""
-        self.home.source("short-lived", kind=self.kind)
+        self.home.source("short-lived")
 
         def count() -> object:
             return len(self.home.deployments())
@@ -146,7 +146,7 @@ def installed(world: World, directory: Path) -> Iterator[Installation]:
     own = Metacontroller(world.plane, directory)
     document = controller(kind, gate, options)
     document["metadata"]["labels"] = {"order": kind.plural}
-    home = Home(world, f"t-{kind.plural}")
+    home = Home(world, f"t-{kind.plural}").of(kind)
     installation = Installation(world, kind, home, gate, own)
     roles = rbac(kind, options.sink_kinds, options.metacontroller)
     try:
@@ -155,12 +155,8 @@ def installed(world: World, directory: Path) -> Iterator[Installation]:
             api.apply(it)
         own.start("dynamic-apply", f"--target-label-selector=order={kind.plural}")
         home.service()
-        home.source(kind=kind)
-
-        def read() -> object:
-            return api.get(kind.cls.api_version, kind.plural, "hello", home.namespace)
-
-        eventually(read, is_ready, f"a source of {kind.plural}", deadline_s=AT_MOST_S, more=own.last_words)
+        home.source()
+        eventually(home.read, is_ready, f"a source of {kind.plural}", deadline_s=AT_MOST_S, more=own.last_words)
         yield installation
     finally:
         own.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -39,8 +40,11 @@ def documents(file: Path) -> list[Object]:
 
 
 def controller(kind: Kind, gate: Gate, options: ManifestsOptions) -> Object:
-    """The generated CompositeController, asking the gate: a Service has no address where no pod runs."""
-    document = manifests.controller(kind, options)
+    return asking(gate, manifests.controller(kind, options))
+
+
+def asking(gate: Gate, document: Object) -> Object:
+    """A generated CompositeController, asking the gate: a Service has no address where no pod runs."""
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
         del webhook["service"]
@@ -108,7 +112,12 @@ def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
 
 
 class Home:
-    """One namespace. Waits print conditions, events and the last exchange with the hook when they fail."""
+    """One namespace. Waits print conditions, events and the last exchange with the hook when they fail.
+
+    Sources are of one kind, ``SampleSource`` unless seen by :meth:`of`.
+    """
+
+    kind = KIND
 
     def __init__(self, world: World, namespace: str, labels: dict[str, str] | None = None) -> None:
         self.world = world
@@ -134,9 +143,19 @@ class Home:
             self.world.metacontroller.start()
         for undo in reversed(self._undo):
             undo()
-        for source in self.api.list(*SOURCES, self.namespace):
-            self.api.delete(*SOURCES, source["metadata"]["name"], self.namespace)
+        for source in self.api.list(*self.sources, self.namespace):
+            self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
         self.api.delete("v1", "namespaces", self.namespace)
+
+    def of(self, kind: Kind) -> Home:
+        """The same namespace; sources are of this kind."""
+        seen = copy.copy(self)
+        seen.kind = kind
+        return seen
+
+    @property
+    def sources(self) -> tuple[str, str]:
+        return self.kind.cls.api_version, self.kind.plural
 
     def afterwards(self, undo: Callable[[], object]) -> None:
         """Something to put back at the end of the test, whatever its outcome."""
@@ -152,23 +171,24 @@ class Home:
             }
         )
 
-    def source(self, name: str = "hello", /, *, kind: Kind = KIND, annotations: Any = None, **spec: Any) -> Object:
+    def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
         """``spec.sink`` is the Service ``display`` unless said otherwise."""
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
+        interval = {"interval": "10s"} if "interval" in self.kind.cls.model_fields else {}
         return self.api.create(
             {
-                "apiVersion": kind.cls.api_version,
-                "kind": kind.name,
+                "apiVersion": self.kind.cls.api_version,
+                "kind": self.kind.name,
                 "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
-                "spec": {"interval": "10s", "sink": sink, **spec},
+                "spec": {**interval, "sink": sink, **spec},
             }
         )
 
     def edit(self, name: str = "hello", /, **spec: Any) -> Object:
-        return self.api.patch(*SOURCES, name, {"spec": spec}, self.namespace)
+        return self.api.patch(*self.sources, name, {"spec": spec}, self.namespace)
 
     def read(self, name: str = "hello") -> Object:
-        return self.api.get(*SOURCES, name, self.namespace)
+        return self.api.get(*self.sources, name, self.namespace)
 
     def condition(self, type: str, name: str = "hello") -> Object:
         """Empty where there is none, or where it is about an older generation."""
@@ -222,7 +242,7 @@ class Home:
 
     def story(self, name: str = "hello") -> str:
         """What somebody needs to know about a wait that failed."""
-        source = self.api.find(*SOURCES, name, self.namespace) or {}
+        source = self.api.find(*self.sources, name, self.namespace) or {}
         status = json.dumps(source.get("status"), indent=1)
         deployments = [f"{it['metadata']['name']}: {json.dumps(it.get('status'))}" for it in self.deployments()]
         return "\n".join(

@@ -35,6 +35,7 @@ class EveryFieldSource(Timer):
     event_types = ("com.example.every",)
 
     url: str = Field(description="A pattern.", pattern="^https?://", max_length=30, examples=["http://example.com"])
+    words: str = Field("a b", description="A pattern to the end.", pattern=r"^\w+( \w+)*$")
     colour: Colour = Field(Colour.RED, description="An enum.")
     mode: Literal["a", "b"] = Field("a", description="One of two texts.")
     level: Literal[1, 2] = Field(1, description="One of two numbers.")

@@ -19,6 +19,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     endless: bool = False  # the body again and again
+    pause_s: float = 0.0  # between two of them
 
 
 class Upstream:
@@ -28,6 +29,7 @@ class Upstream:
         self.asked: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.hung_up = 0
+        self.closed = threading.Event()
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,7 +45,7 @@ class Upstream:
                 self.end_headers()
                 try:
                     self.wfile.write(body)
-                    while told.endless:
+                    while told.endless and not upstream.closed.wait(told.pause_s):
                         self.wfile.write(body)
                 except OSError:
                     upstream.hung_up += 1
@@ -68,6 +70,7 @@ class Upstream:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -22,6 +22,7 @@ from adapter.channel import (
     tls_of,
     verdict,
 )
+from adapter.clients import Clients
 from adapter.contract import EnvError
 from adapter.events import Message
 from adapter.testing.clock import START, VirtualClock
@@ -32,7 +33,7 @@ Respond = Callable[[httpx2.Request], httpx2.Response]
 
 def channel(respond: Respond, **destination: object) -> Channel:
     made = Channel(Destination("http://sink/", **destination), 0.5, VirtualClock())  # type: ignore[arg-type]
-    made._client = httpx2.AsyncClient(transport=httpx2.MockTransport(respond), timeout=None)
+    made._clients = Clients(lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(respond), timeout=None))
     return made
 
 
@@ -219,13 +220,13 @@ def test_the_environments_authorities_come_on_top_of_the_systems(tmp_path: Path)
 def test_a_mounted_bundle_that_changes_is_taken_up(tmp_path: Path) -> None:
     async def test() -> None:
         made = Channel(Destination("https://127.0.0.1:9", bundles=tmp_path), 0.5, VirtualClock())
-        clients = [made._client]
+        clients = [made._clients]
         for _ in range(2):
             (tmp_path / "bundle.pem").write_text(trustme.CA().cert_pem.bytes().decode())
             await made.post(MESSAGE)
-            clients.append(made._client)
+            clients.append(made._clients)
             await made.post(MESSAGE)
-            assert made._client is clients[-1]
+            assert made._clients is clients[-1]
         assert len(set(map(id, clients))) == 3
         await made.aclose()
 

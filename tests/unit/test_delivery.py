@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.channel import Answer, Channel, Destination, Verdict
+from adapter.clients import Clients
 from adapter.delivery import Delivery, dead_letter
 from adapter.events import Message
 from adapter.metrics import Metrics
@@ -45,7 +46,8 @@ class Place:
         self.requests: list[tuple[float, httpx2.Request]] = []
         self._clock = clock
         self.channel = Channel(Destination(url), 10, clock)
-        self.channel._client = httpx2.AsyncClient(transport=httpx2.MockTransport(self._answer), timeout=None)
+        transport = httpx2.MockTransport(self._answer)
+        self.channel._clients = Clients(lambda: httpx2.AsyncClient(transport=transport, timeout=None))
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(((self._clock.now() - START).total_seconds(), request))
@@ -228,7 +230,7 @@ def test_a_hurry_ends_an_attempt_that_hangs() -> None:
         raise AssertionError
 
     way = Way(dead=[status(202)])
-    way.sink.channel._client = httpx2.AsyncClient(transport=httpx2.MockTransport(hang))
+    way.sink.channel._clients = Clients(lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(hang)))
     assert asyncio.run(hurried(way)) is Outcome.DEAD_LETTERED
 
 

@@ -11,15 +11,15 @@ from hooks.dev.kinds import kind_named
 from hooks.dev.manifests import ManifestsOptions, controller
 from hooks.dev.rbac import rbac
 from hooks.protocol import SyncRequest
-from tests.unit.hook import NOW, SETTINGS, condition, observed, parent
+from tests.unit.hook import NOW, SETTINGS, UID, condition, observed, parent
 
 SINK = {"sink": {"uri": "http://h"}}
 KIND = kind_named("WebhookSource", "adapter.sources")
 
 
-def answer(spec: Any, children: Any = None, *, listens: bool = True) -> Any:
+def answer(spec: Any, children: Any = None, *, listens: bool = True, name: str = "hello") -> Any:
     services = {"Service.v1": {}} if listens else {}
-    body = {"parent": parent(spec), "children": {"Deployment.apps/v1": {}, **services, **(children or {})}}
+    body = {"parent": parent(spec, name=name), "children": {"Deployment.apps/v1": {}, **services, **(children or {})}}
     request = SyncRequest.model_validate(body)
     return sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=KindOptions())
 
@@ -34,6 +34,14 @@ def test_it_gets_a_service_that_selects_its_pods_and_an_address() -> None:
     assert port["targetPort"] in [it["containerPort"] for it in ports]
     host = f"{service['metadata']['name']}.ns.svc.cluster.local"
     assert response["status"]["address"] == {"url": f"http://{host}"}
+
+
+def test_its_service_has_no_dots_in_its_name_and_the_address_leads_there() -> None:
+    response = answer(SINK, name="in.box")
+    deployment, service = response["children"]
+    assert deployment["metadata"]["name"] == f"samplesource-in.box-{UID}"
+    assert service["metadata"]["name"] == f"samplesource-in-box-{UID}"
+    assert response["status"]["address"] == {"url": f"http://samplesource-in-box-{UID}.ns.svc.cluster.local"}
 
 
 def test_its_pods_still_answer_while_endpoints_forget_them() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,11 @@ import pytest
 from hooks.dev import yaml
 from hooks.dev.admission import object_violations
 from hooks.dev.kinds import kind_named
+from tests.cluster.recordings import TABLE, with_says
 
-PACKAGES = {"SampleSource": "adapter.sources", "EveryFieldSource": "tests.kinds"}
-ROWS = yaml.load((Path(__file__).parents[1] / "contract/specs.yaml").read_text())[0].value
+SHIPPED = ("SampleSource", "PollSource", "WebhookSource")
+PACKAGES = {**dict.fromkeys(SHIPPED, "adapter.sources"), "EveryFieldSource": "tests.kinds"}
+ROWS = yaml.load(TABLE.read_text())[0].value
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ROWS])
@@ -22,6 +23,20 @@ def test_lint_says_what_the_api_server_says(row: dict[str, Any]) -> None:
     source = {"apiVersion": kind.cls.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
     said = [violation.text for violation in object_violations(kind, source | row.get("object", {}))]
     assert sorted(said) == row.get("says", [])
+
+
+def test_rows_that_are_recorded_anew_are_as_they_were() -> None:
+    table = TABLE.read_text()
+    assert [row["name"] for row in ROWS if with_says(table, row["name"], row.get("says", [])) != table] == []
+
+
+@pytest.mark.parametrize("name", ["number or text: a number", "no sink at all"])
+@pytest.mark.parametrize("says", [[], ['spec.a: Invalid value: "é\\n"', "b"]], ids=["taken", "refused"])
+def test_a_verdict_that_changes_changes_its_row_alone(name: str, says: list[str]) -> None:
+    before = {row["name"]: row for row in ROWS}
+    after = {row["name"]: row for row in yaml.load(with_says(TABLE.read_text(), name, says))[0].value}
+    assert after.pop(name).get("says", []) == says
+    assert after == {other: row for other, row in before.items() if other != name}
 
 
 def test_the_table_is_large_and_has_both_verdicts() -> None:

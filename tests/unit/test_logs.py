@@ -119,3 +119,11 @@ def test_settling_says_nothing_before_the_minute_is_over_and_nothing_twice() -> 
     outage.digest.settle()
     outage.digest.settle()
     assert [(line["count"], line["level"]) for line in outage.book.lines] == [(1, "error"), (4, "error")]
+
+
+def test_a_clock_that_is_set_back_does_not_silence_it() -> None:
+    outage = Outage()
+    outage.digest.error("a")
+    outage.clock.advance(-3600)
+    assert outage.digest.error("a")
+    assert not outage.digest.error("a")

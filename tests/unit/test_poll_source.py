@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gzip
 import json
 import os
@@ -16,7 +17,8 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from adapter import polling
+from adapter import feeds, polling
+from adapter.bounded import Bounded
 from adapter.sdk import Event, Outcome, PollFailed, Unchanged
 from adapter.sources.poll_source import PollSource
 from tests.unit.test_poller import Run
@@ -69,7 +71,8 @@ def ok(answer: Any, **headers: str) -> httpx2.Response:
 
 
 async def poll(source: PollSource, handler: Handler) -> list[Event]:
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handler)) as client:
+    transport = Bounded(httpx2.MockTransport(handler), source.body_limit())
+    async with httpx2.AsyncClient(transport=transport) as client:
         return [event async for event in source.poll(client)]
 
 
@@ -107,6 +110,35 @@ def test_a_feed_is_known_by_its_shape(feed: bytes, ids: list[str]) -> None:
     assert [it.id for it in found(feed)] == ids
 
 
+@pytest.mark.parametrize(
+    ("feed", "items"),
+    [pytest.param(ATOM, "entries[?title]", id="atom"), pytest.param(JSON_FEED, "items[?date_published]", id="json")],
+)
+def test_items_chosen_of_a_feed_are_the_oldest_first_too(feed: bytes, items: str) -> None:
+    assert [it.id for it in found(feed, items=items)] == [it.id for it in found(feed)]
+
+
+def marked(body: bytes, encoding: str) -> bytes:
+    text = body.decode()
+    big = {"utf-16": codecs.BOM_UTF16_BE, "utf-32": codecs.BOM_UTF32_BE}
+    name = encoding.removesuffix("-be")
+    return big[name] + text.encode(encoding) if encoding.endswith("-be") else text.encode(encoding)
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "application/xml; charset=utf-16", "text/xml", ""])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_a_feed_says_by_its_first_bytes_in_which_utf_it_is(encoding: str, content_type: str) -> None:
+    declared = b'<?xml version="1.0" encoding="utf-16"?>' if "16" in encoding else b""
+    body = marked(declared + ATOM.replace(b"Two", "Zwölf €".encode()), encoding)
+    _, event = found(lambda request: ok(body, Content_Type=content_type))
+    assert event.data["title"] == "Zwölf €"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_so_does_json(encoding: str) -> None:
+    assert [it.id for it in found(marked('[{"id": "ä"}]'.encode(), encoding))] == ["ä"]
+
+
 def test_items_of_a_feed_may_be_chosen() -> None:
     assert [it.id for it in found(ATOM, items="entries[?title=='Two']")] == ["urn:2"]
     assert [it.id for it in found(ATOM, id="title")] == ["One", "Two"]
@@ -134,6 +166,8 @@ def test_a_json_feeds_time_is_its_items() -> None:
         pytest.param([{"id": {"secret": 1}}], {}, 'id "id" finds no key of item 0', id="key-is-object"),
         pytest.param([{"id": ""}], {}, "finds no key", id="key-is-empty"),
         pytest.param([{"id": True}], {}, "finds no key", id="key-is-boolean"),
+        pytest.param(b"\xff\xfe<", {}, "the answer is not UTF-16, though it begins so", id="no-utf-16"),
+        pytest.param([{"id": 1}], {"items": "[?id > 'x']"}, "does not fit the answer (TypeError)", id="compared"),
         pytest.param(["secret"], {"id": "abs(@)"}, 'id "abs(@)" does not fit the answer', id="function"),
         pytest.param(RSS, {"id": "guid"}, 'id "guid" finds no key of item 0', id="feed-without-the-key-asked-for"),
         pytest.param(b'<!DOCTYPE rss [<!ENTITY a "secret">]>' + RSS, {}, "the answer declares entities", id="entities"),
@@ -174,6 +208,13 @@ def test_nothing_new_is_told_by_304_to_what_the_last_answer_gave() -> None:
     assert asked == [(None, None), ('"1"', "yesterday")]
 
 
+@pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"mine"'}], ids=["no", "yes"])
+def test_304_is_an_answer_only_to_what_was_asked_with_a_condition(headers: dict[str, str]) -> None:
+    with pytest.raises(Unchanged if headers else PollFailed) as caught:
+        found(lambda request: httpx2.Response(304), headers=headers)
+    assert str(caught.value) == ("" if headers else "answered 304")
+
+
 def test_conditions_do_not_run_ahead_of_a_sink_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else 304 would be the answer to the next poll, and the item would never come again."""
     asked: list[str | None] = []
@@ -187,7 +228,7 @@ def test_conditions_do_not_run_ahead_of_a_sink_that_took_nothing(monkeypatch: py
         return ok([{"id": "a"}, {"id": "b"}], ETag='"1"')
 
     mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    monkeypatch.setattr(polling, "_client", lambda tls: mock)
+    monkeypatch.setattr(polling, "_client", lambda *_: mock)
     outcomes = iter([Outcome.DELIVERED, Outcome.GAVE_UP, Outcome.DELIVERED])
     run = Run(PollSource(url=URL, start="earliest"), lambda event: next(outcomes))
     assert run.ids() == ["a", "b", "b"]
@@ -206,7 +247,7 @@ def test_the_first_poll_sends_what_is_there_only_if_asked_to(start: str, monkeyp
         return ok(items)
 
     mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    monkeypatch.setattr(polling, "_client", lambda tls: mock)
+    monkeypatch.setattr(polling, "_client", lambda *_: mock)
     assert Run(PollSource(url=URL, id="@", start=start)).ids() == (["b"] if start == "now" else ["a", "b"])  # type: ignore[arg-type]
 
 
@@ -245,15 +286,34 @@ def test_a_never_ending_answer_is_cut_off_by_size() -> None:
     assert read <= 1024 * 1025
 
 
-def test_a_slow_answer_is_cut_off_by_time() -> None:
+def test_a_slow_answer_is_cut_off_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(httpx2.AsyncByteStream):
         async def __aiter__(self) -> Any:
             while True:
                 await asyncio.sleep(0.005)
                 yield b" "
 
-    slow = failure(lambda request: httpx2.Response(200, stream=Slow()), timeout="50ms")
-    assert str(slow) == "no whole answer within 50ms"
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(1)
+        return httpx2.Response(200, stream=Slow())
+
+    asked: list[int] = []
+    mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    monkeypatch.setattr(polling, "_client", lambda *_: mock)
+    run = Run(PollSource.model_validate({"url": URL, "timeout": "50ms"}))
+    assert run.ids() == []
+    assert run.book.lines[0]["reason"] == "the poll took longer than 0.05 s"
+
+
+def test_a_feed_that_takes_the_memory_of_many_is_a_failure() -> None:
+    assert "the feed takes more than 64 MiB to read" in str(failure(b"<rss><channel>" + b"<x>" * 340_000))
+
+
+def test_a_feed_at_which_reading_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MODULE", "adapter.nothing")
+    assert str(failure(ATOM)) == "the feed cannot be read: reading it ended with exit code 1"
 
 
 def test_secret_headers_go_to_the_urls_own_origin_alone() -> None:

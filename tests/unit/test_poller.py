@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import inf, nan
 from typing import Any
 
 import httpx2
 import pytest
 
-from adapter import __version__, polling
+from adapter import __version__, polling, timer
 from adapter.durations import Interval
 from adapter.polling import REDIRECTS
+from adapter.runtime import SystemClock
 from adapter.sdk import Context, Event, Field, Outcome, Poller, PollFailed, Unchanged
 from adapter.testing.clock import START, VirtualClock
 from adapter.timer import Schedule
@@ -182,8 +186,9 @@ def test_a_broken_upstream_is_said_counted_and_ends_readiness_until_a_poll_succe
     polls = run(*[PollFailed("answered 500")] * 4, ["a"], [])
     assert polls.ids() == ["a"]
     assert polls.outcomes == ["failed"] * 4 + ["ok"] * 2
-    said = "{} polls in a row failed: answered 500"
-    assert polls.troubles == [said.format(3), said.format(4), None, None]
+    yet, row = "no poll has succeeded yet", "{} polls in a row failed: answered 500"
+    failing = [f"{yet}: answered 500"] * 2 + [row.format(3), row.format(4)]
+    assert polls.troubles == [yet, *failing, None, None, None]
     first = polls.book.said("poll failed")[0]
     assert (first["level"], first["reason"], first["count"]) == ("warn", "answered 500", 1)
     (recovered,) = polls.book.said("polls succeed again")
@@ -191,9 +196,17 @@ def test_a_broken_upstream_is_said_counted_and_ends_readiness_until_a_poll_succe
 
 
 def test_two_failures_are_no_trouble_nor_are_three_with_a_success_between() -> None:
-    polls = run(PollFailed("x"), PollFailed("x"), [], PollFailed("x"))
+    polls = run([], PollFailed("x"), PollFailed("x"), [], PollFailed("x"))
     polls.ids()
-    assert polls.troubles == [None]
+    assert polls.troubles == ["no poll has succeeded yet", None, None]
+
+
+def test_an_upstream_that_answered_is_well_before_the_sink_has_its_items() -> None:
+    polls = run(["a", "b"])
+    troubles: list[str | None] = []
+    polls.answer = lambda event: (troubles.append(polls.troubles[-1]), Outcome.DELIVERED)[1]
+    polls.ids()
+    assert troubles == [None, None]
 
 
 def test_an_upstream_that_fails_every_millisecond_does_not_flood_the_log() -> None:
@@ -217,7 +230,15 @@ def test_every_outcome_is_there_from_the_start() -> None:
 
 @pytest.mark.parametrize(
     ("asked_s", "waited_s"),
-    [pytest.param(150, 150, id="honoured"), pytest.param(1e9, 3600, id="capped"), pytest.param(0, 0, id="none")],
+    [
+        pytest.param(150, 150, id="honoured"),
+        pytest.param(1e9, 3600, id="capped"),
+        pytest.param(inf, 3600, id="infinite"),
+        pytest.param(0, 0, id="none"),
+        pytest.param(-60, 0, id="negative"),
+        pytest.param(-inf, 0, id="infinitely-negative"),
+        pytest.param(nan, 0, id="no-number"),
+    ],
 )
 def test_a_wait_that_was_asked_for_is_honoured_up_to_an_hour(asked_s: float, waited_s: float) -> None:
     polls = run(PollFailed("answered 429", asked_s), [])
@@ -324,3 +345,72 @@ def test_the_client_is_careful_and_is_closed_at_the_end() -> None:
     assert (client.follow_redirects, client.max_redirects, client.trust_env) == (True, REDIRECTS, False)
     assert client.timeout.read
     assert client.is_closed
+
+
+class Limited(Poller):
+    """Each step takes so many seconds before the next event; None: for ever."""
+
+    steps: list[Any] = Field(default=[], description="Seconds.")
+
+    async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
+        if not self.steps:
+            raise KeyboardInterrupt
+        while self.steps:
+            seconds = self.steps.pop(0)
+            await (asyncio.Event().wait() if seconds is None else asyncio.sleep(seconds))
+            yield Event(type="t", id=str(len(self.steps)))
+
+    def poll_limit_s(self) -> float:
+        return 0.2
+
+
+@pytest.mark.parametrize(
+    ("steps", "ids"),
+    [
+        pytest.param([None], [], id="before-the-first"),
+        pytest.param([0, None], ["1"], id="after-the-first"),
+        pytest.param([0.08] * 20, ["19", "18"], id="bit-by-bit"),
+    ],
+)
+def test_a_poll_that_takes_too_long_is_ended_and_broken(steps: list[Any], ids: list[str]) -> None:
+    polls = Run(Limited(steps=[*steps]))
+    assert polls.ids()[: len(ids)] == ids
+    assert polls.outcomes[0] == "failed"
+    assert polls.book.lines[0]["reason"] == "the poll took longer than 0.2 s"
+
+
+def test_the_time_the_sink_takes_is_not_the_polls() -> None:
+    polls = Run(Limited(steps=[0, 0, 0]))
+
+    def slow(event: Event) -> Outcome:
+        threading.Event().wait(0.15)
+        return Outcome.DELIVERED
+
+    polls.answer = slow
+    assert polls.ids() == ["2", "1", "0"]
+    assert polls.outcomes == ["ok"]
+
+
+class SetClock(SystemClock):
+    """The machine's clock, ``behind`` by so much."""
+
+    behind = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() - self.behind
+
+
+def test_a_clock_that_is_set_back_stops_no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer, "SET_BACK_S", 0.05)
+    clock = SetClock()
+
+    class Sets(Scripted):
+        async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
+            if len(self.steps) == 2:  # while the next poll is waited for
+                asyncio.get_running_loop().call_later(0.02, setattr, clock, "behind", timedelta(hours=1))
+            return await super().poll(client)
+
+    polls = Run(Sets(steps=[["a"], ["b"], ["c"]], interval=Interval("100ms")))
+    polls.context = replace(polls.context, clock=clock)
+    assert polls.ids() == ["a", "b", "c"]
+    assert clock.behind == timedelta(hours=1)

@@ -97,8 +97,8 @@ FIRST = {"$env": "SOURCE_SECRET_0"}
         pytest.param(
             {"auth": {"type": "bearer", "secret": FIRST}},
             ("",),
-            'SOURCE_CONFIG, field auth, is "{\\"type\\": \\"bearer\\", \\"secret\\": \\"(secret)\\"}": '
-            "the secret is empty; anybody could sign with it",
+            'SOURCE_CONFIG, field auth.secret, is "(secret)": '
+            "the secret is empty; write one into the Secret, or take the reference out",
             id="an empty secret",
         ),
         pytest.param(

@@ -461,7 +461,37 @@ def test_a_source_that_yields_something_else_is_told_what() -> None:
         within_deadline(Life(events).runtime.run())
 
 
-def test_a_source_is_in_trouble_until_what_it_needs_is_open() -> None:
+def test_a_source_is_in_trouble_until_it_has_begun_and_said_no_other() -> None:
+    async def events(context: Context) -> Events:
+        await asyncio.Event().wait()
+        yield Event(type="t")
+
+    async def troubles(trouble: str | None) -> list[str | None]:
+        """At each turn of the loop, when a probe might come."""
+
+        async def told(context: Context) -> Events:
+            context.trouble(trouble)
+            async for event in events(context):
+                yield event
+
+        life = Life(told if trouble else events)
+        running = asyncio.create_task(life.runtime.run())
+        seen = []
+        for _ in range(20):
+            seen.append(life.runtime.trouble)
+            await asyncio.sleep(0)
+        life.runtime.stop()
+        await running
+        return seen
+
+    async def both() -> None:
+        assert set(await troubles("not yet")) == {"starting", "not yet"}
+        assert (await troubles(None))[-1] is None
+
+    within_deadline(both())
+
+
+def test_a_source_may_say_that_it_is_in_trouble() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
@@ -474,4 +504,4 @@ def test_a_source_is_in_trouble_until_what_it_needs_is_open() -> None:
     life = Life(events)
     assert life.runtime.trouble == "starting"
     within_deadline(life.runtime.run())
-    assert seen == [None, "upstream"]
+    assert seen == ["starting", "upstream"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapter import timer
 from adapter.durations import Interval
 from adapter.sdk import Context, Event, Outcome, Timer
 from adapter.sources.sample_source import SampleSource
@@ -186,7 +187,33 @@ def test_lanes_share_the_ticks_and_count_their_own_skips() -> None:
     assert late.missed == [2]
 
 
-def test_a_clock_set_back_repeats_no_number() -> None:
+def test_a_clock_set_back_repeats_no_number_and_is_said_once() -> None:
     run = Run(SampleSource())
     events = run.pull(4, between=lambda i: run.clock.advance(-3600 if i == 1 else 0))
     assert sequences(events) == [0, 1, 2, 3]
+    (line,) = run.book.said("the clock was set back")
+    assert (line["level"], round(line["by_s"]), line["next_tick_in_s"]) == ("warn", 3600, 3610)
+
+
+def test_a_clock_set_back_while_a_tick_is_waited_for_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer, "SET_BACK_S", 0.05)
+
+    class SetBack(VirtualClock):
+        async def sleep_until(self, deadline: datetime) -> None:
+            if len(self.sleeps) == 2:
+                self.advance(-3600)
+                self.sleeps.append(deadline)
+                await asyncio.Event().wait()
+            await super().sleep_until(deadline)
+
+    run = Run(SampleSource(interval=Interval("10ms")), SetBack())
+    assert sequences(run.pull(4)) == [0, 1, 2, 3]
+    (line,) = run.book.said("the clock was set back")
+    assert 3599 < line["by_s"] < 3601
+    assert line["next_tick_in_s"] == 3600.01
+
+
+def test_a_clock_set_back_by_a_little_is_not_said() -> None:
+    run = Run(SampleSource())
+    assert sequences(run.pull(4, between=lambda i: run.clock.advance(-0.5))) == [0, 1, 2, 3]
+    assert run.book.said("the clock was set back") == []
