@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import uuid
 from collections.abc import Iterator, Sequence
@@ -22,16 +23,25 @@ RESTRICTED = {f"pod-security.kubernetes.io/{it}": "restricted" for it in ("enfor
 
 
 class Place(Home):
-    """For sources of one kind."""
+    """For sources of one kind, which is known by its name alone: it may be made in the course of a test."""
 
     world: Cluster
 
-    def __init__(self, cluster: Cluster, namespace: str, kind: str, sources: tuple[str, str]) -> None:
-        """``sources``: its apiVersion and resource."""
+    def __init__(self, cluster: Cluster, namespace: str, kind: str, api_version: str) -> None:
         super().__init__(cluster, namespace, RESTRICTED)
         self.cluster = cluster
-        self.kind = kind
-        self.sources = sources
+        self.known_as = (kind, api_version)
+
+    def seen(self, kind: str, api_version: str) -> Place:
+        """The same namespace; sources are of this kind."""
+        place = copy.copy(self)
+        place.known_as = (kind, api_version)
+        return place
+
+    @property
+    def sources(self) -> tuple[str, str]:
+        kind, api_version = self.known_as
+        return api_version, plural(kind)
 
     def close(self) -> None:
         for undo in reversed(self._undo):
@@ -40,12 +50,6 @@ class Place(Home):
             for source in self.api.list(*self.sources, self.namespace):
                 self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
         self.api.delete("v1", "namespaces", self.namespace)
-
-    def edit(self, name: str = "hello", /, **spec: Any) -> Object:
-        return self.api.patch(*self.sources, name, {"spec": spec}, self.namespace)
-
-    def read(self, name: str = "hello") -> Object:
-        return self.api.get(*self.sources, name, self.namespace)
 
     def display(self, *options: str) -> None:
         """The quick start's, printing JSON lines; Service and Deployment are called event-display."""
@@ -59,9 +63,10 @@ class Place(Home):
 
     def source(self, name: str = "hello", /, **spec: Any) -> Object:
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
+        kind, api_version = self.known_as
         metadata = {"name": name, "namespace": self.namespace}
-        document = {"apiVersion": self.sources[0], "kind": self.kind, "metadata": metadata}
-        return self.api.create({**document, "spec": {"sink": sink, **spec}})
+        document = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": {"sink": sink, **spec}}
+        return self.api.create(document)
 
     def program(self, name: str, *arguments: str) -> None:
         """A pod that runs ``programs/<name>.py``, called by a Service of its name on port 8080; again if it ended."""
@@ -126,7 +131,7 @@ def _pod_of(metadata: Object, image: str, arguments: Sequence[str]) -> Object:
 
 @contextmanager
 def place_in(cluster: Cluster, kind: str = "SampleSource", api_version: str = SOURCES[0]) -> Iterator[Place]:
-    place = Place(cluster, f"e2e-{uuid.uuid4().hex[:8]}", kind, (api_version, plural(kind)))
+    place = Place(cluster, f"e2e-{uuid.uuid4().hex[:8]}", kind, api_version)
     try:
         yield place
     finally:

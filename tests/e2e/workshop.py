@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tests.cluster.world import documents
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, environ_in
 from tests.e2e.place import Place, place_in
 from tests.installed import environ_with
 
@@ -23,8 +23,7 @@ class Workshop:
         self.cluster = cluster
         self.directory = directory / "empty"
         self.directory.mkdir()
-        self._environ = {**os.environ, **environ_with(directory / "site")}
-        self._environ["KUBECONFIG"] = os.pathsep.join(map(os.path.abspath, os.environ["KUBECONFIG"].split(os.pathsep)))
+        self._environ = {**environ_in(directory), **environ_with(directory / "site")}
 
     def run(self, command: str) -> str:
         """As a person types it; `docker build` is what ``BUILD_IMAGE`` says instead."""
@@ -50,12 +49,12 @@ class Workshop:
 
     @contextmanager
     def kind(self, kind: str, api_version: str) -> Iterator[Place]:
-        """A place for its sources. What `sources manifests -o manifests` wrote may be applied, and goes afterwards."""
+        """A place for its sources. What `sources manifests` wrote may be applied, and goes afterwards."""
         with place_in(self.cluster, kind, api_version) as place:
             try:
                 yield place
             finally:
-                self.run("if [ -d manifests ]; then kubectl delete --ignore-not-found -k manifests; fi")
+                self.run("find . -name kustomization.yaml -execdir kubectl delete --ignore-not-found -k . \\;")
 
     @contextmanager
     def installed(self, kind: str, module: str, dockerfile: str, **spec: object) -> Iterator[Place]:
