@@ -47,7 +47,8 @@ def test_a_source_is_ready_soon_and_its_pod_is_small(
     figure(f"a source: Ready {time.monotonic() - started:.1f} s after it was created")
     pod = place.adapter()
     figure(f'its adapter: {start_up_s(place, pod):.2f} s from the container\'s start to "started"')
-    figure(f"the image: {image_size(cluster) / 1e6:.0f} MB on the node")
+    size = image_size(cluster)
+    figure(f"the image: {size / 1e6:.0f} MB on the node" if size else "the image: its node does not yet say how large")
     memory = working_sets(cluster, [pod, *cluster.pods(*HOOK), *cluster.pods(*METACONTROLLER)])
     for name, (used, limit) in memory.items():
         figure(f"{name}: {used / MIB:.1f} MiB working set, limit {limit or 'none'}")

@@ -20,6 +20,7 @@ from tests.e2e.workshop import Workshop
 
 SAMPLES = ROOT / "metacontroller/samples"
 CALL = 'import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b"ding", 10).status)'
+KINDS, PEARL = "registry.local/kinds:dev", "registry.local/pearl:dev"
 PERL_KIND = '''\
 """What is in spec, and what becomes of it: its adapter is in Perl."""
 
@@ -77,9 +78,23 @@ def test_the_commands_of_the_readme_lead_from_an_empty_directory_to_events_in_th
     assert re.fullmatch(r'\{"sequence": \d+, "greeting": "hello"\}', seen[0])
 
 
-def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(workshop: Workshop) -> None:
+@pytest.fixture(scope="module")
+def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """One of `sources new`, and the cron sample; the image ``KINDS`` has both.
+
+    The sample's library is copied from here; README's Dockerfile installs it, which needs a package index.
+    """
+    workshop = Workshop(cluster, tmp_path_factory.mktemp("two"))
     workshop.run("sources new LetterboxSource --listen")
-    with workshop.installed("LetterboxSource", "kinds/letterbox_source.py", workshop.run("sources image")) as place:
+    shutil.copy(SAMPLES / "kinds/cron_source.py", workshop.directory / "kinds")
+    [package] = importlib.util.find_spec("cronsim").submodule_search_locations
+    shutil.copytree(package, workshop.directory / "lib/cronsim")
+    workshop.build(workshop.run("sources image") + "COPY lib lib\n", KINDS)
+    return workshop
+
+
+def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(two_kinds: Workshop) -> None:
+    with two_kinds.installed("LetterboxSource", KINDS) as place:
         url = place.read()["status"]["address"]["url"]
         command = f"kubectl -n {place.namespace} exec deployment/event-display -- python -c '{CALL}' {url} 2>&1 || true"
         # Ready says that the pod is; the node's proxy hears of it at the same time and may need a moment longer.
@@ -88,17 +103,10 @@ def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(worksho
     assert (event["type"], event["data"]) == ("com.example.letterbox", {"path": "/", "body": "ding"})
 
 
-def test_the_cron_sample_runs_with_its_library_in_the_image(workshop: Workshop) -> None:
-    """The library is copied from here; README's Dockerfile installs it, which needs a package index."""
-    kinds = workshop.directory / "kinds"
-    [package] = importlib.util.find_spec("cronsim").submodule_search_locations
-    shutil.copytree(package, workshop.directory / "lib/cronsim")
-    kinds.mkdir()
-    shutil.copy(SAMPLES / "kinds/cron_source.py", kinds)
+def test_the_cron_sample_runs_with_its_library_in_the_image(two_kinds: Workshop) -> None:
     [written] = documents(SAMPLES / "kinds/cron_source.yaml")
     spec = {name: value for name, value in written["spec"].items() if name != "sink"}
-    dockerfile = workshop.run("sources image") + "COPY lib lib\n"
-    with workshop.installed("CronSource", "kinds/cron_source.py", dockerfile, **spec) as place:
+    with two_kinds.installed("CronSource", KINDS, **spec) as place:
         [event, *_] = _shown(place)
     assert event["type"] == "com.example.cron"
     assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # Berlin's time
@@ -107,8 +115,8 @@ def test_the_cron_sample_runs_with_its_library_in_the_image(workshop: Workshop) 
 def test_ten_lines_of_perl_are_an_adapter_in_the_cluster_too(workshop: Workshop) -> None:
     workshop.write("kinds/pearl_source.py", PERL_KIND)
     shutil.copy(SAMPLES / "any-language/adapter.pl", workshop.directory)
-    dockerfile = f'FROM {workshop.cluster.image}\nCOPY adapter.pl .\nCMD ["./adapter.pl"]\n'
-    with workshop.installed("PearlSource", "kinds/pearl_source.py", dockerfile) as place:
+    workshop.build(f'FROM {workshop.cluster.image}\nCOPY adapter.pl .\nCMD ["./adapter.pl"]\n', PEARL)
+    with workshop.installed("PearlSource", PEARL) as place:
         [event, *_] = _shown(place)
         assert event["source"].endswith("/pearlsources/hello")
         assert event["type"] == "com.example.perl"

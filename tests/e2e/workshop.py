@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from adapter.__main__ import module_name
 from tests.cluster.world import documents
 from tests.e2e.cluster import Cluster, environ_in
 from tests.e2e.place import Place, place_in
@@ -56,16 +57,19 @@ class Workshop:
             finally:
                 self.run("find . -name kustomization.yaml -execdir kubectl delete --ignore-not-found -k . \\;")
 
-    @contextmanager
-    def installed(self, kind: str, module: str, dockerfile: str, **spec: object) -> Iterator[Place]:
-        """With the image that ``dockerfile`` makes, and its sample, changed by ``spec``, ready beside a display."""
-        image = f"registry.local/{Path(module).stem}:dev"
+    def build(self, dockerfile: str, image: str) -> None:
         self.write("Dockerfile", dockerfile)
-        self.run(f"sources manifests {module} -o manifests --image {image}")
-        [sample] = documents(self.directory / "manifests/sample.yaml")
+        self.run(f"docker build -t {image} .")
+
+    @contextmanager
+    def installed(self, kind: str, image: str, **spec: object) -> Iterator[Place]:
+        """With its image, and its sample, changed by ``spec``, ready beside a display."""
+        name = module_name(kind)
+        made = f"manifests/{name}"
+        self.run(f"sources manifests kinds/{name}.py -o {made} --image {image}")
+        [sample] = documents(self.directory / made / "sample.yaml")
         with self.kind(kind, sample["apiVersion"]) as place:
-            self.run(f"docker build -t {image} .")
-            self.run("kubectl apply -k manifests && kubectl wait --for=condition=Established -f manifests/crd.yaml")
+            self.run(f"kubectl apply -k {made} && kubectl wait --for=condition=Established -f {made}/crd.yaml")
             place.display()
             sample["metadata"] = {"name": "hello", "namespace": place.namespace}
             sample["spec"] |= {"sink": SINK, **spec}
