@@ -11,31 +11,21 @@ Exit codes:
 from __future__ import annotations
 
 import contextlib
-import importlib
-import json
 import os
-import pkgutil
-import re
 import signal
 import sys
-import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract import AdapterEnv, EnvError
-from adapter.redaction import redacted, repeats
+from adapter.loading import load_source
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
     from adapter.channel import Channel
+    from adapter.clocks import Clock
     from adapter.delivery import Delivery
     from adapter.runtime import Runtime
-    from adapter.source import Clock, Source
 
-_SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
 
@@ -74,9 +64,10 @@ async def _run(env: AdapterEnv) -> int:
     import logging
     from random import Random
 
+    from adapter.clocks import SystemClock
     from adapter.delivery import Delivery
     from adapter.metrics import CONTENT_TYPE, Metrics
-    from adapter.runtime import Drain, Runtime, SystemClock, context_of
+    from adapter.runtime import Drain, Runtime, context_of
     from adapter.server import Limits, Response, health, listen
 
     source = load_source(env)
@@ -147,73 +138,6 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         "DEAD_LETTER_SINK",
     )
     return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
-
-
-def module_name(kind: str) -> str:
-    """``QueueDepthSource`` -> ``queue_depth_source``."""
-    return _WORD_START.sub("_", kind).lower()
-
-
-def load_module(name: str) -> ModuleType:
-    """A module of an author's kinds. pydantic's warning about a field is left out where our own sentence refuses it."""
-    warnings.filterwarnings("ignore", _SHADOWS, UserWarning)
-    return importlib.import_module(name)
-
-
-def source_class(kind: str, package_name: str) -> type[Source]:
-    """``EnvError`` if there is no such kind; an error inside its module is the module's own."""
-    from adapter.source import Source
-
-    try:
-        package = load_module(package_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{package_name}.".startswith(f"{error.name}."):
-            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one that holds sources") from None
-        raise
-    modules = sorted(it.name for it in pkgutil.iter_modules(package.__path__) if not it.name.startswith("_"))
-    name = module_name(kind)
-    found = getattr(load_module(f"{package_name}.{name}"), kind, None) if name in modules else None
-    if isinstance(found, type) and issubclass(found, Source):
-        return found
-    kinds = ", ".join("".join(word.capitalize() for word in module.split("_")) for module in modules)
-    raise EnvError("SOURCE_KIND", kind, f"{package_name} has no such kind; there are: {kinds or 'none'}")
-
-
-def load_source(env: AdapterEnv) -> Source:
-    from pydantic import ValidationError
-
-    cls = source_class(env.kind, env.sources_package)
-    try:
-        return cls.model_validate(env.source_fields())
-    except ValidationError as error:
-        raise _field_error(env, error.errors(include_url=False)[0]) from None
-    except Exception as error:  # an author's check that says no in its library's words
-        words = said_of(error)
-        if repeats(words, env.secrets.values()):
-            words = type(error).__name__
-        config = json.dumps(env.config, ensure_ascii=False)
-        raise EnvError("SOURCE_CONFIG", config, f"{env.kind} refuses it ({words})") from None
-
-
-def said_of(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-
-
-def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
-    """Names the variable that holds the field; shows no secret, be it in the value or in the author's sentence."""
-    path = ".".join(map(str, error["loc"]))
-    message = error["msg"].removeprefix("Value error, ")
-    if path == "interval" and env.interval is not None:
-        return EnvError("INTERVAL", env.interval, message)
-    secrets = env.secrets.values()
-    if repeats(message, secrets):
-        message = f"the value is not usable ({error['type']})"
-    value = redacted(error["input"], secrets)
-    if error["type"] == "missing":
-        value = None
-    elif not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    return EnvError(f"SOURCE_CONFIG, field {path}," if path else "SOURCE_CONFIG", value, message)
 
 
 if __name__ == "__main__":

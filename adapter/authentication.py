@@ -16,7 +16,7 @@ from adapter.server import Request
 
 TOLERANCE_S = 300  # Standard Webhooks: how old or new a signed request may be
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # not more: int() and float arithmetic have their limits
-_COMPLETE: dict[str, Any] = {
+COMPLETE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
     "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
 }
@@ -25,7 +25,7 @@ _COMPLETE: dict[str, Any] = {
 class Auth(BaseModel):
     """How a caller proves who it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [_COMPLETE]})
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [COMPLETE]})
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
@@ -37,7 +37,7 @@ class Auth(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
-            raise ValueError(_COMPLETE["message"])
+            raise ValueError(COMPLETE["message"])
         if self.secret is not None and not self.key:
             raise ValueError("the secret is empty; anybody could sign with it")
         return self

@@ -9,40 +9,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from enum import Enum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx2
 
 from adapter import tls
+from adapter.answers import Answer, Verdict, reason_of, retry_after_s, verdict
 from adapter.clients import Clients
+from adapter.clocks import Clock
 from adapter.contract import EnvError
 from adapter.events import Message
-from adapter.source import Clock
 
 BODY_LIMIT = 64 * 1024
 BODY_S = 1.0  # after the answer; the event is delivered or not, and the next one waits
 KEPT_BODY = 4096  # of a refusal, for the dead letter sink
-
-
-class Verdict(Enum):
-    ACCEPT = "accept"
-    RETRY = "retry"
-    REJECT = "reject"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one attempt brought: ``code`` is a status code, or ``timeout``, ``transport`` or ``token``."""
-
-    verdict: Verdict
-    code: str
-    reason: str = ""
-    retry_after_s: float = 0.0
-    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -62,30 +43,6 @@ class Destination:
         scheme, _, rest = self.url.partition("://")
         authority, slash, path = rest.partition("/")
         return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
-
-
-def verdict(status: int) -> Verdict:
-    """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes it does not list should be retried."""
-    if 200 <= status < 300:
-        return Verdict.ACCEPT
-    if status in (404, 408, 409, 429) or status >= 500:
-        return Verdict.RETRY
-    return Verdict.REJECT
-
-
-def retry_after_s(text: str | None, now: datetime) -> float:
-    """Seconds that a ``Retry-After`` header asks for; 0 if there is none or it cannot be read."""
-    if text is None:
-        return 0.0
-    if text.strip().isdecimal() and text.isascii():
-        seconds = float(text)  # of any length: what is too long for a float is infinite
-    else:
-        try:
-            date = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return 0.0
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return max(seconds, 0.0)
 
 
 class Channel:
@@ -202,12 +159,6 @@ def _stamp(destination: Destination) -> tls.Stamp:
 
 def _with_body(answer: Answer, body: bytes) -> Answer:
     return Answer(answer.verdict, answer.code, answer.reason, answer.retry_after_s, body)
-
-
-def reason_of(error: Exception) -> str:
-    """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
-    text = str(error).partition("bytearray(")[0][:200]
-    return f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 async def _read_body(response: httpx2.Response) -> bytes:

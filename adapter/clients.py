@@ -41,8 +41,8 @@ class Clients:
             await self._let_go()
 
     async def _let_go(self) -> None:
-        """Those nobody needs, one at a time; the last one stays."""
+        """Those nobody needs, one at a time."""
         if self._closed:
             await self.aclose()
-        elif len(self._idle) > 1 and self._now() - self._idle[0][0] > IDLE_S:
+        elif self._now() - self._idle[0][0] > IDLE_S:
             await self._idle.popleft()[1].aclose()

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from adapter import variables
-from adapter.formats import EPOCH, YAML_ESCAPES, format_time, go_json, parse_time
+from adapter.formats import EPOCH, YAML_ESCAPES, format_time, go_json, parse_time, sorted_json
 from adapter.policy import Policy, read_policy
 from adapter.references import SECRET_VARIABLE, fill
 
@@ -189,8 +189,7 @@ def _sink(environ: Mapping[str, str], variable: str) -> str | None:
 
 
 def _compact(value: Mapping[str, Json]) -> str:
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.translate(YAML_ESCAPES)
+    return sorted_json(value).translate(YAML_ESCAPES)
 
 
 def _overrides_json(extensions: Mapping[str, str]) -> Json:

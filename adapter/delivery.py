@@ -16,12 +16,14 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from adapter.channel import Answer, Channel, Verdict
+from adapter.answers import Answer, Verdict
+from adapter.channel import Channel
+from adapter.clocks import Clock, reached
 from adapter.events import Message, with_extensions
 from adapter.logs import Digest
 from adapter.metrics import Metrics
 from adapter.policy import Policy
-from adapter.source import Clock, Event, Outcome
+from adapter.source import Event, Outcome
 
 ERROR_DATA_LIMIT = 1024
 DEAD_LETTER_SHARE = 0.25  # of the time somebody waits
@@ -154,9 +156,10 @@ class Delivery:
     async def _rest(self, channel: Channel, wait_s: float) -> None:
         """Until the wait is over, and the time that this place asked everybody to stay away."""
         now = self._clock.now()
-        until = max(now + timedelta(seconds=wait_s), self._not_before.get(channel, now))
+        longest = now + timedelta(seconds=self._policy.retry_after_max_s)  # the clock may have been set back
+        until = max(now + timedelta(seconds=wait_s), min(self._not_before.get(channel, now), longest))
         if until > now and not (self._hurrying and channel is self._dead_letters):
-            await self._clock.sleep_until(until)
+            await reached(self._clock, until)
 
     async def _attempt(self, channel: Channel, message: Message) -> Answer:
         started = time.perf_counter()

@@ -12,6 +12,7 @@ from typing import Any
 from adapter.formats import WrittenTime, extension_problem, is_header_text
 from adapter.source import Event
 
+_encoded_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _ENCODED = re.compile(r"[^!#$&-~]")
 
 
@@ -77,7 +78,7 @@ def _content(data: Any) -> tuple[str, bytes]:
     if isinstance(data, str):
         return "text/plain; charset=utf-8", data.encode("utf-8", "replace")
     try:
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _encoded_json(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"data cannot be written as JSON: {error}") from None
     return "application/json", text.encode("utf-8", "replace")

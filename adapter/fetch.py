@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
-from adapter.channel import retry_after_s
+from adapter.answers import retry_after_s
 from adapter.polling import REDIRECTS, PollFailed, Unchanged
 
 _ASKED = {
@@ -58,6 +58,7 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 async def _read(response: httpx2.Response) -> Fetched:
     headers, status = response.headers, response.status_code
     if status == 304 and response.request.headers.keys() & _ASKED_IF:
+        await response.aread()  # it has no body; but only what was read to its end leaves the connection open
         raise Unchanged
     if not 200 <= status < 300:
         raise PollFailed(f"answered {status}", retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))

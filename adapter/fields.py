@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -11,6 +12,17 @@ from pydantic_core import core_schema
 
 from adapter import tls
 from adapter.formats import is_http_url
+
+HEADER_NAME = re.compile(r"[-!#$%&*+.^_`|~0-9A-Za-z]+", re.ASCII)
+# Rules of a CRD over a map of HTTP headers.
+HEADER_NAMES: dict[str, Any] = {
+    "rule": f"self.all(name, name.matches('^{HEADER_NAME.pattern}$'))",
+    "message": "names of headers are letters, digits and '-', like X-Api-Key",
+}
+HEADER_VALUES: dict[str, Any] = {
+    "rule": "self.all(name, self[name].matches('^[ -~]*$'))",
+    "message": "values of headers are one line of ASCII characters",
+}
 
 
 class SecretText(SecretStr):

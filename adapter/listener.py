@@ -145,8 +145,7 @@ class Listener(Source):
             return 503, "this adapter stops", {"Retry-After": str(BUSY_S)}
         if len(self._under_way) >= self.max_in_flight:
             return 503, "too many requests are under way", {"Retry-After": str(BUSY_S)}
-        time = event.time or context.clock.now()
-        event = replace(event, time=time, patience_s=self.answer_within.ns / 1e9, returns=True)
+        event = replace(event, patience_s=self.answer_within.ns / 1e9, returns=True)
         call = Call(event, asyncio.get_running_loop().create_future())
         self._under_way.add(call)
         try:

@@ -126,6 +126,7 @@ async def serving(app: Any, port: int) -> AsyncIterator[Leave]:
         app,
         lifespan="off",
         access_log=False,
+        proxy_headers=False,  # nobody asks who calls
         log_config=None,
         server_header=False,
         date_header=False,

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from adapter.clocks import reached
 from adapter.durations import Interval
 from adapter.polling import OK, UNCHANGED, PollFailed, Record, Unchanged, Upstream, Window, broken_upstream, within
 from adapter.source import Context, Event, Outcome, Source
-from adapter.timer import Schedule, reached
+from adapter.timer import Schedule
 
 if TYPE_CHECKING:
     import ssl

@@ -66,7 +66,7 @@ def _failure(error: Exception, context: Context) -> PollFailed:
     """Words only where they are known to hold neither data nor secrets; else the exception's type and place."""
     import httpx2
 
-    from adapter.channel import reason_of, retry_after_s
+    from adapter.answers import reason_of, retry_after_s
 
     if isinstance(error, httpx2.HTTPStatusError):  # its text has the URL
         response = error.response

@@ -12,32 +12,20 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from adapter.clocks import Clock
 from adapter.events import Message, encode
 from adapter.logs import Digest
 from adapter.metrics import SKIPPED, Metrics, outcome_of
 from adapter.policy import LEAVE_S
-from adapter.source import Clock, Context, Event, Outcome, Source
+from adapter.source import Context, Event, Outcome, Source
 
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
 CLOSE_S = 5.0  # for the source to clean up
 STARTING = "starting"
-
-
-class SystemClock:
-    """The machine's wall clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep_until(self, deadline: datetime) -> None:
-        """Reads the clock again after each sleep: timers may fire early, and clocks are set."""
-        await asyncio.sleep(0)
-        while (remaining_s := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- time is no event
-            await asyncio.sleep(remaining_s)
 
 
 class Deliver(Protocol):

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+from adapter.clocks import Clock
 from adapter.contract import SHARED_FIELDS
 from adapter.durations import Interval
 
@@ -53,15 +54,6 @@ class Outcome(Enum):
     DEAD_LETTERED = "dead_lettered"
     REJECTED = "rejected"
     GAVE_UP = "gave_up"
-
-
-class Clock(Protocol):
-    """Wall-clock time; virtual in tests."""
-
-    def now(self) -> datetime: ...
-
-    async def sleep_until(self, deadline: datetime) -> None:
-        """Lets other tasks run even if ``deadline`` is past: a source that is always late must not starve SIGTERM."""
 
 
 @dataclass(frozen=True)

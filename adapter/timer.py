@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from adapter.clocks import SET_BACK_S, Clock, reached
 from adapter.durations import Interval
 from adapter.formats import EPOCH
 from adapter.logs import Digest
-from adapter.source import Clock, Context, Event, Outcome, Source
+from adapter.source import Context, Event, Outcome, Source
 
 CATCH_UP = timedelta(seconds=1)  # a tick that is no later is sent after those before it: a hiccup skips nothing
 REPEAT_WITHIN = timedelta(minutes=1)
-SET_BACK_S = 1.0  # less is no matter: a tick comes so much later
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -96,17 +96,6 @@ async def _arrive(due: datetime, ahead_s: float, clock: Clock, digest: Digest) -
             next_s = (due - clock.now()).total_seconds()
             digest.warning("the clock was set back", by_s=round(before_s - ahead_s, 3), next_tick_in_s=round(next_s, 3))
         there = await reached(clock, due)
-
-
-async def reached(clock: Clock, due: datetime) -> bool:
-    """Sleep until ``due``. False if the time that takes is over, and the clock is not there: it was set back."""
-    wait_s = max(0.0, (due - clock.now()).total_seconds())
-    try:
-        async with asyncio.timeout(wait_s + SET_BACK_S):
-            await clock.sleep_until(due)
-    except TimeoutError:
-        return False
-    return True
 
 
 def _ahead_s(clock: Clock) -> float:

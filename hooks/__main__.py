@@ -38,6 +38,7 @@ def main() -> int:
         create_app(settings),
         http="httptools",
         access_log=False,
+        proxy_headers=False,  # nobody asks who calls
         log_level=settings.log_level if settings.log_level == "debug" else "warning",
         # Longer than the 90 s after which Go drops an idle connection: we never close one under a request.
         timeout_keep_alive=120,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import httpx2
 import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
+from jmespath.visitor import TreeInterpreter
 from pydantic import AfterValidator, PrivateAttr
 
 from adapter import tls
 from adapter.documents import Document, check_markup, in_utf8, is_markup, read_json
 from adapter.feeds import read_aside
 from adapter.fetch import Fetched, fetch
+from adapter.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.polling import WINDOW, TooLong
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
 def _usable(url: HttpUrl) -> HttpUrl:
@@ -35,13 +36,18 @@ def _usable(url: HttpUrl) -> HttpUrl:
 
 def _jmespath(text: str) -> str:
     try:
-        parsed = jmespath.compile(text).parsed
+        parsed = _parsed(text)
     except JMESPathError as error:
         reason = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(": ")
         raise ValueError(f'write a JMESPath expression like "data.items" ({reason})') from None
     if unknown := _functions(parsed) - Functions.FUNCTION_TABLE.keys():
         raise ValueError(f"JMESPath has no function {min(unknown)}(); there are {', '.join(Functions.FUNCTION_TABLE)}")
     return text
+
+
+# jmespath.search makes a parser and an interpreter each time, for every item
+_parsed = lru_cache(8)(lambda expression: jmespath.compile(expression).parsed)
+_evaluated = TreeInterpreter().visit
 
 
 def _functions(node: Any) -> set[str]:
@@ -51,7 +57,7 @@ def _functions(node: Any) -> set[str]:
 
 def _header_texts(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not HEADER_NAME.fullmatch(name):
             raise ValueError(f'"{name}" is no name of a header; write one like X-Api-Key')
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"the value of {name} must be one line of ASCII characters")
@@ -77,7 +83,10 @@ class PollSource(Poller):
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
     headers: Annotated[dict[str, str], AfterValidator(_header_texts)] = Field(
-        {}, max_length=16, description="Headers of each request: name and value."
+        {},
+        max_length=16,
+        description="Headers of each request: name and value.",
+        json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
     secret_headers: Annotated[dict[str, SecretText], AfterValidator(_secret_texts)] = Field(
         {},
@@ -85,6 +94,7 @@ class PollSource(Poller):
         alias="secretHeaders",
         description="Headers whose values stand in a Secret, like Authorization; they are not sent where url redirects "
         "to another host.",
+        json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
     )
     items: Expression = Field(
         "@",
@@ -181,7 +191,7 @@ class PollSource(Poller):
 
 def _search(field: str, expression: str, value: Any) -> Any:
     try:
-        return jmespath.search(expression, value)
+        return _evaluated(_parsed(expression), value)
     except Exception as error:  # the library lets Python's own out, TypeError for one; the text holds data
         raise PollFailed(f'{field} "{expression}" does not fit the answer ({type(error).__name__})') from None
 

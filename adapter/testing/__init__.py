@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from adapter.source import Clock, Event, Outcome, Source
+    from adapter.clocks import Clock
+    from adapter.source import Event, Outcome, Source
     from adapter.testing.clock import VirtualClock
     from adapter.testing.recording import RESET, Reply, Sink
 

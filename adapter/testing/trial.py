@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 import httpx2
 
 from adapter.channel import Channel, Destination
+from adapter.clocks import Clock
 from adapter.delivery import Delivery
 from adapter.events import Message, encode
 from adapter.metrics import Metrics
 from adapter.policy import Policy, read_policy
 from adapter.runtime import Drain, Runtime, close, stamp
 from adapter.server import Request
-from adapter.source import Clock, Context, Event, Outcome, Source
+from adapter.source import Context, Event, Outcome, Source
 from adapter.testing.clock import START, VirtualClock
 from adapter.testing.recording import Sink
 

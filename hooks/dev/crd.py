@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from adapter.__main__ import said_of
+from adapter.loading import said_of
 from adapter.source import EventType
 from hooks.dev.kinds import Kind
 from hooks.dev.problem import Problem

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter.__main__ import load_module, module_name, source_class
 from adapter.contract import EnvError
+from adapter.loading import load_module, module_name, source_class
 from adapter.source import EventType, Source
 from hooks.dev.problem import Problem
 from hooks.resources import kebab, plural

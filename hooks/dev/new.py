@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from adapter.__main__ import module_name
+from adapter.loading import module_name
 from hooks.dev import templates
 from hooks.dev.kinds import check_name
 from hooks.dev.problem import Problem

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adapter.__main__ import said_of
 from adapter.contract import SHARED_FIELDS
+from adapter.loading import said_of
 from adapter.references import fill, split_references
 from hooks.dev.crd import object_schema
 from hooks.dev.go_values import shown

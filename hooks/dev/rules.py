@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.authentication import COMPLETE
 from adapter.durations import parse_duration
+from adapter.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.formats import RESERVED_EXTENSIONS
 from hooks.dev.go_url import is_http_url
 
@@ -221,12 +223,16 @@ CERTIFICATES = Rule(
     lambda text: bool(re.search(_PEM, text, re.ASCII)) and "PRIVATE KEY" not in text,
 )
 
-WEBHOOK_AUTH = Rule(
-    "has(self.secret) == (self.type != 'none')",
-    "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
-    lambda auth: ("secret" in auth) == (auth["type"] != "none"),
-)
 
+def _of_the_class(rule: Mapping[str, str], holds: Callable[[Json], bool]) -> Rule:
+    return Rule(rule["rule"], rule["message"], holds)
+
+
+WEBHOOK_AUTH = _of_the_class(COMPLETE, lambda auth: ("secret" in auth) == (auth["type"] != "none"))
+HEADERS = (
+    _of_the_class(HEADER_NAMES, lambda headers: all(HEADER_NAME.fullmatch(name) for name in headers)),
+    _of_the_class(HEADER_VALUES, lambda headers: all(re.fullmatch("[ -~]*", it) for it in headers.values())),
+)
 _RESERVED = ", ".join(sorted(RESERVED_EXTENSIONS))
 EXTENSIONS = (
     Rule(
@@ -245,7 +251,7 @@ BY_CEL = {
     rule.cel: rule
     for rule in (
         *DURATION, *INTERVAL, TIMEOUT, DELAY, *KEY_REFERENCE, *KEY_OF, KEY, API_VERSION, KIND, OBJECT_NAME, NAMESPACE,
-        *REFERENCE, PORT, *HTTP_URL, WEBHOOK_AUTH, HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE, PORT_OF_URL,
-        CERTIFICATES, *EXTENSIONS,
+        *REFERENCE, PORT, *HTTP_URL, WEBHOOK_AUTH, *HEADERS, HAS_SINK, HAS_DEAD_LETTER_SINK, *SINK, PRINTABLE,
+        PORT_OF_URL, CERTIFICATES, *EXTENSIONS,
     )
 }  # fmt: skip

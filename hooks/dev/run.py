@@ -17,9 +17,10 @@ from typing import Any
 
 from hooks.dev.documents import Documents, key, read_documents
 from hooks.dev.hook import Hook
-from hooks.dev.local import LocalDeployment, Surroundings
+from hooks.dev.local import LocalDeployment
 from hooks.dev.objects import LocalPorts, event_of, is_display, stands_for
 from hooks.dev.problem import Problem
+from hooks.dev.replica import Surroundings
 from hooks.dev.running import RunningSource
 from hooks.dev.table import PlainScreen, Screen, trouble
 from hooks.dev.watch import edits

@@ -13,8 +13,9 @@ from typing import Any
 from hooks.dev.documents import Documents, key
 from hooks.dev.hook import Hook, Refusal
 from hooks.dev.kinds import kind_named
-from hooks.dev.local import LocalDeployment, Surroundings
+from hooks.dev.local import LocalDeployment
 from hooks.dev.objects import event_source
+from hooks.dev.replica import Surroundings
 from hooks.dev.table import ready_condition
 
 Json = Any

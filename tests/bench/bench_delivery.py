@@ -57,10 +57,11 @@ def nginx() -> Iterator[str]:
 
 async def adapter(url: str, count: int, side_by_side: int) -> None:
     from adapter.channel import Channel, Destination
+    from adapter.clocks import SystemClock
     from adapter.delivery import Delivery
     from adapter.metrics import Metrics
     from adapter.policy import Policy
-    from adapter.runtime import Drain, Runtime, SystemClock, context_of
+    from adapter.runtime import Drain, Runtime, context_of
     from tests.kinds.burst_source import BurstSource
 
     metrics, clock, log = Metrics("ns", "n", "BurstSource"), SystemClock(), logging.getLogger("bench")

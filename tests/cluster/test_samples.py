@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from adapter.__main__ import load_source
 from adapter.contract import AdapterEnv
+from adapter.loading import load_source
 from tests.cluster.handed import deployment_of, environ_of, run
 from tests.cluster.samples import SAMPLES, Sample, installed, kubectl_apply
 from tests.cluster.test_access import SECRETS, bound, may, may_at_last

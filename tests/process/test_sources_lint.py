@@ -133,13 +133,26 @@ def test_what_only_the_class_refuses_is_a_finding_too(tmp_path: Path, old: str, 
     assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{said}")
 
 
-def test_what_a_class_says_of_a_secret_is_left_to_the_adapter(tmp_path: Path) -> None:
-    secret = "{secretKeyRef: {name: s, key: k}}"
-    hook = GOOD.replace("SampleSource", "WebhookSource") + f"  auth: {{type: standardWebhooks, secret: {secret}}}\n"
-    poll = GOOD.replace("SampleSource", "PollSource") + f'  url: http://h\n  secretHeaders: {{"a b": {secret}}}\n'
-    (tmp_path / "a.yaml").write_text(f"{hook}---\n{poll}")
-    result = sources("lint", tmp_path / "a.yaml")
-    assert (result.returncode, result.stdout) == (0, "2 sources, no problem\n")
+PICKY = """
+    token: SecretText = Field(description="A secret.")
+
+    @field_validator("token")
+    def check(cls, it):
+        raise {error}
+"""
+
+
+@pytest.mark.parametrize(
+    "error", ["ValueError('too short')", "KeyError('odd')"], ids=["field", "in its library's words"]
+)
+def test_what_a_class_says_of_a_secret_is_left_to_the_adapter(tmp_path: Path, error: str) -> None:
+    write_kind(tmp_path, PICKY.format(error=error).strip())
+    module = tmp_path / "kinds/tiny_source.py"
+    module.write_text("from pydantic import field_validator\nfrom adapter.sdk import SecretText\n" + module.read_text())
+    secret = "  token: {secretKeyRef: {name: s, key: k}}\n"
+    (tmp_path / "a.yaml").write_text(GOOD.replace("SampleSource", "TinySource") + secret)
+    result = sources("lint", "--package", "kinds", "a.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "1 source, no problem\n"), result.stderr
 
 
 @pytest.mark.parametrize("kind", sorted(it.stem for it in (ROOT / "adapter/sources").glob("*_source.py")))

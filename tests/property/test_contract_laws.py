@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.contract import AdapterEnv, EnvError
-from adapter.formats import extension_problem
+from adapter.formats import extension_problem, format_time, parse_time
 from adapter.references import SECRET_VARIABLE, split_references
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
@@ -67,6 +67,13 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         port=draw(st.integers(1, 65535)),
         sink_timeout_s=draw(st.integers(1, 999_999)),
     )
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 -- bounds
+def test_a_time_of_any_zone_is_written_in_utc_and_to_the_second(time: datetime) -> None:
+    written = format_time(time)
+    assert written == f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    assert parse_time(written) == time.astimezone(UTC).replace(microsecond=0)
 
 
 @given(environments())

@@ -12,16 +12,8 @@ import httpx2
 import pytest
 import trustme
 
-from adapter.channel import (
-    BODY_LIMIT,
-    Answer,
-    Channel,
-    Destination,
-    Verdict,
-    retry_after_s,
-    tls_of,
-    verdict,
-)
+from adapter.answers import Answer, Verdict, retry_after_s, verdict
+from adapter.channel import BODY_LIMIT, Channel, Destination, tls_of
 from adapter.clients import Clients
 from adapter.contract import EnvError
 from adapter.events import Message

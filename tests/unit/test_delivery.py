@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, pairwise, repeat
 from random import Random
 from typing import Any
@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.channel import Answer, Channel, Destination, Verdict
+from adapter import clocks
+from adapter.answers import Answer, Verdict
+from adapter.channel import Channel, Destination
 from adapter.clients import Clients
 from adapter.delivery import Delivery, dead_letter
 from adapter.events import Message
@@ -72,8 +74,9 @@ class Way:
         policy: Policy = DEFAULTS,
         level: int = logging.INFO,
         seed: int = 7,
+        clock: VirtualClock | None = None,
     ) -> None:
-        self.clock, self.book, self.metrics = VirtualClock(), Logbook(level), Metrics("ns", "n", "K")
+        self.clock, self.book, self.metrics = clock or VirtualClock(), Logbook(level), Metrics("ns", "n", "K")
         self.sink = Place(self.clock, "http://user:pass@sink/in", chain(answers, then))
         self.dead = None if dead is None else Place(self.clock, "http://dead/", dead)
         self.delivery = Delivery(
@@ -312,3 +315,28 @@ def test_attempts_and_time_stay_within_the_policy(
     assert len(way.sink.requests) == retry + 1
     took_s = (way.clock.now() - START).total_seconds()
     assert took_s <= policy.budget_s - policy.timeout_s * (retry + 1) + 0.001  # attempts take no time here
+
+
+class SetBack(VirtualClock):
+    """Set back by an hour at the first sleep, which then never ends by itself."""
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        if not self.sleeps:
+            self.sleeps.append(deadline)
+            self.advance(-3600)
+            await asyncio.Event().wait()
+        await super().sleep_until(deadline)
+
+
+def test_a_clock_set_back_holds_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clocks, "SET_BACK_S", 0.05)
+    way = Way(status(503), status(202), clock=SetBack(), policy=Policy(backoff_delay_s=0.01))
+    assert way.deliver() is Outcome.DELIVERED
+
+
+def test_a_clock_set_back_makes_no_wait_longer_than_may_be_asked_for() -> None:
+    way = Way(status(429, Retry_After="20"), status(202), status(202), policy=Policy(retry_after_max_s=30))
+    assert way.deliver() is Outcome.DELIVERED
+    way.clock.advance(-7200)
+    assert way.deliver() is Outcome.DELIVERED
+    assert (way.clock.sleeps[-1] - way.clock.sleeps[0]).total_seconds() < -7000

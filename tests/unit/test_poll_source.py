@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import gzip
 import json
 import os
@@ -213,6 +214,31 @@ def test_304_is_an_answer_only_to_what_was_asked_with_a_condition(headers: dict[
     with pytest.raises(Unchanged if headers else PollFailed) as caught:
         found(lambda request: httpx2.Response(304), headers=headers)
     assert str(caught.value) == ("" if headers else "answered 304")
+
+
+def test_an_unchanged_answer_leaves_its_connection_open() -> None:
+    connections = []
+
+    async def unchanged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n")
+        writer.close()
+
+    async def polls() -> None:
+        server = await asyncio.start_server(unchanged, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        source = PollSource(url=url, headers={"If-None-Match": '"1"'})
+        async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
+            for _ in range(3):
+                with pytest.raises(Unchanged):
+                    _ = [event async for event in source.poll(client)]
+        server.close()
+        await asyncio.gather(*(it.wait_closed() for it in connections))
+
+    asyncio.run(polls())
+    assert len(connections) == 1
 
 
 def test_conditions_do_not_run_ahead_of_a_sink_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

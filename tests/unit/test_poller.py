@@ -13,10 +13,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapter import __version__, polling, timer
+from adapter import __version__, clocks, polling
+from adapter.clocks import SystemClock
 from adapter.durations import Interval
 from adapter.polling import REDIRECTS
-from adapter.runtime import SystemClock
 from adapter.sdk import Context, Event, Field, Outcome, Poller, PollFailed, Unchanged
 from adapter.testing.clock import START, VirtualClock
 from adapter.timer import Schedule
@@ -401,7 +401,7 @@ class SetClock(SystemClock):
 
 
 def test_a_clock_that_is_set_back_stops_no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timer, "SET_BACK_S", 0.05)
+    monkeypatch.setattr(clocks, "SET_BACK_S", 0.05)
     clock = SetClock()
 
     class Sets(Scripted):

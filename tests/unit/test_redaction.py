@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from adapter import __main__ as adapter
+from adapter import loading
 from adapter.contract import AdapterEnv, EnvError
 from adapter.redaction import redacted, repeats
 from adapter.sdk import SecretText, Source
@@ -81,10 +81,10 @@ class PickySource(Source):
 
 
 def said(monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], *secrets: str) -> str:
-    monkeypatch.setattr(adapter, "source_class", lambda kind, package: PickySource)
+    monkeypatch.setattr(loading, "source_class", lambda kind, package: PickySource)
     named = {f"SOURCE_SECRET_{n}": value for n, value in enumerate(secrets)}
     with pytest.raises(EnvError) as error:
-        adapter.load_source(AdapterEnv(kind="PickySource", config=config, secrets=named, sink="http://h"))
+        loading.load_source(AdapterEnv(kind="PickySource", config=config, secrets=named, sink="http://h"))
     return str(error.value)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapter import timer
+from adapter import clocks
 from adapter.durations import Interval
 from adapter.sdk import Context, Event, Outcome, Timer
 from adapter.sources.sample_source import SampleSource
@@ -196,7 +196,7 @@ def test_a_clock_set_back_repeats_no_number_and_is_said_once() -> None:
 
 
 def test_a_clock_set_back_while_a_tick_is_waited_for_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timer, "SET_BACK_S", 0.05)
+    monkeypatch.setattr(clocks, "SET_BACK_S", 0.05)
 
     class SetBack(VirtualClock):
         async def sleep_until(self, deadline: datetime) -> None:
