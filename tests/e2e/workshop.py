@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from adapter.__main__ import module_name
+from adapter.loading import module_name
 from tests.cluster.world import documents
 from tests.e2e.cluster import Cluster, environ_in
 from tests.e2e.place import Place, place_in
