@@ -77,9 +77,16 @@ def proxied() -> Iterator[Api]:
             proxy.terminate()
 
 
-def _checked(command: list[str], directory: Path) -> str:
+def environ_in(directory: Path) -> dict[str, str]:
+    """For kubectl: another cluster with this address, minutes ago, may have had other kinds, and it remembers them."""
     files = os.environ["KUBECONFIG"].split(os.pathsep)
-    environ = {**os.environ, "KUBECONFIG": os.pathsep.join(map(os.path.abspath, files))}  # seen from the directory too
-    done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    own = {"KUBECONFIG": os.pathsep.join(map(os.path.abspath, files)), "KUBECACHEDIR": str(directory / "kube-cache")}
+    return {**os.environ, **own}
+
+
+def _checked(command: list[str], directory: Path) -> str:
+    done = subprocess.run(
+        command, cwd=directory, env=environ_in(directory), capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

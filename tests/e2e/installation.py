@@ -52,3 +52,14 @@ def installation(directory: Path) -> Iterator[Cluster]:
                 return cluster.names() - before
 
             eventually(left, lambda it: not it, "the cluster as empty as before", deadline_s=90)
+
+
+@contextmanager
+def installed(cluster: Cluster, directory: str | Path, crd: str) -> Iterator[None]:
+    """A kind beside those of the overlay, by the directory `sources manifests` wrote."""
+    try:
+        cluster.kubectl("apply", "-k", str(directory))
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+        yield
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", "-k", str(directory))

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 node=$PWD/../shared/cluster/node.sh
-export SOURCE_IMAGE=registry.local/sample-source:dev
+export SOURCE_IMAGE=registry.local/sample-source:dev BUILD_IMAGE="$node image"
 
 not_run() { echo "make e2e is not run: $1"; exit 0; }
 [ -x "$node" ] || not_run "there is no ../shared/cluster/node.sh"

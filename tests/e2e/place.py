@@ -2,54 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hooks.deployments import TEMPLATE_HASH
-from tests.cluster.api import Object, eventually
+from hooks.resources import plural
+from tests.cluster.api import NotThere, Object, eventually
 from tests.cluster.world import SOURCES, Home, documents
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import QUICKSTART
 
+PROGRAMS = Path(__file__).parent / "programs"
 RESTRICTED = {f"pod-security.kubernetes.io/{it}": "restricted" for it in ("enforce", "warn")}
 
 
 class Place(Home):
-    """``sources``: the resource that is read and waited for."""
+    """For sources of one kind, which is known by its name alone: it may be made in the course of a test."""
 
     world: Cluster
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, kind: str, api_version: str) -> None:
         super().__init__(cluster, namespace, RESTRICTED)
         self.cluster = cluster
-        self.sources = SOURCES
+        self.known_as = (kind, api_version)
+
+    def seen(self, kind: str, api_version: str) -> Place:
+        """The same namespace; sources are of this kind."""
+        place = copy.copy(self)
+        place.known_as = (kind, api_version)
+        return place
+
+    @property
+    def sources(self) -> tuple[str, str]:
+        kind, api_version = self.known_as
+        return api_version, plural(kind)
 
     def close(self) -> None:
         for undo in reversed(self._undo):
             undo()
-        for source in self.api.list(*SOURCES, self.namespace):
-            self.api.delete(*SOURCES, source["metadata"]["name"], self.namespace)
+        with contextlib.suppress(NotThere):  # where the kind is gone its sources are too
+            for source in self.api.list(*self.sources, self.namespace):
+                self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
         self.api.delete("v1", "namespaces", self.namespace)
 
-    def read(self, name: str = "hello") -> Object:
-        return self.api.get(*self.sources, name, self.namespace)
-
-    def display(self) -> None:
+    def display(self, *options: str) -> None:
         """The quick start's, printing JSON lines; Service and Deployment are called event-display."""
         for document in documents(self.cluster.directory / QUICKSTART)[:2]:
             document["metadata"]["namespace"] = self.namespace
             if document["kind"] == "Deployment":
                 [container] = document["spec"]["template"]["spec"]["containers"]
-                container["command"] += ["--format", "jsonl"]
+                container["command"] += ["--format", "jsonl", *options]
             self.api.create(document)
         self.kubectl("rollout", "status", "deployment/event-display", "--timeout=60s")
 
     def source(self, name: str = "hello", /, **spec: Any) -> Object:
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
-        return super().source(name, **{"sink": sink, **spec})
+        kind, api_version = self.known_as
+        metadata = {"name": name, "namespace": self.namespace}
+        document = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": {"sink": sink, **spec}}
+        return self.api.create(document)
+
+    def program(self, name: str, *arguments: str) -> None:
+        """A pod that runs ``programs/<name>.py``, called by a Service of its name on port 8080; again if it ended."""
+        metadata = {"name": name, "namespace": self.namespace}
+        text = (PROGRAMS / f"{name}.py").read_text()
+        self.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"program.py": text}})
+        ports = [{"name": "http", "port": 8080}]
+        spec = {"selector": {"app": name}, "ports": ports}
+        self.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        self.api.create(_pod_of(metadata, self.cluster.image, arguments))
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", self.namespace, *arguments)
@@ -81,9 +109,29 @@ def _is_ours(document: Object) -> bool:
     return TEMPLATE_HASH in document["metadata"].get("annotations", {})
 
 
+def _pod_of(metadata: Object, image: str, arguments: Sequence[str]) -> Object:
+    container = {
+        "name": "program",
+        "image": image,
+        "command": ["python", "/program/program.py", *arguments],
+        "volumeMounts": [{"name": "program", "mountPath": "/program"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    spec = {
+        "containers": [container],
+        "volumes": [{"name": "program", "configMap": {"name": metadata["name"]}}],
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},  # names of Services are whole: no search
+    }
+    labels = {"app": metadata["name"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": spec}
+
+
 @contextmanager
-def place_in(cluster: Cluster) -> Iterator[Place]:
-    place = Place(cluster, f"e2e-{uuid.uuid4().hex[:8]}")
+def place_in(cluster: Cluster, kind: str = "SampleSource", api_version: str = SOURCES[0]) -> Iterator[Place]:
+    place = Place(cluster, f"e2e-{uuid.uuid4().hex[:8]}", kind, api_version)
     try:
         yield place
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.api import Object, eventually
+from tests.cluster.api import eventually
 from tests.cluster.world import ROOT
 from tests.e2e.cluster import Cluster
 from tests.e2e.place import Place
@@ -116,17 +116,8 @@ def test_a_secret_that_is_missing_is_named(
     if there:
         metadata = {"name": "queue-token", "namespace": place.namespace}
         place.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": there})
-    place.sources = ("queues.example.com/v1", "queuedepthsources")
-    place.api.create(_queue_depth_source(place.namespace))
+    place = place.seen("QueueDepthSource", "queues.example.com/v1")
+    token = {"secretKeyRef": {"name": "queue-token", "key": "token"}}
+    place.source(queue="orders", token=token, sink={"uri": "http://sink.example.com"})
     message = fault(place, "CreateContainerConfigError")
     assert f"{words.format(place.namespace)}; create what it needs in namespace {place.namespace}" in message
-
-
-def _queue_depth_source(namespace: str) -> Object:
-    token = {"secretKeyRef": {"name": "queue-token", "key": "token"}}
-    return {
-        "apiVersion": "queues.example.com/v1",
-        "kind": "QueueDepthSource",
-        "metadata": {"name": "hello", "namespace": namespace},
-        "spec": {"queue": "orders", "token": token, "sink": {"uri": "http://sink.example.com"}},
-    }

@@ -1,0 +1,60 @@
+"""What a pod costs, as its kubelet sees it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from tests.cluster.api import Object, eventually
+from tests.e2e.cluster import Cluster
+from tests.e2e.place import Place
+
+MIB = 1024 * 1024
+# When process 1 of a pod was started, in seconds since the epoch: Kubernetes itself knows whole seconds only.
+STARTED_AT = """
+import os, time
+ticks = int(open("/proc/1/stat").read().rpartition(")")[2].split()[19])
+uptime = float(open("/proc/uptime").read().split()[0])
+print(time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK"))
+"""
+
+
+def start_up_s(place: Place, pod: Object) -> float:
+    name = pod["metadata"]["name"]
+    started = float(place.kubectl("exec", name, "--", "python", "-c", STARTED_AT))
+    [line] = [it for it in map(json.loads, place.kubectl("logs", name).splitlines()) if it["msg"] == "started"]
+    return datetime.fromisoformat(line["ts"]).timestamp() - started
+
+
+def image_size(cluster: Cluster) -> int:
+    images = [it for node in cluster.api.list("v1", "nodes") for it in node["status"]["images"]]
+    return next((it["sizeBytes"] for it in images if any(cluster.image in name for name in it["names"] or ())), 0)
+
+
+def working_sets(cluster: Cluster, pods: list[Object]) -> dict[str, tuple[int, str]]:
+    """Bytes and limit by container's name, as the kubelets saw them last; of several pods, the largest."""
+    by_uid = {it["metadata"]["uid"]: it for it in pods}
+
+    def read() -> dict[str, Any]:
+        return {
+            it["podRef"]["uid"]: it["containers"][0]["memory"].get("workingSetBytes")
+            for node in {pod["spec"]["nodeName"] for pod in pods}
+            for it in json.loads(cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary"))["pods"]
+            if it["podRef"]["uid"] in by_uid and it.get("containers")
+        }
+
+    seen = eventually(read, lambda it: len(it) == len(pods) and all(it.values()), "memory of each pod", deadline_s=60)
+    found: dict[str, tuple[int, str]] = {}
+    for uid, used in sorted(seen.items(), key=lambda it: it[1]):
+        container = by_uid[uid]["spec"]["containers"][0]
+        found[container["name"]] = (used, container["resources"].get("limits", {}).get("memory", ""))
+    return found
+
+
+def cost(place: Place) -> str:
+    """Of the only adapter, in words; it has twice the memory it needs."""
+    pod = place.adapter()
+    [(used, limit)] = working_sets(place.cluster, [pod]).values()
+    assert used < int(limit.removesuffix("Mi")) * MIB / 2
+    return f'{start_up_s(place, pod):.2f} s to "started", {used / MIB:.1f} MiB working set, limit {limit}'

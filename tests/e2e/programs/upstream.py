@@ -1,0 +1,30 @@
+"""In a pod: an interface that lists orders, three new ones a second, to who has KEY in `X-Key`; others get 401.
+
+The orders are a matter of the clock alone: what became new while no pod was there is listed by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PER_S, LISTED = 3, 600
+KEY = sys.argv[1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        newest = int(time.time() * PER_S)
+        orders = [{"number": n, "by": f"customer {n % 7}"} for n in range(newest - LISTED, newest + 1)]
+        body = json.dumps({"data": {"orders": orders}}).encode()
+        self.send_response(200 if self.headers["X-Key"] == KEY else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+ThreadingHTTPServer(("", 8080), Handler).serve_forever()

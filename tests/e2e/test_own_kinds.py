@@ -1,0 +1,122 @@
+"""Kinds of one's own, from an empty directory to their events in a cluster: Python, a library beside it, and Perl."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.api import Object, eventually
+from tests.cluster.world import ROOT, documents
+from tests.e2e.cluster import Cluster
+from tests.e2e.place import Place
+from tests.e2e.workshop import Workshop
+
+SAMPLES = ROOT / "metacontroller/samples"
+CALL = 'import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b"ding", 10).status)'
+KINDS, PEARL = "registry.local/kinds:dev", "registry.local/pearl:dev"
+PERL_KIND = '''\
+"""What is in spec, and what becomes of it: its adapter is in Perl."""
+
+from adapter.sdk import Source
+
+
+class PearlSource(Source):
+    """Sends an event every second."""
+
+    api_version = "example.com/v1alpha1"
+    event_types = ("com.example.perl",)
+'''
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("BUILD_IMAGE"),
+    reason="needs $BUILD_IMAGE (a command that makes a DIRECTORY an image NAME which the cluster can run)",
+)
+
+
+@pytest.fixture
+def workshop(cluster: Cluster, tmp_path: Path) -> Workshop:
+    return Workshop(cluster, tmp_path)
+
+
+def _readme_commands() -> list[str]:
+    section = (ROOT / "README.md").read_text().partition("## Your own kind\n")[2]
+    return re.findall(r"^\$ (.*)$", section.partition("```console\n")[2].partition("```")[0], re.MULTILINE)
+
+
+def _shown(place: Place) -> list[Object]:
+    return list(eventually(place.events_shown, bool, "an event at the display", more=place.story))
+
+
+def test_the_commands_of_the_readme_lead_from_an_empty_directory_to_events_in_the_cluster(
+    workshop: Workshop, figure: Callable[[str], None]
+) -> None:
+    started = time.monotonic()
+    with workshop.kind("DoorbellSource", "example.com/v1alpha1") as place:
+        for command in _readme_commands():
+            workshop.run(command)
+            if made := re.match(r"sources manifests .* -o (\S+)", command):
+                workshop.adapt("sink.yaml", place.namespace)
+                workshop.adapt(f"{made[1]}/sample.yaml", place.namespace)
+            if command.startswith("docker"):
+                figure(f"own kind: {time.monotonic() - started:.1f} s from an empty directory to its image in the node")
+
+        def shown() -> list[str]:
+            return re.findall(r"com\.example\.doorbell  (.*)", place.kubectl("logs", "deployment/event-display"))
+
+        place.ready("doorbell")
+        seen = eventually(shown, bool, "an event at the display", more=lambda: place.story("doorbell"))
+        figure(
+            f"own kind: {time.monotonic() - started:.1f} s from an empty directory to the first event in the cluster"
+        )
+    assert re.fullmatch(r'\{"sequence": \d+, "greeting": "hello"\}', seen[0])
+
+
+@pytest.fixture(scope="module")
+def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """One of `sources new`, and the cron sample; the image ``KINDS`` has both.
+
+    The sample's library is copied from here; README's Dockerfile installs it, which needs a package index.
+    """
+    workshop = Workshop(cluster, tmp_path_factory.mktemp("two"))
+    workshop.run("sources new LetterboxSource --listen")
+    shutil.copy(SAMPLES / "kinds/cron_source.py", workshop.directory / "kinds")
+    [package] = importlib.util.find_spec("cronsim").submodule_search_locations
+    shutil.copytree(package, workshop.directory / "lib/cronsim")
+    workshop.build(workshop.run("sources image") + "COPY lib lib\n", KINDS)
+    return workshop
+
+
+def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(two_kinds: Workshop) -> None:
+    with two_kinds.installed("LetterboxSource", KINDS) as place:
+        url = place.read()["status"]["address"]["url"]
+        command = f"kubectl -n {place.namespace} exec deployment/event-display -- python -c '{CALL}' {url} 2>&1 || true"
+        # Ready says that the pod is; the node's proxy hears of it at the same time and may need a moment longer.
+        eventually(lambda: place.cluster.run(command), lambda it: it == "202\n", "an answer", more=place.story)
+        [event, *_] = _shown(place)
+    assert (event["type"], event["data"]) == ("com.example.letterbox", {"path": "/", "body": "ding"})
+
+
+def test_the_cron_sample_runs_with_its_library_in_the_image(two_kinds: Workshop) -> None:
+    [written] = documents(SAMPLES / "kinds/cron_source.yaml")
+    spec = {name: value for name, value in written["spec"].items() if name != "sink"}
+    with two_kinds.installed("CronSource", KINDS, **spec) as place:
+        [event, *_] = _shown(place)
+    assert event["type"] == "com.example.cron"
+    assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # Berlin's time
+
+
+def test_ten_lines_of_perl_are_an_adapter_in_the_cluster_too(workshop: Workshop) -> None:
+    workshop.write("kinds/pearl_source.py", PERL_KIND)
+    shutil.copy(SAMPLES / "any-language/adapter.pl", workshop.directory)
+    workshop.build(f'FROM {workshop.cluster.image}\nCOPY adapter.pl .\nCMD ["./adapter.pl"]\n', PEARL)
+    with workshop.installed("PearlSource", PEARL) as place:
+        [event, *_] = _shown(place)
+        assert event["source"].endswith("/pearlsources/hello")
+        assert event["type"] == "com.example.perl"

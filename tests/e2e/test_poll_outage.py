@@ -1,0 +1,104 @@
+"""A PollSource whose upstream goes away and comes back: it is said, and no item is lost or comes twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.cluster.api import Object, eventually
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import installed
+from tests.e2e.measures import cost
+from tests.e2e.place import Place, place_in
+
+KIND = "metacontroller/sources/poll_source"
+KEY = "hush-hush"
+SPEC = {
+    "interval": "1s",
+    "timeout": "2s",  # for a moment the Service still leads to the pod that is gone, and nothing answers
+    "secretHeaders": {"X-Key": {"secretKeyRef": {"name": "shop", "key": "key"}}},
+    "items": "data.orders",
+    "id": "number",
+    "subject": "by",
+    "eventType": "com.example.order",
+}
+
+
+@dataclass
+class Outage:
+    place: Place
+    ready: Object = field(default_factory=dict)  # the condition, while the upstream is away
+    unready_after_s: float = 0.0
+    back_after_s: float = 0.0
+    adapter: Object = field(default_factory=dict)  # in the end
+    log: str = ""
+    events: list[Object] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [int(it["id"]) for it in self.events]
+
+
+@pytest.fixture(scope="module")
+def outage(cluster: Cluster) -> Iterator[Outage]:
+    with installed(cluster, KIND, "pollsources.samples.knative.dev"), place_in(cluster, "PollSource") as place:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop", "namespace": place.namespace}}
+        place.api.create({**secret, "stringData": {"key": KEY}})
+        place.display()
+        place.program("upstream", KEY)
+        place.source(url="http://upstream:8080/orders", **SPEC)
+        place.ready(deadline_s=60)
+        yield _break(place)
+
+
+def _break(place: Place) -> Outage:
+    outage = Outage(place)
+    eventually(place.events_shown, bool, "an event at the display", more=place.story)
+    place.kubectl("delete", "pod", "upstream", "--now")
+    gone = time.monotonic()
+    outage.ready = place.wait_for("Ready", "False", deadline_s=60)
+    outage.unready_after_s = time.monotonic() - gone
+    place.program("upstream", KEY)
+    back = time.monotonic()
+    place.ready(deadline_s=60)
+    outage.back_after_s = time.monotonic() - back
+    outage.adapter = place.adapter()
+    outage.log = place.kubectl("logs", outage.adapter["metadata"]["name"])
+    seen = len(place.events_shown())
+    eventually(place.events_shown, lambda it: len(it) > seen, "more events", more=place.story)
+    outage.events = place.events_shown()
+    return outage
+
+
+def test_an_upstream_that_is_away_is_the_reason_why_its_source_is_not_ready(
+    outage: Outage, figure: Callable[[str], None]
+) -> None:
+    figure(f"poll: Ready False {outage.unready_after_s:.0f} s after its upstream went: {outage.ready['message']}")
+    figure(f"poll: Ready True {outage.back_after_s:.0f} s after its upstream was back")
+    assert outage.ready["reason"] == "DeploymentUnavailable"
+    assert "poll failed" in outage.log
+    assert "polls succeed again" in outage.log
+
+
+def test_each_item_arrives_once_whatever_the_upstream_does(outage: Outage) -> None:
+    numbers = outage.numbers
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert {it["type"] for it in outage.events} == {"com.example.order"}
+    assert outage.events[0]["subject"] == f"customer {numbers[0] % 7}"
+
+
+def test_the_adapter_was_never_restarted_for_it(outage: Outage) -> None:
+    assert [it["restartCount"] for it in outage.adapter["status"]["containerStatuses"]] == [0]
+
+
+def test_its_pod_is_small(outage: Outage, figure: Callable[[str], None]) -> None:
+    figure(f"poll: {cost(outage.place)}")
+
+
+def test_the_secret_reaches_the_upstream_and_stands_nowhere_else(outage: Outage) -> None:
+    """Without it the upstream answers 401, and there would be no event."""
+    assert outage.events
+    assert KEY not in f"{outage.adapter}{outage.log}{outage.ready}"

@@ -1,0 +1,79 @@
+"""A directory in which somebody makes kinds of their own, and the cluster these go to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from adapter.loading import module_name
+from tests.cluster.world import documents
+from tests.e2e.cluster import Cluster, environ_in
+from tests.e2e.place import Place, place_in
+from tests.installed import environ_with
+
+SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
+
+
+class Workshop:
+    def __init__(self, cluster: Cluster, directory: Path) -> None:
+        self.cluster = cluster
+        self.directory = directory / "empty"
+        self.directory.mkdir()
+        self._environ = {**environ_in(directory), **environ_with(directory / "site")}
+
+    def run(self, command: str) -> str:
+        """As a person types it; `docker build` is what ``BUILD_IMAGE`` says instead."""
+        words = command.split()
+        if words[:3] == ["docker", "build", "-t"]:
+            command = f"{os.environ['BUILD_IMAGE']} {words[4]} {words[3]}"
+        shell = ["bash", "-c", command]
+        done = subprocess.run(
+            shell, cwd=self.directory, env=self._environ, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def write(self, name: str, text: str) -> None:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def adapt(self, file: str, namespace: str) -> None:
+        """A file that is to be applied: another namespace, and the image by the name it has here."""
+        text = (self.directory / file).read_text().replace("registry.local/sample-source:dev", self.cluster.image)
+        self.write(file, text.replace("namespace: default", f"namespace: {namespace}"))
+
+    @contextmanager
+    def kind(self, kind: str, api_version: str) -> Iterator[Place]:
+        """A place for its sources. What `sources manifests` wrote may be applied, and goes afterwards."""
+        with place_in(self.cluster, kind, api_version) as place:
+            try:
+                yield place
+            finally:
+                self.run("find . -name kustomization.yaml -execdir kubectl delete --ignore-not-found -k . \\;")
+
+    def build(self, dockerfile: str, image: str) -> None:
+        self.write("Dockerfile", dockerfile)
+        self.run(f"docker build -t {image} .")
+
+    @contextmanager
+    def installed(self, kind: str, image: str, **spec: object) -> Iterator[Place]:
+        """With its image, and its sample, changed by ``spec``, ready beside a display."""
+        name = module_name(kind)
+        made = f"manifests/{name}"
+        self.run(f"sources manifests kinds/{name}.py -o {made} --image {image}")
+        [sample] = documents(self.directory / made / "sample.yaml")
+        with self.kind(kind, sample["apiVersion"]) as place:
+            self.run(f"kubectl apply -k {made} && kubectl wait --for=condition=Established -f {made}/crd.yaml")
+            place.display()
+            sample["metadata"] = {"name": "hello", "namespace": place.namespace}
+            sample["spec"] |= {"sink": SINK, **spec}
+            self.write("sample.yaml", yaml.safe_dump(sample))
+            self.run("kubectl apply -f sample.yaml")
+            place.ready(deadline_s=60)
+            yield place
