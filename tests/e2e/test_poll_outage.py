@@ -102,3 +102,22 @@ def test_the_secret_reaches_the_upstream_and_stands_nowhere_else(outage: Outage)
     """Without it the upstream answers 401, and there would be no event."""
     assert outage.events
     assert KEY not in f"{outage.adapter}{outage.log}{outage.ready}"
+
+
+def test_a_feed_is_read_by_a_process_of_its_own_in_the_pods_limits(outage: Outage) -> None:
+    """Last of all: there are two sources now."""
+    place = outage.place
+    place.source("feed", url="http://upstream:8080/feed", eventType="com.example.entry", **_of_any_item())
+    entries = eventually(
+        lambda: [it for it in place.events_shown() if it["type"] == "com.example.entry"],
+        lambda it: len(it) > 3,
+        "entries of the feed",
+        more=lambda: place.story("feed"),
+    )
+    numbers = [int(it["id"]) for it in entries]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert entries[0]["data"]["title"] == f"customer {numbers[0] % 7}"
+
+
+def _of_any_item() -> Object:
+    return {name: SPEC[name] for name in ("interval", "secretHeaders")}

@@ -1,5 +1,7 @@
 """In a pod: an interface that lists orders, three new ones a second, to who has KEY in `X-Key`; others get 401.
 
+Below /feed they are RSS, the newest first.
+
 The orders are a matter of the clock alone: what became new while no pod was there is listed by the next one.
 """
 
@@ -20,6 +22,9 @@ class Handler(BaseHTTPRequestHandler):
         newest = int(time.time() * PER_S)
         orders = [{"number": n, "by": f"customer {n % 7}"} for n in range(newest - LISTED, newest + 1)]
         body = json.dumps({"data": {"orders": orders}}).encode()
+        if self.path.startswith("/feed"):
+            items = [f"<item><guid>{it['number']}</guid><title>{it['by']}</title></item>" for it in reversed(orders)]
+            body = f'<rss version="2.0"><channel>{"".join(items)}</channel></rss>'.encode()
         self.send_response(200 if self.headers["X-Key"] == KEY else 401)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
