@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from tests.process.local import read_until, running
 from tests.process.test_sources_lint import sources
-from tests.process.test_sources_run import read_until, running
 from tests.process.upstream import Answer, Upstream
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,9 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.process.local import QUICKSTART, ROOT, edited
 from tests.process.terminal import Terminal, terminal
-from tests.process.test_sources_run import EVENT, QUICKSTART, ROOT, edited
+from tests.process.test_sources_run import EVENT
 
 HEADER = re.compile(r"^NAME +READY +SINKPROVIDED +DEPLOYED +SINK +EVENTS +AGE$", re.MULTILINE)
 READY = re.compile(r"^hello +True +True +True +http://event-display\.\S+ +(\d+) +\d+s$", re.MULTILINE)

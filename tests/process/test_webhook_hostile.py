@@ -12,7 +12,7 @@ import pytest
 
 from tests.process.harness import Start, display, wait_until
 from tests.process.test_delivery import rss_kib
-from tests.process.test_webhook import Webhook, raw
+from tests.process.webhook import Webhook, raw
 
 MIB = 1024 * 1024
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 from tests.process.harness import ScriptedSink, Start, wait_until
-from tests.process.test_webhook import ACCEPTED, Webhook
+from tests.process.webhook import ACCEPTED, Webhook
 
 PER_S, CALLERS = 200, 8
 REFUSED = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

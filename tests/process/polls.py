@@ -1,0 +1,30 @@
+"""A PollSource in a process of its own, in front of an upstream that answers as it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.process.harness import Adapter, Process, Start
+from tests.process.upstream import Upstream
+
+QUICK = "100ms"
+SECRET = "hush-hush"
+
+
+def poller(start_process: Start, sink: str, upstream: Upstream | str, interval: str = QUICK, **spec: Any) -> Adapter:
+    """One that sends what is there; ``env`` variables in capitals."""
+    environ = {name: spec.pop(name) for name in list(spec) if name.isupper()}
+    url = upstream if isinstance(upstream, str) else upstream.url
+    config = json.dumps({"url": url, "start": "earliest", **spec})
+    return Adapter(start_process, sink, interval, SOURCE_KIND="PollSource", SOURCE_CONFIG=config, **environ)
+
+
+def polls(source: Adapter, outcome: str) -> float:
+    return source.metric(
+        f'source_polls_total{{kind="PollSource",name="source",namespace="default",outcome="{outcome}"}}'
+    )
+
+
+def ids(sink: Process, count: int) -> list[str]:
+    return [sink.event()["id"] for _ in range(count)]
