@@ -65,7 +65,7 @@ def _header_texts(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _secret_texts(headers: dict[str, SecretText]) -> dict[str, SecretText]:
-    """Without the line end that a Secret made from a file has."""
+    """Without spaces at their ends, which HTTP does not carry."""
     texts = {name: value.get_secret_value().strip() for name, value in headers.items()}
     return {name: SecretText(text) for name, text in _header_texts(texts).items()}
 

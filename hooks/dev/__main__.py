@@ -76,7 +76,9 @@ def _add_render(commands: Any) -> None:
 
 
 def _add_lint(commands: Any) -> None:
-    command = commands.add_parser("lint", help="say what an API server would say of the sources in YAML files")
+    command = commands.add_parser(
+        "lint", help="say what an API server, and the kind's own class, would say of the sources in YAML files"
+    )
     _add_files(command)
     _add_package(command)
     command.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text")

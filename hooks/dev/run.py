@@ -183,7 +183,7 @@ class Cluster:
         for source in self._running.values():
             codes = ", ".join(str(it.exit_code) for it in source.deployments.values())
             ended = f"; its adapter's exit code: {codes}" if codes else "; no adapter ran"
-            print(f"{source.name}: {source.events} events arrived{ended}", flush=True)
+            print(f"{source.name}: {source.events} event{'' if source.events == 1 else 's'} arrived{ended}", flush=True)
 
     def _all_deployments(self) -> list[LocalDeployment]:
         adapters = [it for source in self._running.values() for it in source.deployments.values()]

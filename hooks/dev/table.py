@@ -48,8 +48,9 @@ class PlainScreen:
     def row(self, source: Json, events: int) -> None:
         status = source.get("status") or {}
         ready = ready_condition(status)
-        message = _NUMBER.sub("#", ready.get("message", ""))  # a count that grows is no news
-        news = ({**ready, "message": message}, status.get("sinkUri"))
+        shown = ready.get("message", "") if ready.get("status") == "False" else ""
+        message = _NUMBER.sub("#", shown)  # a count that grows is no news
+        news = (ready.get("status"), ready.get("reason"), message, status.get("sinkUri"))
         if self._shown.get(source["metadata"]["uid"]) != news:
             self._shown[source["metadata"]["uid"]] = news
             print(self._table.row(source, events, datetime.now(UTC)), flush=True)

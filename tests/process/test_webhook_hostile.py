@@ -43,6 +43,16 @@ def test_a_request_that_offers_another_protocol_is_taken_as_what_it_is(start: St
     assert sink.event()["data"] == "ab"
 
 
+def test_an_offer_whose_body_comes_later_is_taken_whole_too(start: Start) -> None:
+    sink, url = display(start)
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    with raw(Webhook(start, url), b"POST / HTTP/1.1\r\nHost: h\r\n" + offer) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"ab")
+        assert connection.recv(100).startswith(b"HTTP/1.1 202 ")
+    assert sink.event()["data"] == "ab"
+
+
 def test_a_proxy_is_not_what_it_is(start: Start) -> None:
     _, url = display(start)
     with raw(Webhook(start, url), b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n") as connection:

@@ -11,10 +11,10 @@ class GithubWebhookSource(Listener):
 
     api_version = "samples.example.com/v1"
     event_types = tuple(EventType(f"com.github.{it}") for it in ("ping", "push", "pull_request", "issues"))
-    secret: SecretText = Field(min_length=1, description="The webhook's secret, with which GitHub signs.")
+    secret: SecretText = Field(description="The webhook's secret, with which GitHub signs.")
 
     async def receive(self, request: Request) -> Event:
-        mac = hmac.new(self.secret.get_secret_value().strip().encode(), request.body, "sha256").hexdigest()
+        mac = hmac.new(self.secret.get_secret_value().encode(), request.body, "sha256").hexdigest()
         if not hmac.compare_digest(f"sha256={mac}".encode(), request.headers.get("x-hub-signature-256", "").encode()):
             raise Refusal(401, "X-Hub-Signature-256 does not fit the body and the secret")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
