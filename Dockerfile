@@ -7,7 +7,6 @@ COPY requirements/runtime.lock /tmp/
 RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tmp/runtime.lock && rm -rf lib/bin
 COPY hooks hooks
 COPY adapter adapter
-RUN rm -rf hooks/dev
 
 # The root is read-only at run time, so whatever is not compiled here is compiled anew at each start. The base has its
 # standard library as text only. unchecked-hash: a layer's file times say nothing.

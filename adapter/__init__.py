@@ -1,8 +1,8 @@
 """ACT: run one event source.
 
-Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and nothing else.
+Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and :mod:`adapter.serving` only.
 
-Nothing is imported here: ``import adapter.contract`` runs this file inside the hook's process.
+Nothing is imported here: ``import adapter.contract.environment`` runs this file inside the hook's process.
 """
 
 __version__ = "0.1.0"

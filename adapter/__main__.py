@@ -1,4 +1,4 @@
-"""``python -m adapter``: run the one source that the environment describes (see :mod:`adapter.contract`).
+"""``python -m adapter``: run the one source that the environment describes (see :mod:`adapter.contract.environment`).
 
 Exit codes:
 
@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from adapter.contract import AdapterEnv, EnvError
+from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.loading import load_source
 
 if TYPE_CHECKING:
-    from adapter.channel import Channel
-    from adapter.clocks import Clock
-    from adapter.delivery import Delivery
+    from adapter.delivery.channel import Channel
+    from adapter.delivery.delivery import Delivery
+    from adapter.model.clock import Clock
     from adapter.runtime import Runtime
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
@@ -46,7 +46,7 @@ def _leave(*_: object) -> NoReturn:
 def _start(env: AdapterEnv) -> int:
     import asyncio
 
-    from adapter import logs
+    from adapter.serving import logs
 
     log = logs.configure(env.namespace, env.name, env.logging_config)
     try:
@@ -54,7 +54,7 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": logs.place_of(error)}
+        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": logs.error_location(error)}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
 
@@ -64,11 +64,13 @@ async def _run(env: AdapterEnv) -> int:
     import logging
     from random import Random
 
-    from adapter.clocks import SystemClock
-    from adapter.delivery import Delivery
-    from adapter.metrics import CONTENT_TYPE, Metrics
+    from adapter.delivery.delivery import Delivery
+    from adapter.model.clock import SystemClock
+    from adapter.observe.health import health
+    from adapter.observe.metrics import CONTENT_TYPE, Metrics
     from adapter.runtime import Drain, Runtime, context_of
-    from adapter.server import Limits, Response, health, listen
+    from adapter.serving.messages import Response
+    from adapter.serving.server import Limits, listen
 
     source = load_source(env)
     log = logging.getLogger("adapter")
@@ -83,7 +85,7 @@ async def _run(env: AdapterEnv) -> int:
         delivery = Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters)
         more = {"port": env.port, "trust_bundles": Path(env.trust_bundles)}
         context = context_of(env.source, env.identity, env.created, clock, log, metrics, **more)
-        drain = Drain(policy.drain_s, policy.timeout_s if dead_letters else 0.0, delivery.hurry)
+        drain = Drain(policy.drain_s, policy.timeout_s if dead_letters else 0.0, delivery.cut_short)
         runtime = Runtime(
             source,
             context,
@@ -122,7 +124,7 @@ def _unready(runtime: Runtime, delivery: Delivery) -> str | None:
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     """The sink, and the dead letter sink if there is one."""
-    from adapter.channel import Channel, Destination
+    from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
     sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)

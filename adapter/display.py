@@ -20,10 +20,11 @@ from itertools import chain, repeat
 from random import Random
 from typing import Any
 
-from adapter.cloudevent import is_json
-from adapter.durations import parse_duration
-from adapter.incoming import read_event
-from adapter.server import Limits, Request, Reset, Response, listen, port_of
+from adapter.cloudevents.attributes import is_json
+from adapter.cloudevents.decode import read_event
+from adapter.contract.durations import parse_duration
+from adapter.serving.messages import Request, Response
+from adapter.serving.server import Limits, Reset, listen, port_of
 
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
 Json = Any

@@ -13,13 +13,13 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from adapter.contract import AdapterEnv, EnvError
-from adapter.redaction import redacted, repeats
+from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.observe.redaction import contains_secret, redacted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from adapter.source import Source
+    from adapter.model.source import Source
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
@@ -38,7 +38,7 @@ def load_module(name: str) -> ModuleType:
 
 def source_class(kind: str, package_name: str) -> type[Source]:
     """``EnvError`` if there is no such kind; an error inside its module is the module's own."""
-    from adapter.source import Source
+    from adapter.model.source import Source
 
     try:
         package = load_module(package_name)
@@ -64,14 +64,14 @@ def load_source(env: AdapterEnv) -> Source:
     except ValidationError as error:
         raise _field_error(env, error.errors(include_url=False)[0]) from None
     except Exception as error:  # an author's check that says no in its library's words
-        words = said_of(error)
-        if repeats(words, env.secrets.values()):
+        words = describe_error(error)
+        if contains_secret(words, env.secrets.values()):
             words = type(error).__name__
         config = json.dumps(env.config, ensure_ascii=False)
         raise EnvError("SOURCE_CONFIG", config, f"{env.kind} refuses it ({words})") from None
 
 
-def said_of(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
@@ -82,7 +82,7 @@ def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
     if path == "interval" and env.interval is not None:
         return EnvError("INTERVAL", env.interval, message)
     secrets = env.secrets.values()
-    if repeats(message, secrets):
+    if contains_secret(message, secrets):
         message = f"the value is not usable ({error['type']})"
     value = redacted(error["input"], secrets)
     if error["type"] == "missing":

@@ -16,12 +16,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from adapter.clocks import Clock
-from adapter.events import Message, encode
-from adapter.logs import Digest
-from adapter.metrics import SKIPPED, Metrics, outcome_of
-from adapter.policy import LEAVE_S
-from adapter.source import Context, Event, Outcome, Source
+from adapter.cloudevents.encode import Message, encode
+from adapter.contract.delivery_policy import LEAVE_S
+from adapter.model.clock import Clock
+from adapter.model.event import Event, Outcome
+from adapter.model.source import Context, Source
+from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
+from adapter.serving.logs import LogThrottle
 
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
 CLOSE_S = 5.0  # for the source to clean up
@@ -34,11 +35,11 @@ class Deliver(Protocol):
 
 @dataclass(frozen=True)
 class Drain:
-    """After SIGTERM: ``patience_s`` for what is in hand to arrive; then ``hurry()`` and ``last_s`` for a last try."""
+    """After SIGTERM: ``patience_s`` for events in hand; then ``cut_short()``, and ``last_s`` for a last attempt."""
 
     patience_s: float
     last_s: float = 0.0
-    hurry: Callable[[], None] = lambda: None
+    cut_short: Callable[[], None] = lambda: None
 
 
 class Runtime:
@@ -66,7 +67,7 @@ class Runtime:
         self._namespace = namespace
         self._overrides = overrides
         self._drain_by = drain
-        self._digest = Digest(context.log, context.clock.now)
+        self._digest = LogThrottle(context.log, context.clock.now)
         self._told = asyncio.Event()  # to stop
         self._stop = asyncio.Event()
         self._in_hand: dict[int, Event] = {}  # lane -> event
@@ -87,7 +88,7 @@ class Runtime:
     def stop(self) -> None:
         """Once the source has taken leave, no event is pulled any more; those in hand have the drain's time."""
         self._told.set()
-        if type(self._source).take_leave is Source.take_leave:
+        if type(self._source).on_shutdown is Source.on_shutdown:
             self._stop.set()  # now, not at the loop's next turn: what is made meanwhile is not taken
 
     async def run(self) -> None:
@@ -119,7 +120,7 @@ class Runtime:
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
-                    await self._source.take_leave()
+                    await self._source.on_shutdown()
         finally:
             self._stop.set()
 
@@ -127,7 +128,7 @@ class Runtime:
         if self._in_hand:
             await self._settle(self._drain_by.patience_s)
         if self._in_hand:
-            self._drain_by.hurry()
+            self._drain_by.cut_short()
             await self._settle(self._drain_by.last_s + NOTE_S)
         if self._settled.is_set():
             await asyncio.wait(work, timeout=NOTE_S)

@@ -2,14 +2,14 @@
 
 from pydantic import Field
 
-from adapter.asgi import Refusal
-from adapter.durations import Interval
-from adapter.fields import Certificates, HttpUrl, SecretText
-from adapter.listener import Listener
-from adapter.poller import Poller
-from adapter.polling import PollFailed, Unchanged
-from adapter.server import Request
-from adapter.source import Context, Event, EventType, Outcome, Source
+from adapter.contract.durations import Interval
+from adapter.listening.listener import Listener
+from adapter.model.event import Event, EventType, Outcome
+from adapter.model.fields import Certificates, HttpUrl, SecretText
+from adapter.model.source import Context, Source
+from adapter.polling.errors import PollFailed, Unchanged
+from adapter.polling.poller import Poller
+from adapter.serving.messages import Refusal, Request
 from adapter.timer import Timer
 
 __all__ = [

@@ -6,51 +6,22 @@ Ticks are absolute and numbered from ``created``: restarts and replicas agree on
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from adapter.clocks import SET_BACK_S, Clock, reached
-from adapter.durations import Interval
-from adapter.formats import EPOCH
-from adapter.logs import Digest
-from adapter.source import Context, Event, Outcome, Source
+from adapter.contract.durations import Interval
+from adapter.model.clock import SET_BACK_S, Clock, reached
+from adapter.model.event import Event, Outcome
+from adapter.model.schedule import Schedule
+from adapter.model.source import Context, Source
+from adapter.serving.logs import LogThrottle
 
 CATCH_UP = timedelta(seconds=1)  # a tick that is no later is sent after those before it: a hiccup skips nothing
 REPEAT_WITHIN = timedelta(minutes=1)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When tick n is due, in whole nanoseconds since the epoch."""
-
-    first_ns: int
-    interval_ns: int
-
-    @classmethod
-    def of(cls, uid: str, created: datetime, interval_ns: int) -> Schedule:
-        """The phase spreads a thousand sources that were applied at once."""
-        phase_ns = int.from_bytes(hashlib.sha256(uid.encode("utf-8", "replace")).digest()) % interval_ns
-        return cls(_unix_ns(created) + phase_ns, interval_ns)
-
-    def due_ns(self, n: int) -> int:
-        return self.first_ns + n * self.interval_ns
-
-    def due(self, n: int) -> datetime:
-        return EPOCH + timedelta(microseconds=self.due_ns(n) // 1000)
-
-    def next_at(self, now: datetime) -> int:
-        """The first tick due at ``now`` or later."""
-        return max(0, -((self.first_ns - _unix_ns(now)) // self.interval_ns))
-
-    def latest_at(self, now: datetime) -> int:
-        """The last tick due at ``now`` or before; negative before the first."""
-        return (_unix_ns(now) - self.first_ns) // self.interval_ns
 
 
 class Timer(Source):
@@ -65,7 +36,7 @@ class Timer(Source):
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        digest, ahead_s = Digest(context.log, context.clock.now), _ahead_s(context.clock)
+        digest, ahead_s = LogThrottle(context.log, context.clock.now), _ahead_s(context.clock)
         n = _in_lane(first_tick(schedule, context.clock.now()), context)
         context.log.info("ticking", extra={"fields": {"first_sequence": n}})
         while True:
@@ -78,7 +49,7 @@ class Timer(Source):
                 n += skipped * context.lanes
                 digest.warning("ticks skipped: they were overdue", count=skipped, next_sequence=n)
             else:
-                digest.settle()
+                digest.flush()
             made = self.tick(n)
             event = await made if inspect.isawaitable(made) else made
             if not isinstance(event, Event):
@@ -87,7 +58,7 @@ class Timer(Source):
             n += context.lanes
 
 
-async def _arrive(due: datetime, ahead_s: float, clock: Clock, digest: Digest) -> None:
+async def _arrive(due: datetime, ahead_s: float, clock: Clock, digest: LogThrottle) -> None:
     """Sleep until ``due``; a clock that was set back makes that longer than anybody expects, so it is said."""
     there = False
     while not there:
@@ -124,7 +95,3 @@ def _stamped(event: Event, uid: str, schedule: Schedule, n: int) -> Event:
         id=f"{uid}-{schedule.due_ns(n) // 1_000_000}" if event.id is None else event.id,
         time=schedule.due(n) if event.time is None else event.time,
     )
-
-
-def _unix_ns(time: datetime) -> int:
-    return (time - EPOCH) // _MICROSECOND * 1000

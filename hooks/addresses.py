@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from adapter.formats import is_http_url
+from adapter.contract.formats import is_http_url
+from hooks.names import get_in, quoted
 from hooks.protocol import Object
-from hooks.resources import dig, shown
 
 _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 
@@ -55,20 +55,20 @@ def address_of(
     url = selected.get("url")
     if not isinstance(url, str) or not is_http_url(url):
         return Unresolved(
-            "AddressInvalid", f"{reference} has the address {shown(url or '')}, which is no http(s) URL with a host"
+            "AddressInvalid", f"{reference} has the address {quoted(url or '')}, which is no http(s) URL with a host"
         )
     certificates, audience = selected.get("CACerts"), selected.get("audience")
     return Resolved(
-        normal(url),
+        normalize_url(url),
         sink.get("CACerts") or (certificates if isinstance(certificates, str) else None) or None,
         sink.get("audience") or (audience if isinstance(audience, str) else None) or None,
     )
 
 
 def _selected_address(reference: Reference, target: Object) -> Object | Unresolved:
-    several = dig(target, "status", "addresses")
+    several = get_in(target, "status", "addresses")
     addresses = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
-    single = dig(target, "status", "address")
+    single = get_in(target, "status", "address")
     if not addresses and not isinstance(single, dict):
         return Unresolved(
             "NotAddressable",
@@ -98,11 +98,11 @@ def _service_address(
 
 
 def _service_port(reference: Reference, service: Object, scheme: str, field: str) -> int | Unresolved:
-    listed = dig(service, "spec", "ports")
-    ports = [one for one in listed if isinstance(dig(one, "port"), int)] if isinstance(listed, list) else []
-    if dig(service, "spec", "type") == "ExternalName" or not ports:
+    listed = get_in(service, "spec", "ports")
+    ports = [one for one in listed if isinstance(get_in(one, "port"), int)] if isinstance(listed, list) else []
+    if get_in(service, "spec", "type") == "ExternalName" or not ports:
         return reference.port if isinstance(reference.port, int) else _default_port(scheme)
-    headless = dig(service, "spec", "clusterIP") == "None"
+    headless = get_in(service, "spec", "clusterIP") == "None"
     chosen = _chosen_port(reference.port, ports, scheme)
     if chosen is None:
         if headless and isinstance(reference.port, int):
@@ -137,7 +137,7 @@ def _default_port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
 
 
-def normal(url: str) -> str:
+def normalize_url(url: str) -> str:
     """As Go's ``url.URL.String``: the scheme in lower case, no character beyond ASCII in path or fragment."""
     parts = urlsplit(url)
     path, fragment = (quote(part, safe=_URL_SAFE) for part in (parts.path, parts.fragment))

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from starlette.datastructures import QueryParams
 
-from hooks.config import MountedConfig
-from hooks.controller import KindOptions, Refused, customize, sync
+from hooks.configmaps import MountedConfig
+from hooks.controller import KindOptions, Unprocessable, customize, sync
+from hooks.names import quoted
 from hooks.protocol import CustomizeRequest, SyncRequest
-from hooks.resources import shown
-from hooks.settings import Settings, sink_kinds_of, switch_of
+from hooks.settings import Settings, parse_bool, parse_sink_kinds
 
 log = logging.getLogger("hooks.app")
 M = TypeVar("M", bound=BaseModel)
@@ -56,8 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def bad_request(_: Request, error: BadRequest) -> Response:
         return _json(400, {"error": str(error)})
 
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
+    @app.exception_handler(Unprocessable)
+    async def refused(_: Request, error: Unprocessable) -> Response:
         log.warning("refused: %s", error)
         return _json(422, {"error": str(error)})
 
@@ -69,8 +69,8 @@ def kind_options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
     listed, switch = query.get("sinkKinds"), query.get("diagnosePods")
     try:
-        sink_kinds = sink_kinds_of(listed, "sinkKinds") if listed else None
-        diagnose_pods = switch_of(switch, "diagnosePods") if switch else None
+        sink_kinds = parse_sink_kinds(listed, "sinkKinds") if listed else None
+        diagnose_pods = parse_bool(switch, "diagnosePods") if switch else None
     except ValueError as error:
         raise BadRequest(f"the query's {error}") from None
     types = tuple(filter(None, query.get("types", "").split(",")))
@@ -86,7 +86,7 @@ def _parse(model: type[M], body: bytes) -> M:
     if first["type"] == "json_invalid":
         raise BadRequest(f"the body is not JSON: {first['msg']}; post a Metacontroller {model.__name__}")
     field = ".".join(str(part) for part in first["loc"]) or "the body"
-    raise BadRequest(f"{field} is {shown(first['input'])}: {first['msg']}; post a Metacontroller {model.__name__}")
+    raise BadRequest(f"{field} is {quoted(first['input'])}: {first['msg']}; post a Metacontroller {model.__name__}")
 
 
 def _json(status: int, value: Any) -> Response:

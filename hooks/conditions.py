@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from adapter.formats import format_time, parse_time
+from adapter.contract.formats import format_time, parse_time
+from hooks.names import get_in
 from hooks.protocol import Object
-from hooks.resources import dig
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def transition_time(status: Any, type: str, wanted: str) -> datetime | None:
 
 
 def find(status: Any, type: str) -> Object | None:
-    conditions = dig(status, "conditions")
+    conditions = get_in(status, "conditions")
     if not isinstance(conditions, list):
         return None
     return next((one for one in conditions if isinstance(one, dict) and one.get("type") == type), None)

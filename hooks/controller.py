@@ -10,10 +10,12 @@ from typing import Any
 from hooks import conditions, deployments, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import Verdict
-from hooks.deployments import Observability, Pod, Sinks
+from hooks.deployments import Pod, Sinks
+from hooks.names import get_in
+from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, SyncRequest, SyncResponse
-from hooks.resources import InvalidSpec, Source, dig, read_source
 from hooks.settings import Settings
+from hooks.source import InvalidSpec, Source, read_source
 
 Config = Callable[[str], Observability]  # kind -> what the mounted ConfigMaps say for it
 
@@ -29,7 +31,7 @@ class KindOptions:
     diagnose_pods: bool | None = None  # None: the hook's setting
 
 
-class Refused(Exception):
+class Unprocessable(Exception):
     """No honest answer keeps the running adapter: Metacontroller must keep its children and retry (HTTP 422)."""
 
 
@@ -38,7 +40,7 @@ def customize(
 ) -> CustomizeResponse:
     parent = request.parent
     kinds = options.sink_kinds or settings.sink_kinds
-    wanted = (dig(parent.spec, "sink"), dig(parent.spec, "delivery", "deadLetterSink"))
+    wanted = (get_in(parent.spec, "sink"), get_in(parent.spec, "delivery", "deadLetterSink"))
     rules = sinks.related_rules(wanted, namespace=parent.metadata.namespace, sink_kinds=kinds)
     if _diagnoses(options, settings):
         rules.append(pods.related_rule(parent))
@@ -48,14 +50,14 @@ def customize(
 def sync(
     request: SyncRequest, settings: Settings, *, now: datetime, config: Config, options: KindOptions
 ) -> SyncResponse:
-    """What should exist and the status to show; ``Refused`` where an answer would delete a running adapter."""
+    """What should exist and the status to show; ``Unprocessable`` where an answer would delete a running adapter."""
     parent = request.parent
     deployed = request.children.get("Deployment.apps/v1", {})
     try:
         source = read_source(parent, listens="Service.v1" in request.children)
     except InvalidSpec as error:
         if deployed:
-            raise Refused(str(error)) from None
+            raise Unprocessable(str(error)) from None
         invalid = Verdict("Ready", "False", "InvalidSpec", str(error))
         return {"status": {"conditions": conditions.update(parent.status, [invalid], now=now)}, "children": []}
 
@@ -78,9 +80,9 @@ def sync(
     image = options.image or settings.adapter_image
     pod = Pod(image, config(parent.kind), settings.trust_bundle, own_command=options.image is not None)
     wanted = _wanted(source, sink, dead_letters, observed, pod)
-    verdict = rollouts.judge(wanted, observed, old_status=parent.status, now=now)
+    verdict = rollouts.deployed_condition(wanted, observed, old_status=parent.status, now=now)
     if _diagnoses(options, settings):
-        verdict = pods.explained(verdict, wanted, request.related or {})
+        verdict = pods.with_pod_diagnosis(verdict, wanted, request.related or {})
     provided = _found("SinkProvided", sink)
     verdicts = [provided, verdict, conditions.ready(provided, verdict)]
     if dead_letters:
@@ -93,7 +95,7 @@ def sync(
     if source.listens and wanted:
         host = f"{deployments.service_name(source)}.{parent.metadata.namespace}.svc.{settings.cluster_domain}"
         response["status"]["address"] = {"url": f"http://{host}"}
-    if again := rollouts.looks_again_after(verdict, observed):
+    if again := rollouts.resync_after(verdict, observed):
         response["resyncAfterSeconds"] = again.total_seconds()
     return response
 
@@ -123,7 +125,7 @@ def _wanted(
         if observed is None:
             return None
         if last_sink is None:
-            raise Refused(f"{sink.message}; and the running Deployment shows no K_SINK to keep")
+            raise Unprocessable(f"{sink.message}; and the running Deployment shows no K_SINK to keep")
         sink = last_sink
     return deployments.desired(source, Sinks(sink, dead_letters), pod)
 
@@ -141,7 +143,7 @@ def _found(type: str, sink: Resolved | Unresolved) -> Verdict:
 
 
 def _types(spec: Any, options: KindOptions) -> Sequence[str]:
-    own = dig(spec, options.type_field) if options.type_field else None
+    own = get_in(spec, options.type_field) if options.type_field else None
     return (own,) if isinstance(own, str) and own else options.types
 
 

@@ -14,13 +14,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from adapter.contract import AdapterEnv
-from adapter.formats import EPOCH, parse_time
-from adapter.policy import LEAVE_S
-from adapter.references import split_references
+from adapter.contract.delivery_policy import LEAVE_S
+from adapter.contract.environment import AdapterEnv
+from adapter.contract.formats import EPOCH, parse_time
+from adapter.contract.secret_refs import split_references
 from hooks.addresses import Resolved
+from hooks.names import child_name, get_in, kebab
+from hooks.observability import Observability
 from hooks.protocol import Object, Parent
-from hooks.resources import Source, child_name, dig, kebab
+from hooks.source import Source
 
 TOKEN_S = 3600
 READ_ONLY = 0o444
@@ -29,15 +31,6 @@ TEMPLATE_HASH = "samples.knative.dev/template-hash"
 _EXPANDED = re.compile(r"\$(?=[$(])")
 FORGET_S = 5  # the Service's endpoints forget a pod a moment after its end is decided; until then it still answers
 FORGET = ["python", "-c", f"import time; time.sleep({FORGET_S})"]
-
-
-@dataclass(frozen=True)
-class Observability:
-    """The mounted configuration as three variables; see ``hooks.config``."""
-
-    logging: str = ""
-    klog_verbosity: str = ""
-    observability: str = ""
 
 
 def deployment_name(source: Source) -> str:
@@ -249,11 +242,11 @@ def _created(text: str | None) -> datetime:
 
 def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
     """The sink and the dead letter sink a running adapter has, read from its Deployment's environment."""
-    containers = dig(observed, "spec", "template", "spec", "containers")
+    containers = get_in(observed, "spec", "template", "spec", "containers")
     for container in containers if isinstance(containers, list) else []:
-        env = dig(container, "env")
-        entries = env if dig(container, "name") == "receive-adapter" and isinstance(env, list) else []
-        values = {str(dig(one, "name")): dig(one, "value") for one in entries}
+        env = get_in(container, "env")
+        entries = env if get_in(container, "name") == "receive-adapter" and isinstance(env, list) else []
+        values = {str(get_in(one, "name")): get_in(one, "value") for one in entries}
         found = {name: _unescape(value) for name, value in values.items() if isinstance(value, str)}
         if found.get("K_SINK"):
             return _resolved(found, "K_"), _resolved(found, "DEAD_LETTER_")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from adapter.durations import parse_duration
-from adapter.formats import go_json
+from adapter.contract.durations import parse_duration
+from adapter.contract.formats import go_json
 
 Json = Any
 Values = Mapping[str, str]
@@ -126,3 +127,12 @@ def _json_object(name: str, text: str) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise ConfigProblem(f"{name} is not a JSON object")
     return value
+
+
+@dataclass(frozen=True)
+class Observability:
+    """The mounted configuration as three variables; see ``hooks.configmaps``."""
+
+    logging: str = ""
+    klog_verbosity: str = ""
+    observability: str = ""

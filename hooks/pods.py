@@ -10,8 +10,8 @@ from typing import Any
 
 from hooks.conditions import Verdict, find
 from hooks.deployments import TEMPLATE_HASH, pod_labels
+from hooks.names import get_in
 from hooks.protocol import Object, Objects, Parent, RelatedRule
-from hooks.resources import dig
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -27,7 +27,7 @@ def related_rule(parent: Parent) -> RelatedRule:
     }
 
 
-def explained(verdict: Verdict, wanted: Object | None, related: Objects) -> Verdict:
+def with_pod_diagnosis(verdict: Verdict, wanted: Object | None, related: Objects) -> Verdict:
     """The verdict, or the reason a pod of the wanted template gives why it does not run."""
     if wanted is None or verdict.status == "True":
         return verdict
@@ -45,67 +45,67 @@ def explained(verdict: Verdict, wanted: Object | None, related: Objects) -> Verd
 def _is_of(pod: Object, deployment: Object) -> bool:
     """Whether the pod runs the wanted template; one of an older template explains nothing."""
     path = ("metadata", "annotations", TEMPLATE_HASH)
-    dying = dig(pod, "metadata", "deletionTimestamp")
-    return not dying and dig(pod, *path) == dig(deployment, *path)
+    dying = get_in(pod, "metadata", "deletionTimestamp")
+    return not dying and get_in(pod, *path) == get_in(deployment, *path)
 
 
 def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
-    scheduled = find(dig(pod, "status"), "PodScheduled") or {}
+    scheduled = find(get_in(pod, "status"), "PodScheduled") or {}
     if scheduled.get("status") == "False":
         message = _short(scheduled.get("message")).rstrip(".") or "no node takes it"
         yield "Unschedulable", f"{name} cannot be scheduled: {message}; add a node it fits on, or make room on one"
-    statuses = dig(pod, "status", "containerStatuses")
+    statuses = get_in(pod, "status", "containerStatuses")
     for container in statuses if isinstance(statuses, list) else []:
-        if not dig(container, "ready"):
+        if not get_in(container, "ready"):
             yield from _waiting(container, pod, name)
             yield from _ended(container, pod, name)
-    if dig(pod, "status", "phase") == "Failed":
-        reason, message = dig(pod, "status", "reason"), _short(dig(pod, "status", "message"))
+    if get_in(pod, "status", "phase") == "Failed":
+        reason, message = get_in(pod, "status", "reason"), _short(get_in(pod, "status", "message"))
         yield str(reason or "PodFailed"), f"{name} failed: {message or 'see its events'}"
 
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
     """What its readiness answers, no kubelet passes on; the adapter's log has the same."""
-    statuses = dig(pod, "status", "containerStatuses")
+    statuses = get_in(pod, "status", "containerStatuses")
     for container in statuses if isinstance(statuses, list) else []:
-        if isinstance(dig(container, "state", "running"), dict) and not dig(container, "ready"):
-            where = f"kubectl logs -n {dig(pod, 'metadata', 'namespace')} {dig(pod, 'metadata', 'name')}"
+        if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
+            where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
             yield f"{name} runs but is not ready; its log says why: `{where}`"
 
 
 def _waiting(container: Any, pod: Object, name: str) -> Iterator[tuple[str, str]]:
-    reason, message = (str(dig(container, "state", "waiting", key) or "") for key in ("reason", "message"))
+    reason, message = (str(get_in(container, "state", "waiting", key) or "") for key in ("reason", "message"))
     if reason in _PULL:
         # Kubernetes alternates between two reasons; the status should not.
         cause = _short(message.rpartition(": ErrImagePull: ")[2]) or reason
         steady = "ImagePullBackOff" if reason == "ErrImagePull" else reason
-        image = dig(container, "image")
+        image = get_in(container, "image")
         yield steady, f'{name} cannot pull image "{image}": {cause}; correct the image\'s name, or push it'
     elif reason in _CREATE:
-        namespace = dig(pod, "metadata", "namespace")
+        namespace = get_in(pod, "metadata", "namespace")
         yield reason, f"{name} cannot start: {_short(message) or reason}; create what it needs in namespace {namespace}"
 
 
 def _ended(container: Any, pod: Object, name: str) -> Iterator[tuple[str, str]]:
     """A container that ended and is, or will be, started again."""
-    ended = dig(container, "state", "terminated") or dig(container, "lastState", "terminated")
+    ended = get_in(container, "state", "terminated") or get_in(container, "lastState", "terminated")
     if not isinstance(ended, dict):
         return
     if ended.get("reason") == "OOMKilled":
-        limit = _memory_limit(pod, dig(container, "name"))
+        limit = _memory_limit(pod, get_in(container, "name"))
         text = f"{name} was killed: it needs more memory than its limit of {limit}; have the source hold less at a time"
         yield "OOMKilled", text
     else:
         said = _last_line(ended.get("message")) or str(ended.get("reason") or "no message")
-        where = f"kubectl logs --previous -n {dig(pod, 'metadata', 'namespace')} {dig(pod, 'metadata', 'name')}"
+        where = f"kubectl logs --previous -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
         yield "CrashLoopBackOff", f"{name} exited with code {ended.get('exitCode')}: {said}; see `{where}`"
 
 
 def _memory_limit(pod: Object, container: Any) -> str:
-    listed = dig(pod, "spec", "containers")
+    listed = get_in(pod, "spec", "containers")
     for it in listed if isinstance(listed, list) else []:
-        if dig(it, "name") == container:
-            return str(dig(it, "resources", "limits", "memory") or "none")
+        if get_in(it, "name") == container:
+            return str(get_in(it, "resources", "limits", "memory") or "none")
     return "none"
 
 

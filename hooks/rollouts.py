@@ -10,8 +10,8 @@ from typing import Any
 
 from hooks.conditions import Verdict, find, transition_time
 from hooks.deployments import TEMPLATE_HASH
+from hooks.names import get_in
 from hooks.protocol import Object
-from hooks.resources import dig
 
 NOT_CREATED_AFTER = timedelta(seconds=15)
 TRY_AGAIN_AFTER = timedelta(seconds=30)
@@ -27,7 +27,7 @@ _REMEDIES = (  # what Kubernetes' message holds -> what to do, which it does not
 )
 
 
-def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, now: datetime) -> Verdict:
+def deployed_condition(wanted: Object | None, observed: Object | None, *, old_status: Any, now: datetime) -> Verdict:
     """``Deployed`` (design §4): True only for the wanted template, fully rolled out and available."""
     if wanted is None:
         return Verdict(
@@ -36,11 +36,11 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
     name = wanted["metadata"]["name"]
     if observed is None:
         return _absent(name, old_status, now)
-    status = dig(observed, "status") or {}
+    status = get_in(observed, "status") or {}
     current = (
-        dig(observed, "metadata", "annotations", TEMPLATE_HASH) == wanted["metadata"]["annotations"][TEMPLATE_HASH]
-        and dig(status, "observedGeneration") is not None
-        and dig(status, "observedGeneration") == dig(observed, "metadata", "generation")
+        get_in(observed, "metadata", "annotations", TEMPLATE_HASH) == wanted["metadata"]["annotations"][TEMPLATE_HASH]
+        and get_in(status, "observedGeneration") is not None
+        and get_in(status, "observedGeneration") == get_in(observed, "metadata", "generation")
     )
     available = _condition(status, "Available")
     if not current:
@@ -50,7 +50,7 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
         if condition.get("status") == bad:
             return _failed(name, condition)
     replicas = wanted["spec"]["replicas"]
-    counts = [dig(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    counts = [get_in(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
     if counts == [replicas] * 3 and available.get("status") == "True":
         return Verdict("Deployed", "True")
     rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
@@ -63,7 +63,7 @@ def judge(wanted: Object | None, observed: Object | None, *, old_status: Any, no
     return _under_way(name, available)
 
 
-def looks_again_after(verdict: Verdict, observed: Object | None) -> timedelta | None:
+def resync_after(verdict: Verdict, observed: Object | None) -> timedelta | None:
     """While the Deployment is missing: Metacontroller does not retry where another one has its name."""
     waits = {"AdapterStarting": NOT_CREATED_AFTER, "DeploymentNotCreated": TRY_AGAIN_AFTER}
     return waits.get(verdict.reason) if observed is None else None

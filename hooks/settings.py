@@ -35,21 +35,21 @@ def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings
     if not image or any(char.isspace() for char in image):
         raise SettingsError(f'ADAPTER_IMAGE is "{image}": write the image that every receive adapter runs')
     directory = environ.get("CONFIG_DIR", "")
-    domain = environ.get("CLUSTER_DOMAIN") or searched_domain(resolv_conf) or "cluster.local"
+    domain = environ.get("CLUSTER_DOMAIN") or cluster_domain_from(resolv_conf) or "cluster.local"
     return Settings(
         adapter_image=image,
         host=environ.get("HOST") or "0.0.0.0",
         port=_port(environ.get("PORT") or "8080"),
-        sink_kinds=sink_kinds_of(environ.get("SINK_KINDS") or "v1/Service"),
+        sink_kinds=parse_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
         cluster_domain=_cluster_domain(domain),
-        diagnose_pods=switch_of(environ.get("DIAGNOSE_PODS") or "false"),
+        diagnose_pods=parse_bool(environ.get("DIAGNOSE_PODS") or "false"),
         trust_bundle=_trust_bundle(environ.get("TRUST_BUNDLE") or ""),
         config_dir=Path(directory) if directory else None,
         log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
     )
 
 
-def searched_domain(resolv_conf: str) -> str | None:
+def cluster_domain_from(resolv_conf: str) -> str | None:
     """The cluster's domain from the first ``svc.…`` search entry; knative.dev/pkg ``network/domain.go``."""
     for line in resolv_conf.splitlines():
         words = line.split()
@@ -66,7 +66,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def sink_kinds_of(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
+def parse_sink_kinds(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
     """``<apiVersion>/<Kind>``, comma-separated; ``name``: what an error calls the list."""
     kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for kind in kinds:
@@ -77,7 +77,7 @@ def sink_kinds_of(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
     return kinds
 
 
-def switch_of(text: str, name: str = "DIAGNOSE_PODS") -> bool:
+def parse_bool(text: str, name: str = "DIAGNOSE_PODS") -> bool:
     if text not in ("true", "false"):
         raise SettingsError(f'{name} is "{text}": write true or false')
     return text == "true"

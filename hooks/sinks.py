@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from adapter.formats import is_http_url, is_printable
-from hooks.addresses import Reference, Resolved, Unresolved, address_of, normal
+from adapter.contract.formats import is_http_url, is_printable
+from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
+from hooks.names import plural, quoted
 from hooks.protocol import Objects, RelatedRule
-from hooks.resources import plural, shown
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
@@ -52,12 +52,12 @@ def resolve(
     if sink is None or sink == {}:
         return Unresolved("SinkMissing", f"{field} names nothing: set {field}.ref or {field}.uri")
     if not isinstance(sink, dict):
-        return Unresolved("InvalidSink", f"{field} is {shown(sink)}: write an object with ref or uri")
+        return Unresolved("InvalidSink", f"{field} is {quoted(sink)}: write an object with ref or uri")
     if problem := _trust_problem(sink, field):
         return problem
     ref, uri = sink.get("ref"), sink.get("uri")
     if uri is not None and not isinstance(uri, str):
-        return Unresolved("InvalidSink", f"{field}.uri is {shown(uri)}: write a URL in quotes")
+        return Unresolved("InvalidSink", f"{field}.uri is {quoted(uri)}: write a URL in quotes")
     if ref is None:
         return _absolute(sink, uri, field)
     reference = _reference(sink, namespace, field)
@@ -89,19 +89,19 @@ def _absolute(sink: Mapping[str, Any], uri: str | None, field: str) -> Resolved 
     if not is_http_url(uri):
         return Unresolved(
             "InvalidSink",
-            f"{field}.uri is {shown(uri)}: without ref, write an absolute http(s) URL like http://host/path",
+            f"{field}.uri is {quoted(uri)}: without ref, write an absolute http(s) URL like http://host/path",
         )
-    return Resolved(normal(uri), sink.get("CACerts") or None, sink.get("audience") or None)
+    return Resolved(normalize_url(uri), sink.get("CACerts") or None, sink.get("audience") or None)
 
 
 def _relative_problem(uri: str, field: str) -> Unresolved | None:
     try:
         parts = urlsplit(uri)
     except ValueError:
-        return Unresolved("InvalidSink", f"{field}.uri is {shown(uri)}: write a path like /events")
+        return Unresolved("InvalidSink", f"{field}.uri is {quoted(uri)}: write a path like /events")
     if parts.scheme or parts.netloc or uri.startswith("//") or not is_printable(uri):
         return Unresolved(
-            "InvalidSink", f"{field}.uri is {shown(uri)}: beside ref, write a path relative to it, like /events"
+            "InvalidSink", f"{field}.uri is {quoted(uri)}: beside ref, write a path relative to it, like /events"
         )
     return None
 
@@ -111,9 +111,9 @@ def _joined(reference: Reference, address: Resolved, uri: str, field: str) -> Re
     joined = urljoin(address.uri, uri)
     if not is_http_url(joined) or urlsplit(joined).netloc != urlsplit(address.uri).netloc:
         return Unresolved(
-            "InvalidSink", f"{field}.uri {shown(uri)} leads away from {reference}; write a path like /events"
+            "InvalidSink", f"{field}.uri {quoted(uri)} leads away from {reference}; write a path like /events"
         )
-    return Resolved(normal(joined), address.ca_certs, address.audience)
+    return Resolved(normalize_url(joined), address.ca_certs, address.audience)
 
 
 def _trust_problem(sink: Mapping[str, Any], field: str) -> Unresolved | None:
@@ -125,14 +125,16 @@ def _trust_problem(sink: Mapping[str, Any], field: str) -> Unresolved | None:
             "-----END CERTIFICATE-----",
         )
     if audience is not None and not (isinstance(audience, str) and is_printable(audience)):
-        return Unresolved("InvalidSink", f"{field}.audience is {shown(audience)}: write a string without spaces")
+        return Unresolved("InvalidSink", f"{field}.audience is {quoted(audience)}: write a string without spaces")
     return None
 
 
 def _reference(sink: Mapping[str, Any], namespace: str, field: str) -> Reference | Unresolved:
     ref = sink["ref"]
     if not isinstance(ref, dict):
-        return Unresolved("InvalidSink", f"{field}.ref is {shown(ref)}: write an object with apiVersion, kind and name")
+        return Unresolved(
+            "InvalidSink", f"{field}.ref is {quoted(ref)}: write an object with apiVersion, kind and name"
+        )
     rules = (
         ("apiVersion", _API_VERSION, "write the object's apiVersion, like v1"),
         ("kind", _KIND, "write the object's kind, like Service"),
@@ -141,19 +143,19 @@ def _reference(sink: Mapping[str, Any], namespace: str, field: str) -> Reference
     for key, pattern, expectation in rules:
         value = ref.get(key)
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            return Unresolved("InvalidSink", f"{field}.ref.{key} is {shown(value or '')}: {expectation}")
+            return Unresolved("InvalidSink", f"{field}.ref.{key} is {quoted(value or '')}: {expectation}")
     target = ref.get("namespace") or namespace
     if not isinstance(target, str) or not _LABEL.fullmatch(target):
-        return Unresolved("InvalidSink", f"{field}.ref.namespace is {shown(target)}: write a namespace")
+        return Unresolved("InvalidSink", f"{field}.ref.namespace is {quoted(target)}: write a namespace")
     port, address = ref.get("port"), ref.get("address") or None
     if not isinstance(address, str | None):
-        return Unresolved("InvalidSink", f"{field}.ref.address is {shown(address)}: write an address name")
+        return Unresolved("InvalidSink", f"{field}.ref.address is {quoted(address)}: write an address name")
     if (
         isinstance(port, bool)
         or not isinstance(port, int | str | None)
         or (isinstance(port, int) and not 0 < port < 65536)
     ):
-        return Unresolved("InvalidSink", f"{field}.ref.port is {shown(port)}: write a port number or a port's name")
+        return Unresolved("InvalidSink", f"{field}.ref.port is {quoted(port)}: write a port number or a port's name")
     if isinstance(port, str) and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII):
         port = int(port)
     return Reference(ref["apiVersion"], ref["kind"], target, ref["name"], address, port)

@@ -7,7 +7,7 @@ import json
 import logging
 from typing import Any
 
-from adapter.logs import JsonLines
+from adapter.serving.logs import JsonLines
 
 
 class Logbook:

@@ -14,12 +14,13 @@ from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 from pydantic import AfterValidator, PrivateAttr
 
-from adapter import tls
-from adapter.documents import Document, check_markup, in_utf8, is_markup, read_json
-from adapter.feeds import read_aside
-from adapter.fetch import Fetched, fetch
-from adapter.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
-from adapter.polling import WINDOW, TooLong
+from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
+from adapter.net import tls
+from adapter.polling.documents import Document, check_markup, in_utf8, is_markup, read_json
+from adapter.polling.errors import TooLong
+from adapter.polling.feed_process import parse_in_subprocess
+from adapter.polling.fetch import Fetched, fetch
+from adapter.polling.progress import WINDOW
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
 EVENT_TYPE = "dev.knative.poll.item"
@@ -134,7 +135,7 @@ class PollSource(Poller):
 
     _conditions: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    def takes_note_first(self) -> bool:
+    def skip_existing(self) -> bool:
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
@@ -167,7 +168,7 @@ class PollSource(Poller):
         if not is_markup(body):
             return read_json(body)
         check_markup(body)
-        return await read_aside(body, content_type)
+        return await parse_in_subprocess(body, content_type)
 
     def _events(self, document: Document) -> list[Event]:
         """All of them or none: an item without a key would be lost if those beside it were sent."""

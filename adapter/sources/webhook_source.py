@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adapter.authentication import Auth, refused
-from adapter.cloudevent import CloudEvent, canonical, media_type
-from adapter.formats import WrittenTime, header_text, is_header_text
-from adapter.incoming import FAMILY, Unsupported, is_structured, read_event
+from adapter.cloudevents.attributes import CloudEvent, canonical, media_type
+from adapter.cloudevents.decode import FAMILY, Unsupported, is_structured, read_event
+from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
+from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Event, EventType, Listener, Refusal, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
@@ -44,7 +44,7 @@ class WebhookSource(Listener):
     )
 
     async def receive(self, request: Request) -> Event:
-        if problem := refused(self.auth, request, time.time()):
+        if problem := auth_error(self.auth, request, time.time()):
             raise Refusal(401, problem)
         if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
             raise Refusal(415, f"content encoding {encoding} is not unpacked here", Accept_Encoding="identity")
@@ -90,7 +90,7 @@ def _event(event: CloudEvent) -> Event:
         id=attributes["id"],
         source=attributes["source"],
         subject=attributes.get("subject"),
-        time=WrittenTime.read(attributes["time"]) if "time" in attributes else None,
+        time=VerbatimTimestamp.read(attributes["time"]) if "time" in attributes else None,
         dataschema=attributes.get("dataschema"),
         extensions={name: canonical(value) for name, value in event.extensions.items()},
         data=event.data or b"",

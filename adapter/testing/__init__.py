@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from adapter.clocks import Clock
-    from adapter.source import Event, Outcome, Source
+    from adapter.model.clock import Clock
+    from adapter.model.event import Event, Outcome
+    from adapter.model.source import Source
     from adapter.testing.clock import VirtualClock
-    from adapter.testing.recording import RESET, Reply, Sink
+    from adapter.testing.sink import RESET, Reply, Sink
 
 __all__ = ["RESET", "Deliver", "Poll", "Receive", "Reply", "Run", "Sink", "VirtualClock"]
-_LATER = {"RESET": "recording", "Reply": "recording", "Sink": "recording", "VirtualClock": "clock"}
+_LATER = {"RESET": "sink", "Reply": "sink", "Sink": "sink", "VirtualClock": "clock"}
 
 
 def __getattr__(name: str) -> Any:
@@ -80,7 +81,7 @@ def run() -> Run:
     ``outcomes``: what is sent back for each event in turn, then DELIVERED. The last event's is not sent: a source gets
     it when the next event is asked for. ``deadline_s`` is real time.
     """
-    from adapter.testing.trial import run
+    from adapter.testing.harness import run
 
     return run
 
@@ -91,7 +92,7 @@ def deliver() -> Deliver:
 
     Waits between attempts move a clock; one attempt's time-out is real. ``delivery`` is ``spec.delivery``.
     """
-    from adapter.testing.trial import deliver
+    from adapter.testing.harness import deliver
 
     return deliver
 
@@ -99,7 +100,7 @@ def deliver() -> Deliver:
 @pytest.fixture
 def poll() -> Poll:
     """``poll(source, answer)``: the events a Poller makes of an upstream that answers so: JSON data, or a Response."""
-    from adapter.testing.trial import poll
+    from adapter.testing.harness import poll
 
     return poll
 
@@ -107,7 +108,7 @@ def poll() -> Poll:
 @pytest.fixture
 def receive() -> Receive:
     """``receive(source, body)``: the event a Listener makes of a request; ``body``: bytes, text, or data to be JSON."""
-    from adapter.testing.trial import receive
+    from adapter.testing.harness import receive
 
     return receive
 
@@ -115,7 +116,7 @@ def receive() -> Receive:
 @pytest.fixture
 def sink() -> Iterator[Sink]:
     """A sink on this machine that keeps what arrives and answers as told, see :class:`Sink`."""
-    from adapter.testing.recording import Sink
+    from adapter.testing.sink import Sink
 
     with Sink() as sink:
         yield sink

@@ -26,9 +26,9 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from adapter.durations import parse_duration
-from adapter.formats import EPOCH
-from adapter.timer import Schedule
+from adapter.contract.durations import parse_duration
+from adapter.contract.formats import EPOCH
+from adapter.model.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS, IDLES = 11, 3  # rounds

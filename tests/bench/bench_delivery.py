@@ -56,11 +56,11 @@ def nginx() -> Iterator[str]:
 
 
 async def adapter(url: str, count: int, side_by_side: int) -> None:
-    from adapter.channel import Channel, Destination
-    from adapter.clocks import SystemClock
-    from adapter.delivery import Delivery
-    from adapter.metrics import Metrics
-    from adapter.policy import Policy
+    from adapter.contract.delivery_policy import Policy
+    from adapter.delivery.channel import Channel, Destination
+    from adapter.delivery.delivery import Delivery
+    from adapter.model.clock import SystemClock
+    from adapter.observe.metrics import Metrics
     from adapter.runtime import Drain, Runtime, context_of
     from tests.kinds.burst_source import BurstSource
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from hooks.resources import plural
+from hooks.names import plural
 
 Object = dict[str, Any]
 DEADLINE_S = 30.0

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from hooks.controller import KindOptions, customize, sync
-from hooks.deployments import Observability
+from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.settings import Settings
 from tests.cluster.api import Api, Object

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from adapter.formats import format_time
+from adapter.contract.formats import format_time
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from hooks.dev.expansion import container_environ
+from sources_cli.local.environ import container_environ
 from tests.cluster.api import Object
 from tests.cluster.world import Home
 from tests.process.harness import Process, Start, free_port

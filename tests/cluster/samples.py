@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from hooks.dev.crd import crd
-from hooks.dev.kinds import Kind, kind_of_module
-from hooks.resources import plural
+from hooks.names import plural
+from sources_cli.kind import Kind, kind_of_module
+from sources_cli.schema.crd import crd
 from tests.cluster.api import Object
 from tests.cluster.world import KIND, ROOT, World, asking, documents
 from tests.process.test_sources_lint import sources

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hooks.dev.admission import object_violations
-from hooks.dev.crd import crd
-from hooks.dev.kinds import Kind, kind_named
+from sources_cli.admission.resource import object_violations
+from sources_cli.kind import Kind, kind_named
+from sources_cli.schema.crd import crd
 from tests.cluster.api import Api, ApiError
 from tests.cluster.plane import ControlPlane
 from tests.cluster.recordings import save_row
 from tests.property import shipped
 from tests.property.test_lint_laws import specs
-from tests.unit.test_lint_table import PACKAGES, ROWS
+from tests.unit.sources_cli.admission.test_lint_table import PACKAGES, ROWS
 
 KINDS = {name: kind_named(name, package) for name, package in PACKAGES.items()}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
@@ -59,7 +59,7 @@ def api(alone: ControlPlane) -> Api:
     return alone.api
 
 
-def said_of(api: Api, kind: Kind, source: Any) -> list[str]:
+def describe_error(api: Api, kind: Kind, source: Any) -> list[str]:
     """What the API server says against a source, without the remarks that name no field; nothing: it takes it."""
     try:
         api.create(source, dry_run=True)
@@ -82,7 +82,7 @@ def source_of(kind: Kind, spec: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ROWS])
 def test_the_api_server_says_what_the_table_says(api: Api, row: dict[str, Any]) -> None:
     kind = KINDS[row.get("kind", "SampleSource")]
-    said = said_of(api, kind, source_of(kind, row["spec"]) | row.get("object", {}))
+    said = describe_error(api, kind, source_of(kind, row["spec"]) | row.get("object", {}))
     if os.environ.get("RECORD"):
         save_row(row["name"], said)
     else:
@@ -115,4 +115,4 @@ any_source = st.one_of(
 def test_the_api_server_and_lint_say_the_same_of_any_source(api: Api, source: Any) -> None:
     kind = KINDS[source["kind"]]
     lint = sorted(violation.text for violation in object_violations(kind, source))
-    assert said_of(api, kind, source) == lint
+    assert describe_error(api, kind, source) == lint

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
-from adapter.formats import parse_time
+from adapter.contract.formats import parse_time
 from tests.cluster.api import Api, Object
 from tests.cluster.world import KIND, Home
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapter.durations import format_duration
+from adapter.contract.durations import format_duration
 from tests.cluster.api import eventually
 from tests.cluster.world import IMAGE, Home, env_of
 

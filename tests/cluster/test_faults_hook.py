@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hooks.dev.crd import crd
-from hooks.dev.manifests import ManifestsOptions
+from sources_cli.manifests import ManifestsOptions
+from sources_cli.schema.crd import crd
 from tests.cluster.api import ApiError, eventually
 from tests.cluster.faults import says, sync_error
 from tests.cluster.gate import Gate

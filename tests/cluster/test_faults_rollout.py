@@ -9,7 +9,7 @@ import pytest
 
 from hooks.deployments import deployment_name
 from hooks.protocol import Parent
-from hooks.resources import read_source
+from hooks.source import read_source
 from tests.cluster import kubelet
 from tests.cluster.api import Object
 from tests.cluster.faults import says

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hooks.dev.admission import object_violations
-from hooks.dev.crd import crd
-from hooks.dev.kinds import Kind, kind_named
+from sources_cli.admission.resource import object_violations
+from sources_cli.kind import Kind, kind_named
+from sources_cli.schema.crd import crd
 from tests.cluster import composite
 from tests.cluster.api import Api, Object
 from tests.cluster.composite import claimed, merged, with_last_applied

@@ -19,7 +19,7 @@ from tests.cluster.api import eventually
 from tests.cluster.build import Unavailable
 from tests.cluster.plane import ControlPlane
 from tests.cluster.world import KIND, ROOT, documents
-from tests.unit.hook import answer
+from tests.unit.hooks.hook import answer
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMESPACE = "people"

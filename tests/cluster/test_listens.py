@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hooks.dev.kinds import kind_named
+from sources_cli.kind import kind_named
 from tests.cluster.api import eventually
 from tests.cluster.samples import installed
 from tests.cluster.world import Home, World

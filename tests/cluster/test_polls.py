@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hooks.dev.kinds import kind_named
+from sources_cli.kind import kind_named
 from tests.cluster.handed import environ_of, run
 from tests.cluster.samples import installed
 from tests.cluster.test_edits import told_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from hooks.dev.rbac import rbac
+from sources_cli.generate.rbac import rbac
 from tests.cluster.api import eventually
 from tests.cluster.test_strategies import STRATEGIES, USER, apply_with, live_with_edits, restored
 from tests.cluster.world import KIND, ROOT, Home, documents

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from adapter.contract import AdapterEnv
+from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_source
 from tests.cluster.handed import deployment_of, environ_of, run
 from tests.cluster.samples import SAMPLES, Sample, installed, kubectl_apply

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter.formats import parse_time
+from adapter.contract.formats import parse_time
 from tests.cluster.api import eventually
 from tests.cluster.world import DEPLOYMENTS, SOURCES, Home, World, env_of
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from adapter.sdk import Event, Timer
-from hooks.dev.crd import crd
-from hooks.dev.kinds import Kind
-from hooks.dev.manifests import ManifestsOptions
-from hooks.dev.rbac import rbac
+from sources_cli.generate.rbac import rbac
+from sources_cli.kind import Kind
+from sources_cli.manifests import ManifestsOptions
+from sources_cli.schema.crd import crd
 from tests.cluster.api import NotThere, eventually
 from tests.cluster.gate import Gate
 from tests.cluster.metacontroller import Metacontroller

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from hooks.dev import manifests
-from hooks.dev.crd import crd
-from hooks.dev.kinds import Kind, kind_named
-from hooks.dev.manifests import ManifestsOptions
-from hooks.dev.rbac import rbac
+from sources_cli import manifests
+from sources_cli.generate.rbac import rbac
+from sources_cli.kind import Kind, kind_named
+from sources_cli.manifests import ManifestsOptions
+from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object, eventually
 from tests.cluster.gate import Gate

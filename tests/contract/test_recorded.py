@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hooks.config import MountedConfig
+from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, sync
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings

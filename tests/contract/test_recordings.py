@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from adapter.formats import parse_time
+from adapter.contract.formats import parse_time
 from hooks.app import kind_options
-from hooks.config import MountedConfig
+from hooks.configmaps import MountedConfig
 from hooks.controller import sync
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hooks.deployments import TEMPLATE_HASH
-from hooks.resources import plural
+from hooks.names import plural
 from tests.cluster.api import NotThere, Object, eventually
 from tests.cluster.world import SOURCES, Home, documents
 from tests.e2e.cluster import Cluster

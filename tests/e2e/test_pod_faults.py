@@ -40,7 +40,7 @@ def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
         command = [
             sys.executable,
             "-m",
-            "hooks.dev",
+            "sources_cli",
             "manifests",
             module,
             "-o",

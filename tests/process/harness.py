@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapter.durations import parse_duration
-from adapter.timer import Schedule
+from adapter.contract.durations import parse_duration
+from adapter.model.schedule import Schedule
 
 DEADLINE_S = 20
 UID = "u1"

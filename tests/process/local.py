@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
-SOURCES = [sys.executable, "-m", "hooks.dev", "run"]
+SOURCES = [sys.executable, "-m", "sources_cli", "run"]
 
 
 def sources_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

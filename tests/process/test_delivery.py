@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapter.timer import Schedule
+from adapter.model.schedule import Schedule
 from tests.process.harness import (
     UID,
     Adapter,

@@ -49,7 +49,8 @@ def test_a_source_that_looks_every_second_would_be_seen(tmp_path: Path) -> None:
     ["fastapi", "uvicorn", "opentelemetry", "cloudevents", "hooks", "yaml", "argparse", "jmespath", "feedparser"],
 )
 def test_an_adapter_loads_no(name: str) -> None:
-    code = "import adapter.__main__, adapter.delivery, adapter.runtime, adapter.server, adapter.sources.sample_source"
+    code = "import adapter.__main__, adapter.delivery.delivery, adapter.runtime, adapter.serving.server"
+    code += ", adapter.sources.sample_source"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}, sys; print({name!r} in sys.modules)"],
         capture_output=True,

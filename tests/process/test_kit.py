@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hooks.dev import templates
+from sources_cli.generate import templates
 from tests.installed import environ_with
 from tests.process.harness import free_port
 from tests.process.test_sources_lint import sources

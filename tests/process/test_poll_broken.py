@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hooks.dev import templates
+from sources_cli.generate import templates
 from tests.process.harness import DEADLINE_S, Adapter, Start, display, free_port, wait_until
 from tests.process.polls import QUICK, SECRET, ids, poller, polls
 from tests.process.test_delivery import logged, rss_kib

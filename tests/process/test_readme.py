@@ -16,7 +16,7 @@ from typing import Any
 from _pytest.fixtures import FixtureFunctionDefinition
 
 from adapter import sdk, testing
-from adapter.contract import AdapterEnv
+from adapter.contract.environment import AdapterEnv
 from hooks.settings import read_settings
 from tests.installed import environ_with
 from tests.process.harness import DEADLINE_S, running_hook
@@ -73,7 +73,7 @@ def test_the_readme_starts_the_hook_as_it_starts() -> None:
 
 def test_the_options_of_run_are_those_of_the_readme() -> None:
     usage = subprocess.run(
-        [sys.executable, "-m", "hooks.dev", "run", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "sources_cli", "run", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     section = README.partition("`sources run FILE…`:")[2].partition("\n\n##")[0]
     listed = set(re.findall(r"^\| `(--[a-z]+)", section, re.MULTILINE))
@@ -145,7 +145,7 @@ def test_what_a_class_may_override_is_what_the_readme_lists() -> None:
 def test_lint_says_what_the_readme_shows(tmp_path: Path) -> None:
     quickstart = (ROOT / "metacontroller/samples/quickstart.yaml").read_text().split("---\n")[-1]
     (tmp_path / "bad.yaml").write_text(quickstart.replace("interval: 1s", 'interval: "10"'))
-    words = [sys.executable, "-m", "hooks.dev", "lint", "bad.yaml"]
+    words = [sys.executable, "-m", "sources_cli", "lint", "bad.yaml"]
     environ = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
     shown = README.partition("$ sources lint bad.yaml\n")[2].partition("\n```")[0]

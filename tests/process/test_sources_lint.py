@@ -21,7 +21,7 @@ GOOD = HEAD + "spec:\n  sink:\n    uri: http://h\n"
 
 
 def sources(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hooks.dev", *map(str, arguments)]
+    command = [sys.executable, "-m", "sources_cli", *map(str, arguments)]
     environ = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=50, check=False)
 

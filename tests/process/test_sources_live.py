@@ -24,7 +24,7 @@ def counted(text: str) -> int:
 def live(
     *arguments: str | Path, columns: int = 100, rows: int = 24, **environ: str
 ) -> AbstractContextManager[Terminal]:
-    command = [sys.executable, "-m", "hooks.dev", "run", *map(str, arguments)]
+    command = [sys.executable, "-m", "sources_cli", "run", *map(str, arguments)]
     return terminal(command, ROOT, columns=columns, rows=rows, **environ)
 
 

@@ -16,7 +16,7 @@ QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
 
 
 def render(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hooks.dev", "render", *map(str, arguments)]
+    command = [sys.executable, "-m", "sources_cli", "render", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
 
 

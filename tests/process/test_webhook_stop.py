@@ -7,7 +7,7 @@ import threading
 
 import httpx2
 
-from adapter.policy import LEAVE_S
+from adapter.contract.delivery_policy import LEAVE_S
 from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display, wait_until
 from tests.process.webhook import ACCEPTED, Webhook, raw
 

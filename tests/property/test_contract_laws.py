@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.contract import AdapterEnv, EnvError
-from adapter.formats import extension_problem, format_time, parse_time
-from adapter.references import SECRET_VARIABLE, split_references
+from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.formats import extension_problem, format_time, parse_time
+from adapter.contract.secret_refs import SECRET_VARIABLE, split_references
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
 filled = text.filter(bool)

@@ -10,11 +10,11 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.cloudevents.encode import encode, encode_header, format_event_time
+from adapter.contract.formats import extension_problem, parse_time
 from adapter.display import parse_event
-from adapter.events import encode, encode_header, format_event_time
-from adapter.formats import extension_problem, parse_time
 from adapter.sdk import Event
-from adapter.server import Request
+from adapter.serving.messages import Request
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 filled = text.filter(bool)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from hooks.addresses import Resolved, Unresolved
 from hooks.app import create_app
-from hooks.controller import KindOptions, Refused, customize, sync
-from hooks.deployments import Observability, deployment_name
+from hooks.controller import KindOptions, Unprocessable, customize, sync
+from hooks.deployments import deployment_name
+from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, SyncRequest
-from hooks.resources import read_source
 from hooks.settings import Settings
 from hooks.sinks import resolve
+from hooks.source import read_source
 
 SETTINGS = Settings(adapter_image="adapter:1")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,7 +100,7 @@ def requests(draw: st.DrawFn) -> SyncRequest:
 def answer(request: SyncRequest, now: datetime) -> dict[str, Any] | None:
     try:
         return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=KindOptions(("t",))))
-    except Refused:
+    except Unprocessable:
         return None
 
 

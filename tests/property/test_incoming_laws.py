@@ -14,9 +14,9 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.cloudevent import canonical, is_json
-from adapter.events import Message, encode
-from adapter.formats import RESERVED_EXTENSIONS
+from adapter.cloudevents.attributes import canonical, is_json
+from adapter.cloudevents.encode import Message, encode
+from adapter.contract.formats import RESERVED_EXTENSIONS
 from adapter.sdk import Event, Request
 from adapter.sources.webhook_source import WebhookSource
 

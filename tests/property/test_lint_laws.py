@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from adapter.sources.sample_source import SampleSource
 from hooks.controller import KindOptions, sync
-from hooks.deployments import Observability
-from hooks.dev import yaml
-from hooks.dev.admission import object_violations
-from hooks.dev.kinds import kind_named
+from hooks.observability import Observability
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings
+from sources_cli.admission import yaml
+from sources_cli.admission.resource import object_violations
+from sources_cli.kind import kind_named
 
 KIND = kind_named("SampleSource", "adapter.sources")
 SETTINGS = Settings(adapter_image="adapter:1")
@@ -124,6 +124,10 @@ def test_yaml_that_is_written_reads_the_same(document: Any) -> None:
 
 @given(documents, specs)
 def test_lint_has_an_answer_to_anything(document: Any, spec: Any) -> None:
-    for said_of in ({"spec": document}, {"metadata": document, "spec": spec}, {"status": document, "spec": spec}):
-        source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **said_of}
+    for describe_error in (
+        {"spec": document},
+        {"metadata": document, "spec": spec},
+        {"status": document, "spec": spec},
+    ):
+        source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **describe_error}
         assert all(violation.text for violation in object_violations(KIND, source))

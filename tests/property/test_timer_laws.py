@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.timer import Schedule
+from adapter.model.schedule import Schedule
 
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- bounds
 intervals = st.integers(1_000_000, 400 * 24 * 3600 * 10**9)

@@ -1,0 +1,1 @@
+"""CloudEvents as HTTP messages: encode ours, decode other senders'."""

@@ -1,0 +1,78 @@
+"""The text of one environment variable -> its value; ``ValueError`` says what to write. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from adapter.contract.delivery_policy import read_policy
+from adapter.contract.formats import extension_problem, is_http_url
+
+Json = Any
+SINK_EXPECTATION = "write the absolute http(s) URL that events are sent to"
+
+
+def config(text: str) -> dict[str, Json]:
+    return _json_object(text, "write one JSON object holding the kind's spec fields")
+
+
+def delivery(text: str) -> dict[str, Json]:
+    fields = _json_object(text, "write one JSON object holding the fields of spec.delivery")
+    read_policy(fields)
+    return fields
+
+
+def overrides(text: str) -> dict[str, str]:
+    expectation = 'write a JSON object like {"extensions":{"name":"value"}}'
+    extensions = _json_object(text, expectation).get("extensions", {})
+    if not isinstance(extensions, dict) or not all(isinstance(value, str) for value in extensions.values()):
+        raise ValueError(expectation)
+    for name in extensions:
+        if problem := extension_problem(name):
+            raise ValueError(problem)
+    return extensions
+
+
+def kind(text: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", text, re.ASCII):
+        raise ValueError("write a kind in CamelCase like SampleSource")
+    return text
+
+
+def package(text: str) -> str:
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise ValueError("write a dotted Python package like adapter.sources")
+    return text
+
+
+def port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
+        raise ValueError("write a port number from 1 to 65535")
+    return int(text)
+
+
+def positive_seconds(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or int(text) < 1:
+        raise ValueError("write whole seconds, at least 1")
+    return int(text)
+
+
+def url(text: str) -> str:
+    if not is_http_url(text):
+        raise ValueError(SINK_EXPECTATION)
+    return text
+
+
+def _json_object(text: str, expectation: str) -> dict[str, Json]:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(expectation)
+    return value
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(name)

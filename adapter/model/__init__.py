@@ -1,0 +1,1 @@
+"""What a source is and what it yields."""

@@ -1,0 +1,43 @@
+"""The times at which a source with an interval is due. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from adapter.contract.formats import EPOCH
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When tick n is due, in whole nanoseconds since the epoch."""
+
+    first_ns: int
+    interval_ns: int
+
+    @classmethod
+    def of(cls, uid: str, created: datetime, interval_ns: int) -> Schedule:
+        """The phase spreads a thousand sources that were applied at once."""
+        phase_ns = int.from_bytes(hashlib.sha256(uid.encode("utf-8", "replace")).digest()) % interval_ns
+        return cls(_unix_ns(created) + phase_ns, interval_ns)
+
+    def due_ns(self, n: int) -> int:
+        return self.first_ns + n * self.interval_ns
+
+    def due(self, n: int) -> datetime:
+        return EPOCH + timedelta(microseconds=self.due_ns(n) // 1000)
+
+    def next_at(self, now: datetime) -> int:
+        """The first tick due at ``now`` or later."""
+        return max(0, -((self.first_ns - _unix_ns(now)) // self.interval_ns))
+
+    def latest_at(self, now: datetime) -> int:
+        """The last tick due at ``now`` or before; negative before the first."""
+        return (_unix_ns(now) - self.first_ns) // self.interval_ns
+
+
+def _unix_ns(time: datetime) -> int:
+    return (time - EPOCH) // _MICROSECOND * 1000

@@ -1,0 +1,1 @@
+"""TLS and HTTP client details that delivery and polling share."""

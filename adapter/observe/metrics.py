@@ -1,0 +1,96 @@
+"""What /metrics shows; every series says which source it is.
+
+Counted here in plain numbers, shown by prometheus_client, which is loaded when somebody asks: it takes two megabytes,
+and not every adapter is asked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from adapter import __version__
+from adapter.model.event import Outcome
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # of what generate_latest() writes
+RETURNED = "returned"  # not delivered, and whoever brought it was told so
+SKIPPED = "skipped"  # an event that was due and never made
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+OUTCOMES = {
+    Outcome.DELIVERED: "delivered",
+    Outcome.DEAD_LETTERED: "dead_lettered",
+    Outcome.REJECTED: "lost",
+    Outcome.GAVE_UP: "lost",
+}
+
+
+def outcome_of(outcome: Outcome, *, returns: bool) -> str:
+    name = OUTCOMES[outcome]
+    return RETURNED if returns and name == "lost" else name
+
+
+class Metrics:
+    """Series exist from the start, at zero, so that a rate over them is never undefined."""
+
+    def __init__(self, namespace: str, name: str, kind: str) -> None:
+        self.in_flight = 0
+        self.last_success = 0.0  # Unix time
+        self._who = {"namespace": namespace, "name": name, "kind": kind}
+        self._events = dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED], 0)
+        self._attempts: dict[str, int] = {}
+        self._attempts_within = [0] * (len(BUCKETS_S) + 1)  # each bucket by itself; the last has no bound
+        self._attempts_s = 0.0
+        self._polls: dict[str, int] = {}
+
+    def count_events(self, outcome: str, count: int = 1) -> None:
+        self._events[outcome] += count
+
+    def count_attempt(self, code: str, seconds: float) -> None:
+        self._attempts[code] = self._attempts.get(code, 0) + 1
+        self._attempts_within[bisect_left(BUCKETS_S, seconds)] += 1
+        self._attempts_s += seconds
+
+    def count_polls(self, outcome: str, count: int = 1) -> None:
+        self._polls[outcome] = self._polls.get(outcome, 0) + count
+
+    def render(self) -> bytes:
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        names, values = list(self._who), list(self._who.values())
+
+        def counter(name: str, meaning: str, label: str, counts: dict[str, int]) -> Metric:
+            family = CounterMetricFamily(name, meaning, labels=[*names, label])
+            for value, count in counts.items():
+                family.add_metric([*values, value], count)
+            return family
+
+        def gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
+            family = GaugeMetricFamily(name, meaning, labels=[*names, *labels])
+            family.add_metric([*values, *labels.values()], value)
+            return family
+
+        yield counter("source_events", "Events by what became of them", "outcome", self._events)
+        yield counter("source_delivery_attempts", "HTTP requests by status code or error", "code", self._attempts)
+        duration = HistogramMetricFamily("source_delivery_duration_seconds", "One attempt, to its answer", labels=names)
+        bounds = [*map(str, BUCKETS_S), "+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(self._attempts_within)), strict=True))
+        duration.add_metric(values, buckets, self._attempts_s)
+        yield duration
+        yield gauge("source_in_flight", "Events being delivered", self.in_flight)
+        yield gauge("source_last_success_timestamp_seconds", "When the sink last took an event", self.last_success)
+        yield gauge("source_build_info", "Always 1", 1, version=__version__)
+        if self._polls:  # only kinds that poll show it
+            yield counter("source_polls", "Polls by what they brought", "outcome", self._polls)

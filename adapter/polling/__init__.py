@@ -1,0 +1,1 @@
+"""Sources that ask an upstream at an interval."""

@@ -1,1 +1,0 @@
-"""For people: the ``sources`` command. Never loaded by the running hook."""

@@ -1,0 +1,1 @@
+"""The files that ``sources manifests`` and ``sources new`` write."""

@@ -1,0 +1,87 @@
+"""Who may do what with a kind: people, Knative's discovery, and Metacontroller. The hook and adapters need nothing.
+
+Metacontroller's verbs are those an audit log showed (design §5), for dynamic apply (``update``) and server-side apply
+(``patch``) alike. What it needs for no particular kind is in ``metacontroller/base``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hooks.names import plural
+from sources_cli.kind import Kind
+
+Json = Any
+READ = ["get", "list", "watch"]
+WRITE = ["create", "delete", "deletecollection", "patch", "update"]
+_AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
+
+
+def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose_pods: bool = False) -> list[Json]:
+    """``metacontroller``: <namespace>/<ServiceAccount>."""
+    related = [*sink_kinds, *(["v1/Pod"] if diagnose_pods else [])]
+    own = [kind.plural]
+    return [
+        _role(kind, "observer", [_rule(kind.group, own, READ)], {"duck.knative.dev/source": "true"}),
+        _role(kind, "view", [_rule(kind.group, [*own, f"{own[0]}/status"], READ)], {f"{_AGGREGATE}view": "true"}),
+        _role(
+            kind,
+            "edit",
+            [_rule(kind.group, own, WRITE)],
+            {f"{_AGGREGATE}edit": "true", f"{_AGGREGATE}admin": "true"},
+        ),
+        _role(kind, "metacontroller", [*_parent(kind), *_children(kind), *_related(related)], {}),
+        _binding(kind, "metacontroller", metacontroller),
+    ]
+
+
+def _parent(kind: Kind) -> list[Json]:
+    # Children block their owner's deletion; clusters with OwnerReferencesPermissionEnforcement ask who says so.
+    subresources = [f"{kind.plural}/{it}" for it in ("finalizers", "status")]
+    return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
+
+
+def _children(kind: Kind) -> list[Json]:
+    """Without ``delete``: no answer of the hook leaves out a running adapter, and one that did must not stop it."""
+    verbs = ["create", "list", "patch", "update", "watch"]
+    return [_rule("apps", ["deployments"], verbs), *([_rule("", ["services"], verbs)] if kind.listens else [])]
+
+
+def _related(kinds: Sequence[str]) -> list[Json]:
+    groups: dict[str, list[str]] = {}
+    for it in kinds:
+        api_version, _, kind = it.rpartition("/")
+        group = api_version.rpartition("/")[0]
+        resource = plural(kind)
+        if resource not in groups.setdefault(group, []):
+            groups[group].append(resource)
+    return [_rule(group, resources, ["list", "watch"]) for group, resources in groups.items()]
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> Json:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def _role(kind: Kind, purpose: str, rules: list[Json], labels: dict[str, str]) -> Json:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": _name(kind, purpose), **({"labels": labels} if labels else {})},
+        "rules": rules,
+    }
+
+
+def _binding(kind: Kind, purpose: str, account: str) -> Json:
+    namespace, _, name = account.partition("/")
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": _name(kind, purpose)},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _name(kind, purpose)},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }
+
+
+def _name(kind: Kind, purpose: str) -> str:
+    return f"{kind.plural}.{kind.group}-{purpose}"

@@ -1,0 +1,88 @@
+"""``sources lint``: what an API server, and then the kind's own class, would say of the sources in some files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sources_cli.admission import yaml
+from sources_cli.admission.class_checks import own_violations
+from sources_cli.admission.documents import is_source, read_yaml
+from sources_cli.admission.resource import object_violations
+from sources_cli.admission.validate import unchecked_rules
+from sources_cli.kind import kind_named
+from sources_cli.problem import Problem
+from sources_cli.schema.crd import object_schema
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class LintOptions:
+    files: Sequence[Path]
+    output: str = "text"
+    package: str = "adapter.sources"
+
+
+@dataclass(frozen=True)
+class Finding:
+    file: str
+    line: int
+    kind: str
+    name: str  # <namespace>/<name>
+    message: str  # the API server's, or the class's
+
+
+async def lint(options: LintOptions) -> int:
+    """0: every source would be taken; 1: one would not, and why."""
+    findings: list[Finding] = []
+    checked, unchecked = 0, set[str]()
+    for file in options.files:
+        for document in read_yaml(file):
+            if not is_source(document.value):
+                continue
+            checked += 1
+            findings += _findings(str(file), document, options.package, unchecked)
+    if not checked:
+        raise Problem(
+            f"{', '.join(map(str, options.files))}: no source in it; add an object whose kind ends with Source"
+        )
+    _print(findings, checked, options.output)
+    for rule in sorted(unchecked):
+        print(f"not checked, only an API server can: {rule}", file=sys.stderr)
+    return 1 if findings else 0
+
+
+def _findings(file: str, document: yaml.Document, package: str, unchecked: set[str]) -> Iterator[Finding]:
+    value = document.value
+    place = _place(value)
+    try:
+        kind = kind_named(value["kind"], package)
+    except Problem as problem:
+        yield Finding(file, document.line(("kind",)), value["kind"], place, str(problem))
+        return
+    unchecked.update(unchecked_rules(object_schema(kind)))
+    for violation in object_violations(kind, value) or own_violations(kind, value):
+        yield Finding(file, document.line(violation.path), kind.name, place, violation.text)
+
+
+def _place(value: Json) -> str:
+    metadata = value.get("metadata") if isinstance(value.get("metadata"), dict) else {}
+    return f"{metadata.get('namespace') or 'default'}/{metadata.get('name') or metadata.get('generateName')}"
+
+
+def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
+    ordered = sorted(findings, key=lambda it: (it.file, it.line))
+    if output == "json":
+        print(json.dumps([asdict(it) for it in ordered], ensure_ascii=False))
+    elif output == "yaml":
+        print(yaml.dump([[asdict(it) for it in ordered]]), end="")
+    else:
+        for it in ordered:
+            print(f"{it.file}:{it.line}: {it.kind} {it.name}: {it.message}")
+        if not findings:
+            print(f"{checked} source{'s' if checked > 1 else ''}, no problem")

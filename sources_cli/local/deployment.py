@@ -1,0 +1,93 @@
+"""A Deployment as local processes - one replica, two while a new template rolls out - and the status that makes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from adapter.contract.formats import format_time
+from sources_cli.local.objects import deployment_status
+from sources_cli.local.replica import Replica, Surroundings
+
+Json = Any
+
+
+class LocalDeployment:
+    """``changed`` is called whenever ``observed`` shows something else."""
+
+    def __init__(self, desired: Json, surroundings: Surroundings, name: str, changed: Callable[[], None]) -> None:
+        self.desired = desired
+        self._generation = 1
+        self._created = format_time(datetime.now(UTC))
+        self._surroundings = surroundings
+        self._name = name
+        self._changed = changed
+        self._newest = Replica(desired, surroundings, name, changed)
+        self._old: Replica | None = None
+        self._rollout: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        return self._newest.port
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._newest.exit_code
+
+    @property
+    def observed(self) -> Json:
+        """The object as the API server would hold it now."""
+        metadata = {**self.desired["metadata"], "generation": self._generation, "creationTimestamp": self._created}
+        old = self._old.state if self._old else None
+        status = deployment_status(
+            generation=self._generation,
+            newest=self._newest.state,
+            old=old,
+            wanted=self.desired["spec"].get("replicas", 1),
+        )
+        return {**self.desired, "metadata": metadata, "status": status}
+
+    def apply(self, desired: Json) -> bool:
+        """Take another wanted state; a new template rolls out: the old process ends once the new one is ready."""
+        if desired == self.desired:
+            return False
+        template_stays = desired["spec"]["template"] == self.desired["spec"]["template"]
+        self.desired = desired
+        self._generation += 1
+        if not template_stays:
+            superseded = self._newest if self._old else None  # never became ready: the older one still serves
+            self._old = self._old or self._newest
+            self._newest = Replica(desired, self._surroundings, self._name, self._changed)
+            self._rollout = asyncio.create_task(self._roll_out(self._rollout, superseded))
+        return True
+
+    async def ready(self, deadline_s: float) -> bool:
+        """Whether it became ready in time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._newest.became_ready.wait(), deadline_s)
+        return self._newest.became_ready.is_set()
+
+    async def stop(self) -> None:
+        if self._rollout:
+            self._rollout.cancel()
+            await asyncio.gather(self._rollout, return_exceptions=True)
+        await asyncio.gather(*(it.stop() for it in (self._old, self._newest) if it))
+
+    def kill(self) -> None:
+        for replica in (self._old, self._newest):
+            if replica:
+                replica.kill()
+
+    async def _roll_out(self, before: asyncio.Task[None] | None, superseded: Replica | None) -> None:
+        if before and superseded:
+            before.cancel()
+        if superseded:
+            await superseded.stop()
+        await self._newest.became_ready.wait()
+        if self._old:
+            await self._old.stop()
+        self._old = None
+        self._changed()

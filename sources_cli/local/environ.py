@@ -1,0 +1,59 @@
+"""A container's ``env`` list -> the environment its process gets, as the kubelet does it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sources_cli.problem import Problem
+
+Values = Mapping[tuple[str, str, str], Mapping[str, str]]  # (Secret | ConfigMap, namespace, name) -> key -> value
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+
+
+def expand(text: str, defined: Mapping[str, str]) -> str:
+    """``$(NAME)`` becomes its value, an unknown one stays as written, ``$$`` is a dollar sign."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else defined.get(name, match.group())
+
+    return _REFERENCE.sub(replace, text)
+
+
+def container_environ(entries: Iterable[Mapping[str, Any]], pod: Mapping[str, str], values: Values) -> dict[str, str]:
+    """Entries see only those before them. ``pod`` holds the ``fieldPath`` values that exist here."""
+    environ: dict[str, str] = {}
+    for entry in entries:
+        name = entry["name"]
+        if "valueFrom" in entry:
+            value = _value_from(name, entry["valueFrom"], pod, values)
+            environ |= {} if value is None else {name: value}
+        else:
+            environ[name] = expand(entry.get("value") or "", environ)
+    return environ
+
+
+def _value_from(name: str, reference: Mapping[str, Any], pod: Mapping[str, str], values: Values) -> str | None:
+    """None: an optional reference to what is not there."""
+    for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
+        if field in reference:
+            return _looked_up(kind, reference[field], pod["metadata.namespace"], values)
+    path = str((reference.get("fieldRef") or {}).get("fieldPath", ""))
+    if path not in pod:
+        where = path or ", ".join(reference)
+        raise Problem(f"variable {name} comes from {where}, which does not exist without a cluster; write the value")
+    return pod[path]
+
+
+def _looked_up(kind: str, reference: Mapping[str, Any], namespace: str, values: Values) -> str | None:
+    name, key = reference.get("name", ""), reference.get("key", "")
+    data = values.get((kind, namespace, name))
+    if data is not None and key in data:
+        return data[key]
+    if reference.get("optional"):
+        return None
+    if data is None:
+        raise Problem(f'{kind} "{name}" not found in namespace "{namespace}"; add it to the files')
+    raise Problem(f'{kind} "{name}" has no key "{key}"; it has: {", ".join(sorted(data)) or "none"}')

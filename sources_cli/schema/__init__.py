@@ -1,0 +1,1 @@
+"""The CRD of a kind, made from its class."""

@@ -1,0 +1,180 @@
+"""pydantic's JSON schema -> a structural schema as CRDs want it: one type a field, no references, no titles.
+
+What a CRD cannot say is a ``Problem`` that names the field; strings, lists and maps without a bound get one, because
+the API server refuses rules over what may grow without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sources_cli.problem import Problem
+from sources_cli.schema import rules
+from sources_cli.schema.rules import Rule
+
+Json = Any
+MAX_LENGTH, MAX_ITEMS, MAX_PROPERTIES = 1024, 64, 64
+_KEPT = (
+    "description", "default", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf",
+    "minItems", "maxItems", "minProperties", "maxProperties", "required", "x-kubernetes-validations",
+)  # fmt: skip
+_FORMATS = frozenset(("date", "date-time", "uuid", "email", "ipv4", "ipv6", "byte", "password"))
+_SCALARS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
+
+
+def structural(schema: Json, *, bounded: bool = True, at: str = "spec") -> Json:
+    """``at``: the path a Problem starts with. ``bounded``: strings, lists and maps without a bound get one."""
+    return _Structural(schema.get("$defs", {}), bounded).convert(schema, at)
+
+
+class _Structural:
+    def __init__(self, definitions: Mapping[str, Json], bounded: bool) -> None:
+        self._definitions = definitions
+        self._bounded = bounded
+        self._inside: list[str] = []
+
+    def convert(self, schema: Json, at: str) -> Json:
+        schema = self._alone(schema, at)
+        if "$ref" in schema:
+            return self._reference(schema, at)
+        if schema.get("format") in _EXPANSIONS:
+            return {**_described(schema), **_EXPANSIONS["spec.interval" if at == "spec.interval" else schema["format"]]}
+        if schema.get("type") == "int-or-string":
+            return {**_kept(schema), "x-kubernetes-int-or-string": True}
+        type = schema.get("type") or _type_of(schema.get("enum", [schema.get("const")]))
+        if type is None:
+            if "enum" in schema or "const" in schema:
+                raise Problem(f"{at} may be of several types; a field of a CRD has one")
+            return {**_kept(schema), "x-kubernetes-preserve-unknown-fields": True}
+        kept = {"type": type, **_kept(schema)}
+        if "const" in schema:
+            kept["enum"] = [schema["const"]]
+        if type == "object":
+            return kept | self._object(schema, at)
+        if type == "array":
+            return kept | self._array(schema, at)
+        return kept | (self._text(schema) if type == "string" else _number(schema, type))
+
+    def _alone(self, schema: Json, at: str) -> Json:
+        """One of several: ``X | None`` is X, which may be left out; a number or a text is int-or-string."""
+        several = [it for it in schema.get("anyOf", schema.get("oneOf", ())) if it.get("type") != "null"]
+        if not several:
+            return schema
+        outer = {key: it for key, it in schema.items() if key not in ("anyOf", "oneOf", "discriminator")}
+        if len(several) == 1:
+            return {**several[0], **outer}
+        if sorted(str(it.get("type")) for it in several) == ["integer", "string"]:
+            return {**outer, "type": "int-or-string"}
+        raise Problem(f"{at} may be of several types; a field of a CRD has one")
+
+    def _reference(self, schema: Json, at: str) -> Json:
+        name = schema["$ref"].removeprefix("#/$defs/")
+        if name in self._inside:
+            raise Problem(f"{at} is a {name} inside a {name}; a CRD cannot describe what contains itself")
+        self._inside.append(name)
+        outer = {key: it for key, it in schema.items() if key != "$ref"}
+        converted = self.convert({**self._definitions[name], **outer}, at)
+        self._inside.pop()
+        return converted
+
+    def _object(self, schema: Json, at: str) -> Json:
+        if "properties" in schema:
+            more = {"x-kubernetes-preserve-unknown-fields": True} if schema.get("additionalProperties") is True else {}
+            named = {name: self.convert(it, f"{at}.{name}") for name, it in schema["properties"].items()}
+            return {**more, "properties": named}
+        values = schema.get("additionalProperties")
+        if not isinstance(values, dict) or not values:
+            return {"x-kubernetes-preserve-unknown-fields": True}
+        bound = {"maxProperties": schema.get("maxProperties", MAX_PROPERTIES)} if self._bounded else {}
+        return {**bound, "additionalProperties": self.convert(values, f"{at}[*]")}
+
+    def _array(self, schema: Json, at: str) -> Json:
+        if not isinstance(schema.get("items"), dict) or not schema["items"]:
+            raise Problem(f"{at} is a list of anything; name the type of its items, like list[str]")
+        bound = {"maxItems": schema.get("maxItems", MAX_ITEMS)} if self._bounded else {}
+        items = self.convert(schema["items"], f"{at}[*]")
+        unique = schema.get("uniqueItems") and items["type"] in _SCALARS
+        return {**bound, "items": items, **({"x-kubernetes-list-type": "set"} if unique else {})}
+
+    def _text(self, schema: Json) -> Json:
+        if schema.get("format") in _FORMATS:
+            return {"format": schema["format"], **({"maxLength": 64} if self._bounded else {})}
+        needs = self._bounded and not any(key in schema for key in ("enum", "const", "maxLength"))
+        return {"maxLength": MAX_LENGTH} if needs else {}
+
+
+def _number(schema: Json, type: str) -> Json:
+    converted: Json = {"format": "int64"} if type == "integer" else {}
+    for bound in ("minimum", "maximum"):  # JSON schema gives the bound itself, OpenAPI 3.0 says that it is excluded
+        exclusive = schema.get(f"exclusive{bound.capitalize()}")
+        if exclusive is not None:
+            converted |= {bound: exclusive, f"exclusive{bound.capitalize()}": True}
+    return converted
+
+
+def _kept(schema: Json) -> Json:
+    return {key: schema[key] for key in _KEPT if key in schema and not (key == "default" and schema[key] is None)}
+
+
+def _described(schema: Json) -> Json:
+    kept = _kept(schema)
+    return {key: kept[key] for key in ("description", "default") if key in kept}
+
+
+def _type_of(values: list[Json]) -> str | None:
+    types = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    found = {types.get(type(value)) for value in values}
+    return found.pop() if len(found) == 1 else None
+
+
+def _checked(*listed: Rule) -> Json:
+    return [rule.as_schema() for rule in listed]
+
+
+def _key_of(kind: str) -> Json:
+    return {
+        "type": "object",
+        "description": f"A key of a {kind} in the source's namespace.",
+        "x-kubernetes-validations": _checked(*rules.KEY_OF),
+        "properties": {
+            "name": _named(f"The {kind}'s name.", rules.OBJECT_NAME),
+            "key": _named(f"The key in the {kind}'s data.", rules.KEY),
+            "optional": {"type": "boolean", "description": "Whether the key may be missing."},
+        },
+    }
+
+
+def _named(description: str, rule: Rule) -> Json:
+    return {
+        "type": "string",
+        "maxLength": 253,
+        "description": description,
+        "x-kubernetes-validations": _checked(rule),
+    }
+
+
+def _duration(listed: Sequence[Rule]) -> Json:
+    return {"type": "string", "maxLength": rules.DURATION_MAX_LENGTH, "x-kubernetes-validations": _checked(*listed)}
+
+
+# What the types of ``adapter.sdk`` stand for; they are known by the format they give in their JSON schema.
+_EXPANSIONS: Mapping[str, Json] = {
+    "spec.interval": _duration(rules.INTERVAL),
+    "go-duration": _duration(rules.DURATION),
+    "http-url": {
+        "type": "string",
+        "maxLength": 2048,
+        "x-kubernetes-validations": _checked(*rules.HTTP_URL, rules.PRINTABLE, rules.PORT_OF_URL),
+    },
+    "pem-certificates": {
+        "type": "string",
+        "maxLength": 65536,
+        "x-kubernetes-validations": _checked(rules.CERTIFICATES),
+    },
+    "key-reference": {
+        "type": "object",
+        "x-kubernetes-validations": _checked(*rules.KEY_REFERENCE),
+        "properties": {"secretKeyRef": _key_of("Secret"), "configMapKeyRef": _key_of("ConfigMap")},
+    },
+}

@@ -1,0 +1,1 @@
+"""What ``sources run`` shows."""

@@ -1,0 +1,161 @@
+"""What stands on the wire: CloudEvents 1.0, HTTP binding, binary mode."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from adapter.cloudevents.encode import Message, encode, encode_header, format_event_time
+from adapter.contract.formats import VerbatimTimestamp
+from adapter.sdk import Event
+
+TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EVENT = Event(type="t", id="1", time=TIME)
+
+
+def encoded(event: Event = EVENT, overrides: dict[str, str] | None = None, **changes: Any) -> Message:
+    return encode(replace(event, **changes), source="/a/b", namespace="ns", overrides=overrides or {})
+
+
+def test_a_whole_event_is_these_headers_and_this_body() -> None:
+    event = Event("dev.t", {"b": 1, "a": "ü"}, "x-1", TIME, "sub ject", {"team": "a"})
+    assert encode(event, source="/s", namespace="n s", overrides={"zone": "b"}) == Message(
+        {
+            "Content-Type": "application/json",
+            "ce-specversion": "1.0",
+            "ce-id": "x-1",
+            "ce-source": "/s",
+            "ce-type": "dev.t",
+            "ce-time": "2026-01-02T03:04:05.000Z",
+            "ce-subject": "sub%20ject",
+            "ce-team": "a",
+            "ce-zone": "b",
+            "Kn-Namespace": "n%20s",
+        },
+        '{"b":1,"a":"ü"}'.encode(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [
+        pytest.param("", "", id="empty"),
+        pytest.param("!#$&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~", "!#$&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~", id="as-it-is"),
+        pytest.param(' "%', "%20%22%25", id="space-quote-percent"),
+        pytest.param("Euro € 😀", "Euro%20%E2%82%AC%20%F0%9F%98%80", id="specification-example"),
+        pytest.param("grün", "gr%C3%BCn", id="two-octets"),
+        pytest.param("\r\n\t\0\x7f", "%0D%0A%09%00%7F", id="control"),
+        pytest.param("\ud800", "%3F", id="lone-surrogate"),
+    ],
+)
+def test_a_header_value_is_percent_encoded(value: str, header: str) -> None:
+    assert encode_header(value) == header
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "body"),
+    [
+        pytest.param(None, "application/json", b"null", id="none"),
+        pytest.param(
+            {"sequence": 1, "heartbeat": "1s"}, "application/json", b'{"sequence":1,"heartbeat":"1s"}', id="map"
+        ),
+        pytest.param([1, True], "application/json", b"[1,true]", id="list"),
+        pytest.param(0, "application/json", b"0", id="number"),
+        pytest.param("grün", "text/plain; charset=utf-8", "grün".encode(), id="text"),
+        pytest.param("", "text/plain; charset=utf-8", b"", id="empty-text"),
+        pytest.param(b"\0\xff", "application/octet-stream", b"\0\xff", id="bytes"),
+        pytest.param(bytearray(b"ab"), "application/octet-stream", b"ab", id="bytearray"),
+        pytest.param(memoryview(b"abcd")[::2], "application/octet-stream", b"ac", id="memoryview"),
+    ],
+)
+def test_data_travels_by_its_kind(data: object, content_type: str, body: bytes) -> None:
+    message = encoded(data=data)
+    assert (message.headers["Content-Type"], message.body) == (content_type, body)
+
+
+def test_overrides_win_over_the_events_own_extensions() -> None:
+    headers = encoded(extensions={"team": "mine", "own": "1"}, overrides={"team": "theirs"}).headers
+    assert (headers["ce-team"], headers["ce-own"]) == ("theirs", "1")
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        pytest.param(TIME, "2026-01-02T03:04:05.000Z", id="whole-second"),
+        pytest.param(TIME.replace(microsecond=120_000), "2026-01-02T03:04:05.120Z", id="milliseconds"),
+        pytest.param(TIME.replace(microsecond=7), "2026-01-02T03:04:05.000007Z", id="microseconds"),
+        pytest.param(TIME.astimezone(timezone(timedelta(hours=2))), "2026-01-02T03:04:05.000Z", id="other-zone"),
+        pytest.param(datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z", id="year-1"),
+        pytest.param(
+            VerbatimTimestamp.read("2026-01-02T03:04:05.123456789+01:00"),
+            "2026-01-02T03:04:05.123456789+01:00",
+            id="written",
+        ),
+        pytest.param(
+            VerbatimTimestamp.read("2026-01-02T03:04:05Z") + timedelta(1),
+            "2026-01-03T03:04:05.000Z",
+            id="no-longer-written",
+        ),
+    ],
+)
+def test_a_time_is_rfc_3339_in_utc(time: datetime, text: str) -> None:
+    assert format_event_time(time) == text
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+BAD = {
+    "no-id": ({"id": None}, "id is None; write a string that is not empty"),
+    "empty-id": ({"id": ""}, "id is ''; write a string that is not empty"),
+    "empty-type": ({"type": ""}, "type is ''; write a string that is not empty"),
+    "type-no-text": ({"type": 5}, "type is 5; write a string that is not empty"),
+    "empty-subject": ({"subject": ""}, "subject is ''; write a string that is not empty"),
+    "no-time": ({"time": None}, "time is not set"),
+    "time-without-zone": ({"time": TIME.replace(tzinfo=None)}, "time is 2026-01-02T03:04:05: it needs a zone"),
+    "time-before-year-1": (
+        {"time": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))},
+        "outside the years 1 to 9999",
+    ),
+    "extension-reserved": ({"extensions": {"type": "x"}}, 'extension name "type" is reserved by CloudEvents'),
+    "content-type": ({"content_type": "a\r\nb"}, "content_type is 'a\\r\\nb'; write a media type"),
+    "extension-long": ({"extensions": {"a" * 21: "x"}}, "is not valid; write 1 to 20 lower-case letters"),
+    "extension-ill-formed-of-others": (
+        {"source": "/theirs", "extensions": {"a-b": "x"}},
+        'extension name "a-b" is not valid; write lower-case letters',
+    ),
+    "extension-ill-formed": ({"extensions": {"a-b": "x"}}, 'extension name "a-b" is not valid; write 1 to 20'),
+    "extension-upper-case": ({"extensions": {"Team": "x"}}, 'extension name "Team" is not valid'),
+    "extension-no-text": ({"extensions": {"n": 5}}, 'extension "n" is of type int; write a string'),
+    "data-object": ({"data": object()}, "data cannot be written as JSON: Object of type object"),
+    "data-nan": ({"data": float("nan")}, "data cannot be written as JSON: Out of range float"),
+    "data-circular": ({"data": CYCLE}, "data cannot be written as JSON: Circular reference"),
+    "data-key": ({"data": {("secret",): 1}}, "data cannot be written as JSON: keys must be str"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
+def test_an_event_that_cannot_be_sent_is_refused_with_a_sentence(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        encoded(**changes)
+    assert "secret" not in str(caught.value)
+
+
+def test_reserved_overrides_are_refused_too() -> None:
+    with pytest.raises(ValueError, match="reserved"):
+        encoded(overrides={"id": "x"})
+
+
+def test_an_event_somebody_else_made_is_not_completed_nor_judged_by_our_taste() -> None:
+    event = Event("t", b"", "1", source="/theirs", extensions={"a" * 21: "x"}, content_type="")
+    assert encoded(event).headers == {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "/theirs",
+        "ce-type": "t",
+        "ce-" + "a" * 21: "x",
+        "Kn-Namespace": "ns",
+    }

@@ -1,0 +1,105 @@
+"""spec.delivery: its fields, its bounds, and the numbers that follow from them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.contract.delivery_policy import Policy, read_policy
+from adapter.contract.durations import parse_iso_duration
+
+policies = st.builds(
+    Policy,
+    retry=st.integers(0, 1000),
+    backoff_policy=st.sampled_from(["exponential", "linear"]),
+    backoff_delay_s=st.floats(0, 3600),
+    timeout_s=st.floats(0.001, 600),
+    retry_after_max_s=st.floats(0, 3600),
+)
+
+
+def test_without_a_word_the_defaults_outlast_a_restart_of_two_minutes() -> None:
+    policy = read_policy({})
+    assert policy == Policy()
+    assert (policy.retry, policy.backoff_policy, policy.timeout_s) == (30, "exponential", 10)
+    mean_s = sum(policy.waits()) / 2
+    deviation_s = (sum(wait**2 for wait in policy.waits()) / 12) ** 0.5
+    assert mean_s - 5 * deviation_s > 120  # full jitter is a sum of uniform waits: all but one in millions
+
+
+@pytest.mark.parametrize(
+    ("delivery", "waits"),
+    [
+        pytest.param({"backoffPolicy": "exponential", "backoffDelay": "PT1S"}, [2, 4, 8, 16, 30, 30], id="exponential"),
+        pytest.param({"backoffPolicy": "linear", "backoffDelay": "PT1S"}, [1, 2, 3, 4, 5, 6], id="linear"),
+        pytest.param({"backoffDelay": "PT2M"}, [120, 120, 120, 120, 120, 120], id="longer than the longest"),
+        pytest.param({"retry": 2, "backoffDelay": "PT1S"}, [2, 4], id="few"),
+        pytest.param({"retry": 0}, [], id="none"),
+        pytest.param({"backoffDelay": "PT0S"}, [0, 0, 0, 0, 0, 0], id="at once"),
+    ],
+)
+def test_waits_grow_as_knatives(delivery: dict[str, Any], waits: list[float]) -> None:
+    assert list(islice(read_policy(delivery).waits(), 6)) == waits
+
+
+def test_a_pod_is_given_an_attempt_after_sigterm_and_one_for_the_dead_letter_sink() -> None:
+    assert Policy().grace_s(dead_letter=False) == 30
+    assert Policy().grace_s(dead_letter=True) == 40
+    assert read_policy({"timeout": "PT1M"}).grace_s(dead_letter=True) == 140
+
+
+def test_knatives_setting_is_the_timeout_where_the_source_says_nothing() -> None:
+    assert read_policy({}, timeout_s=3).timeout_s == 3
+    assert read_policy({"timeout": "PT5S"}, timeout_s=3).timeout_s == 5
+
+
+@pytest.mark.parametrize(
+    ("delivery", "said"),
+    [
+        pytest.param({"retries": 3}, "retries: there is no such field; write some of backoffDelay, ", id="unknown"),
+        pytest.param({"retry": "3"}, 'retry is "3": write a whole number from 0 to 1000', id="text"),
+        pytest.param({"retry": True}, "retry is True: write a whole number", id="bool"),
+        pytest.param({"retry": -1}, "retry is -1: ", id="negative"),
+        pytest.param({"retry": 1001}, "retry is 1001: ", id="many"),
+        pytest.param({"backoffPolicy": "fast"}, 'backoffPolicy is "fast": write exponential or linear', id="policy"),
+        pytest.param({"backoffDelay": "1s"}, 'backoffDelay is "1s": write an ISO 8601 duration', id="go"),
+        pytest.param({"backoffDelay": 1}, "backoffDelay is 1: write an ISO 8601 duration in quotes", id="number"),
+        pytest.param({"backoffDelay": "PT2H"}, 'backoffDelay is "PT2H": ', id="long"),
+        pytest.param({"timeout": "PT0S"}, 'timeout is "PT0S": write an ISO 8601 duration from 1 ms to 600', id="zero"),
+        pytest.param({"timeout": "PT11M"}, 'timeout is "PT11M": ', id="long timeout"),
+        pytest.param({"retryAfterMax": "P1D"}, 'retryAfterMax is "P1D": ', id="retry-after"),
+    ],
+)
+def test_what_cannot_be_is_named(delivery: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is compared
+        read_policy(delivery)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [("PT10S", 10**10), ("PT0.1S", 10**8), ("P1DT1H1M1S", 90_061 * 10**9), ("PT1M", 6 * 10**10), ("PT0S", 0)],
+)
+def test_iso_durations(text: str, ns: int) -> None:
+    assert parse_iso_duration(text) == ns
+
+
+@pytest.mark.parametrize(
+    "text", ["", "P", "PT", "P1DT", "PT1", "10s", "PT.5S", "P1Y", "P1M", "PT1S1M", "-PT1S", "pt1s"]
+)
+def test_other_texts_are_no_iso_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="write an ISO 8601 duration"):
+        parse_iso_duration(text)
+
+
+@given(policies)
+def test_no_wait_is_longer_than_its_bound_and_there_are_as_many_as_retries(policy: Policy) -> None:
+    waits = list(policy.waits())
+    assert len(waits) == policy.retry
+    assert all(0 <= wait <= max(30, policy.backoff_delay_s) for wait in waits)
+    assert policy.drain_s >= policy.timeout_s
+    assert policy.budget_s >= policy.timeout_s * (policy.retry + 1)

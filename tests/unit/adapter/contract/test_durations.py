@@ -1,0 +1,65 @@
+"""Go's vectors (contract §1.7), seen from Go's own ``time.ParseDuration``."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapter.contract.durations import Interval, format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("0", "0s"),
+        ("+0", "0s"),
+        ("-0", "0s"),
+        ("10s", "10s"),
+        ("300ms", "300ms"),
+        ("-1.5h", "-1h30m0s"),
+        ("2h45m", "2h45m0s"),
+        ("90s", "1m30s"),
+        ("1us", "1µs"),
+        ("1µs", "1µs"),
+        ("1\u03bcs", "1µs"),
+        (".5s", "500ms"),
+        ("5.s", "5s"),
+        ("1h1h", "2h0m0s"),
+        ("0.1ns", "0s"),
+        ("1000ms", "1s"),
+        ("9223372036854775807ns", "2562047h47m16.854775807s"),
+        ("-9223372036854775808ns", "-2562047h47m16.854775808s"),
+    ],
+)
+def test_a_duration_prints_as_go_prints_it(text: str, printed: str) -> None:
+    assert format_duration(parse_duration(text)) == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", 'time: invalid duration ""'),
+        ("100", 'time: missing unit in duration "100"'),
+        ("1d", 'time: unknown unit "d" in duration "1d"'),
+        ("10 s", 'time: unknown unit " s" in duration "10 s"'),
+        (" 10s", 'time: invalid duration " 10s"'),
+        (".s", 'time: invalid duration ".s"'),
+        ("s", 'time: invalid duration "s"'),
+        ("--5s", 'time: invalid duration "--5s"'),
+        ("1e3s", 'time: unknown unit "e" in duration "1e3s"'),
+        ("1h-1m", 'time: unknown unit "h-" in duration "1h-1m"'),
+        ("1h 5m", 'time: unknown unit "h " in duration "1h 5m"'),
+        ("1.2.3s", 'time: missing unit in duration "1.2.3s"'),
+        ("3000000h", 'time: invalid duration "3000000h"'),
+        ("9223372036854775808ns", 'time: invalid duration "9223372036854775808ns"'),
+    ],
+)
+def test_a_wrong_duration_is_refused_in_gos_words(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match="time:") as caught:
+        parse_duration(text)
+    assert str(caught.value) == message
+
+
+def test_an_interval_is_in_normal_form_and_at_least_a_millisecond() -> None:
+    assert (Interval("90s"), Interval("90s").ns) == ("1m30s", 90_000_000_000)
+    with pytest.raises(ValueError, match="shorter than 1ms"):
+        Interval("999us")

@@ -1,0 +1,167 @@
+"""What a webhook's request becomes: CloudEvents stay what they were, and nobody's unsigned word counts as signed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import pytest
+
+from adapter.cloudevents.encode import Message, encode
+from adapter.sdk import Event, Refusal, Request
+from adapter.sources.webhook_source import WebhookSource
+
+KEY = "a key of sixteen"
+OPEN = WebhookSource()
+BINARY = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/theirs", "ce-type": "their.type"}
+STRUCTURED = {"specversion": "1.0", "id": "7", "source": "/theirs", "type": "their.type"}
+JSON = {"content-type": "application/cloudevents+json"}
+
+
+def received(body: bytes = b"", headers: dict[str, str] | None = None, source: WebhookSource = OPEN) -> Event:
+    return asyncio.run(source.receive(Request("POST", "/", headers or {}, body)))
+
+
+def refusal(body: bytes = b"", headers: dict[str, str] | None = None, source: WebhookSource = OPEN) -> tuple[int, str]:
+    with pytest.raises(Refusal) as caught:
+        received(body, headers, source)
+    return caught.value.status, str(caught.value)
+
+
+def structured(content_type: str = JSON["content-type"], **members: Any) -> tuple[bytes, dict[str, str]]:
+    return json.dumps(STRUCTURED | members).encode(), {"content-type": content_type}
+
+
+def message(event: Event) -> Message:
+    return encode(event, source="/a/b", namespace="ns", overrides={})
+
+
+def webhook(type: str, **config: Any) -> WebhookSource:
+    return WebhookSource.model_validate({"auth": {"type": type, "secret": KEY}, **config})
+
+
+def signed(type: str, body: bytes, id: str = "m-1") -> dict[str, str]:
+    if type == "bearer":
+        return {"authorization": f"Bearer {KEY}"}
+    if type == "github":
+        return {"x-hub-signature-256": "sha256=" + hmac.new(KEY.encode(), body, hashlib.sha256).hexdigest()}
+    at = str(int(time.time()))
+    digest = hmac.new(KEY.encode(), f"{id}.{at}.".encode() + body, hashlib.sha256).digest()
+    signature = "v1," + base64.b64encode(digest).decode()
+    return {"webhook-id": id, "webhook-timestamp": at, "webhook-signature": signature}
+
+
+@pytest.mark.parametrize(("type", "taken"), [("none", True), ("bearer", True), ("github", False),
+                                             ("standardWebhooks", False)])  # fmt: skip
+def test_ce_headers_count_only_where_whoever_sends_them_is_believed(type: str, taken: bool) -> None:
+    source = OPEN if type == "none" else webhook(type)
+    proof = {} if type == "none" else signed(type, b"{}")
+    event = received(b"{}", {**BINARY, **proof}, source)
+    assert (event.source, event.type == "their.type", event.id == "7") == ("/theirs" if taken else None, taken, taken)
+
+
+@pytest.mark.parametrize("type", ["bearer", "github", "standardWebhooks"])
+def test_a_structured_event_is_all_in_the_body_that_is_signed(type: str) -> None:
+    body, headers = structured()
+    event = received(body, {**headers, **signed(type, body)}, webhook(type))
+    assert (event.source, event.type, event.id) == ("/theirs", "their.type", "7")
+
+
+@pytest.mark.parametrize("config", [{}, {"idHeader": "X-GitHub-Delivery"}], ids=["default", "id-header"])
+def test_a_signed_request_repeated_has_the_id_that_is_signed(config: dict[str, str]) -> None:
+    source = webhook("standardWebhooks", **config)
+    headers = signed("standardWebhooks", b"body")
+    ids = [received(b"body", {**headers, "x-github-delivery": given}, source).id for given in ("r1", "r2")]
+    assert ids == ["m-1", "m-1"]
+
+
+@pytest.mark.parametrize(
+    ("header", "id"),
+    [
+        pytest.param("café".encode().decode("latin-1"), "café", id="utf-8"),
+        pytest.param("caf\xe9", "café", id="latin-1"),
+    ],
+)
+def test_an_id_is_read_as_utf_8_where_it_is_that(header: str, id: str) -> None:
+    assert received(headers={"webhook-id": header}).id == id
+
+
+def test_the_content_type_decides_whatever_ce_headers_stand_beside_it() -> None:
+    body, headers = structured("Application/CloudEvents+JSON; charset=utf-8", data={"n": 1})
+    event = received(body, {**headers, **BINARY, "ce-id": "8", "ce-team": "x"})
+    assert (event.id, event.extensions, event.data) == ("7", {}, b'{"n": 1}')
+
+
+def test_a_binary_event_goes_on_with_the_bytes_and_words_it_came_with() -> None:
+    headers = {
+        **BINARY,
+        "ce-time": "2026-01-02T03:04:05.123456789+02:00",
+        "ce-subject": "caf%C3%A9",
+        "ce-averyverylongextensionname": "1",
+        "ce-dataschema": "https://example.com/schema",
+        "content-type": "image/PNG; q=1",
+    }
+    passed = message(received(b"\x89PNG\xff", headers))
+    assert passed.body == b"\x89PNG\xff"
+    assert {name.lower(): value for name, value in passed.headers.items()} == headers | {"kn-namespace": "ns"}
+
+
+def test_what_an_event_lacks_is_not_made_up() -> None:
+    for body, headers in ((b"", BINARY), structured()):
+        passed = message(received(body, headers))
+        assert passed == Message({**BINARY, "Kn-Namespace": "ns"}, b"")
+
+
+def test_json_that_python_cannot_read_goes_on_in_binary_mode() -> None:
+    event = received(b"{", {**BINARY, "content-type": "application/json"})
+    assert (event.data, event.content_type) == (b"{", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("member", "text"),
+    [(True, "true"), (False, "false"), (5, "5"), (-2147483648, "-2147483648"), ("True", "True"), ("", "")],
+)
+def test_an_extension_is_written_as_cloudevents_writes_its_type(member: Any, text: str) -> None:
+    assert message(received(*structured(on=member))).headers["ce-on"] == text
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
+def test_a_body_that_is_packed_is_refused(encoding: str) -> None:
+    for headers in ({}, BINARY, JSON):
+        status, said = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
+        assert (status, said) == (415, f"content encoding {encoding.lower()} is not unpacked here")
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_that_is_not_packed_is_taken(encoding: str) -> None:
+    assert received(b"x", {"content-encoding": encoding}).data == b"x"
+
+
+@pytest.mark.parametrize("format", ["-batch+json", "+avro", "-batch+JSON; charset=utf-8", "+protobuf", ""])
+def test_a_mode_or_format_that_is_not_read_is_refused(format: str) -> None:
+    status, said = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
+    assert status == 415
+    assert said.endswith("is not supported; send application/cloudevents+json, one event a request")
+
+
+BAD = {
+    "no-event": ((b"x", {"ce-specversion": "1.0"}), "required attributes are missing: id, source, type"),
+    "nested": (
+        structured(datacontenttype="application/CloudEvents+json", data={}),
+        "data of a CloudEvent that is CloudEvents itself would be taken for them; wrap it in JSON",
+    ),
+    "content-type": (
+        (b"x", {"content-type": "text/pl\xe4in"}),
+        "Content-Type is no media type: it holds what is not printable ASCII",
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "sentence"), BAD.values(), ids=BAD)
+def test_what_cannot_be_carried_is_the_callers_mistake(request_: tuple[bytes, dict[str, str]], sentence: str) -> None:
+    assert refusal(*request_) == (400, sentence)

@@ -1,0 +1,237 @@
+"""The display: what is a CloudEvent, what is not and why, and failing as told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from adapter.display import Display, _arguments, parse_event
+from adapter.serving.messages import Request, Response
+from adapter.serving.server import Reset
+
+BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a/b", "ce-type": "t"}
+STRUCTURED = {"specversion": "1.0", "id": "1", "source": "/a/b", "type": "t"}
+ABSENT: Any = object()
+
+
+def binary(body: bytes = b"", **headers: Any) -> Request:
+    named = BINARY | {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request("POST", "/", {name: value for name, value in named.items() if value is not ABSENT}, body)
+
+
+def structured(content_type: str = "application/cloudevents+json", **members: Any) -> Request:
+    event = {name: value for name, value in (STRUCTURED | members).items() if value is not ABSENT}
+    return Request("POST", "/", {"content-type": content_type}, json.dumps(event).encode())
+
+
+def display(*arguments: str) -> Display:
+    return Display(_arguments(["--format", "jsonl", *arguments]))
+
+
+def answer(request: Request, sink: Display | None = None) -> Response:
+    return asyncio.run((sink or display()).answer(request))
+
+
+def test_a_binary_event_is_its_headers_and_its_body() -> None:
+    request = binary(
+        b'{"n":1}',
+        content_type="application/json; charset=utf-8",
+        ce_time="2026-01-02T03:04:05.000Z",
+        ce_subject="gr%C3%BCn%20%25",
+        ce_team="x",
+        other="y",
+    )
+    assert parse_event(request) == STRUCTURED | {
+        "time": "2026-01-02T03:04:05.000Z",
+        "subject": "grün %",
+        "datacontenttype": "application/json; charset=utf-8",
+        "data": {"n": 1},
+        "extensions": {"team": "x"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        pytest.param("a%20b", "a b", id="percent-encoded"),
+        pytest.param('"a b"', "a b", id="quoted"),
+        pytest.param(r'"a \"b\" \\"', r'a "b" \ '.strip(), id="quoted-with-escapes"),
+        pytest.param("ü".encode().decode("latin-1"), "ü", id="raw-utf-8"),
+    ],
+)
+def test_a_header_value_is_decoded_as_the_http_binding_says(header: str, value: str) -> None:
+    assert parse_event(binary(ce_team=header))["extensions"] == {"team": value}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "data"),
+    [
+        pytest.param("application/json", b"[1]", [1], id="json"),
+        pytest.param("Application/JSON", b"[1]", [1], id="case"),
+        pytest.param("application/vnd.x+json", b"[1]", [1], id="plus-json"),
+        pytest.param("application/json", b"", None, id="json-without-data"),
+        pytest.param("text/plain", b"[1]", "[1]", id="text"),
+        pytest.param("application/octet-stream", b"\xff", "\\xff", id="octets"),
+        pytest.param(ABSENT, b"x", "x", id="no-content-type"),
+    ],
+)
+def test_data_is_read_by_its_content_type(content_type: Any, body: bytes, data: Any) -> None:
+    assert parse_event(binary(body, content_type=content_type))["data"] == data
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        pytest.param("application/cloudevents+json", id="plain"),
+        pytest.param("application/cloudevents+json; charset=utf-8", id="charset"),
+        pytest.param("Application/CloudEvents+JSON", id="case"),
+    ],
+)
+def test_a_structured_event_is_one_json_object(content_type: str) -> None:
+    event = parse_event(structured(content_type, data={"n": 1}, team="x", count=5, on=True, subject=None))
+    assert event == STRUCTURED | {"data": {"n": 1}, "extensions": {"team": "x", "count": 5, "on": True}}
+
+
+def test_structured_base64_is_shown_as_what_it_stands_for() -> None:
+    encoded = base64.b64encode("grün".encode()).decode()
+    assert parse_event(structured(data_base64=encoded))["data"] == "grün"
+
+
+BAD = {
+    "no-id": (binary(ce_id=ABSENT), "required attributes are missing: id"),
+    "nothing": (Request("POST", "/", {}, b""), "required attributes are missing: specversion, id, source, type"),
+    "empty-id": (binary(ce_id=""), 'id is ""; write a string that is not empty'),
+    "empty-subject": (binary(ce_subject=""), 'subject is ""; write a string that is not empty'),
+    "specversion": (binary(ce_specversion="0.3"), "specversion is 0.3; only 1.0 is known"),
+    "time": (binary(ce_time="yesterday"), "time is yesterday: write an RFC 3339 time like 2026-01-31T12:00:00Z"),
+    "time-iso-only": (binary(ce_time="20260102T030405Z"), "time is 20260102T030405Z: write an RFC 3339 time"),
+    "time-without-zone": (binary(ce_time="2026-01-02T03:04:05"), "write an RFC 3339 time"),
+    "time-before-year-1": (binary(ce_time="0001-01-01T00:00:00+14:00"), "write an RFC 3339 time"),
+    "header-no-utf-8": (binary(ce_team="%FF"), "header ce-team is not percent-encoded UTF-8"),
+    "extension-name": (binary(**{"ce-my-team": "x"}), 'extension name "my-team" is not valid; write lower-case'),
+    "header-datacontenttype": (binary(ce_datacontenttype="text/plain"), "there is no header ce-datacontenttype"),
+    "header-data": (binary(ce_data="x"), "there is no header ce-data; the body is the data"),
+    "json": (binary(b"{", content_type="application/json"), "the body is not JSON, though its content type says so"),
+    "json-depth": (binary(b"[" * 100_000, content_type="application/json"), "the body is not JSON"),
+    "batch": (
+        Request("POST", "/", {"content-type": "application/cloudevents-batch+json"}, b"[]"),
+        "content type application/cloudevents-batch+json is not supported; send application/cloudevents+json",
+    ),
+    "structured-json": (
+        Request("POST", "/", {"content-type": "application/cloudevents+json"}, b"{"),
+        "the body is not JSON",
+    ),
+    "structured-list": (
+        Request("POST", "/", {"content-type": "application/cloudevents+json"}, b"[]"),
+        "a structured event must be a JSON object",
+    ),
+    "structured-no-type": (structured(type=ABSENT), "required attributes are missing: type"),
+    "structured-null-type": (structured(type=None), "required attributes are missing: type"),
+    "structured-id-number": (structured(id=5), "id is 5; write a string that is not empty"),
+    "structured-time-number": (structured(time=5), "time is 5; write a string that is not empty"),
+    "structured-extension-object": (structured(team={}), 'extension "team" is {}; write a string, an integer'),
+    "structured-extension-float": (structured(team=1.5), 'extension "team" is 1.5; write a string, an integer'),
+    "structured-extension-name": (structured(Team="x"), 'extension name "Team" is not valid'),
+    "structured-both-data": (structured(data=1, data_base64="YQ=="), "data and data_base64 exclude each other"),
+    "structured-base64": (structured(data_base64="*"), "data_base64 is not base64"),
+    "structured-base64-number": (structured(data_base64=5), "data_base64 is not base64"),
+}
+
+
+@pytest.mark.parametrize(("request_", "sentence"), BAD.values(), ids=BAD)
+def test_what_is_no_cloud_event_is_answered_400_with_the_reason(
+    request_: Request, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = answer(request_)
+    assert refused.status == 400
+    assert sentence in refused.body.decode()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert sentence in shown.err
+
+
+def test_no_event_moves_the_cursor_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Display(_arguments(["--format", "text"]))
+    assert answer(structured(data="\x1b[2J\ud800"), sink).status == 202
+    assert answer(structured(type="a\x1b]0;\x07b"), sink).status == 202
+    assert answer(structured(specversion="\x1b[2J"), sink).status == 400
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "a�]0;�b" in shown.out
+
+
+def test_text_shows_source_type_and_data_and_any_answer_but_202(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Display(_arguments(["--statuses", "202,503"]))
+    for _ in range(2):
+        answer(structured(data={"n": "ü"}), sink)
+    first, second = (line[10:] for line in capsys.readouterr().out.splitlines())
+    assert first == 'b  t  {"n": "ü"}'
+    assert second == 'b  t  {"n": "ü"}  -> 503'
+
+
+def test_statuses_come_in_turn_then_202_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = display("--statuses", "500,503", "--retry-after", "7")
+    given = [answer(binary(), sink) for _ in range(4)]
+    assert [it.status for it in given] == [500, 503, 202, 202]
+    assert [it.headers.get("Retry-After") for it in given] == ["7", "7", None, None]
+    assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == [500, 503, 202, 202]
+
+
+def test_what_is_no_event_uses_up_no_status() -> None:
+    sink = display("--statuses", "500")
+    assert [answer(binary(ce_id=""), sink).status, answer(binary(), sink).status] == [400, 500]
+
+
+def test_a_redirect_names_a_place_to_go() -> None:
+    assert answer(binary(), display("--statuses", "302")).headers["Location"] == "/elsewhere"
+
+
+def test_reset_breaks_off_after_the_event_was_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Reset):
+        answer(binary(), display("--reset"))
+    assert json.loads(capsys.readouterr().out)["status"] is None
+
+
+def test_hang_answers_never() -> None:
+    async def run() -> None:
+        await asyncio.wait_for(display("--hang").answer(binary()), 0.05)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/healthz", 200, id="healthz"),
+        pytest.param("HEAD", "/healthz", 200, id="head"),
+        pytest.param("GET", "/", 404, id="elsewhere"),
+        pytest.param("PUT", "/", 405, id="put"),
+    ],
+)
+def test_other_methods(method: str, path: str, status: int) -> None:
+    assert answer(Request(method, path, {}, b"")).status == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(
+            ["--statuses", "20"], '"20" is no list of status codes; write some from 200 to 999', id="statuses"
+        ),
+        pytest.param(["--statuses", "500,x"], '"500,x" is no list of status codes', id="status"),
+        pytest.param(["--delay", "2"], 'missing unit in duration "2"; write one like 250ms or 2s', id="delay"),
+        pytest.param(["--port", "x"], "invalid int value: 'x'", id="port"),
+    ],
+)
+def test_a_wrong_argument_is_a_sentence_and_exit_code_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _arguments(arguments)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,264 @@
+"""The plugin for authors of kinds: events under virtual time, a sink that fails as told, errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx2
+import pytest
+
+from adapter.sdk import Context, Event, Interval, Outcome, Source, Timer
+from adapter.serving.messages import Request
+from adapter.sources.sample_source import SampleSource
+from adapter.testing import RESET, Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from adapter.testing.clock import START
+from tests.installed import environ_with
+
+ROOT = Path(__file__).resolve().parents[3]
+Events = AsyncGenerator[Event, Outcome]
+
+
+class CursorSource(Source):
+    """Goes on to its next item once the last one was delivered."""
+
+    async def events(self, context: Context) -> Events:
+        cursor = 0
+        while True:
+            if (yield Event(type="t", id=str(cursor))) is Outcome.DELIVERED:
+                cursor += 1
+
+
+class BriefSource(Source):
+    """Has two events."""
+
+    async def events(self, context: Context) -> Events:
+        for n in range(2):
+            yield Event(type="t", id=str(n))
+
+
+class SilentSource(Source):
+    """Waits for somebody else."""
+
+    async def events(self, context: Context) -> Events:
+
+        await asyncio.Event().wait()
+        yield Event(type="t")
+
+
+class PolledSource(Source):
+    """Asks a server."""
+
+    async def poll(self, client: Any) -> Iterable[Event]:
+        answer = await client.get("http://upstream.example/items")
+        return [Event(type="t", id=it["id"], data=it) for it in answer.json()]
+
+
+class StreamedSource(Source):
+    """Asks a server, page by page."""
+
+    async def poll(self, client: Any) -> Any:
+        yield Event(type="t", id=(await client.get("http://upstream.example/items")).text)
+
+
+class CalledSource(Source):
+    """Is asked by a client."""
+
+    async def receive(self, request: Request) -> Event:
+        return Event(type=request.headers["x-type"], subject=f"{request.method} {request.path}", data=request.body)
+
+
+def test_an_hour_of_ticks_takes_no_time(run: Run) -> None:
+    started = time.monotonic()
+    events = run(SampleSource(interval=Interval("1h")), ticks=1000)
+    assert [event.data["sequence"] for event in events] == list(range(1000))
+    assert time.monotonic() - started < 10
+
+
+def test_the_clock_may_be_the_authors_own(run: Run) -> None:
+    clock = VirtualClock(START + timedelta(days=1), late_s=1)
+    (event,) = run(SampleSource(interval=Interval("10s")), 1, clock=clock, created=START)
+    assert event.data["sequence"] == 8639  # the last one before, which may have been in hand
+    assert len(clock.sleeps) == 1
+
+
+def test_the_clock_tells_utc_whatever_the_zone_of_a_deadline() -> None:
+    clock, berlin = VirtualClock(datetime(2026, 3, 28, 12, tzinfo=UTC)), ZoneInfo("Europe/Berlin")
+    asyncio.run(clock.sleep_until(datetime(2026, 3, 29, 1, tzinfo=berlin)))  # at 2 its clocks go forward
+    assert datetime(2026, 3, 29, 4, tzinfo=berlin) - clock.now() == timedelta(hours=2)
+
+
+def test_outcomes_go_back_in_turn_and_then_all_is_delivered(run: Run) -> None:
+    events = run(CursorSource(), 5, outcomes=[Outcome.GAVE_UP, Outcome.DELIVERED, Outcome.REJECTED])
+    assert [event.id for event in events] == ["0", "0", "1", "1", "2"]
+
+
+def test_the_source_is_closed_afterwards_whatever_object_it_gave(run: Run) -> None:
+    closed = []
+
+    class Handmade:
+        async def __anext__(self) -> Event:
+            return Event(type="t")
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    class HandmadeSource(Source):
+        def events(self, context: Context) -> Events:
+            return Handmade()  # type: ignore[return-value]  # any object with anext and asend will do
+
+    assert run(HandmadeSource(), 1) == [Event(type="t")]
+    assert closed == [True]
+
+
+def test_what_a_source_opens_once_is_open_while_it_makes_events(run: Run, deliver: Deliver, sink: Sink) -> None:
+    seen: list[str] = []
+
+    class OpeningSource(Source):
+        @asynccontextmanager
+        async def running(self, context: Context) -> AsyncIterator[None]:
+            seen.append("opened")
+            yield
+            seen.append("closed")
+
+        async def events(self, context: Context) -> Events:
+            seen.append("event")
+            yield Event(type="t")
+
+    run(OpeningSource(), 1)
+    deliver(OpeningSource(), sink, 1)
+    assert seen == ["opened", "event", "closed"] * 2
+
+
+def test_a_source_that_ends_early_is_named_with_how_far_it_came(run: Run, deliver: Deliver, sink: Sink) -> None:
+    for use in (lambda: run(BriefSource(), 3), lambda: deliver(BriefSource(), sink, 3)):
+        with pytest.raises(AssertionError, match=r"^BriefSource ended after 2 of 3 events$"):
+            use()
+
+
+def test_a_source_that_waits_for_ever_is_named_with_how_far_it_came(run: Run) -> None:
+    started = time.monotonic()
+    with pytest.raises(AssertionError, match=r"^SilentSource made 0 of 1 events within 0.05 s$"):
+        run(SilentSource(), 1, deadline_s=0.05)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        pytest.param({"type": "t"}, "made {'type': 't'}, which is a dict; make an Event", id="no-event"),
+        pytest.param(Event(type="t", data=object()), "cannot be sent: data cannot be written as JSON", id="no-json"),
+        pytest.param(Event(type=""), "cannot be sent: type is ''", id="no-type"),
+        pytest.param(Event(type="t", extensions={"Big": "x"}), 'extension name "Big" is not valid', id="extension"),
+    ],
+)
+def test_what_could_not_be_sent_fails_the_test(run: Run, made: Any, said: str) -> None:
+    class OddSource(Source):
+        async def events(self, context: Context) -> Events:
+            yield made
+
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        run(OddSource(), 1)
+
+
+def test_what_the_source_raises_comes_out_as_it_is(run: Run, deliver: Deliver, sink: Sink) -> None:
+    class Failing(Timer):
+        def tick(self, n: int) -> Event:
+            raise LookupError("the queue is gone")
+
+    for use in (lambda: run(Failing()), lambda: deliver(Failing(), sink)):
+        with pytest.raises(LookupError, match="the queue is gone"):
+            use()
+
+
+def test_events_arrive_as_an_adapter_sends_them(deliver: Deliver, sink: Sink) -> None:
+    assert deliver(SampleSource(), sink) == [Outcome.DELIVERED] * 3
+    assert [event["data"]["sequence"] for event in sink.events] == [0, 1, 2]
+    source = "/apis/samples.knative.dev/v1alpha1/namespaces/default/samplesources/test"
+    assert {(event["source"], event["type"]) for event in sink.events} == {(source, "dev.knative.sample")}
+
+
+def test_a_fault_is_answered_once_and_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
+    sink.answer(503, RESET, Reply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
+    clock = VirtualClock()
+    assert deliver(SampleSource(), sink, 1, clock=clock) == [Outcome.DELIVERED]
+    assert [event["id"] for event in sink.events] == [sink.events[0]["id"]] * 4
+    assert sink.taken == sink.events[3:]
+    assert clock.now() - START > timedelta(seconds=60)
+
+
+def test_a_refusal_and_a_used_up_budget_go_back_to_the_source(deliver: Deliver, sink: Sink) -> None:
+    sink.answer(400, 500, 500)
+    outcomes = deliver(CursorSource(), sink, 3, delivery={"retry": 1})
+    assert outcomes == [Outcome.REJECTED, Outcome.GAVE_UP, Outcome.DELIVERED]
+    assert [event["id"] for event in sink.events] == ["0"] * 4
+
+
+def test_a_slow_answer_is_an_attempt_that_timed_out(deliver: Deliver, sink: Sink) -> None:
+    sink.answer(Reply(delay_s=5))
+    clock = VirtualClock()
+    assert deliver(CursorSource(), sink, 1, delivery={"timeout": "PT0.5S"}, clock=clock) == [Outcome.DELIVERED]
+    assert len(clock.sleeps) == 1  # the wait before the second attempt
+
+
+def test_a_second_sink_may_take_the_dead_letters(deliver: Deliver, sink: Sink) -> None:
+    with Sink() as dead_letters:
+        sink.answer(400)
+        assert deliver(CursorSource(), sink, 1, dead_letters=dead_letters) == [Outcome.DEAD_LETTERED]
+        assert dead_letters.events[0]["extensions"]["knativeerrorcode"] == "400"
+
+
+def test_a_sink_that_waits_in_vain_says_what_it_saw(deliver: Deliver, sink: Sink) -> None:
+    deliver(CursorSource(), sink, 1)
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(sink.url, b"hello")
+    with pytest.raises(AssertionError, match=r"^1 of 2 events arrived within 0.05 s: \[\('t', '0'\)\]; .*required"):
+        sink.wait_for(2, within_s=0.05)
+
+
+def test_the_sink_is_on_this_machine_only_and_gone_afterwards() -> None:
+    with Sink() as sink:
+        assert sink.url.startswith("http://127.0.0.1:")
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(sink.url, timeout=10)
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            urllib.request.urlopen(sink.url.replace("127.0.0.1", "127.0.0.2"), timeout=10)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(sink.url, timeout=10)
+
+
+def test_poll_gives_the_events_of_one_answer(poll: Poll) -> None:
+    assert [event.id for event in poll(PolledSource(), [{"id": "a"}, {"id": "b"}])] == ["a", "b"]
+    assert [event.id for event in poll(StreamedSource(), httpx2.Response(200, text="a"))] == ["a"]
+    with pytest.raises(AssertionError, match="cannot be sent: id is 1"):
+        poll(PolledSource(), [{"id": 1}])
+
+
+def test_receive_gives_the_event_of_one_request(receive: Receive) -> None:
+    event = receive(CalledSource(), {"a": 1}, headers={"X-Type": "t"}, path="/hook")
+    assert event == Event(type="t", subject="POST /hook", data=b'{"a": 1}')
+
+
+def test_until_a_fixture_is_used_the_plugin_loads_nothing() -> None:
+    code = "import pytest, sys; before = set(sys.modules); import adapter.testing; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"adapter", "adapter.testing"} <= set(done.stdout.split()) <= {"adapter", "adapter.testing", "__future__"}
+
+
+def test_an_installation_makes_pytest_load_it(tmp_path: Path) -> None:
+    environ = environ_with(tmp_path / "site")
+    command = [sys.executable, "-W", "error", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    assert "fixtures defined from adapter.testing" in done.stdout, done.stdout + done.stderr
+    assert done.stderr == ""

@@ -1,0 +1,71 @@
+"""Requests to the hook and what it answers, for tests: what matters is a parameter, the rest is there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hooks.controller import KindOptions, sync
+from hooks.observability import Observability
+from hooks.protocol import SyncRequest
+from hooks.settings import Settings
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+UID = "11111111-2222-3333-4444-555555555555"
+BROKER = "eventing.knative.dev/v1/Broker"
+SETTINGS = Settings(adapter_image="adapter:1", sink_kinds=("v1/Service", BROKER))
+SERVICE_SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
+BROKER_SINK = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
+
+
+def parent(spec: Any, *, status: Any = None, name: str = "hello", annotations: Any = None) -> dict[str, Any]:
+    return {
+        "apiVersion": "samples.knative.dev/v1alpha1",
+        "kind": "SampleSource",
+        "metadata": {
+            "name": name,
+            "namespace": "ns",
+            "uid": UID,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": annotations,
+        },
+        "spec": spec,
+        "status": status,
+    }
+
+
+def service(ports: Any = ((None, 80),), **spec: Any) -> dict[str, Any]:
+    listed = [{"port": port, **({"name": name} if name else {})} for name, port in ports]
+    return {"Service.v1": {"ns/display": {"spec": {"ports": listed, **spec}}}}
+
+
+def answer(
+    spec: Any,
+    *,
+    related: Any = None,
+    children: Any = None,
+    now: datetime = NOW,
+    types: Any = (),
+    image: str | None = None,
+    **source: Any,
+) -> dict[str, Any]:
+    body = {"parent": parent(spec, **source), "children": children or {}, "related": related or {}}
+    request = SyncRequest.model_validate(body)
+    options = KindOptions(types=types, image=image)
+    return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=options))
+
+
+def condition(response: dict[str, Any], type: str) -> tuple[Any, Any]:
+    found = next(one for one in response["status"]["conditions"] if one["type"] == type)
+    return found["status"], found.get("reason")
+
+
+def observed(deployment: dict[str, Any], *, current: bool = True, **status: Any) -> dict[str, Any]:
+    conditions = [
+        {"type": "Available", "status": "True"},
+        {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+    ]
+    full = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    metadata = {**deployment["metadata"], "generation": 1 if current else 2}
+    whole = {**deployment, "metadata": metadata, "status": full | {"conditions": conditions} | status}
+    return {"Deployment.apps/v1": {f"ns/{metadata['name']}": whole}}

@@ -1,0 +1,285 @@
+"""What a kind's CRD promises: structural, described, bounded; and what a class must be for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import core_schema
+
+from adapter.sdk import EventType, Interval, SecretText, Source
+from hooks.status import Status
+from sources_cli.admission.validate import unchecked_rules, violations
+from sources_cli.generate.rbac import rbac
+from sources_cli.generate.sample import sample
+from sources_cli.kind import Kind, kind_named
+from sources_cli.manifests import ManifestsOptions, controller
+from sources_cli.problem import Problem
+from sources_cli.schema.crd import crd, object_schema, registry, spec_schema
+from sources_cli.schema.rules import BY_CEL
+from tests.unit.hooks.hook import answer
+from tests.unit.sources_cli.kinds import of
+
+KINDS = [
+    kind_named("SampleSource", "adapter.sources"),
+    kind_named("QueueDepthSource", "tests.kinds"),
+    kind_named("EveryFieldSource", "tests.kinds"),
+]
+kinds = pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS])
+STRUCTURAL = {
+    "type", "description", "default", "enum", "pattern", "format", "minLength", "maxLength", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties",
+    "required", "properties", "additionalProperties", "items", "x-kubernetes-validations", "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
+}  # fmt: skip
+
+
+def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    yield path, schema
+    for name, field in schema.get("properties", {}).items():
+        yield from nodes(field, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            yield from nodes(schema[key], f"{path}[*]")
+
+
+@kinds
+def test_the_schema_has_only_what_a_structural_schema_may_have(kind: Kind) -> None:
+    for path, schema in nodes(object_schema(kind)):
+        assert schema.keys() <= STRUCTURAL, path
+        assert "type" in schema or "x-kubernetes-int-or-string" in schema or path.startswith(".spec.free"), path
+
+
+@kinds
+def test_every_field_is_described(kind: Kind) -> None:
+    for path, schema in nodes(object_schema(kind)):
+        assert path.endswith("[*]") or len(schema.get("description", "")) > 5, path
+
+
+@kinds
+def test_everything_in_spec_that_could_grow_is_bounded(kind: Kind) -> None:
+    bounds = {"string": ("maxLength", "enum"), "array": ("maxItems",)}
+    for path, schema in nodes(spec_schema(kind)):
+        wanted = bounds.get(schema.get("type", ""), ())
+        if "additionalProperties" in schema:
+            wanted = ("maxProperties",)
+        assert not wanted or any(key in schema for key in wanted), path
+
+
+@kinds
+def test_every_rule_is_one_that_lint_knows_and_speaks_to_people(kind: Kind) -> None:
+    schema = object_schema(kind)
+    assert unchecked_rules(schema) == []
+    for path, node in nodes(schema):
+        for rule in node.get("x-kubernetes-validations", ()):
+            assert BY_CEL[rule["rule"]].message == rule["message"], path
+            assert re.fullmatch(r"[a-z][^{}]*", rule["message"]), rule["message"]
+
+
+@kinds
+def test_what_the_schema_sets_by_default_the_schema_accepts(kind: Kind) -> None:
+    for path, schema in nodes(spec_schema(kind)):
+        if "default" in schema:
+            assert violations(schema, schema["default"]) == [], path
+
+
+@kinds
+def test_the_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
+    defaults = {name: it["default"] for name, it in spec_schema(kind)["properties"].items() if "default" in it}
+    own = {field.alias or name for name, field in kind.cls.model_fields.items()}
+    required = {"url": "http://a", "queue": "q", "token": "t"}
+    fields = {name: value for name, value in (required | defaults).items() if name in own}
+    assert kind.cls.model_validate(fields)
+
+
+@kinds
+def test_the_sample_is_one_the_api_server_accepts(kind: Kind) -> None:
+    assert violations(spec_schema(kind), sample(kind)["spec"]) == []
+
+
+def test_the_crd_is_one_that_knative_finds() -> None:
+    made = crd(KINDS[0])
+    labels = made["metadata"]["labels"]
+    assert labels == {"duck.knative.dev/source": "true", "eventing.knative.dev/source": "true"}
+    assert made["spec"]["names"]["categories"] == ["all", "knative", "eventing", "sources"]
+    [event] = json.loads(made["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
+    assert event["type"] == "dev.knative.sample"
+    assert event["description"]
+    assert event["schema"].startswith("data:application/schema+json,{%22type%22:%22object%22")
+
+
+def test_the_columns_are_ready_reason_sink_interval_age_and_wide_the_message() -> None:
+    columns = crd(KINDS[0])["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert [(it["name"], it.get("priority", 0)) for it in columns] == [
+        ("Ready", 0), ("Reason", 0), ("Sink", 0), ("Interval", 0), ("Age", 0), ("Message", 1)
+    ]  # fmt: skip
+
+
+def test_a_kind_without_interval_has_no_column_for_it() -> None:
+    columns = crd(of({}, (Source,)))["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert "Interval" not in [it["name"] for it in columns]
+
+
+def test_defaults_are_those_of_the_issue() -> None:
+    properties = spec_schema(KINDS[0])["properties"]
+    assert properties["interval"]["default"] == "10s"
+    assert properties["serviceAccountName"]["default"] == "default"
+
+
+def test_the_status_schema_is_what_the_hook_answers() -> None:
+    """Nothing the hook writes would be pruned or refused."""
+    sink = {
+        "uri": "https://h",
+        "CACerts": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        "audience": "a",
+    }
+    status = {
+        **answer({"sink": sink, "delivery": {"deadLetterSink": sink}}, types=("t",))["status"],
+        "observedGeneration": 1,
+    }
+    schema = object_schema(KINDS[0])["properties"]["status"]
+    assert violations(schema, status) == []
+    assert TypeAdapter(Status).validate_python(status) == status
+    assert schema["properties"].keys() == status.keys() | {"address"}  # that of a kind that listens
+
+
+@pytest.mark.parametrize(
+    ("types", "registered"),
+    [
+        pytest.param((), [], id="none"),
+        pytest.param(("a.b",), [{"type": "a.b"}], id="a text alone"),
+        pytest.param(
+            (EventType("a", "An a.", "http://h/s"),),
+            [{"type": "a", "schema": "http://h/s", "description": "An a."}],
+            id="with the URL of a schema",
+        ),
+    ],
+)
+def test_event_types_are_registered(types: tuple[str, ...], registered: Any) -> None:
+    assert json.loads(registry(of({}, event_types=types))) == registered
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [("SampleSource", "ssrc"), ("QueueDepthSource", "qdsrc"), ("EveryFieldSource", "efs")],
+)
+def test_a_short_name_is_made_of_initials_or_given(name: str, short: str) -> None:
+    assert next(kind for kind in KINDS if kind.name == name).short_name == short
+
+
+class Leaf(BaseModel):
+    """A leaf."""
+
+    inner: list[Leaf] = Field([], description="More of it.")
+
+
+class Mixed(Enum):
+    ONE = 1
+    TWO = "two"
+
+
+@pytest.mark.parametrize(
+    ("type", "problem"),
+    [
+        pytest.param(int | dict[str, str], "spec.f may be of several types; a field of a CRD has one", id="a union"),
+        pytest.param(Mixed, "spec.f may be of several types; a field of a CRD has one", id="an enum of two types"),
+        pytest.param(
+            list[Any], "spec.f is a list of anything; name the type of its items, like list[str]", id="a list"
+        ),
+        pytest.param(
+            Leaf, "spec.f.inner[*] is a Leaf inside a Leaf; a CRD cannot describe what contains itself", id="recursion"
+        ),
+    ],
+)
+def test_what_a_crd_cannot_say_is_a_sentence(type: Any, problem: str) -> None:
+    with pytest.raises(Problem, match=re.escape(problem)):
+        crd(of({"f": (type, Field(description="A field."))}))
+
+
+class Own:
+    """A type whose own schema fails in words of its own."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.any_schema()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        raise RuntimeError("not\ntoday")
+
+
+class Holder(BaseModel):
+    own: Own = Field(description="A field.")
+
+
+@pytest.mark.parametrize(
+    ("type", "said"),
+    [
+        pytest.param(
+            Callable[[], int],
+            "PydanticInvalidForJsonSchema: Cannot generate a JsonSchema for core_schema.CallableSchema",
+            id="a function",
+        ),
+        pytest.param(Own, "RuntimeError: not today", id="a type of the author's"),
+        pytest.param(Holder, "RuntimeError: not today", id="inside another"),
+    ],
+)
+def test_a_type_without_json_schema_is_a_sentence_that_names_the_field(type: Any, said: str) -> None:
+    kind = of({"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))})
+    with pytest.raises(Problem) as problem:
+        crd(kind)
+    assert str(problem.value) == (
+        f"spec.eff is of a type without JSON schema ({said}); choose one that a CRD can say, like str, int or list[str]"
+    )
+
+
+def test_a_field_without_description_is_a_sentence() -> None:
+    with pytest.raises(Problem, match=r'TinySource\.f has no description; write Field\(description="..."\)'):
+        crd(of({"f": (int, 1)}))
+
+
+def test_a_class_without_docstring_is_a_sentence() -> None:
+    with pytest.raises(Problem, match="TinySource has no docstring"):
+        crd(of({}, __doc__=None))
+
+
+def test_a_sample_that_cannot_be_made_says_what_to_write() -> None:
+    kind = of({"f": (str, Field(description="A field.", pattern="^[0-9]+$"))})
+    with pytest.raises(Problem, match=r"spec\.f: Invalid value: .*; write Field\(examples=\[\.\.\.\]\) for f"):
+        sample(kind)
+
+
+def test_a_field_may_be_left_out_where_it_may_be_none() -> None:
+    fields = {"f": (Interval | None, Field(None, description="A field."))}
+    schema = spec_schema(of(fields))
+    assert "required" not in schema
+    assert schema["properties"]["f"]["maxLength"] == 16
+    assert "default" not in schema["properties"]["f"]
+
+
+def test_a_secret_reaches_the_class_as_text_that_does_not_show_itself() -> None:
+    kind = of({"token": (SecretText, Field(description="A secret."))})
+    source = kind.cls.model_validate({"token": "hush"})
+    assert source.token.get_secret_value() == "hush"  # type: ignore[attr-defined]  # a class made in the test
+    assert "hush" not in repr(source)
+
+
+def test_a_literal_of_one_value_is_an_enum_of_one() -> None:
+    kind = of({"f": (Literal["a"], Field("a", description="A field."))})
+    assert spec_schema(kind)["properties"]["f"]["enum"] == ["a"]
+
+
+def test_two_versions_of_a_sink_kind_are_one_resource_in_the_role() -> None:
+    kinds = ("v1/Service", "eventing.knative.dev/v1/Broker", "eventing.knative.dev/v1beta1/Broker")
+    role = next(it for it in rbac(KINDS[0], kinds, "ns/account") if it["metadata"]["name"].endswith("-metacontroller"))
+    assert [it["resources"] for it in role["rules"] if it["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
+
+
+def test_a_kind_without_event_types_has_none_in_its_query() -> None:
+    made = controller(of({}), ManifestsOptions("tests"))
+    assert made["spec"]["hooks"]["sync"]["webhook"]["path"] == "/sync?sinkKinds=v1/Service"

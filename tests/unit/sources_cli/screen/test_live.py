@@ -1,0 +1,67 @@
+"""The table of ``sources run`` on a terminal, drawn for one moment."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from adapter.contract.formats import format_time
+from sources_cli.screen.live import LiveScreen
+from sources_cli.screen.plain import event_line
+
+
+def source(name: str, ready: str = "True", reason: str = "", message: str = "") -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "reason": reason, "message": message}
+    return {
+        "kind": "SampleSource",
+        "metadata": {"name": name, "namespace": "default", "creationTimestamp": format_time(datetime.now(UTC))},
+        "spec": {"interval": "10s"},
+        "status": {"conditions": [condition], "sinkUri": "http://h"},
+    }
+
+
+def drawn(*sources: dict[str, Any], width: int = 100, height: int = 24) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    screen = LiveScreen(console)
+    for it in sources:
+        screen.row(it, 3)
+    with console.capture() as captured:
+        console.print(screen.render())
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_where_there_is_no_room_for_all_those_that_need_somebody_come_first() -> None:
+    lines = drawn(*(source(f"s{n}") for n in range(30)), source("broken", "False", "NotFound", "Service a/b is gone"))
+    assert len(lines) <= 24
+    assert lines[2].startswith("broken ")
+    assert "broken: NotFound: Service a/b is gone" in lines
+    assert lines[-1] == f"… and {31 - sum(' 3 ' in line for line in lines)} more"
+
+
+def test_what_needs_somebody_may_be_long_and_what_takes_time_may_not() -> None:
+    long = "because " * 20
+    lines = drawn(
+        source("slow", "Unknown", "AdapterStarting", long), source("bad", "False", "NotFound", long), width=80
+    )
+    assert sum("because" in line for line in lines if line.startswith("slow: ")) == 1
+    assert next(line for line in lines if line.startswith("slow: ")).endswith("…")
+    assert sum(line.count("because") for line in lines) > 20
+
+
+def test_a_wide_terminal_shows_kind_and_interval_too() -> None:
+    assert not any("SampleSource" in line for line in drawn(source("a"), width=100))
+    [header, row] = drawn(source("a"), width=120)[1:3]
+    assert ("KIND" in header, "INTERVAL" in header) == (True, True)
+    assert ("SampleSource" in row, "10s" in row) == (True, True)
+
+
+def test_a_source_without_status_yet_is_a_row() -> None:
+    assert drawn({**source("new"), "status": None})[2].startswith("new ")
+
+
+def test_no_event_moves_the_cursor() -> None:
+    line = event_line("a", {"type": "t\x1b[2J", "data": "\x9b2J"}, datetime.now(UTC))
+    assert line.isprintable()
