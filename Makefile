@@ -41,7 +41,7 @@ bench: .venv/ready  ## Figures, each beside its committed baseline
 
 lock: .venv/ready  ## Newest versions that fit pyproject.toml, into requirements/
 	$(UV_COMPILE) --upgrade pyproject.toml -o requirements/runtime.lock
-	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test --group bench -o requirements/dev.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test --group bench --group docs -o requirements/dev.lock
 
 # $(PYTHON) wins if given; else the first interpreter that runs and is new enough.
 .venv/ready: requirements/dev.lock pyproject.toml
