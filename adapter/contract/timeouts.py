@@ -1,0 +1,44 @@
+"""How long requests and each step of a shutdown may take. Pure.
+
+Part of the seam: the hook computes the pod's grace period from the same values by which the adapter stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """All values are seconds."""
+
+    # Requests that this process receives.
+    request_head_s: float = 10.0  # from the connection, or from the first byte of a later request, to the whole head
+    request_body_s: float = 10.0  # from the head to the whole body
+    receive_s: float = 10.0  # a listener's receive()
+    keep_alive_s: float = 75.0  # between two requests; common load balancers close a connection after 60 s
+    # Requests that this process sends.
+    response_body_s: float = 1.0  # the sink has decided with its status; its body is only for the dead letter sink
+    upstream_idle_s: float = 30.0  # an upstream that sends nothing
+    # Shutdown, in this order.
+    pre_stop_s: float = 5.0  # listeners: the Service stops sending requests to this pod
+    listener_drain_s: float = 2.0  # listeners: callers close their connections
+    drain_margin_s: float = 10.0  # beside one whole delivery attempt
+    outcome_s: float = 1.0  # the source handles the outcome of its last event
+    responses_s: float = 2.0  # listeners: the last responses are written
+    source_close_s: float = 5.0  # the source closes what it opened
+    margin_s: float = 3.0  # the interpreter exits
+
+    def drain_s(self, attempt_s: float) -> float:
+        """How long an event may still be delivered after SIGTERM; ``attempt_s``: the timeout of one attempt."""
+        return attempt_s + self.drain_margin_s
+
+    def grace_period_s(self, attempt_s: float, *, dead_letter: bool, listens: bool) -> int:
+        """``terminationGracePeriodSeconds``: whole seconds from the start of the preStop hook to SIGKILL."""
+        attempts_s = self.drain_s(attempt_s) + (attempt_s if dead_letter else 0)
+        last_s = 2 * self.outcome_s + self.source_close_s + self.margin_s
+        listener_s = self.pre_stop_s + self.listener_drain_s + self.responses_s if listens else 0
+        return round(attempts_s + last_s + listener_s)
+
+
+TIMEOUTS = Timeouts()

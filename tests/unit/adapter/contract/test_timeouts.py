@@ -1,0 +1,29 @@
+"""The steps of a shutdown fit into the grace period of the pod."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from adapter.contract.timeouts import TIMEOUTS
+
+STEPS = {
+    "always": ("drain_margin_s", "outcome_s", "outcome_s", "source_close_s"),
+    "listens": ("pre_stop_s", "listener_drain_s", "responses_s"),
+}
+
+
+@pytest.mark.parametrize("attempt_s", [1.0, 10.0, 600.0])
+@pytest.mark.parametrize("dead_letter", [False, True], ids=["", "dead_letter"])
+@pytest.mark.parametrize("listens", [False, True], ids=["", "listens"])
+def test_shutdown_steps_fit_into_the_grace_period(attempt_s: float, dead_letter: bool, listens: bool) -> None:
+    values = dataclasses.asdict(TIMEOUTS)
+    steps = STEPS["always"] + (STEPS["listens"] if listens else ())
+    needed_s = sum(values[step] for step in steps) + attempt_s * (2 if dead_letter else 1)
+    assert needed_s < TIMEOUTS.grace_period_s(attempt_s, dead_letter=dead_letter, listens=listens)
+
+
+def test_default_grace_period_is_30_seconds() -> None:
+    """A source without ``spec.delivery`` keeps the default of Kubernetes."""
+    assert TIMEOUTS.grace_period_s(10.0, dead_letter=False, listens=False) == 30
