@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from adapter.contract.formats import Json
 from sources_cli.admission import yaml
 from sources_cli.admission.class_checks import own_violations
 from sources_cli.admission.documents import NO_SOURCE, is_source, read_yaml
@@ -17,8 +17,6 @@ from sources_cli.admission.validate import unchecked_rules
 from sources_cli.kind import kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
-
-Json = Any
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from celpy.evaluation import Activation, CELEvalError, Evaluator, base_functions
 from lark import Tree
 
 from adapter.contract.durations import parse_duration
+from adapter.contract.formats import Json
 from sources_cli.admission.go_url import Url, absolute_url, request_uri
 
-Json = Any
 Value = Any  # a value of cel-python, or an error as a value
 STEP_LIMIT = 100_000  # about one second; the API server limits the cost of an evaluation, too
 _MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))

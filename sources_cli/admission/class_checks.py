@@ -5,18 +5,16 @@ The values of secrets are not known here. An error about a secret, or one that m
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ValidationError
 
 from adapter.contract.environment import SHARED_FIELDS
+from adapter.contract.formats import Json
 from adapter.contract.secret_refs import fill, split_references
 from adapter.loading import describe_error
 from sources_cli.admission.validate import Path, Violation, invalid, stored
 from sources_cli.kind import Kind
 from sources_cli.schema.crd import object_schema
 
-Json = Any
 _UNKNOWN = "a secret that is not known"
 
 

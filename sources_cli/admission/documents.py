@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from adapter.contract.formats import format_time
+from adapter.contract.formats import Json, format_time
 from hooks.names import plural
 from sources_cli.admission import yaml
 from sources_cli.admission.resource import object_violations
@@ -19,7 +18,6 @@ from sources_cli.kind import Kind, kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
 
-Json = Any
 NO_SOURCE = "no source in it; add an object whose kind ends with Source"
 _NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
 CORE_API_VERSIONS = ("v1", "apps/v1")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
+from adapter.contract.formats import Json
 from sources_cli.admission.validate import Path, Violation, invalid, unknown_fields, value_violations
 from sources_cli.kind import Kind
 from sources_cli.schema.crd import object_schema
 from sources_cli.schema.rules import SUBDOMAIN
 
-Json = Any
 _METADATA = (
     "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generateName",
     "generation", "labels", "managedFields", "name", "namespace", "ownerReferences", "resourceVersion", "selfLink",

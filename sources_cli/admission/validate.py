@@ -12,12 +12,10 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from adapter.contract.formats import parse_time
+from adapter.contract.formats import Json, parse_time
 from sources_cli.admission import cel
 
-Json = Any
 Path = tuple[str | int, ...]
 _TYPES = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
 _SIZES = {"string": ("Length", "characters"), "array": ("Items", "items"), "object": ("Properties", "entries")}
@@ -53,9 +51,8 @@ def unchecked_rules(schema: Json) -> list[str]:
     """The rules that lint cannot evaluate, each with the reason."""
     reasons = [(rule["rule"], cel.unsupported(rule)) for rule in schema.get("x-kubernetes-validations", ())]
     rules = [f"{text} ({reason})" for text, reason in reasons if reason]
-    for inner in _inner(schema):
-        rules += unchecked_rules(inner)
-    return rules
+    inside = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return rules + [rule for inner in inside if inner for rule in unchecked_rules(inner)]
 
 
 def stored(schema: Json, value: Json) -> Json:
@@ -83,13 +80,6 @@ def invalid(value: Json, problem: str) -> str:
         return f"Invalid value: {problem}"
     text = json.dumps(value, ensure_ascii=not str(value).isprintable())
     return f"Invalid value: {text}: {problem}"
-
-
-def _inner(schema: Json) -> Iterator[Json]:
-    yield from schema.get("properties", {}).values()
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), dict):
-            yield schema[key]
 
 
 def _members(schema: Json, value: Json) -> Iterator[tuple[str | int, Json, Json]]:

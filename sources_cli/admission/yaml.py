@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-Json = Any
+from adapter.contract.formats import Json
+
 Path = tuple[str | int, ...]
 _BOOL = {"yes": True, "y": True, "true": True, "on": True, "no": False, "n": False, "false": False, "off": False}
 _RESOLVERS = (

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pydantic import PydanticUserError, TypeAdapter
 
+from adapter.contract.formats import Json
 from adapter.loading import describe_error
 from adapter.model.event import EventType
 from hooks.status import Status
@@ -18,7 +19,6 @@ from sources_cli.schema.rules import DURATION, DURATION_OR_EMPTY, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
-Json = Any
 CATEGORIES = ("all", "knative", "eventing", "sources")
 
 

@@ -7,13 +7,12 @@ one, because the API server refuses rules over values of unlimited size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from adapter.contract.formats import Json
 from sources_cli.problem import Problem
 from sources_cli.schema import rules
 from sources_cli.schema.rules import Rule, validations
 
-Json = Any
 MAX_LENGTH, MAX_ITEMS, MAX_PROPERTIES = 1024, 64, 64
 _KEPT = (
     "description", "default", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf",

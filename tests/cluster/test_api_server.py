@@ -18,12 +18,13 @@ from sources_cli.schema.crd import crd
 from tests.cluster.api import Api, ApiError
 from tests.cluster.plane import ControlPlane
 from tests.cluster.recordings import save_row
+from tests.contract.spec_rows import ROWS, package_of
 from tests.property import shipped
 from tests.property.test_lint_laws import specs
-from tests.unit.sources_cli.admission.test_lint_table import PACKAGES, ROWS
 from tests.unit.sources_cli.admission.verdicts import lint_findings, server_findings
 
-KINDS = {name: kind_named(name, package) for name, package in PACKAGES.items()}
+NAMES = {row.get("kind", "SampleSource") for row in ROWS}
+KINDS = {name: kind_named(name, package_of(name)) for name in sorted(NAMES)}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = {"secretKeyRef": {"name": "a", "key": "b"}}

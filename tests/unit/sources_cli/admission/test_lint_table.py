@@ -10,21 +10,14 @@ from sources_cli.admission import yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.kind import kind_named
 from tests.cluster.recordings import TABLE, with_says
+from tests.contract.spec_rows import ROWS, package_of
 from tests.unit.sources_cli.admission.verdicts import lint_findings, server_findings
-
-SHIPPED = ("SampleSource", "PollSource", "WebhookSource")
-PACKAGES = {
-    **dict.fromkeys(SHIPPED, "adapter.sources"),
-    "EveryFieldSource": "tests.kinds",
-    "OwnRulesSource": "tests.kinds",
-}
-ROWS = yaml.load(TABLE.read_text())[0].value
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ROWS])
 def test_lint_agrees_with_the_api_server(row: dict[str, Any]) -> None:
     name = row.get("kind", "SampleSource")
-    kind = kind_named(name, PACKAGES[name])
+    kind = kind_named(name, package_of(name))
     source = {"apiVersion": kind.cls.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
     found = object_violations(kind, source | row.get("object", {}))
     assert lint_findings(found) == server_findings(kind, row.get("says", []), found)
