@@ -44,23 +44,29 @@ def request_uri(text: str) -> Url | None:
 
 def absolute_url(text: str) -> Url | None:
     """``url()`` of Kubernetes: ``ParseRequestURI`` must succeed, and ``Parse`` gives the parts."""
-    return _parsed(_URL, text.partition("#")[0]) if request_uri(text) else None
+    text_before, _, fragment = text.partition("#")
+    return _parsed(_URL, text_before) if request_uri(text) and not _BAD_ESCAPE.search(fragment) else None
 
 
 def _parsed(pattern: re.Pattern[str], text: str) -> Url | None:
     parts = pattern.fullmatch(text)
-    if not parts or _BAD_ESCAPE.search(text.partition("?")[0]):
-        return None
+    assert parts is not None  # every part may be empty
     scheme, user, host, path, query = (parts[name] or "" for name in ("scheme", "user", "host", "path", "query"))
-    return Url(scheme.lower(), host, path, query) if _USER.fullmatch(user) and _is_host(host) else None
+    if scheme and parts["host"] is None and not path.startswith("/"):
+        return Url(scheme.lower(), "", "", query)  # opaque, like mailto:a@b
+    if _BAD_ESCAPE.search(text.partition("?")[0]) or not _USER.fullmatch(user) or not _is_host(host, scheme.lower()):
+        return None
+    return Url(scheme.lower(), host, path, query)
 
 
-def _is_host(host: str) -> bool:
+def _is_host(host: str, scheme: str) -> bool:
     name = _PORT.sub("", host)
     if not name.startswith("["):
-        return bool(_NAME.fullmatch(name))
+        more_colons = scheme not in ("http", "https") and name != host
+        return bool(_NAME.fullmatch(name.replace(":", "") if more_colons else name))
+    address, _, zone = name[1:-1].partition("%25")
     try:
-        IPv6Address(name[1:-1].partition("%25")[0])
+        IPv6Address(address)
     except ValueError:
         return False
-    return name.endswith("]")
+    return name.endswith("]") and bool(_NAME.fullmatch(zone))

@@ -20,13 +20,14 @@ from tests.cluster.plane import ControlPlane
 from tests.cluster.recordings import save_row
 from tests.contract.spec_rows import ROWS, package_of
 from tests.property import shipped
-from tests.property.test_lint_laws import specs
+from tests.property.test_lint_laws import joined, specs, urls
 from tests.unit.sources_cli.admission.verdicts import lint_findings, server_findings
 
 NAMES = {row.get("kind", "SampleSource") for row in ROWS}
 KINDS = {name: kind_named(name, package_of(name)) for name in sorted(NAMES)}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.5Z", "1999-01-01T00:00:00Z", "x"]
 KEY = {"secretKeyRef": {"name": "a", "key": "b"}}
 VALUES: dict[str, list[Any]] = {  # valid and invalid values
     "url": ["http://a", "ftp://a", "http://a" + "b" * 30, 5],
@@ -91,9 +92,28 @@ def test_api_server_gives_the_answers_of_the_table(api: Api, row: dict[str, Any]
         assert given == row.get("says", [])
 
 
+somewhere = st.just({"uri": "http://h"})
 every_field = st.fixed_dictionaries(
     {"sink": st.sampled_from([{"uri": "http://h"}, {"uri": "http://h"}, {}])},
     optional={name: st.sampled_from([*values[:1] * 3, *values]) for name, values in VALUES.items()},
+)
+words = st.sampled_from(["", "a", "ax", "be", "xx", "no", "bad", "hey", "5", "56", "a'b", "é", "\u0378", "\u200b"])
+whole_numbers = st.integers(-1, 101)
+own_rules = st.fixed_dictionaries(
+    {"sink": somewhere},
+    optional={
+        "low": whole_numbers,
+        "high": whole_numbers | st.sampled_from([0.5, 12.5, 100.0, 99.9]),
+        "window": st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(TIMES) for name in ("begin", "end")} | {"place": words}
+        ),
+        "names": st.lists(words, max_size=4),
+        "limits": st.dictionaries(st.sampled_from(["a", "zero", "old"]), whole_numbers, max_size=3),
+        "port": st.sampled_from([80, 81, "80", "8080", "http", ""]),
+        "text": words,
+        "link": urls | st.sampled_from(["/a", "a", "*", "mailto:a", "ftp://h", "http://h/?q", "//h:1/#x"]),
+        "pause": joined("1", "500", "1500", "m", "s", "ms", "us", "µs", "-", "0"),  # whole microseconds
+    },
 )
 metadata = st.sampled_from([{"name": "a"}] * 6 + [{}, {"name": "A"}, {"name": "a", "labels": {"a": 1}}])
 
@@ -103,10 +123,10 @@ def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({**fixed, "metadata": metadata, "spec": spec})
 
 
-somewhere = st.just({"uri": "http://h"})
 any_source = st.one_of(
     sources(KINDS["SampleSource"], specs),
     sources(KINDS["EveryFieldSource"], every_field),
+    sources(KINDS["OwnRulesSource"], own_rules),
     sources(KINDS["PollSource"], shipped.specs(shipped.wrong(shipped.POLL), somewhere)),
     sources(KINDS["WebhookSource"], shipped.specs(shipped.wrong(shipped.WEBHOOK), somewhere)),
 )
