@@ -27,7 +27,7 @@ from lark import Tree
 
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
-from sources_cli.admission.go_url import Url, absolute_url, request_uri
+from sources_cli.admission.go_url import absolute_url, request_uri
 
 Value = Any  # a value of cel-python, or an error as a value
 STEP_LIMIT = 100_000  # about one second; the API server limits the cost of an evaluation, too
@@ -161,12 +161,6 @@ def _duration(text: str) -> Value:
     return celtypes.DurationType(timedelta(microseconds=parse_duration(text) // 1000))
 
 
-def _url(text: str) -> Url:
-    if (url := absolute_url(text)) is None:
-        raise ValueError("not a URL")
-    return url
-
-
 def _comparing(name: str) -> Callable[[Value, Value], Value]:
     """Whole numbers and fractions compare by value, and values of different types are not equal."""
     compare = base_functions[name]
@@ -190,7 +184,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "matches": matches,
     "duration": _duration,
     "isURL": lambda text: celtypes.BoolType(request_uri(text) is not None),
-    "url": _url,
+    "url": lambda text: absolute_url(text) or CELEvalError("not a URL"),
     "getScheme": lambda url: celtypes.StringType(url.scheme),
     "getHost": lambda url: celtypes.StringType(url.host),
     "getHostname": lambda url: celtypes.StringType(url.hostname),
