@@ -22,8 +22,8 @@ def own_violations(kind: Kind, value: Json) -> list[Violation]:
     """``value``: a whole source that keeps the rules of its CRD."""
     spec = stored(object_schema(kind), value).get("spec", {})
     own = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
-    if own.get("interval") == "":
-        del own["interval"]  # as the hook does: the class's default applies
+    if own.get("interval") == "":  # as in the hook, the class's default applies
+        del own["interval"]
     config, references = split_references(own)
     try:
         kind.cls.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))

@@ -30,8 +30,7 @@ def object_violations(kind: Kind, value: Json) -> list[Violation]:
     if unknown := list(unknown_fields(schema, value)):
         return unknown
     named = list(_name_mistakes(metadata or {}))
-    prevents_rules = any(violation.prevents_rules for violation in named)
-    return [*named, *value_violations(schema, value, rules=not prevents_rules)]
+    return [*named, *value_violations(schema, value, rules=not any(mistake.prevents_rules for mistake in named))]
 
 
 def _with_metadata(schema: Json) -> Json:

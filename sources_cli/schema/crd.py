@@ -15,7 +15,7 @@ from adapter.model.event import EventType
 from hooks.status import Status
 from sources_cli.kind import Kind
 from sources_cli.problem import Problem
-from sources_cli.schema.rules import DURATION, DURATION_OR_EMPTY, validations
+from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
@@ -78,9 +78,9 @@ def spec_schema(kind: Kind) -> Json:
     for name, field in own["properties"].items():
         if not field.get("description"):
             raise Problem(f'{kind.name}.{name} has no description; write Field(description="...") for kubectl explain')
-    interval = own["properties"].get("interval", {})
-    if interval.get("x-kubernetes-validations") == DURATION:
-        interval |= validations(*DURATION_OR_EMPTY)  # the hook ignores an empty spec.interval
+    of_interval = own["properties"].get("interval", {}).get("x-kubernetes-validations", [])
+    if IS_DURATION in of_interval:  # the hook ignores an empty spec.interval
+        of_interval[of_interval.index(IS_DURATION)] = IS_DURATION_OR_EMPTY
     listed = validations(*shared["x-kubernetes-validations"], *own.get("x-kubernetes-validations", ()))
     description = {"description": shared["description"]}
     return {**shared, **own, **description, **listed, "properties": own["properties"] | shared["properties"]}

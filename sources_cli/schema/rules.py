@@ -49,12 +49,12 @@ def _required(name: str, message: str) -> Rule:
 # With this grammar, 16 characters cannot reach the 292 years that overflow a Go duration.
 _NUMBER = r"([0-9]{1,%d}(\.[0-9]*)?|\.[0-9]+)"
 _DURATION = rf"\+?({_NUMBER % 6}h|{_NUMBER % 7}m|{_NUMBER % 9}s|{_NUMBER % 12}(ms|us|µs|μs|ns))+"
-_IS_DURATION = f"self.matches('^{_escaped(_DURATION)}$')"
+_MATCHES_DURATION = f"self.matches('^{_escaped(_DURATION)}$')"
 _DURATION_MESSAGE = "write a duration like 10s, 1m30s or 250ms (units: h, m, s, ms, us, ns)"
-_AT_LEAST_1MS = rule(f"!{_IS_DURATION} || duration(self) >= duration('1ms')", "must be at least 1ms")
 DURATION_MAX_LENGTH = 16
-DURATION = [rule(_IS_DURATION, _DURATION_MESSAGE), _AT_LEAST_1MS]
-DURATION_OR_EMPTY = [rule(f"self == '' || {_IS_DURATION}", _DURATION_MESSAGE), _AT_LEAST_1MS]
+IS_DURATION = rule(_MATCHES_DURATION, _DURATION_MESSAGE)
+IS_DURATION_OR_EMPTY = rule(f"self == '' || {_MATCHES_DURATION}", _DURATION_MESSAGE)
+DURATION = [IS_DURATION, rule(f"!{_MATCHES_DURATION} || duration(self) >= duration('1ms')", "must be at least 1ms")]
 
 # CEL cannot parse ISO 8601, and arithmetic on parts of a text exceeds the API server's cost limit. So the grammar
 # contains the bounds.

@@ -38,7 +38,8 @@ class _Structural:
         if "$ref" in schema:
             return self._reference(schema, at)
         if schema.get("format") in _EXPANSIONS:
-            return {**_described(schema), **_EXPANSIONS[schema["format"]]}
+            more = validations(*schema.get("x-kubernetes-validations", ()))
+            return _merged({**_described(schema), **_EXPANSIONS[schema["format"]]}, more)
         if schema.get("type") == "int-or-string":
             return {**_kept(schema), "x-kubernetes-int-or-string": True}
         type = schema.get("type") or _type_of(schema.get("enum", [schema.get("const")]))
@@ -62,7 +63,7 @@ class _Structural:
             return schema
         outer = {key: part for key, part in schema.items() if key not in ("anyOf", "oneOf", "discriminator")}
         if len(several) == 1:
-            return {**several[0], **outer}
+            return _merged(several[0], outer)
         if sorted(str(option.get("type")) for option in several) == ["integer", "string"]:
             return {**outer, "type": "int-or-string"}
         raise Problem(f"{at} has several types; a field of a CRD has one type, like str, int or list[str]")
@@ -73,7 +74,7 @@ class _Structural:
             raise Problem(f"{at} is a {name} inside a {name}; a CRD cannot describe a recursive type")
         self._inside.append(name)
         outer = {key: part for key, part in schema.items() if key != "$ref"}
-        converted = self.convert({**self._definitions[name], **outer}, at)
+        converted = self.convert(_merged(self._definitions[name], outer), at)
         self._inside.pop()
         return converted
 
@@ -101,6 +102,12 @@ class _Structural:
             return {"format": schema["format"], **({"maxLength": 64} if self._bounded else {})}
         needs = self._bounded and not any(key in schema for key in ("enum", "const", "maxLength"))
         return {"maxLength": MAX_LENGTH} if needs else {}
+
+
+def _merged(inner: Json, outer: Json) -> Json:
+    """``outer`` replaces parts of ``inner``, but the rules of both apply."""
+    listed = [*inner.get("x-kubernetes-validations", ()), *outer.get("x-kubernetes-validations", ())]
+    return {**inner, **outer, **(validations(*listed) if listed else {})}
 
 
 def _number(schema: Json, type: str) -> Json:

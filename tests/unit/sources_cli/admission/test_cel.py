@@ -7,7 +7,9 @@ import sys
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from adapter.sdk import Field, HttpUrl, Interval, SecretText
 from sources_cli.admission import cel
 from sources_cli.admission.validate import unchecked_rules, violations
 from sources_cli.schema.crd import object_schema
@@ -115,6 +117,35 @@ def test_rules_of_a_kind_come_from_its_class_and_its_fields() -> None:
     kind = of({}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}})
     rules = [rule["rule"] for rule in object_schema(kind)["properties"]["spec"]["x-kubernetes-validations"]]
     assert rules == ["has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))", "self.interval != '2s'"]
+
+
+def rule(text: str) -> dict[str, Any]:
+    return {"x-kubernetes-validations": [{"rule": text}]}
+
+
+class Part(BaseModel, json_schema_extra=rule("1 == 1")):
+    """A part."""
+
+    size: int = Field(1, description="A size.")
+
+
+@pytest.mark.parametrize("type", [Interval, Interval | None, HttpUrl, SecretText, Part, Part | None])
+def test_rules_of_a_field_do_not_replace_those_of_its_type(type: Any) -> None:
+    fields = {
+        "plain": (type, Field(None, description="A field.")),
+        "f": (type, Field(None, description="A field.", json_schema_extra=rule("2 == 2"))),
+    }
+    properties = object_schema(of(fields))["properties"]["spec"]["properties"]
+    plain, own = (properties[name]["x-kubernetes-validations"] for name in ("plain", "f"))
+    assert len(plain) >= 1
+    assert own == [*plain, {"rule": "2 == 2"}]
+
+
+def test_empty_interval_is_valid_beside_a_rule_of_the_author() -> None:
+    kind = of({"interval": (Interval, Field(description="An interval.", json_schema_extra=rule("self != '2s'")))})
+    spec = object_schema(kind)["properties"]["spec"]
+    assert violations(spec, {"interval": "", "sink": {"uri": "http://h"}}) == []
+    assert len(violations(spec, {"interval": "2s", "sink": {"uri": "http://h"}})) == 1
 
 
 def test_generating_a_crd_loads_no_http_server_and_no_cel() -> None:
