@@ -81,12 +81,13 @@ class Delivery:
         for scope in self._scopes:
             scope.reschedule(asyncio.get_running_loop().time())
 
-    async def deliver(self, event: Event, message: Message) -> Outcome:
-        sink_until, until = self._deadlines(event)
+    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+        """``caller_timeout_s``: how long a caller waits for the outcome; None if no caller waits."""
+        sink_until, until = self._deadlines(caller_timeout_s)
         answer, attempts = await self._try(self._sink, event, message, sink_until)
         if answer.disposition is Disposition.ACCEPT:
             return self._accepted(event, attempts)
-        if answer.disposition is Disposition.RETRY and not self._cut_short_now and event.patience_s is None:
+        if answer.disposition is Disposition.RETRY and not self._cut_short_now and caller_timeout_s is None:
             self.healthy = False
         if self._dead_letters is not None:
             dead = dead_letter(message, self._sink.destination.public_url, answer)
@@ -95,22 +96,22 @@ class Delivery:
                 self._warn("event went to the dead letter sink", event, attempts, answer)
                 return Outcome.DEAD_LETTERED
             self._warn("the dead letter sink did not take an event", event, tries, last)
-        if event.returns:
+        if caller_timeout_s is not None:
             self._warn("event returned: whoever brought it is told", event, attempts, answer)
         else:  # one line each: its id is what somebody needs who looks for it
             self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
         return Outcome.REJECTED if answer.disposition is Disposition.REJECT else Outcome.GAVE_UP
 
-    def _deadlines(self, event: Event) -> tuple[float | None, float | None]:
+    def _deadlines(self, caller_timeout_s: float | None) -> tuple[float | None, float | None]:
         """Until when (the loop's clock) the sink is tried, and until when all is over, for one that is waited for.
 
         The last quarter is the dead letter sink's: who waits is told in time, and that one is not left out.
         """
-        if event.patience_s is None:
+        if caller_timeout_s is None:
             return None, None
         now = asyncio.get_running_loop().time()
         share = 1 - DEAD_LETTER_SHARE if self._dead_letters else 1
-        return now + event.patience_s * share, now + event.patience_s
+        return now + caller_timeout_s * share, now + caller_timeout_s
 
     async def _try(self, channel: Channel, event: Event, message: Message, until: float | None) -> tuple[Attempt, int]:
         """The last answer, and how many attempts there were: at most ``retry`` + 1.

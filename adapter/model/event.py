@@ -1,4 +1,4 @@
-"""What a source yields, and what becomes of it."""
+"""Events that sources make, and the outcomes of their delivery."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
+    """One CloudEvent. The runtime sets ``id`` and ``time`` if the source does not.
 
-    ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``content_type``, else
-    ``application/octet-stream`` and ``text/plain``; ``""``: none). ``source``: only for events that somebody else made,
-    which get no time they have not.
-    ``patience_s``: how long the sink is tried, where its policy would take longer. ``returns``: whoever brought it is
-    told what became of it, so one that is not delivered is not lost.
+    ``data`` is sent as JSON, but ``bytes`` and ``str`` are sent unchanged. ``content_type`` is their media type; the
+    default is ``application/octet-stream`` for ``bytes`` and ``text/plain`` for ``str``, and ``""`` sends none.
+    ``source`` is for events that another system made; the runtime adds no ``time`` to these.
     """
 
     type: str
@@ -29,23 +27,21 @@ class Event:
     content_type: str | None = None
     dataschema: str | None = None
     source: str | None = None
-    patience_s: float | None = None
-    returns: bool = False
 
 
 class Outcome(Enum):
-    """What became of an event; the runtime sends it back into the generator that yielded it."""
+    """The result of a delivery. The runtime sends it into the generator that yielded the event."""
 
-    DELIVERED = "delivered"
-    DEAD_LETTERED = "dead_lettered"
-    REJECTED = "rejected"
-    GAVE_UP = "gave_up"
+    DELIVERED = "delivered"  # the sink accepted the event
+    DEAD_LETTERED = "dead_lettered"  # the dead letter sink accepted it
+    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently
+    GAVE_UP = "gave_up"  # no attempt succeeded in time
 
 
 class EventType(str):
-    """A CloudEvents ``type``, with what a registry of event types shows beside it.
+    """A CloudEvents ``type`` with the description and schema that a registry of event types shows.
 
-    ``schema``: a URI of the data's schema, or the JSON schema itself.
+    ``schema`` is the URI of a JSON schema, or the JSON schema itself.
     """
 
     __slots__ = ("description", "schema")

@@ -1,4 +1,4 @@
-"""The pages of a running adapter's health port: liveness, readiness, metrics."""
+"""The pages of the health port: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ from adapter.serving.messages import Request, Response
 from adapter.serving.server import Handler
 
 
-def _readiness(reason: str | None) -> Response:
-    return Response(200, b"ok\n") if reason is None else Response(503, f"{reason}\n".encode())
+def health(unready_reason: Callable[[], str | None], metrics: Callable[[], Response]) -> Handler:
+    """``/health`` answers 200, ``/readiness`` 200 or 503 with the reason, ``/metrics`` the metrics.
 
-
-def health(unready: Callable[[], str | None], metrics: Callable[[], Response]) -> Handler:
-    """``/health`` while the process lives, ``/readiness`` while ``unready`` gives no reason, ``/metrics``.
-
-    ``/healthz`` and ``/readyz`` are the same two pages by the names Kubernetes' own components use.
+    ``/healthz`` and ``/readyz`` are the same pages under the names that Kubernetes' own components use.
     """
 
-    def alive() -> Response:
+    def live() -> Response:
         return Response(200, b"ok\n")
 
     def ready() -> Response:
-        return _readiness(unready())
+        reason = unready_reason()
+        return live() if reason is None else Response(503, f"{reason}\n".encode())
 
     pages: dict[str, Callable[[], Response]] = {
-        "/health": alive,
+        "/health": live,
         "/readiness": ready,
         "/metrics": metrics,
-        "/healthz": alive,
+        "/healthz": live,
         "/readyz": ready,
     }
 
-    async def answer(request: Request) -> Response:
+    async def handle(request: Request) -> Response:
         page = pages.get(request.path)
         if page is None:
-            return Response(404, f"there are {', '.join(pages)}\n".encode())
+            return Response(404, f"the pages are {', '.join(pages)}\n".encode())
         if request.method not in ("GET", "HEAD"):
-            return Response(405, b"only GET\n", {"Allow": "GET, HEAD"})
+            return Response(405, b"the method must be GET\n", {"Allow": "GET, HEAD"})
         return page()
 
-    return answer
+    return handle

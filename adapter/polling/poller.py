@@ -40,8 +40,8 @@ class Poller(Source):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if "max_in_flight" in cls.model_fields:
-            raise TypeError(f"{cls.__name__}.max_in_flight: items are sent in order, one at a time; take the field out")
+        if "workers" in vars(cls):
+            raise TypeError(f"{cls.__name__}.workers(): a Poller sends its items in order; remove the method")
 
     def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]]:
         """The items there are, each an Event with an id of its own; those already sent may be among them.

@@ -98,31 +98,31 @@ class PollMonitor:
         self._failures = 0  # in a row
         self._failure_said = False
         self._succeeded = False
-        context.trouble(NOT_YET)
+        context.set_unready(NOT_YET)
         for outcome in (OK, UNCHANGED, FAILED):
-            context.polled(outcome, 0)
+            context.count_poll(outcome, 0)
 
     def first_item_seen(self) -> None:
         """The first poll's items may take the sink long: that is no trouble of the upstream."""
         if not self._succeeded:
             self._succeeded = True
-            self._context.trouble(None)
+            self._context.set_unready(None)
 
     def succeeded(self, outcome: str) -> None:
         self._succeeded = True
-        self._context.polled(outcome, 1)
-        self._context.trouble(None)
+        self._context.count_poll(outcome, 1)
+        self._context.set_unready(None)
         self._digest.flush()
         if self._failure_said:
             self._context.log.info("polls succeed again", extra={"fields": {"failures_in_a_row": self._failures}})
         self._failures, self._failure_said = 0, False
 
     def failed(self, failure: PollFailed) -> None:
-        self._context.polled(FAILED, 1)
+        self._context.count_poll(FAILED, 1)
         self._failures += 1
         said = self._digest.warning("poll failed", reason=str(failure), retry_after_s=failure.retry_after_s)
         self._failure_said = self._failure_said or said
         if self._failures >= FAILURES_UNTIL_UNREADY:
-            self._context.trouble(f"{self._failures} polls in a row failed: {failure}")
+            self._context.set_unready(f"{self._failures} polls in a row failed: {failure}")
         elif not self._succeeded:
-            self._context.trouble(f"{NOT_YET}: {failure}")
+            self._context.set_unready(f"{NOT_YET}: {failure}")

@@ -11,6 +11,9 @@ class BurstSource(Source):
     count: int = Field(1000, ge=1, description="How many events.")
     max_in_flight: int = Field(1, ge=1, le=256, alias="maxInFlight", description="How many side by side.")
 
+    def workers(self) -> int:
+        return self.max_in_flight
+
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        for n in range(context.lane, self.count, context.lanes):
+        for n in range(context.worker, self.count, context.workers):
             yield Event(type="com.example.burst", id=str(n), data={"n": n})

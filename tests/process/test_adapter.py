@@ -44,7 +44,7 @@ def test_the_pages_of_the_health_port(start: Start) -> None:
     source.wait_for_attempts("202")
     assert source.get("/health") == (200, "ok\n")
     assert source.get("/readiness") == (200, "ok\n")
-    assert source.get("/") == (404, "there are /health, /readiness, /metrics, /healthz, /readyz\n")
+    assert source.get("/") == (404, "the pages are /health, /readiness, /metrics, /healthz, /readyz\n")
     status, text = source.get("/metrics")
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert (status, sorted(families)) == (200, METRICS)

@@ -158,7 +158,7 @@ def test_readiness_goes_with_a_whole_budget_and_comes_back_by_itself(start: Star
     source = Adapter(start, url, "1s", SOURCE_DELIVERY=policy)
     wait_until(lambda: logged(source.process, "started"), "a start")
     assert source.get("/readiness") == (200, "ok\n")
-    wait_until(lambda: source.get("/readiness") == (503, "the sink takes no event\n"), "unready")
+    wait_until(lambda: source.get("/readiness") == (503, "the sink accepts no events\n"), "unready")
     assert source.get("/health")[0] == 200
     lost = wait_until(lambda: logged(source.process, "event lost"), "a lost event")[0]
     assert (lost["attempts"], lost["code"], lost["level"]) == (3, "503", "error")

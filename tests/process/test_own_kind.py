@@ -155,5 +155,5 @@ def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Pat
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    said = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
+    said = 'TypeError: HidingSource.copy: "copy" is an attribute of the class Timer; choose another name'
     assert json.loads(line)["error"] == said

@@ -236,7 +236,7 @@ def test_a_file_of_somebody_elses_is_not_overwritten(tmp_path: Path) -> None:
         pytest.param(
             ("copy: str = Field('', description='A.')",),
             {},
-            'TinySource.copy: "copy" is a name of the class Timer; choose another name',
+            'TinySource.copy: "copy" is an attribute of the class Timer; choose another name',
             id="hides a name",
         ),
         pytest.param(

@@ -24,7 +24,7 @@ class CronSource(Source):
         now, recent = context.clock.now, timedelta(minutes=1)  # what a killed process had in hand comes again
         for due in CronSim(self.schedule, max(context.created, now() - recent).astimezone(self.time_zone)):
             if now() - due > recent:
-                context.missed(1)
+                context.count_missed(1)
                 continue
             await context.clock.sleep_until(due)
             yield Event("com.example.cron", {"due": due.isoformat()}, f"{context.uid}-{due.timestamp():.0f}", due)

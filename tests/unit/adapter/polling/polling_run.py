@@ -52,7 +52,7 @@ class Run:
         self.source, self.answer = source, answer
         self.context = Context(
             UID, UID, START, self.clock, self.book.log,
-            polled=lambda outcome, count: self.polled.append((outcome, count)), trouble=self.troubles.append,
+            count_poll=lambda outcome, count: self.polled.append((outcome, count)), set_unready=self.troubles.append,
         )  # fmt: skip
         self.events: list[Event] = []
 

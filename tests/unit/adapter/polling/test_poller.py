@@ -127,10 +127,11 @@ def test_every_outcome_is_there_from_the_start() -> None:
 
 
 def test_items_side_by_side_are_refused_when_the_class_is_defined() -> None:
-    with pytest.raises(TypeError, match=r"Wide\.max_in_flight: items are sent in order"):
+    with pytest.raises(TypeError, match=r"Wide\.workers\(\): a Poller sends its items in order; remove the method"):
 
         class Wide(Poller):
-            max_in_flight: int = Field(2, ge=1)
+            def workers(self) -> int:
+                return 2
 
 
 def test_the_client_is_careful_and_is_closed_at_the_end() -> None:
