@@ -98,7 +98,7 @@ FIRST = {"$env": "SOURCE_SECRET_0"}
             {"auth": {"type": "bearer", "secret": FIRST}},
             ("",),
             'SOURCE_CONFIG, field auth.secret, is "(secret)": '
-            "the secret is empty; write one into the Secret, or take the reference out",
+            "the secret is empty; write a value into the Secret, or remove the reference",
             id="an empty secret",
         ),
         pytest.param(

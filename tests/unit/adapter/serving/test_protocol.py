@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from adapter.serving.protocol import serving
 from tests.process.harness import free_port
 
+PYPROJECT = Path(__file__).resolve().parents[4] / "pyproject.toml"
 REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
 RESPONSE = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
 
@@ -58,3 +63,16 @@ def test_connection_stays_open_between_requests_for_longer_than_a_head_may_take(
             writer.close()
 
     asyncio.run(test())
+
+
+def test_installed_uvicorn_was_tested_with_the_protocol() -> None:
+    """uvicorn may change its internals in any version. Before 0.53, draining did not send ``Connection: close``."""
+    dependencies = tomllib.loads(PYPROJECT.read_text())["project"]["dependencies"]
+    (uvicorn,) = [wanted for wanted in map(Requirement, dependencies) if wanted.name == "uvicorn"]
+    assert any(bound.operator == "<" for bound in uvicorn.specifier), "limit uvicorn in pyproject.toml, as in <0.55"
+    version = importlib.metadata.version("uvicorn")
+    assert uvicorn.specifier.contains(version), (
+        f"uvicorn {version} was not tested with adapter/serving/protocol.py, which uses its internals: run "
+        f"tests/unit/adapter/serving and tests/process/test_webhook*.py with it, and if they pass, change "
+        f'"uvicorn{uvicorn.specifier}" in pyproject.toml'
+    )
