@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event, from_structured_event, to_binary_event
 from cloudevents.core.v1.event import CloudEvent
 
@@ -22,12 +23,12 @@ def written(data: Any = b"", **attributes: Any) -> HTTPMessage:
     return to_binary_event(CloudEvent({**REQUIRED, "time": TIME, **attributes}, data))
 
 
-def binary(**headers: str) -> CloudEvent:
+def binary(**headers: str) -> BaseCloudEvent:
     named = {f"ce-{name}": value for name, value in {**REQUIRED, "time": "2026-01-02T03:04:05Z", **headers}.items()}
     return from_binary_event(HTTPMessage(named, b""))
 
 
-def structured(members: str) -> CloudEvent:
+def structured(members: str) -> BaseCloudEvent:
     """``members``: JSON text, beside the required attributes."""
     text = json.dumps(REQUIRED).removesuffix("}") + f",{members}}}"
     return from_structured_event(HTTPMessage({"content-type": "application/cloudevents+json"}, text.encode()))
