@@ -180,15 +180,18 @@ class Runtime:
             if not limit.expired():
                 raise
             outcome = Outcome.GAVE_UP
-            what = "lost" if caller_timeout_s is None else "returned to its caller"
-            fields = {"event_id": event.id, "event_type": event.type}
-            self._log.error(f"event {what}: not delivered before shutdown", extra={"fields": fields})
+            self._log_undelivered(event, returned=caller_timeout_s is not None)
         finally:
             self._in_hand.discard(limit)
             if self._stopped_pulling.is_set() and not self._in_hand:
                 self._nothing_in_hand.set()
         self._metrics.count_events(outcome_of(outcome, returns=caller_timeout_s is not None))
         return outcome
+
+    def _log_undelivered(self, event: Event, *, returned: bool) -> None:
+        lost = "event lost: not delivered before shutdown"
+        message = "event not delivered before shutdown; caller notified" if returned else lost
+        self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
         try:

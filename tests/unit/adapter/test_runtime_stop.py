@@ -240,7 +240,7 @@ def test_sent_event_that_is_not_delivered_before_shutdown_is_returned_to_its_cal
     within_deadline(life.runtime.run())
     assert outcomes == [Outcome.GAVE_UP]
     (line,) = life.book.lines
-    assert (line["msg"], line["event_id"]) == ("event returned to its caller: not delivered before shutdown", "1")
+    assert (line["msg"], line["event_id"]) == ("event not delivered before shutdown; caller notified", "1")
     assert (life.count("returned"), life.count("lost")) == (1, 0)
     assert "secret" not in life.book.text
 
