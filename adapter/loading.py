@@ -10,7 +10,6 @@ import json
 import pkgutil
 import re
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,7 +72,9 @@ def make_source(cls: type[Source], env: AdapterEnv) -> Source:
         return cls.model_validate(fields)
     except Exception as error:  # pydantic's ValidationError, or any exception of a check that an author wrote
         problem = _problems(error, fields)[0]
-    fields = replace(env, secrets=_stand_ins(env.secrets)).source_fields()
+    # An empty secret stays empty: then the message of the class that it is empty can be shown.
+    stand_ins = {name: STAND_IN if value.strip() else "" for name, value in env.secrets.items()}
+    fields = replace(env, secrets=stand_ins).source_fields()
     try:
         cls.model_validate(fields)
     except Exception as error:
@@ -106,11 +107,6 @@ def _problem(details: ErrorDetails) -> _Problem:
     variable = "INTERVAL" if path == "interval" else f"{CONFIG}, field {path}," if path else CONFIG
     value = None if details["type"] == "missing" else _text(details["input"])
     return _Problem(variable, value, details["msg"].removeprefix("Value error, "), details["type"])
-
-
-def _stand_ins(secrets: Mapping[str, str]) -> dict[str, str]:
-    """A secret that is empty stays empty, so the message for that is shown."""
-    return {name: STAND_IN if value.strip() else "" for name, value in secrets.items()}
 
 
 def _text(value: Json) -> str:

@@ -10,6 +10,7 @@ import io
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -23,35 +24,29 @@ from adapter.polling.errors import PollFailed, TooLong
 MAX_REDIRECTS = 5
 
 
+@dataclass
 class Upstream:
     """One client for all polls of a source. Mounted CA bundles that change lead to a new client.
 
-    ``trust()`` makes the TLS context to which the bundles are added.
+    ``trust()`` makes the TLS context to which the bundles are added. ``transport`` replaces the network.
     """
 
-    def __init__(
-        self,
-        trust: Callable[[], ssl.SSLContext],
-        bundles: Path | None,
-        body_limit: int,
-        transport: httpx2.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._trust = trust
-        self._bundles = bundles
-        self._body_limit = body_limit
-        self._transport = transport
-        self._stamp: Stamp = ()
-        self._client: httpx2.AsyncClient | None = None
+    trust: Callable[[], ssl.SSLContext]
+    bundles: Path | None
+    body_limit: int
+    transport: httpx2.AsyncBaseTransport | None = None
+    _stamp: Stamp = ()
+    _client: httpx2.AsyncClient | None = None
 
     async def client(self) -> httpx2.AsyncClient:
         """``ssl.SSLError`` if a bundle cannot be read."""
-        stamp = stamp_of(self._bundles)
+        stamp = stamp_of(self.bundles)
         if self._client is None or stamp != self._stamp:
-            tls = self._trust()
-            add_bundles(tls, self._bundles)
+            tls = self.trust()
+            add_bundles(tls, self.bundles)
             await self.aclose()
-            transport = self._transport or httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
-            self._client, self._stamp = make_client(transport, self._body_limit), stamp
+            transport = self.transport or httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
+            self._client, self._stamp = make_client(transport, self.body_limit), stamp
         return self._client
 
     async def aclose(self) -> None:

@@ -100,7 +100,7 @@ def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document
     """``value[name]`` holds the entries. Sorts them by time if all have one; otherwise reverses their order."""
     listed = value.get(name)
     entries = listed[::-1] if isinstance(listed, list) else []
-    dated = [(time, entry) for entry in entries if (time := _time_of(entry, times))]
+    dated = [(at, entry) for entry in entries if (at := _time_of(entry, times))]
     if len(dated) == len(entries):
         entries = [entry for _, entry in sorted(dated, key=lambda pair: pair[0])]
     return Document({**value, name: entries}, entries, times)

@@ -34,6 +34,7 @@ class OnePoll:
         self._start = start
         self._budget_s = self._left_s = budget_s
         self._now = now
+        self._loop_time = asyncio.get_running_loop().time
         self._events: AsyncIterator[Event] | None = None
 
     async def __aenter__(self) -> OnePoll:
@@ -53,7 +54,8 @@ class OnePoll:
     async def __anext__(self) -> Event:
         try:
             if self._events is None:
-                self._events = await self._within_budget(self._start(await self._client()))
+                client = await self._client()
+                self._events = await self._within_budget(self._start(client))
             return await self._within_budget(anext(self._events))
         except (StopAsyncIteration, NotImplementedError):
             raise
@@ -62,17 +64,16 @@ class OnePoll:
             raise StopAsyncIteration from None
 
     async def _within_budget(self, step: Awaitable[T]) -> T:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._loop_time()
         try:
-            async with asyncio.timeout(self._left_s) as timeout:
+            async with asyncio.timeout_at(began + self._left_s) as timeout:
                 return await step
         except TimeoutError:
             if timeout.expired():
                 raise PollFailed(f"the poll took longer than {self._budget_s:g} s") from None
             raise
         finally:
-            self._left_s -= loop.time() - began
+            self._left_s -= self._loop_time() - began
 
 
 def _result_of(error: Exception, now: datetime) -> PollResult:

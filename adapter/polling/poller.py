@@ -84,7 +84,9 @@ class Poller(Source):
                     async for event in poll:
                         monitor.first_item_seen()
                         key = self._key(event)
-                        outcome = None if skip or key in seen else (yield event)
+                        if key in seen:
+                            continue
+                        outcome = None if skip else (yield event)
                         if outcome is Outcome.GAVE_UP:
                             break  # the next poll finds this item again, before the items behind it
                         seen.add(key)
@@ -98,12 +100,13 @@ class Poller(Source):
         return aiter(found) if isinstance(found, AsyncIterable) else _each(found)
 
     def _key(self, event: Event) -> str:
-        problem = f"{type(self).__name__}.poll() found "
         if not isinstance(event, Event):
-            raise TypeError(f"{problem}a {type(event).__name__}; return a list of Events, or yield Events")
-        if not isinstance(event.id, str) or not event.id:
-            raise TypeError(f"{problem}an Event without id; write Event(id=...) with a key that identifies the item")
-        return event.id
+            problem = f"a {type(event).__name__}; return a list of Events, or yield Events"
+        elif not isinstance(event.id, str) or not event.id:
+            problem = "an Event without id; write Event(id=...) with a key that identifies the item"
+        else:
+            return event.id
+        raise TypeError(f"{type(self).__name__}.poll() found {problem}")
 
 
 async def _each(found: Any) -> AsyncIterator[Event]:

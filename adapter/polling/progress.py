@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,22 +28,23 @@ class PollResult:
 
 
 class SeenKeys:
-    """The last ``size`` keys that were added. Stores digests, because a key can be of any length."""
+    """The ``size`` keys that were used last; a lookup counts as use. Stores digests: a key can be of any length."""
 
     def __init__(self, size: int = WINDOW) -> None:
         self._size = size
-        self._digests: dict[bytes, None] = {}  # the key that was added last comes last
+        self._digests: OrderedDict[bytes, None] = OrderedDict()  # the key that was used last comes last
 
     def __contains__(self, key: str) -> bool:
-        return _digest(key) in self._digests
+        digest = _digest(key)
+        known = digest in self._digests
+        if known:
+            self._digests.move_to_end(digest)
+        return known
 
     def add(self, key: str) -> None:
-        """Adding a known key again keeps it: the keys that were not added for the longest time are dropped first."""
-        digest = _digest(key)
-        self._digests.pop(digest, None)
-        self._digests[digest] = None
+        self._digests[_digest(key)] = None
         if len(self._digests) > self._size:
-            del self._digests[next(iter(self._digests))]
+            self._digests.popitem(last=False)
 
 
 def _digest(key: str) -> bytes:
