@@ -11,7 +11,6 @@ import httpx2
 import pytest
 
 from tests.process.harness import Start, display, wait_until
-from tests.process.test_delivery import rss_kib
 from tests.process.webhook import Webhook, raw
 
 MIB = 1024 * 1024
@@ -74,7 +73,7 @@ ENDLESS = {
 def test_endless_input_is_cut_off_and_uses_little_memory(start: Start, beginning: bytes) -> None:
     _, url = display(start)
     hook = Webhook(start, url)
-    before = rss_kib(hook.process)
+    before = hook.process.memory_kib()
     with raw(hook, beginning) as connection:
         sent = 0
         try:
@@ -84,7 +83,7 @@ def test_endless_input_is_cut_off_and_uses_little_memory(start: Start, beginning
         except OSError:
             pass
         assert sent < 16 * MIB  # buffers of the kernel
-    assert rss_kib(hook.process) - before < 4 * 1024
+    assert hook.process.memory_kib() - before < 4 * 1024
     assert hook.post(b"x").status_code == 202
 
 
@@ -118,7 +117,7 @@ def test_total_size_of_bodies_is_limited(start: Start) -> None:
 
         wait_until(lambda: refused() >= 25, "refused callers", refused)
         assert refused() < 35
-        assert rss_kib(hook.process) < 115 * 1024  # the memory limit of the pod is 128 MiB
+        assert hook.process.memory_kib() < 115 * 1024  # the memory limit of the pod is 128 MiB
     wait_until(lambda: hook.post(b"a" * (MIB - 1)).status_code == 202, "room again")
 
 
