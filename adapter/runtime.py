@@ -49,7 +49,7 @@ class Drain:
 class Runtime:
     """Runs a source until :meth:`stop`. :meth:`run` raises the exceptions of the source's own code.
 
-    Each worker has one event in hand at a time. Events that the source sends with ``context.send()`` come on top.
+    Each worker delivers one event at a time. Events of ``context.send()`` are delivered concurrently with them.
     """
 
     def __init__(

@@ -90,13 +90,8 @@ class RequestHandler:
         from adapter.serving.protocol import serving
 
         times, port = self._timeouts, self._context.port
-        async with serving(
-            self,
-            port,
-            head_s=times.request_head_s,
-            keep_alive_s=times.keep_alive_s,
-            responses_s=times.responses_s,
-        ) as drain:
+        limits = {"head_s": times.request_head_s, "keep_alive_s": times.keep_alive_s, "responses_s": times.responses_s}
+        async with serving(self, port, **limits) as drain:
 
             async def stop() -> None:
                 try:

@@ -61,9 +61,9 @@ async def listen(handler: Handler, port: int, limits: Limits, *, host: str | Non
     async def bind(address: str | None) -> asyncio.Server:
         return await asyncio.start_server(connected, address, port)
 
-    if port == 0:  # all addresses would get a port each
-        host = host or "0.0.0.0"
-    return await bind(host) if host else await bind_all_addresses(bind)
+    if host or port == 0:  # port 0 on all addresses would be a different port for each
+        return await bind(host or "0.0.0.0")
+    return await bind_all_addresses(bind)
 
 
 async def bind_all_addresses(bind: Callable[[str | None], Awaitable[asyncio.Server]]) -> asyncio.Server:

@@ -33,14 +33,12 @@ class WebhookSource(Listener):
         DEFAULT_TYPE, alias="eventType", min_length=1, max_length=256, description="CloudEvents type of the events."
     )
     event_type_header: HeaderName = Field(
-        "",
-        alias="eventTypeHeader",
-        description="Name of a header whose value is appended to the type, such as X-GitHub-Event.",
+        "", alias="eventTypeHeader", description="Header whose value is appended to the type, such as X-GitHub-Event."
     )
     id_header: HeaderName = Field(
         "",
         alias="idHeader",
-        description="Name of the header with the caller's delivery id, which becomes the event id. Default: the first "
+        description="Header with the caller's delivery id, which becomes the event id. Default: the first "
         "of X-GitHub-Delivery, webhook-id and X-Gitlab-Event-UUID. With auth type standardWebhooks it is always "
         "webhook-id, which is signed. Without such a header, the event id is a digest of the body.",
     )
