@@ -40,6 +40,7 @@ class Timer(Source):
         raise TypeError(f"{type(self).__name__} has no tick(); define `def tick(self, n): return Event(...)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
+        """Yields the event of each tick when it is due."""
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         throttle, offset_s = LogThrottle(context.log, context.clock.now), _clock_offset_s(context.clock)
         n = _for_worker(first_tick(schedule, context.clock.now()), context)

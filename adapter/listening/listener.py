@@ -62,12 +62,13 @@ class Listener(Source):
         raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        """Yields nothing: each request sends its own event, see :class:`RequestHandler`."""
+        """Yields nothing: each request sends its own event."""
         await asyncio.Event().wait()
         yield Event("")
 
     @contextlib.asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
+        """Receives requests on ``context.port``."""
         async with RequestHandler(self, context).serving():
             yield
 

@@ -11,22 +11,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One CloudEvent. The runtime sets ``id`` and ``time`` if the source does not.
+    """One CloudEvent.
 
     ``data`` is sent as JSON, but ``bytes`` and ``str`` are sent unchanged. ``content_type`` is their media type; the
     default is ``application/octet-stream`` for ``bytes`` and ``text/plain`` for ``str``, and ``""`` sends none.
-    ``source`` is for events that another system made; the runtime adds no ``time`` to these.
     """
 
-    type: str
-    data: Any = None
-    id: str | None = None
-    time: datetime | None = None
+    type: str  # CloudEvents type
+    data: Any = None  # JSON value, bytes or str
+    id: str | None = None  # None: the adapter creates a unique id
+    time: datetime | None = None  # None: the adapter sets the current time, but not if source is set
     subject: str | None = None
-    extensions: Mapping[str, str] = field(default_factory=dict)
-    content_type: str | None = None
-    dataschema: str | None = None
-    source: str | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)  # names: lower-case letters and digits
+    content_type: str | None = None  # media type of bytes and str
+    dataschema: str | None = None  # URI of a schema
+    source: str | None = None  # set it only for events that another system made
 
 
 class Outcome(Enum):

@@ -22,6 +22,8 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
 
+Callback = Callable[[], Awaitable[None]]
+
 
 class Send(Protocol):
     async def __call__(self, event: Event, *, timeout_s: float) -> Outcome: ...
@@ -35,35 +37,31 @@ async def _no_delivery(event: Event, *, timeout_s: float) -> Outcome:
 class Context:
     """What a source knows about itself, and what it can ask of the adapter that runs it.
 
-    ``source`` is the CloudEvents ``source`` of its events, ``uid`` and ``created`` come from the resource's metadata.
-    Use ``clock`` instead of ``asyncio.sleep``, so that tests take no time. ``log`` writes JSON lines.
+    Use ``clock.sleep_until()`` instead of ``asyncio.sleep()``, so that tests take no time.
 
     ``send(event, timeout_s=…)`` delivers an event while a caller waits for its outcome. It is for sources that receive
-    events instead of generating them. Sink and dead letter sink are tried for ``timeout_s`` seconds in total.
-    ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``.
-    ``count_missed(n)`` counts events that were due but not made: ``source_events_total{outcome="skipped"}``.
-    ``count_poll(outcome, n)`` counts polls: ``source_polls_total{outcome=…}``.
-    ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM, while events are still pulled and
-    sent; it may take :attr:`~adapter.contract.timeouts.Timeouts.listener_drain_s`.
+    events instead of generating them. The sink and the dead letter sink are tried for ``timeout_s`` seconds in total.
 
-    ``worker`` is the number of this generator, from 0, among the ``workers`` that :meth:`Source.workers` asked for.
-    ``port`` is for kinds that receive requests. ``trust_bundles`` is a directory of PEM files that may change.
+    ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``.
+
+    ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds. Events are
+    pulled and sent until it ends.
     """
 
-    source: str
-    uid: str
-    created: datetime
-    clock: Clock
-    log: logging.Logger
-    send: Send = _no_delivery
-    set_unready: Callable[[str | None], None] = lambda reason: None
-    count_missed: Callable[[int], None] = lambda count: None
-    count_poll: Callable[[str, int], None] = lambda outcome, count: None
-    on_shutdown: Callable[[Callable[[], Awaitable[None]]], None] = lambda callback: None
-    worker: int = 0
-    workers: int = 1
-    port: int = 8888
-    trust_bundles: Path | None = None
+    source: str  # CloudEvents source of the events
+    uid: str  # metadata.uid of the resource
+    created: datetime  # metadata.creationTimestamp of the resource
+    clock: Clock  # now() and sleep_until()
+    log: logging.Logger  # writes JSON lines
+    send: Send = _no_delivery  # await send(event, timeout_s=8) returns the outcome
+    set_unready: Callable[[str | None], None] = lambda reason: None  # with None, the source is ready again
+    count_missed: Callable[[int], None] = lambda count: None  # counts events that were due but not made
+    count_poll: Callable[[str, int], None] = lambda outcome, count: None  # counts polls by outcome
+    on_shutdown: Callable[[Callback], None] = lambda callback: None  # registers a callback
+    worker: int = 0  # number of this generator of Source.events()
+    workers: int = 1  # number of generators, from Source.workers()
+    port: int = 8888  # for kinds that receive requests
+    trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
 
 
 class Source(BaseModel):

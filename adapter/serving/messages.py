@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request whose body has been read. Header names are lower case; of repeated headers the last counts."""
+    """One HTTP request with its whole body."""
 
-    method: str
-    path: str
-    headers: dict[str, str]
+    method: str  # in capitals
+    path: str  # without the query
+    headers: dict[str, str]  # names are lower case; of repeated headers the last counts
     body: bytes
     query: str = ""  # not decoded
 

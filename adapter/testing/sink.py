@@ -21,7 +21,7 @@ class Reply:
     """The response to one event. ``reset``: reset the connection instead of responding."""
 
     status: int = 202
-    delay_s: float = 0.0
+    delay_s: float = 0.0  # before the response
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     reset: bool = False
