@@ -69,7 +69,9 @@ def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(
             wait_s = (due - datetime.now(UTC)).total_seconds() + chance.uniform(-0.01, 0.04)
             threading.Event().wait(max(0, wait_s))  # a random moment around a tick
             source.process.child.kill()
-            under_way = min(schedule.latest_at(datetime.now(UTC)), max(ids, default=first - 1) + 1)  # the adapter may lag behind
+            under_way = min(
+                schedule.latest_at(datetime.now(UTC)), max(ids, default=first - 1) + 1
+            )  # the adapter may lag behind
             source.process.ended()
         last = Adapter(start, sink.url, "2s", SOURCE_CREATED=created)
         skipped.update(range(under_way or 0, first_sequence(last.process)))
