@@ -18,16 +18,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, repeat
 from random import Random
-from typing import Any
 
 from adapter.cloudevents.attributes import is_json
 from adapter.cloudevents.decode import read_event
 from adapter.contract.durations import parse_duration
+from adapter.contract.formats import Json
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Limits, Reset, listen, port_of
 
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
-Json = Any
 
 
 def parse_event(request: Request) -> dict[str, Json]:
@@ -96,7 +95,7 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
 
 
 def dead_letter_note(event: dict[str, Json]) -> str:
-    """Which sink did not accept the event, and its status code; empty if this event is not a dead letter."""
+    """The sink that did not accept the event, and its status code; empty if the event is not a dead letter."""
     extensions = event.get("extensions", {})
     if "knativeerrordest" not in extensions:
         return ""
@@ -121,7 +120,7 @@ def _statuses(text: str) -> list[int]:
     return [int(status) for status in text.split(",")]
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     if not re.fullmatch(r"0?\.[0-9]+|0|1", text, re.ASCII):
         raise argparse.ArgumentTypeError(f'"{text}" is not a fraction; write a number from 0 to 1, like 0.2')
     return float(text)
@@ -135,20 +134,12 @@ def _delay(text: str) -> float:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m adapter.display", description="A sink that prints the events it receives."
-    )
+    parser = argparse.ArgumentParser(prog="python -m adapter.display", description="A sink that prints its events.")
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="0: a free port")
     parser.add_argument("--format", choices=("text", "jsonl"), default="text")
-    parser.add_argument(
-        "--statuses", type=_statuses, default=[], metavar="500,500,202", help="answers to the first events; then 202"
-    )
-    parser.add_argument(
-        "--delay", type=_delay, default=0.0, metavar="2s", help="wait before each answer; a Go duration"
-    )
-    parser.add_argument(
-        "--flaky", type=_share, default=0.0, metavar="0.2", help="answer this fraction of events with 503"
-    )
+    parser.add_argument("--statuses", type=_statuses, default=[], metavar="500,202", help="first answers; then 202")
+    parser.add_argument("--delay", type=_delay, default=0.0, metavar="2s", help="Go duration before each answer")
+    parser.add_argument("--flaky", type=_fraction, default=0.0, metavar="0.2", help="fraction of events answered 503")
     parser.add_argument("--hang", action="store_true", help="never answer")
     parser.add_argument("--reset", action="store_true", help="close the connection without an answer")
     parser.add_argument("--retry-after", metavar="3", help="Retry-After header of every answer that is not 2xx")

@@ -13,10 +13,9 @@ from typing import Any
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.v1.event import CloudEvent
 
-from adapter.contract.formats import RESERVED_EXTENSIONS, VerbatimTimestamp, extension_problem, is_header_text
+from adapter.contract.formats import RESERVED_EXTENSIONS, Json, VerbatimTimestamp, extension_problem, is_header_text
 
 REQUIRED = ("specversion", "id", "source", "type")
-Json = Any
 Value = str | int | bool  # of an extension
 
 
@@ -69,7 +68,11 @@ def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, 
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")
     attributes = {name: event[name] for name in event if name in RESERVED_EXTENSIONS}
     extensions = {name: event[name] for name in event if name not in RESERVED_EXTENSIONS}
-    sdk_event({**attributes, "time": _timestamp(attributes.get("time", "1970-01-01T00:00:00Z"))})
+    try:  # the SDK accepts times that are not RFC 3339
+        time = VerbatimTimestamp.read(str(attributes.get("time", "1970-01-01T00:00:00Z")))
+    except ValueError as error:
+        raise ValueError(f"time is {attributes['time']}: {error}") from None
+    sdk_event({**attributes, "time": time})
     if not is_header_text(attributes.get("datacontenttype", "-")):  # the SDK would write a line break into the header
         raise ValueError(f"the content type is {json.dumps(attributes['datacontenttype'])}; write a media type")
     for name, value in extensions.items():
@@ -80,15 +83,6 @@ def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, 
     if broken := [name for name, value in event.items() if isinstance(value, str) and not _is_unicode(value)]:
         raise ValueError(f"{broken[0]} holds half of a surrogate pair, which is not a character")
     return attributes, extensions
-
-
-def _timestamp(time: Json) -> Json:
-    if not isinstance(time, str):
-        return time  # the SDK rejects it
-    try:
-        return VerbatimTimestamp.read(time)
-    except ValueError as error:
-        raise ValueError(f"time is {time}: {error}") from None
 
 
 def _is_unicode(text: str) -> bool:

@@ -18,18 +18,16 @@ import base64
 import binascii
 import json
 import re
-from typing import Any
 from urllib.parse import unquote
 
 from adapter.cloudevents.attributes import ReceivedEvent, is_json, media_type, split_attributes
-from adapter.contract.formats import header_octets
+from adapter.contract.formats import Json, header_octets
 from adapter.serving.messages import Request
 
 FAMILY = "application/cloudevents"  # media types that begin so: structured mode, or batched mode
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n]*")
-Json = Any
 
 
 class Unsupported(ValueError):

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from cloudevents.core.bindings.http import to_binary
+from cloudevents.core.bindings.http import HTTPMessage, to_binary
 from cloudevents.core.formats.json import JSONFormat
 
 from adapter.cloudevents.attributes import sdk_event
@@ -24,14 +23,7 @@ from adapter.model.event import Event
 _encoded_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _FORMAT = JSONFormat()
 _SAFE = "".join(char for char in map(chr, range(0x21, 0x7F)) if char not in '"%')
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One HTTP request, without its URL."""
-
-    headers: dict[str, str]
-    body: bytes
+Message = HTTPMessage  # headers and body of a request
 
 
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
@@ -50,18 +42,18 @@ def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str,
         "time": _utc_time(event),
         **({} if event.subject is None else {"subject": event.subject}),
         **({} if event.dataschema is None else {"dataschema": event.dataschema}),
-        **({"datacontenttype": content_type} if content_type else {}),
         **_extensions({**event.extensions, **overrides}, longest=20 if event.source is None else None),
     }
-    headers = _sdk_headers(attributes, body)
+    message = _sdk_message(attributes, body)
+    headers = message.headers
     if content_type:
-        headers["Content-Type"] = headers.pop("content-type")
+        headers["Content-Type"] = content_type
     if event.time is None:
         del headers["ce-time"]
     elif isinstance(event.time, VerbatimTimestamp) and event.time.text:
         headers["ce-time"] = event.time.text  # the SDK has no leap second and at most six digits
     headers["Kn-Namespace"] = encode_header(namespace)
-    return Message(headers, body)
+    return message
 
 
 def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
@@ -76,12 +68,12 @@ def encode_header(value: str) -> str:
     return quote(_without_surrogates(value), safe=_SAFE)
 
 
-def _sdk_headers(attributes: dict[str, Any], body: bytes) -> dict[str, str]:
+def _sdk_message(attributes: dict[str, Any], body: bytes) -> Message:
     try:
-        return to_binary(sdk_event(attributes, body), _FORMAT).headers
+        return to_binary(sdk_event(attributes, body), _FORMAT)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 may not
-        clean = {name: _without_surrogates(it) if isinstance(it, str) else it for name, it in attributes.items()}
-        return to_binary(sdk_event(clean, body), _FORMAT).headers
+        texts = {name: _without_surrogates(value) for name, value in attributes.items() if name != "time"}
+        return to_binary(sdk_event(attributes | texts, body), _FORMAT)
 
 
 def _utc_time(event: Event) -> datetime:
