@@ -50,8 +50,7 @@ def source_class(kind: str, package_name: str) -> type[Source]:
         if error.name and f"{package_name}.".startswith(f"{error.name}."):
             raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one with kinds") from None
         raise
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = [name for name in names if not name.startswith("_")]
+    modules = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     name = module_name(kind)
     found = getattr(load_module(f"{package_name}.{name}"), kind, None) if name in modules else None
     if isinstance(found, type) and issubclass(found, Source):
