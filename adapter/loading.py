@@ -41,7 +41,7 @@ def load_module(name: str) -> ModuleType:
 
 
 def source_class(kind: str, package_name: str) -> type[Source]:
-    """``EnvError`` if there is no such kind. Errors that its module raises are not changed."""
+    """``EnvError`` if there is no such kind. Errors that its module raises pass through."""
     from adapter.model.source import Source
 
     try:
@@ -50,8 +50,7 @@ def source_class(kind: str, package_name: str) -> type[Source]:
         if error.name and f"{package_name}.".startswith(f"{error.name}."):
             raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one with kinds") from None
         raise
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = [name for name in names if not name.startswith("_")]
+    modules = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     name = module_name(kind)
     found = getattr(load_module(f"{package_name}.{name}"), kind, None) if name in modules else None
     if isinstance(found, type) and issubclass(found, Source):
@@ -66,13 +65,17 @@ def load_source(env: AdapterEnv) -> Source:
 
 
 def make_source(cls: type[Source], env: AdapterEnv) -> Source:
-    """``EnvError`` shows only what the class also says about a config without the secrets: that contains no secret."""
+    """The text of an ``EnvError`` contains no secret.
+
+    To ensure this, a rejected config is validated again with a stand-in for each secret. Only a message that results
+    from both validations is shown, with the value of the second one.
+    """
     fields = env.source_fields()
     try:
         return cls.model_validate(fields)
     except Exception as error:  # pydantic's ValidationError, or any exception of a check that an author wrote
         problem = _problems(error, fields)[0]
-    # An empty secret stays empty: then the message of the class that it is empty can be shown.
+    # An empty secret stays empty, because the message that it is empty helps.
     stand_ins = {name: STAND_IN if value.strip() else "" for name, value in env.secrets.items()}
     fields = replace(env, secrets=stand_ins).source_fields()
     try:

@@ -44,9 +44,6 @@ class Document:
     entries: list[Json] | None = None
     times: tuple[str, ...] = ()
 
-    def time_of(self, item: Json) -> datetime | None:
-        return _time_of(item, self.times)
-
 
 def to_utf8(body: bytes) -> bytes:
     """A body with the byte order mark of UTF-16 or UTF-32 in UTF-8, with its mark; any other body as it is."""
@@ -100,13 +97,14 @@ def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document
     """``value[name]`` holds the entries. Sorts them by time if all have one; otherwise reverses their order."""
     listed = value.get(name)
     entries = listed[::-1] if isinstance(listed, list) else []
-    dated = [(at, entry) for entry in entries if (at := _time_of(entry, times))]
+    dated = [(at, entry) for entry in entries if (at := time_of(entry, times))]
     if len(dated) == len(entries):
         entries = [entry for _, entry in sorted(dated, key=lambda pair: pair[0])]
     return Document({**value, name: entries}, entries, times)
 
 
-def _time_of(item: Json, times: tuple[str, ...]) -> datetime | None:
+def time_of(item: Json, times: tuple[str, ...]) -> datetime | None:
+    """The first of these keys that holds an RFC 3339 time."""
     for key in times if isinstance(item, Mapping) else ():
         try:
             return parse_time(item[key])

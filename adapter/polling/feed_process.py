@@ -29,18 +29,11 @@ TOO_MUCH = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2
 
 
 async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[str] = COMMAND) -> Document:
-    answer = await _ask(json.dumps(content_type).encode() + b"\n" + body, command)
-    if "failed" in answer:
-        raise PollFailed(answer["failed"])
-    return Document(answer["value"], answer["value"]["entries"], FEED_TIMES)
-
-
-async def _ask(question: bytes, command: Sequence[str]) -> dict[str, Any]:
     environ = {"PYTHONPATH": os.pathsep.join(sys.path)}  # without the secrets of this process
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=null, env=environ)
     try:
-        answer, _ = await process.communicate(question)
+        stdout, _ = await process.communicate(json.dumps(content_type).encode() + b"\n" + body)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -48,7 +41,10 @@ async def _ask(question: bytes, command: Sequence[str]) -> dict[str, Any]:
             await process.wait()
     if process.returncode:
         raise PollFailed(f"the feed cannot be parsed: the parser ended with exit code {process.returncode}")
-    return dict(json.loads(answer))
+    answer = json.loads(stdout)
+    if "failed" in answer:
+        raise PollFailed(answer["failed"])
+    return Document(answer["value"], answer["value"]["entries"], FEED_TIMES)
 
 
 def _answer(question: bytes) -> dict[str, Any]:

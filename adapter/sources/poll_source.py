@@ -17,7 +17,7 @@ from pydantic import AfterValidator
 from adapter.contract.formats import Json
 from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.net import tls
-from adapter.polling.documents import Document, check_feed, is_markup, read_json, to_utf8
+from adapter.polling.documents import Document, check_feed, is_markup, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.feed_process import parse_in_subprocess
 from adapter.polling.fetch import Fetched, fetch, remember
@@ -186,7 +186,8 @@ class PollSource(Poller):
         if id is None:
             raise PollFailed(f'id "{self.id}" selects no key in item {n}; write an expression that fits every item')
         subject = None if self.subject is None else _text(_search("subject", self.subject, item))
-        return Event(type=self.event_type, data=item, id=id, subject=subject, time=document.time_of(item))
+        time = time_of(item, document.times)
+        return Event(type=self.event_type, data=item, id=id, subject=subject, time=time)
 
 
 def _search(field: str, expression: str, value: Json) -> Json:
