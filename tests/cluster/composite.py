@@ -34,7 +34,7 @@ def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, list
         observed[f"{it['kind']}.{it['apiVersion']}"][f"{it['metadata']['namespace']}/{it['metadata']['name']}"] = it
     body = {"parent": parent, "related": related, "children": observed}
     request, options = SyncRequest.model_validate(body), KindOptions(types=("dev.knative.sample",))
-    return dict(sync(request, HOOK, now=now, config=lambda kind: Observability(), options=options))
+    return dict(sync(request, HOOK, now=now, observability=Observability(), options=options))
 
 
 def claimed(parent: Object, child: Object) -> Object:

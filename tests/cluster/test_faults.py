@@ -108,7 +108,7 @@ FAULTS = {
     "PodSecurity": Fault(
         pod_refused,
         "Deployed", "FailedCreate",
-        ('pods "samplesource-hello-', 'violates PodSecurity "restricted:latest": allowP', "relax its pod-security"),
+        ('pods "samplesource-hello-', 'violates PodSecurity "restricted:latest": allowP', "the pod-security label of"),
         lambda home: label(home, "privileged"),
     ),
     "no ServiceAccount": Fault(

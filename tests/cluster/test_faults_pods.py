@@ -29,7 +29,7 @@ SYMPTOMS = {
     "image-absent": Symptom(
         ("ErrImagePull", f'failed to pull and unpack image "{IMAGE}": {IMAGE}: not found'),
         "ImagePullBackOff",
-        (f'cannot pull image "{IMAGE}"', "not found; correct the image's name, or push it"),
+        (f'cannot pull image "{IMAGE}"', "not found; correct the image name, or push the image"),
     ),
     "exits": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
@@ -40,18 +40,18 @@ SYMPTOMS = {
     "out-of-memory": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
         "OOMKilled",
-        ("needs more memory than its limit of 128Mi; have the source hold less at a time",),
+        ("exceeded its memory limit of 128Mi; make the source keep less data in memory",),
         {"exitCode": 137, "reason": "OOMKilled"},
     ),
     "secret-absent": Symptom(
         ("CreateContainerConfigError", 'secret "queue" not found'),
         "CreateContainerConfigError",
-        ('cannot start: secret "queue" not found; create what it needs in namespace by-hand',),
+        ('cannot start: secret "queue" not found; create the missing object in namespace by-hand',),
     ),
     "key-absent": Symptom(
         ("CreateContainerConfigError", "couldn't find key token in ConfigMap by-hand/queue"),
         "CreateContainerConfigError",
-        ("couldn't find key token in ConfigMap by-hand/queue; create what it needs in namespace by-hand",),
+        ("couldn't find key token in ConfigMap by-hand/queue; create the missing object in namespace by-hand",),
     ),
 }
 

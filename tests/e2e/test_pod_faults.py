@@ -70,7 +70,7 @@ def test_an_image_that_does_not_exist_is_named(place: Place, install: Install) -
     place.source(sink={"uri": "http://sink.example.com"})
     message = fault(place, "ImagePullBackOff")
     assert 'cannot pull image "registry.local/no-such-image:1": ' in message
-    assert message.endswith("; correct the image's name, or push it")
+    assert message.endswith("; correct the image name, or push the image")
 
 
 def test_an_adapter_that_exits_at_once_says_why_and_keeps_saying_it(place: Place, install: Install) -> None:
@@ -97,7 +97,7 @@ def test_an_adapter_that_takes_too_much_memory_is_told_its_limit(place: Place, i
     with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as glutton:
         message = fault(place, "OOMKilled")
         glutton.kill()
-    assert "needs more memory than its limit of 128Mi; have the source hold less at a time" in message
+    assert "exceeded its memory limit of 128Mi; make the source keep less data in memory" in message
     place.ready()
 
 
@@ -120,4 +120,4 @@ def test_a_secret_that_is_missing_is_named(
     token = {"secretKeyRef": {"name": "queue-token", "key": "token"}}
     place.source(queue="orders", token=token, sink={"uri": "http://sink.example.com"})
     message = fault(place, "CreateContainerConfigError")
-    assert f"{words.format(place.namespace)}; create what it needs in namespace {place.namespace}" in message
+    assert f"{words.format(place.namespace)}; create the missing object in namespace {place.namespace}" in message
