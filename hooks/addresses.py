@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from adapter.contract.formats import Json, is_http_url, quoted
 from hooks.conditions import Reason
-from hooks.names import get_in
+from hooks.names import get_in, list_in
 from hooks.protocol import Object
 
 _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
@@ -72,8 +72,7 @@ def address_of(
 
 
 def _selected_address(reference: Reference, target: Object) -> Object | Unresolved:
-    several = get_in(target, "status", "addresses")
-    addresses = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
+    addresses = [one for one in list_in(target, "status", "addresses") if isinstance(one, dict)]
     single = get_in(target, "status", "address")
     if not addresses and not isinstance(single, dict):
         return Unresolved(
@@ -106,8 +105,7 @@ def _service_address(
 
 def _service_port(reference: Reference, service: Object, scheme: str, field: str) -> int | Unresolved:
     """The port that the DNS name of the Service answers on: for a headless Service, the port of its pods."""
-    listed = get_in(service, "spec", "ports")
-    ports = [one for one in listed if isinstance(get_in(one, "port"), int)] if isinstance(listed, list) else []
+    ports = [one for one in list_in(service, "spec", "ports") if isinstance(get_in(one, "port"), int)]
     number = reference.port if isinstance(reference.port, int) else None
     if get_in(service, "spec", "type") == "ExternalName" or not ports:
         return number or _default_port(scheme)

@@ -97,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         observability = config.for_kind(body.parent.kind)
         return sync(body, settings, now=now, observability=observability, options=options)
 
+    # Not 400: FastAPI would then describe its own 422 as well, which this route never sends.
     @app.post("/customize", responses={"4XX": _BAD_REQUEST})
     async def post_customize(body: CustomizeRequest, options: Options) -> CustomizeResponse:
         """The objects that the hook must see to resolve the sinks of a source."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from adapter.contract.formats import Json, format_time, parse_time
-from hooks.names import get_in
+from hooks.names import list_in
 from hooks.protocol import Object
 from hooks.status import Condition
 
@@ -87,10 +87,8 @@ def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
 
 def find(status: Json, type: str) -> Object | None:
     """The condition ``type`` in the status of any Kubernetes object, or None."""
-    conditions = get_in(status, "conditions")
-    if not isinstance(conditions, list):
-        return None
-    return next((one for one in conditions if isinstance(one, dict) and one.get("type") == type), None)
+    found = (one for one in list_in(status, "conditions") if isinstance(one, dict) and one.get("type") == type)
+    return next(found, None)
 
 
 def _condition(state: ConditionState, old_status: Json, now: datetime) -> Condition:

@@ -18,7 +18,7 @@ from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import split_references
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.addresses import Resolved
-from hooks.names import child_name, get_in, kebab
+from hooks.names import child_name, get_in, kebab, list_in
 from hooks.observability import Observability
 from hooks.protocol import Object, Parent
 from hooks.source import SourceSpec
@@ -239,10 +239,8 @@ def _created(text: str | None) -> datetime:
 
 def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
     """The sink and the dead letter sink of a running adapter, from the environment in its Deployment."""
-    containers = get_in(observed, "spec", "template", "spec", "containers")
-    for container in containers if isinstance(containers, list) else []:
-        env = get_in(container, "env")
-        entries = env if get_in(container, "name") == _CONTAINER and isinstance(env, list) else []
+    for container in list_in(observed, "spec", "template", "spec", "containers"):
+        entries = list_in(container, "env") if get_in(container, "name") == _CONTAINER else []
         values = {str(get_in(one, "name")): get_in(one, "value") for one in entries}
         found = {name: unescape(value) for name, value in values.items() if isinstance(value, str)}
         if found.get("K_SINK"):

@@ -41,6 +41,12 @@ def get_in(value: Json, *path: str) -> Json:
     return value
 
 
+def list_in(value: Json, *path: str) -> list[Json]:
+    """As :func:`get_in`; empty if the value is not a list."""
+    found = get_in(value, *path)
+    return found if isinstance(found, list) else []
+
+
 @lru_cache(maxsize=256)
 def plural(kind: str) -> str:
     """The resource name of a kind by the rule of apimachinery (``UnsafeGuessKindToResource``)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from adapter.contract.formats import Json
 from hooks.conditions import ConditionState, ConditionType, Reason, find
 from hooks.deployments import TEMPLATE_HASH, pod_labels
-from hooks.names import get_in
+from hooks.names import get_in, list_in
 from hooks.protocol import Object, Objects, Parent, RelatedRule
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
@@ -55,8 +55,7 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
         message = _short(scheduled.get("message")).rstrip(".") or "no node fits"
         text = f"{name} cannot be scheduled: {message}; add a node that fits, or free resources on a node"
         yield Reason.UNSCHEDULABLE, text
-    statuses = get_in(pod, "status", "containerStatuses")
-    for container in statuses if isinstance(statuses, list) else []:
+    for container in list_in(pod, "status", "containerStatuses"):
         if not get_in(container, "ready"):
             yield from _waiting(container, pod, name)
             yield from _ended(container, pod, name)
@@ -67,8 +66,7 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
     """Containers that run and are not ready. The readiness message is only in the log: the kubelet does not keep it."""
-    statuses = get_in(pod, "status", "containerStatuses")
-    for container in statuses if isinstance(statuses, list) else []:
+    for container in list_in(pod, "status", "containerStatuses"):
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
             yield f"{name} is running but not ready; see its log: `{where}`"
@@ -84,10 +82,9 @@ def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str
         yield steady, f'{name} cannot pull image "{image}": {cause}; correct the image name, or push the image'
     elif reason in _CREATE:
         namespace = get_in(pod, "metadata", "namespace")
-        yield (
-            reason,
-            f"{name} cannot start: {_short(message) or reason}; create the missing object in namespace {namespace}",
-        )
+        needs_object = reason == "CreateContainerConfigError"
+        remedy = f"create the missing object in namespace {namespace}" if needs_object else "check the image"
+        yield reason, f"{name} cannot start: {_short(message) or reason}; {remedy}"
 
 
 def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:
@@ -106,8 +103,7 @@ def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]
 
 
 def _memory_limit(pod: Object, container: Json) -> str:
-    listed = get_in(pod, "spec", "containers")
-    for one in listed if isinstance(listed, list) else []:
+    for one in list_in(pod, "spec", "containers"):
         if get_in(one, "name") == container:
             return str(get_in(one, "resources", "limits", "memory") or "none")
     return "none"

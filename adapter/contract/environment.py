@@ -93,7 +93,7 @@ def reference_of(cls: Any) -> list[ReferenceRow]:
     return rows
 
 
-_KNATIVE_ONLY = "Knative sets it; this adapter ignores it."
+_KNATIVE_ONLY = "For adapters of Knative; this adapter ignores it."
 _CREATED = "When the source was created. Timers count their ticks from it."
 _CONFIG = (
     'The other `spec` fields of the kind, one JSON object. `{"$env": "SOURCE_SECRET_0"}` replaces each `secretKeyRef` '

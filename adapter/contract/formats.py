@@ -80,9 +80,14 @@ def go_json(value: Json) -> str:
 
 
 def quoted(value: Json) -> str:
-    """A value as JSON for a message, cut to 80 characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:79] + "…"
+    """A value as JSON for a message, with at most 80 characters of it."""
+    if isinstance(value, str):
+        return json.dumps(_cut(value), ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:80] + "…"
 
 
 def format_time(time: datetime) -> str:

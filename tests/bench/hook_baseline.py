@@ -1,4 +1,4 @@
-"""The floor of the hook: bare FastAPI routes that parse the same model and dump a fixed answer. Served by uvicorn."""
+"""FastAPI routes that parse the same model and write a fixed response, for comparison with the hook."""
 
 from __future__ import annotations
 

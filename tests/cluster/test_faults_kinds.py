@@ -25,7 +25,7 @@ def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_a
     )
     says(
         home, "SinkProvided", "NotAddressable",
-        f"Thing {home.namespace}/display has no address", "wait until it is ready, or name an addressable object",
+        f"Thing {home.namespace}/display has no address", "wait until it is ready, or refer to an addressable object",
     )  # fmt: skip
     address = {"status": {"address": {"url": "http://there.example.com"}}}
     home.api.patch(THINGS, "things", "display", address, home.namespace, "/status")

@@ -79,7 +79,7 @@ def test_a_pod_no_node_takes_is_told_and_runs_once_one_does(home: Home, diagnosi
     home.source()
     says(
         home, "Deployed", "Unschedulable",
-        f"Pod {home.namespace}/samplesource-hello-", "0/1 nodes are available", "add a node it fits on",
+        f"Pod {home.namespace}/samplesource-hello-", "0/1 nodes are available", "add a node that fits",
     )  # fmt: skip
     home.afterwards(lambda: label_node(home, None))
     label_node(home, "fast")

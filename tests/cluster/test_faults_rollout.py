@@ -27,7 +27,7 @@ def test_a_stuck_rollout_is_told_and_the_adapter_before_it_keeps_running(by_hand
     by_hand.edit(interval="20s")
     says(
         by_hand, "Deployed", "ProgressDeadlineExceeded",
-        'ReplicaSet "samplesource-hello-', "timed out progressing; its pods say why, and with DIAGNOSE_PODS",
+        'ReplicaSet "samplesource-hello-', "timed out progressing; check its pods, or enable DIAGNOSE_PODS",
     )  # fmt: skip
     second = kubelet.newest_pod(by_hand, "hello")
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
@@ -48,7 +48,7 @@ def test_a_deployment_of_somebody_else_is_left_alone_and_told(home: Home, wait: 
     home.service()
     says(
         home, "Deployed", "DeploymentNotCreated",
-        f"Deployment {foreign['metadata']['name']} was wanted", "somebody else's Deployment has the name: delete that",
+        f"Deployment {foreign['metadata']['name']} could not be created", "another Deployment: delete it, or recreate",
     )  # fmt: skip
     assert home.events("SyncError") == []  # Metacontroller says nothing of it
     [kept] = home.deployments()

@@ -73,6 +73,10 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
             'Pod ns/p0 cannot start: secret "s" not found; create the missing object in namespace ns', id="secret",
         ),
         pytest.param(
+            pod(waiting("RunContainerError", 'exec: "python": not found')), "RunContainerError",
+            'Pod ns/p0 cannot start: exec: "python": not found; check the image', id="command",
+        ),
+        pytest.param(
             pod(waiting("CrashLoopBackOff", "back-off 40s"), last=terminated(2, message="noise\nK_SINK is bad\n")),
             "CrashLoopBackOff",
             "Pod ns/p0 exited with code 2: K_SINK is bad; see `kubectl logs --previous -n ns p`", id="crash",

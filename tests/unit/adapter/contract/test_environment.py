@@ -79,5 +79,5 @@ def test_error_does_not_show_user_and_password_of_a_url(variable: str) -> None:
 
 
 def test_error_shows_at_most_80_characters_of_the_value() -> None:
-    with pytest.raises(EnvError, match=r'^SOURCE_KIND is "x{78}…: '):
+    with pytest.raises(EnvError, match=r'^SOURCE_KIND is "x{80}…": '):
         AdapterEnv.from_environ({"SOURCE_KIND": "x" * 500})
