@@ -13,7 +13,6 @@ from hooks.names import get_in, is_dns_subdomain, plural
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
-_DEFAULT_POLICY = Policy()
 
 
 class InvalidSpec(ValueError):
@@ -31,13 +30,10 @@ class SourceSpec:
     sink: Json
     dead_letter_sink: Json  # None: spec.delivery has none
     delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink
+    policy: Policy  # the same, read
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
-
-    @property
-    def policy(self) -> Policy:
-        return read_policy(self.delivery) if self.delivery else _DEFAULT_POLICY
 
     @property
     def event_source(self) -> str:
@@ -52,7 +48,7 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
     """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
     spec = parent.spec or {}
     _check_event_source((parent.metadata.annotations or {}).get(EVENT_SOURCE_ANNOTATION))
-    delivery, dead_letter_sink = _delivery(spec.get("delivery"))
+    delivery, policy, dead_letter_sink = _delivery(spec.get("delivery"))
     # ``replicas`` of a kind that listens is for the Deployment only: in the pod's environment it would change the
     # template, and scaling would restart all pods.
     known = {*SHARED_FIELDS, "interval", *(("replicas",) if listens else ())}
@@ -64,6 +60,7 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         sink=spec.get("sink"),
         dead_letter_sink=dead_letter_sink,
         delivery=delivery,
+        policy=policy,
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
@@ -116,15 +113,15 @@ def _check_event_source(text: str | None) -> None:
         )
 
 
-def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Json]:
-    """``spec.delivery`` without its dead letter sink, and that sink."""
+def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Policy, Json]:
+    """``spec.delivery`` without its dead letter sink, the policy in it, and that sink."""
     if value is None:
-        return None, None
+        return None, Policy(), None
     if not isinstance(value, dict):
         raise InvalidSpec(f"spec.delivery is {quoted(value)}: write an object with retry, timeout, deadLetterSink, …")
     delivery = {name: field for name, field in value.items() if name != "deadLetterSink" and field is not None}
     try:
-        read_policy(delivery)
+        policy = read_policy(delivery)
     except ValueError as error:
         raise InvalidSpec(f"spec.delivery.{error}") from None
-    return delivery or None, value.get("deadLetterSink")
+    return delivery or None, policy, value.get("deadLetterSink")

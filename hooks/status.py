@@ -16,9 +16,7 @@ class Condition(TypedDict):
 
     type: Annotated[
         str,
-        Field(
-            description="Ready depends on SinkProvided and Deployed. DeadLetterSinkResolved does not affect Ready.",
-        ),
+        Field(description="Ready depends on SinkProvided and Deployed, but not on DeadLetterSinkResolved."),
     ]
     status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown while it is not decided yet.")]
     lastTransitionTime: Annotated[str, Field(description="When status last changed; RFC 3339, UTC.")]
