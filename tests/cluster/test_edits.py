@@ -1,4 +1,4 @@
-"""An edit is one rollout, and Ready is not True until it is done."""
+"""An edit causes one rollout. Ready is not True until the rollout is complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cluster.world import IMAGE, Home, env_of
 TRIES = 50 if os.environ.get("LONG") else 5
 
 
-def test_every_edit_is_one_rollout_and_ready_leaves_true_meanwhile(home: Home) -> None:
+def test_each_edit_causes_one_rollout_and_ready_is_unknown_until_it_ends(home: Home) -> None:
     home.service()
     home.service("other")
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": home.namespace}}
@@ -34,7 +34,7 @@ def test_every_edit_is_one_rollout_and_ready_leaves_true_meanwhile(home: Home) -
     home.record("edited")
 
 
-def test_another_image_is_one_rollout_of_every_source(home: Home) -> None:
+def test_new_image_causes_one_rollout_of_each_source(home: Home) -> None:
     home.afterwards(home.world.install)
     home.service()
     for name in ("one", "two"):
@@ -54,7 +54,7 @@ def test_another_image_is_one_rollout_of_every_source(home: Home) -> None:
     assert revisions == ["2", "2"]
 
 
-def test_kubectl_wait_right_after_an_edit_never_returns_early(home: Home) -> None:
+def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -76,7 +76,7 @@ def test_kubectl_wait_right_after_an_edit_never_returns_early(home: Home) -> Non
 
 
 def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
-    """What Ready says of an edit, from its first word to True."""
+    """Edit a source; return the statuses of Ready from the first one for the new generation to True."""
     with home.api.watch(*home.sources, home.namespace) as seen:
         home.edit(name, **edit)
         told = eventually(
@@ -89,7 +89,7 @@ def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
 
 
 def _statuses(seen: list[Any]) -> list[str]:
-    """Ready of the newest generation, as it went; equal neighbours count once."""
+    """The statuses of Ready for the newest generation, in order, without repetitions."""
     newest = max((it["metadata"]["generation"] for it in seen), default=0)
     told = [it["status"] for it in seen if it.get("status", {}).get("observedGeneration") == newest]
     statuses = [next(it["status"] for it in status["conditions"] if it["type"] == "Ready") for status in told]
@@ -97,7 +97,7 @@ def _statuses(seen: list[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("times", [3])
-def test_edits_faster_than_rollouts_end_at_the_last(home: Home, times: int) -> None:
+def test_last_of_several_fast_edits_wins(home: Home, times: int) -> None:
     home.service()
     home.source()
     home.ready()
