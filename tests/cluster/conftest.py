@@ -12,6 +12,7 @@ import pytest
 from tests.cluster import build, metacontroller
 from tests.cluster.plane import ControlPlane, api_server, control_plane
 from tests.cluster.samples import announce
+from tests.cluster.strategies import apply_with
 from tests.cluster.world import Home, World, running_world
 
 
@@ -65,3 +66,10 @@ def home(world: World) -> Iterator[Home]:
         yield home
     finally:
         home.close()
+
+
+@pytest.fixture
+def restored(world: World) -> Iterator[None]:
+    """Restart Metacontroller with its default strategy after the test."""
+    yield
+    apply_with(world, "dynamic-apply")

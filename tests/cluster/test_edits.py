@@ -10,6 +10,7 @@ import pytest
 
 from adapter.contract.durations import format_duration
 from tests.cluster.api import eventually
+from tests.cluster.edits import told_of
 from tests.cluster.world import IMAGE, Home, env_of
 
 TRIES = 50 if os.environ.get("LONG") else 5
@@ -73,27 +74,6 @@ def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(home: Home) -
         assert (status["replicas"], status["updatedReplicas"], status["availableReplicas"]) == (1, 1, 1)
         [pod] = [it for it in home.pods() if not it["metadata"].get("deletionTimestamp")]
         assert {"name": "INTERVAL", "value": interval} in pod["spec"]["containers"][0]["env"]
-
-
-def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
-    """Edit a source; return the statuses of Ready from the first one for the new generation to True."""
-    with home.api.watch(*home.sources, home.namespace) as seen:
-        home.edit(name, **edit)
-        told = eventually(
-            lambda: _statuses(seen),
-            lambda it: it[-1:] == ["True"],
-            f"Ready after {edit}",
-            more=lambda: home.story(name),
-        )
-    return list(told)
-
-
-def _statuses(seen: list[Any]) -> list[str]:
-    """The statuses of Ready for the newest generation, in order, without repetitions."""
-    newest = max((it["metadata"]["generation"] for it in seen), default=0)
-    told = [it["status"] for it in seen if it.get("status", {}).get("observedGeneration") == newest]
-    statuses = [next(it["status"] for it in status["conditions"] if it["type"] == "Ready") for status in told]
-    return [it for n, it in enumerate(statuses) if n == 0 or statuses[n - 1] != it]
 
 
 @pytest.mark.parametrize("times", [3])

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sources_cli.kind import kind_named
+from tests.cluster.edits import told_of
 from tests.cluster.handed import environ_of, run
 from tests.cluster.samples import installed
-from tests.cluster.test_edits import told_of
 from tests.cluster.world import Home, World
 from tests.process.harness import display, processes
 from tests.process.upstream import Answer, Upstream, items

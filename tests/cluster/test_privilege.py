@@ -10,10 +10,8 @@ from itertools import islice
 
 from sources_cli.generate.rbac import rbac
 from tests.cluster.api import eventually
-from tests.cluster.test_strategies import STRATEGIES, USER, apply_with, live_with_edits, restored
+from tests.cluster.strategies import STRATEGIES, USER, apply_with, live_with_edits
 from tests.cluster.world import KIND, ROOT, Home, documents
-
-assert restored  # a fixture of that module
 
 Grant = tuple[str, str, str]  # group, resource, verb
 # Granted verbs that the audit log does not show. `list`: informers use list and watch with API servers before 1.35, and

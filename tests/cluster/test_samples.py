@@ -12,9 +12,9 @@ import pytest
 
 from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_source
+from tests.cluster.access import SECRETS, bound, may, may_at_last
 from tests.cluster.handed import deployment_of, environ_of, run
 from tests.cluster.samples import SAMPLES, Sample, installed, kubectl_apply
-from tests.cluster.test_access import SECRETS, bound, may, may_at_last
 from tests.cluster.world import KIND, ROOT, Home, World, documents
 from tests.process.harness import DEADLINE_S, display, listens, processes, wait_until
 

@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import eventually
-from tests.cluster.world import DEPLOYMENTS, SOURCES, Home, World, env_of
+from tests.cluster.strategies import STRATEGIES, USER, apply_with, live_with_edits
+from tests.cluster.world import SOURCES, Home
 
-STRATEGIES = ("dynamic-apply", "server-side-apply")
 IDLE_S = 300 if os.environ.get("LONG") else 8
-USER = "system:serviceaccount:metacontroller:metacontroller"
 READING = ("get", "list", "watch")
-
-
-@pytest.fixture
-def restored(world: World) -> Iterator[None]:
-    yield
-    apply_with(world, "dynamic-apply")
-
-
-def apply_with(world: World, strategy: str) -> None:
-    world.metacontroller.stop()
-    world.metacontroller.start(strategy)
 
 
 def revisions(home: Home) -> dict[str, str]:
     """The number of pod templates that each Deployment has had. Its generation also counts changed annotations."""
     revision = "deployment.kubernetes.io/revision"
     return {it["metadata"]["name"]: it["metadata"]["annotations"].get(revision, "") for it in home.deployments()}
-
-
-def live_with_edits(home: Home, source: str) -> None:
-    """Add a field, remove it again, and change the Deployment as another client: the change is reverted."""
-    home.edit(source, ceOverrides={"extensions": {"region": "eu"}})
-    home.ready(source)
-    assert env_of(only(home, source))["K_CE_OVERRIDES"] == '{"extensions":{"region":"eu"}}'
-    home.edit(source, ceOverrides=None)
-    home.ready(source)
-    assert env_of(only(home, source))["K_CE_OVERRIDES"] == ""
-    name = only(home, source)["metadata"]["name"]
-    home.api.patch(*DEPLOYMENTS, name, {"spec": {"replicas": 3}}, home.namespace)
-    eventually(lambda: only(home, source)["spec"]["replicas"], lambda it: it == 1, "one replica", more=home.story)
-    home.ready(source)
-
-
-def only(home: Home, source: str) -> Any:
-    labelled = [it for it in home.deployments() if it["metadata"]["labels"]["knative-eventing-source-name"] == source]
-    [found] = labelled
-    return found
 
 
 @pytest.mark.usefixtures("restored")
