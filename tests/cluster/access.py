@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.api import eventually
-from tests.cluster.world import Home
+from tests.cluster.namespace import Home
 
 RBAC = "rbac.authorization.k8s.io/v1"
 AUTHORIZATION = "authorization.k8s.io/v1"

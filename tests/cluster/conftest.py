@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import build, metacontroller
+from tests.cluster.namespace import Home
 from tests.cluster.plane import ControlPlane, api_server, control_plane
 from tests.cluster.samples import announce
 from tests.cluster.strategies import apply_with
-from tests.cluster.world import Home, World, running_world
+from tests.cluster.world import World, running_world
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cluster.api import eventually
-from tests.cluster.world import Home
+from tests.cluster.namespace import Home
 
 
 def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.api import Object, eventually
-from tests.cluster.world import Home
+from tests.cluster.namespace import Home
 
 WITHIN_S = 30.0  # from the fault to the reason
 

@@ -9,7 +9,7 @@ import base64
 
 from sources_cli.local.environ import container_environ
 from tests.cluster.api import Object
-from tests.cluster.world import Home
+from tests.cluster.namespace import Home
 from tests.process.harness import Process, Start, free_port
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from hooks.deployments import TEMPLATE_HASH
 from tests.cluster.api import Object, eventually
-from tests.cluster.world import DEPLOYMENTS, Home
+from tests.cluster.namespace import Home
+from tests.cluster.world import DEPLOYMENTS
 
 AT = "2026-01-01T00:00:00Z"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cluster.api import eventually
-from tests.cluster.world import DEPLOYMENTS, Home, World, env_of
+from tests.cluster.namespace import Home, env_of
+from tests.cluster.world import DEPLOYMENTS, World
 
 STRATEGIES = ("dynamic-apply", "server-side-apply")
 USER = "system:serviceaccount:metacontroller:metacontroller"

@@ -8,7 +8,8 @@ import pytest
 
 from tests.cluster.access import AUTHORIZATION, SECRETS, What, bound, may, may_at_last, user
 from tests.cluster.api import Api, ApiError
-from tests.cluster.world import KIND, SOURCES, Home
+from tests.cluster.namespace import Home
+from tests.cluster.world import KIND, SOURCES
 
 RESOURCE: What = (KIND.group, KIND.plural, "")
 STATUS: What = (KIND.group, KIND.plural, "status")

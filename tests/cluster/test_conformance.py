@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import Api, Object
-from tests.cluster.world import KIND, Home
+from tests.cluster.namespace import Home
+from tests.cluster.world import KIND
 
 RBAC = "rbac.authorization.k8s.io/v1"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

@@ -11,7 +11,8 @@ import pytest
 from adapter.contract.durations import format_duration
 from tests.cluster.api import eventually
 from tests.cluster.edits import told_of
-from tests.cluster.world import IMAGE, Home, env_of
+from tests.cluster.namespace import Home, env_of
+from tests.cluster.world import IMAGE
 
 TRIES = 50 if os.environ.get("LONG") else 5
 

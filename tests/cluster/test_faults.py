@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.api import Object, eventually
 from tests.cluster.faults import says
-from tests.cluster.world import Home
+from tests.cluster.namespace import Home
 
 
 @dataclass(frozen=True)

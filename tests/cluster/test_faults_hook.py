@@ -12,7 +12,8 @@ from sources_cli.schema.crd import crd
 from tests.cluster.api import ApiError, eventually
 from tests.cluster.faults import says, sync_error
 from tests.cluster.gate import Gate
-from tests.cluster.world import KIND, SOURCES, Home, World, controller
+from tests.cluster.namespace import Home
+from tests.cluster.world import KIND, SOURCES, World, controller
 
 BAD = {"extensions": {"Bad-Name": "x"}}
 

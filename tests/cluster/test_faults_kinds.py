@@ -7,7 +7,8 @@ from typing import Any
 from sources_cli.manifests import ManifestsOptions
 from tests.cluster.api import Object, eventually
 from tests.cluster.faults import WITHIN_S, says, sync_error
-from tests.cluster.world import KIND, Home, controller
+from tests.cluster.namespace import Home
+from tests.cluster.world import KIND, controller
 
 THINGS = "faults.example.com/v1"
 INGRESSES = "networking.k8s.io/v1"  # served by every cluster; no role of this project grants it

@@ -13,8 +13,9 @@ import pytest
 
 from tests.cluster import kubelet
 from tests.cluster.faults import says
+from tests.cluster.namespace import Home
 from tests.cluster.plane import BY_HAND
-from tests.cluster.world import IMAGE, Home, World
+from tests.cluster.world import IMAGE, World
 
 
 @dataclass(frozen=True)

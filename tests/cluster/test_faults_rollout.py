@@ -13,8 +13,9 @@ from hooks.source import read_source
 from tests.cluster import kubelet
 from tests.cluster.api import Object
 from tests.cluster.faults import says
+from tests.cluster.namespace import Home
 from tests.cluster.plane import BY_HAND
-from tests.cluster.world import DEPLOYMENTS, SOURCES, Home, World
+from tests.cluster.world import DEPLOYMENTS, SOURCES, World
 
 
 def test_stuck_rollout_sets_deployed_false_and_keeps_the_old_pod(by_hand: Home) -> None:

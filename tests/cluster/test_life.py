@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import eventually
-from tests.cluster.world import DEPLOYMENTS, SOURCES, Home, env_of
+from tests.cluster.namespace import Home, env_of
+from tests.cluster.world import DEPLOYMENTS, SOURCES
 
 THING = "life.example.com/v1/Thing"
 THING_CRD = {

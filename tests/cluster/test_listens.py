@@ -9,8 +9,9 @@ import pytest
 
 from sources_cli.kind import kind_named
 from tests.cluster.api import eventually
+from tests.cluster.namespace import Home
 from tests.cluster.samples import installed
-from tests.cluster.world import Home, World
+from tests.cluster.world import World
 
 KIND = kind_named("WebhookSource", "adapter.sources")
 

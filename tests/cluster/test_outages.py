@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from tests.cluster.world import Home, env_of
+from tests.cluster.namespace import Home, env_of
 from tests.process.harness import wait_until
 
 

@@ -13,8 +13,9 @@ import pytest
 from sources_cli.kind import kind_named
 from tests.cluster.edits import told_of
 from tests.cluster.handed import environ_of, run
+from tests.cluster.namespace import Home
 from tests.cluster.samples import installed
-from tests.cluster.world import Home, World
+from tests.cluster.world import World
 from tests.process.harness import display, processes
 from tests.process.upstream import Answer, Upstream, items
 

@@ -10,8 +10,9 @@ from itertools import islice
 
 from sources_cli.generate.rbac import rbac
 from tests.cluster.api import eventually
+from tests.cluster.namespace import Home
 from tests.cluster.strategies import STRATEGIES, USER, apply_with, live_with_edits
-from tests.cluster.world import KIND, ROOT, Home, documents
+from tests.cluster.world import KIND, ROOT, documents
 
 Grant = tuple[str, str, str]  # group, resource, verb
 # Granted verbs that the audit log does not show. `list`: informers use list and watch with API servers before 1.35, and

@@ -14,8 +14,9 @@ from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_source
 from tests.cluster.access import SECRETS, bound, may, may_at_last
 from tests.cluster.handed import deployment_of, environ_of, run
+from tests.cluster.namespace import Home
 from tests.cluster.samples import SAMPLES, Sample, installed, kubectl_apply
-from tests.cluster.world import KIND, ROOT, Home, World, documents
+from tests.cluster.world import KIND, ROOT, World, documents
 from tests.process.harness import DEADLINE_S, display, listens, processes, wait_until
 
 RESTRICTED = {"pod-security.kubernetes.io/warn": "restricted"}

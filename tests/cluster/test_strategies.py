@@ -9,8 +9,9 @@ import pytest
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import eventually
+from tests.cluster.namespace import Home
 from tests.cluster.strategies import STRATEGIES, USER, apply_with, live_with_edits
-from tests.cluster.world import SOURCES, Home
+from tests.cluster.world import SOURCES
 
 IDLE_S = 300 if os.environ.get("LONG") else 8
 READING = ("get", "list", "watch")

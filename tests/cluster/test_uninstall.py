@@ -25,7 +25,8 @@ from sources_cli.schema.crd import crd
 from tests.cluster.api import NotThere, eventually
 from tests.cluster.gate import Gate
 from tests.cluster.metacontroller import Metacontroller
-from tests.cluster.world import CONTROLLERS, DEPLOYMENTS, Home, World, controller
+from tests.cluster.namespace import Home
+from tests.cluster.world import CONTROLLERS, DEPLOYMENTS, World, controller
 
 CRDS = ("apiextensions.k8s.io/v1", "customresourcedefinitions")
 PARTS = ("namespace", "crd", "controller", "metacontroller", "hook")

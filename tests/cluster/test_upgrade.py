@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.api import eventually
-from tests.cluster.world import SOURCES, Home, World
+from tests.cluster.namespace import Home
+from tests.cluster.world import SOURCES, World
 
 
 def test_hook_upgrade_with_an_unchanged_template_restarts_no_pod(home: Home, new_hook: int) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 from hooks.deployments import TEMPLATE_HASH
 from hooks.names import plural
 from tests.cluster.api import NotThere, Object, eventually
-from tests.cluster.world import SOURCES, Home, documents
+from tests.cluster.namespace import Home
+from tests.cluster.world import SOURCES, documents
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import QUICKSTART
 

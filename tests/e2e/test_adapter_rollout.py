@@ -9,7 +9,8 @@ import pytest
 
 from hooks.deployments import TEMPLATE_HASH
 from tests.cluster.api import Object, eventually
-from tests.cluster.world import SOURCES, env_of
+from tests.cluster.namespace import env_of
+from tests.cluster.world import SOURCES
 from tests.e2e.cluster import Cluster
 from tests.e2e.place import Place, place_in
 
