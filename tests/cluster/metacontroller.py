@@ -46,9 +46,8 @@ class Metacontroller:
     def start(self, strategy: str = "dynamic-apply", *flags: str) -> None:
         token = self._plane.api.token(ACCOUNT, NAMESPACE)
         health = free_port()
-        kubeconfig = self._plane.write_kubeconfig(
-            f"metacontroller-{health}", token
-        )  # several may start at the same time
+        # The port makes the name unique: several processes may start at the same time.
+        kubeconfig = self._plane.write_kubeconfig(f"metacontroller-{health}", token)
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [

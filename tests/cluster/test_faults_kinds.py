@@ -36,7 +36,8 @@ def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(home: Ho
 def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(home: Home) -> None:
     """As documented: without the watch Metacontroller does not call the hook, so there is no status."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
-    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # without the role for it
+    # Only the CompositeController: Metacontroller's role for the new kind is missing.
+    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))
     home.afterwards(home.world.install)
     home.source(sink=sink(INGRESSES, "Ingress"))
     what = "Metacontroller's requests for ingresses are refused"

@@ -22,9 +22,8 @@ UNSEEN = {("samples.knative.dev", "samplesources/finalizers", "update")}
 
 
 def test_metacontroller_uses_every_granted_permission_and_no_other(home: Home, restored: None) -> None:
-    before = sum(
-        1 for _ in home.world.plane.audit()
-    )  # earlier entries come from other tests, some of which remove permissions
+    # Skips the entries of earlier tests, some of which remove permissions.
+    before = sum(1 for _ in home.world.plane.audit())
     home.service()
     home.source()
     home.ready()

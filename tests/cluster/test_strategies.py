@@ -49,7 +49,7 @@ def test_idle_sources_cause_no_hook_call_and_no_write(home: Home, strategy: str,
     due = "the last sync that an answer requested with resyncAfterSeconds"
     eventually(lambda: requested_sync_time(home) < time.time(), bool, due, deadline_s=120)
     quiet = settled(home)
-    time.sleep(IDLE_S)  # the time in which nothing may happen
+    time.sleep(IDLE_S)  # measures a period without calls and writes
     assert versions(home) == quiet.versions, home.story("one")
     assert asked(home) == quiet.asked, home.world.gate.last(home.namespace)
     assert writes(home) == quiet.writes

@@ -33,7 +33,7 @@ PARTS = ("namespace", "crd", "controller", "metacontroller", "hook")
 AT_MOST_S = 60.0
 CHOSEN = (
     ("namespace", "controller", "crd", "hook", "metacontroller"),  # each part before the parts it depends on
-    ("metacontroller", "hook", "controller", "crd", "namespace"),  # the reverse order
+    ("metacontroller", "hook", "controller", "crd", "namespace"),  # the CRD and the namespace last
     ("hook", "namespace", "crd", "controller", "metacontroller"),  # the hook is down during all deletions
     ("crd", "namespace", "hook", "metacontroller", "controller"),  # the CRD first
     ("controller", "crd", "metacontroller", "namespace", "hook"),

@@ -30,9 +30,8 @@ FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = _missing()
-    items.sort(
-        key=lambda it: it.path != HERE / "test_quickstart.py"
-    )  # first, while the hook may still be starting, as for a user
+    # The quick start runs first, while the hook may still be starting, as for a user.
+    items.sort(key=lambda it: it.path != HERE / "test_quickstart.py")
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))

@@ -127,9 +127,8 @@ def _pod_of(metadata: Object, image: str, arguments: Sequence[str]) -> Object:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "dnsConfig": {
-            "options": [{"name": "ndots", "value": "1"}]
-        },  # Service names are fully qualified, so no search domains are tried
+        # The programs use full Service names, so the resolver need not try search domains.
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
     }
     labels = {"app": metadata["name"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": spec}

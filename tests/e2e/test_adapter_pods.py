@@ -48,7 +48,7 @@ def test_pods_use_less_than_half_of_their_memory_limit(
     pod = place.adapter()
     figure(f'its adapter: {start_up_s(place, pod):.2f} s from the container\'s start to "started"')
     size = image_size(cluster)
-    figure(f"the image: {size / 1e6:.0f} MB on the node" if size else "the image: its node does not yet say how large")
+    figure(f"the image: {size / 1e6:.0f} MB on the node" if size else "the image: the node reports no size yet")
     memory = working_sets(cluster, [pod, *cluster.pods(*HOOK), *cluster.pods(*METACONTROLLER)])
     for name, (used, limit) in memory.items():
         figure(f"{name}: {used / MIB:.1f} MiB working set, limit {limit or 'none'}")

@@ -22,7 +22,7 @@ SAMPLES = ROOT / "metacontroller/samples"
 CALL = 'import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b"ding", 10).status)'
 KINDS, PEARL = "registry.local/kinds:dev", "registry.local/pearl:dev"
 PERL_KIND = '''\
-"""What is in spec, and what becomes of it: its adapter is in Perl."""
+"""A kind whose adapter is written in Perl."""
 
 from adapter.sdk import Source
 
