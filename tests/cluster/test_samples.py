@@ -29,7 +29,7 @@ def home(world: World) -> Iterator[Home]:
     """A namespace with the sink and with all objects of the sample files."""
     files = [ROOT / "metacontroller/samples/sink.yaml", *(it.file for it in SAMPLES)]
     listed = [it for file in files for it in documents(file)]
-    with installed(world, *(it.kind for it in SAMPLES if it.kind != KIND)):  # installed already
+    with installed(world, *(it.kind for it in SAMPLES if it.kind != KIND)):  # KIND is installed already
         home = Home(world, f"t-{uuid.uuid4().hex[:8]}", RESTRICTED)
         for it in listed:
             assert it["metadata"]["namespace"] == "default"
