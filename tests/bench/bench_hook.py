@@ -1,6 +1,6 @@
-"""CPU time of a 16 KB /sync, compared with plain FastAPI routes in the same run.
+"""CPU time of the hook per 16 KB /sync request, compared with plain FastAPI routes. Prints figures, has no target.
 
-Two uvicorn processes respond in alternating rounds. CPU is the user and system time of the server process.
+Two uvicorn processes answer in turn. CPU is the user and system time of the server process.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def report(figures: dict[str, list[float]], size: int, rss: float) -> None:
 
 
 def body_of(size: int, answer: Any = None) -> bytes:
-    """The recorded request with the hook's response as the observed state, and managedFields as of an API server."""
+    """The recorded request, with the hook's answer as the observed children, padded with managedFields to ``size``."""
     request = json.loads((ROOT / "tests/contract/sync-request.json").read_text())
     if answer:
         request["parent"]["status"] = answer["status"]
         request["children"]["Deployment.apps/v1"] = {
-            "default/" + child["metadata"]["name"]: child for child in answer["children"]
+            "default/" + it["metadata"]["name"]: it for it in answer["children"]
         }
     entry = {"manager": "kubectl", "operation": "Apply", "fieldsV1": {f"f:field{n}": {".": {}} for n in range(40)}}
     fields = request["parent"]["metadata"].setdefault("managedFields", [])
@@ -130,7 +130,7 @@ def free_port() -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """From the scheduler, in nanoseconds; /proc/<pid>/stat counts in hundredths of a second."""
+    """CPU time in seconds, from the scheduler's nanoseconds; /proc/<pid>/stat has only 1/100 s."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 

@@ -1,4 +1,4 @@
-"""FastAPI routes that parse the same model and write a fixed response, for comparison with the hook."""
+"""The baseline of the hook: plain FastAPI routes that parse the same model and return a fixed answer, under uvicorn."""
 
 from __future__ import annotations
 
