@@ -139,7 +139,7 @@ class PollSource(Poller):
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.trusting_nobody()
+        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.empty_context()
         if self.ca_certs:
             tls.trust(context, self.ca_certs)
         return context
