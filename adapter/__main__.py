@@ -139,6 +139,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         tokens / "dead-letter-token",
         bundles,
         "DEAD_LETTER_SINK",
+        "DEAD_LETTER_CA_CERTS",
     )
     return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
 

@@ -75,8 +75,8 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": CronSource '
-                     "refuses it (CronSimError: Bad day-of-week)", id="expression"),
+        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": the '
+                     "class of the kind rejects it (CronSimError: Bad day-of-week)", id="expression"),
         pytest.param({"schedule": "0 9 * * *", "timeZone": "x/y"}, 'SOURCE_CONFIG, field timeZone, is "x/y": invalid '
                      "timezone: x/y", id="time zone"),
     ],
