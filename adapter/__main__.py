@@ -121,8 +121,8 @@ def _runtime(
 
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
-    from adapter.observe.health import health
     from adapter.observe.metrics import CONTENT_TYPE
+    from adapter.serving.health import health
     from adapter.serving.messages import Response
     from adapter.serving.server import Limits, listen
 

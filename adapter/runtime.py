@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Protocol
 from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source
+from adapter.model.source import Context, Source, stamp
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
 from adapter.serving.logs import LogThrottle
 
@@ -204,19 +203,3 @@ class Runtime:
             return await self._delivery.deliver(event, message, caller_timeout_s=caller_timeout_s)
         finally:
             self._metrics.in_flight -= 1
-
-
-def stamp(event: Event, context: Context) -> Event:
-    """Set the id and the time if the source did not; all attempts to deliver the event carry the same.
-
-    An event of another system (it has a ``source``) gets no time: only that system knows it.
-    """
-    if not isinstance(event, Event):
-        raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
-    if event.id is not None and event.time is not None:
-        return event
-    return replace(
-        event,
-        id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
-        time=context.clock.now() if event.time is None and event.source is None else event.time,
-    )

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import Field
 
 from adapter.contract.durations import Interval
 from adapter.model.clock import SET_BACK_S, Clock, reached
-from adapter.model.event import Event, Outcome
+from adapter.model.event import Event, Outcome, with_defaults
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
 from adapter.serving.logs import LogThrottle
@@ -60,7 +59,7 @@ class Timer(Source):
             event = await made if inspect.isawaitable(made) else made
             if not isinstance(event, Event):
                 raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-            yield _stamped(event, context.uid, schedule, n)
+            yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
             n += context.workers
 
 
@@ -93,11 +92,3 @@ def first_tick(schedule: Schedule, now: datetime) -> int:
 def _for_worker(n: int, context: Context) -> int:
     """The first tick of this worker that is not before ``n``."""
     return n + (context.worker - n) % context.workers
-
-
-def _stamped(event: Event, uid: str, schedule: Schedule, n: int) -> Event:
-    return replace(
-        event,
-        id=f"{uid}-{schedule.due_ns(n) // 1_000_000}" if event.id is None else event.id,
-        time=schedule.due(n) if event.time is None else event.time,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -26,6 +26,11 @@ class Event:
     content_type: str | None = None  # media type of bytes and str
     dataschema: str | None = None  # URI of a schema
     source: str | None = None  # set it only for events that another system made
+
+
+def with_defaults(event: Event, id: str, time: datetime | None) -> Event:
+    """The event, with this id and this time if it has none."""
+    return replace(event, id=id if event.id is None else event.id, time=time if event.time is None else event.time)
 
 
 class Outcome(Enum):

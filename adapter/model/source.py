@@ -7,6 +7,7 @@ Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pydantic.fields import FieldInfo
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.model.clock import Clock
-from adapter.model.event import Event, Outcome
+from adapter.model.event import Event, Outcome, with_defaults
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -62,6 +63,19 @@ class Context:
     workers: int = 1  # number of generators, from Source.workers()
     port: int = 8888  # for kinds that receive requests
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
+
+
+def stamp(event: Event, context: Context) -> Event:
+    """Set the id and the time if the source did not; all attempts to deliver the event carry the same.
+
+    An event of another system (its ``source`` is set) gets no time: only that system knows it.
+    """
+    if not isinstance(event, Event):
+        raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
+    if event.id is not None and event.time is not None:
+        return event
+    now = context.clock.now() if event.source is None else None
+    return with_defaults(event, f"{context.uid}-{uuid.uuid4()}", now)
 
 
 class Source(BaseModel):

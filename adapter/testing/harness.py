@@ -20,9 +20,8 @@ from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source
+from adapter.model.source import Context, Source, stamp
 from adapter.observe.metrics import Metrics
-from adapter.runtime import stamp
 from adapter.serving.messages import Request
 from adapter.testing.clock import START, VirtualClock
 from adapter.testing.sink import Sink

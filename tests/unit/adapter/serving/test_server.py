@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapter.observe.health import health
+from adapter.serving.health import health
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Handler, Limits, Reset, bind_all_addresses, listen, port_of
 
