@@ -129,6 +129,35 @@ async def serving(
     The block gets a function that drains: from then on each response closes its connection, and the function returns
     when no connection is open. Without it, a client could send a request on a connection that is just being closed.
     """
+    config, state, draining = _config(app, keep_alive_s), ServerState(), asyncio.Event()
+
+    async def bind(host: str | None) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: _Connection(config, state, draining, head_s), host, port, backlog=1024)
+
+    server = await bind_all_addresses(bind)
+    try:
+        yield lambda: _drain(state, draining)
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(responses_s):
+                while state.tasks:  # noqa: ASYNC110 -- uvicorn has no event for its last response
+                    await asyncio.sleep(0.01)
+
+
+async def _drain(state: ServerState, draining: asyncio.Event) -> None:
+    draining.set()
+    for connection in state.connections:
+        assert isinstance(connection, _Connection)
+        connection.close_after_response()
+    while state.connections:  # noqa: ASYNC110 -- uvicorn has no event for its last connection
+        await asyncio.sleep(0.01)
+
+
+def _config(app: Any, keep_alive_s: float) -> Config:
     config = Config(
         app,
         lifespan="off",
@@ -141,28 +170,4 @@ async def serving(
         interface="asgi3",
     )
     config.load()
-    state, draining = ServerState(), asyncio.Event()
-
-    async def bind(host: str | None) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: _Connection(config, state, draining, head_s), host, port, backlog=1024)
-
-    async def drain() -> None:
-        draining.set()
-        for connection in state.connections:
-            assert isinstance(connection, _Connection)
-            connection.close_after_response()
-        while state.connections:  # noqa: ASYNC110 -- uvicorn has no event for its last connection
-            await asyncio.sleep(0.01)
-
-    server = await bind_all_addresses(bind)
-    try:
-        yield drain
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(responses_s):
-                while state.tasks:  # noqa: ASYNC110 -- uvicorn has no event for its last response
-                    await asyncio.sleep(0.01)
+    return config
