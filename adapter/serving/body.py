@@ -56,7 +56,7 @@ class BodyReader:
         return chunk
 
     def release(self) -> None:
-        """Give the bytes back to the budget; call it after the response."""
+        """Give the bytes of this body back to the budget."""
         self._budget.size -= self._size
 
 

@@ -109,7 +109,7 @@ def test_display_accepts_structured_events_and_explains_a_rejection(start: Start
     shown = sink.event()
     assert (shown["id"], shown["data"], shown["status"]) == ("1", {"n": 1}, 202)
     refused = httpx2.post(url, json=event | {"time": 5}, headers=headers)
-    assert (refused.status_code, refused.text) == (400, "time is 5; write a string that is not empty\n")
+    assert (refused.status_code, refused.text) == (400, "time is 5: write an RFC 3339 time like 2026-01-31T12:00:00Z\n")
     assert sink.lines.empty()
 
 
