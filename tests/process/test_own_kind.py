@@ -79,7 +79,7 @@ def test_a_mistake_in_its_own_field_is_found_before_it_runs(tmp_path: Path) -> N
     text = (directory / "all.yaml").read_text().replace("warnAt: 1", "warnAt: 0")
     (directory / "all.yaml").write_text(text)
     line = text.splitlines().index("  warnAt: 0") + 1
-    said = "spec.warnAt: Invalid value: 0: spec.warnAt in body should be greater than or equal to 1"
+    said = "spec.warnAt: Invalid value: 0: must be at least 1"
     linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
     assert linted.stdout == f"all.yaml:{line}: QueueDepthSource default/queue-depth: {said}\n"
     ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
