@@ -127,7 +127,8 @@ def test_the_words_of_a_check_are_not_shown_where_they_might_repeat_a_secret(tmp
     env = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "K_SINK": "http://h", "SOURCE_SECRET_0": "hush", **own}
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 2
-    assert done.stderr.endswith('": PickySource refuses it (RuntimeError)\n')
+    said = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
+    assert done.stderr.endswith(f'": {said}\n')
     assert "hush" not in done.stderr
 
 
@@ -155,5 +156,5 @@ def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Pat
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    said = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
+    said = 'TypeError: HidingSource.copy: "copy" is an attribute of the class Timer; choose another name'
     assert json.loads(line)["error"] == said

@@ -75,8 +75,8 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": CronSource '
-                     "refuses it (CronSimError: Bad day-of-week)", id="expression"),
+        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": the '
+                     "class of the kind rejects it (CronSimError: Bad day-of-week)", id="expression"),
         pytest.param({"schedule": "0 9 * * *", "timeZone": "x/y"}, 'SOURCE_CONFIG, field timeZone, is "x/y": invalid '
                      "timezone: x/y", id="time zone"),
     ],
@@ -176,18 +176,18 @@ FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # what GitHub choo
 @pytest.mark.parametrize(
     ("body", "others", "status", "said"),
     [
-        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not fit", id="signature"),
-        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not fit", id="unsigned"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not match", id="signature"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not match", id="unsigned"),
         pytest.param(b"payload=%7B%7D", FORM, 415, "choose the content type application/json", id="form"),
         pytest.param(PUSH, {"Content_Type": None}, 415, "choose the content type", id="no content type"),
         pytest.param(PUSH, {"X_GitHub_Delivery": None}, 400, "X-GitHub-Delivery is missing or empty", id="no delivery"),
         pytest.param(PUSH, {"X_GitHub_Delivery": ""}, 400, "missing or empty", id="empty delivery"),
         pytest.param(PUSH, {"X_GitHub_Event": ""}, 400, "missing or empty", id="empty event"),
-        pytest.param(b"[]", {}, 400, "no JSON object", id="list"),
-        pytest.param(b'"push"', {}, 400, "no JSON object", id="text"),
-        pytest.param(b"null", {}, 400, "no JSON object", id="null"),
-        pytest.param(b"{", {}, 400, "no JSON object", id="broken"),
-        pytest.param(b"\xff", {}, 400, "no JSON object", id="octets"),
+        pytest.param(b"[]", {}, 400, "not a JSON object", id="list"),
+        pytest.param(b'"push"', {}, 400, "not a JSON object", id="text"),
+        pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
+        pytest.param(b"{", {}, 400, "not a JSON object", id="broken"),
+        pytest.param(b"\xff", {}, 400, "not a JSON object", id="octets"),
     ],
 )
 def test_what_is_no_webhook_is_refused_and_the_refusal_says_why(

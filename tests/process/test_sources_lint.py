@@ -249,7 +249,7 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
         pytest.param(
             ("copy: str = Field('', description='A.')",),
             {},
-            'TinySource.copy: "copy" is a name of the class Timer; choose another name',
+            'TinySource.copy: "copy" is an attribute of the class Timer; choose another name',
             id="hides a name",
         ),
         pytest.param(

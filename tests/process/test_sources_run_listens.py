@@ -90,7 +90,7 @@ def test_what_an_adapters_readiness_says_is_shown_once_until_it_is_ready_again(t
         read_until(process, r"^list +PollSource +False +DeploymentUnavailable ")
         said = process.stdout.readline() if process.stdout else ""
         assert re.fullmatch(
-            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: answered 500\n", said
+            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: HTTP status 500\n", said
         )
         asked = len(upstream.asked)
         wait_until(lambda: len(upstream.asked) > asked + 5, "more polls", lambda: len(upstream.asked))
@@ -108,7 +108,7 @@ class StuckSource(Source):
     """Is never ready."""
 
     async def events(self, context):
-        context.trouble("waits for a licence")
+        context.set_unready("waits for a licence")
         await context.clock.sleep_until(context.clock.now() + timedelta(hours=1))
         yield Event("a")
 '''

@@ -43,7 +43,7 @@ def environ_of(row: dict[str, Any]) -> dict[str, str] | None:
     source["metadata"] = {**parent({})["metadata"], **source["metadata"]}
     children: dict[str, Any] = {"Deployment.apps/v1": {}, **({"Service.v1": {}} if kind.listens else {})}
     request = SyncRequest.model_validate({"parent": source, "children": children})
-    answer = sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=KindOptions())
+    answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
     reasons = {condition.get("reason") for condition in answer["status"]["conditions"]}
     assert not reasons & {"InvalidSpec", "InvalidSink"}, answer["status"]
     if not answer["children"]:
