@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from adapter.contract.formats import Json
+from hooks.names import is_dns_subdomain
 from sources_cli.admission.validate import Path, Violation, invalid, unknown_fields, value_violations
 from sources_cli.kind import Kind
 from sources_cli.schema.crd import object_schema
-from sources_cli.schema.rules import SUBDOMAIN
 
 _METADATA = (
     "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generateName",
@@ -63,5 +62,5 @@ def _name_mistakes(metadata: Json) -> Iterator[Violation]:
         yield Violation(path, "Required value: write name or generateName", prevents_rules=True)
     elif name and len(name) > 253:
         yield Violation(path, f"Too long: {len(name)} characters; write at most 253")
-    elif name and not re.fullmatch(SUBDOMAIN, name, re.ASCII):
+    elif name and not is_dns_subdomain(name):
         yield Violation(path, invalid(name, "write lower-case letters, digits, '-' and '.', like my-source"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapter.contract.formats import RESERVED_EXTENSIONS
+from hooks import names
 
 Rule = dict[str, str]
 
@@ -80,15 +81,10 @@ KEY = matching(
     r"|\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*", "write a key: letters, digits, '-', '_' and '.', not beginning with '..'"
 )
 
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-SUBDOMAIN = rf"{_SUBDOMAIN_PART}(\.{_SUBDOMAIN_PART})*"  # RFC 1123, as Kubernetes checks metadata.name
-API_VERSION = matching(
-    r"|([a-z0-9.-]+/)?v[a-z0-9]+", "write the object's apiVersion, like v1 or eventing.knative.dev/v1"
-)
-KIND = matching(r"|[A-Za-z][A-Za-z0-9]*", "write the object's kind, like Service or Broker")
-OBJECT_NAME = matching(rf"|{SUBDOMAIN}", "write an object's name: lower-case letters, digits, '-' and '.'")
-NAMESPACE = matching(rf"|{_LABEL}", "write a namespace's name: lower-case letters, digits and '-'")
+API_VERSION = matching(f"|{names.API_VERSION}", "write the object's apiVersion, like v1 or eventing.knative.dev/v1")
+KIND = matching(f"|{names.KIND}", "write the object's kind, like Service or Broker")
+OBJECT_NAME = matching(f"|{names.DNS_SUBDOMAIN}", "write an object's name: lower-case letters, digits, '-' and '.'")
+NAMESPACE = matching(f"|{names.DNS_LABEL}", "write a namespace's name: lower-case letters, digits and '-'")
 OBJECT_REFERENCE = [
     _required("apiVersion", "write the object's apiVersion, like v1"),
     _required("kind", "write the object's kind, like Service"),
