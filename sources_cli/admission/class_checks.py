@@ -29,7 +29,7 @@ def own_violations(kind: Kind, value: Json) -> list[Violation]:
         del own["interval"]  # as the hook does: the class's default counts
     config, references = split_references(own)
     try:
-        kind.cls.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
+        kind.source_class.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
     except ValidationError as error:
         errors = error.errors(include_url=False)
         return [_violation(kind, it["loc"], it["input"], it["msg"]) for it in errors if not _holds_secret(it["input"])]

@@ -23,9 +23,9 @@ _GO_TYPES = {bool: "bool", int: "number", float: "number", list: "array", dict: 
 
 def object_violations(kind: Kind, value: Json) -> list[Violation]:
     """What the API server says of a whole source, in the order it looks."""
-    if value.get("apiVersion") != kind.cls.api_version:
+    if value.get("apiVersion") != kind.api_version:
         text = f'no matches for kind "{kind.name}" in version "{value.get("apiVersion")}"'
-        return [Violation(("apiVersion",), f'{text}; write "{kind.cls.api_version}"')]
+        return [Violation(("apiVersion",), f'{text}; write "{kind.api_version}"')]
     if undecodable := list(_undecodable(value.get("metadata"))):
         return undecodable[:1]
     anything = {"x-kubernetes-preserve-unknown-fields": True}

@@ -1,29 +1,29 @@
-"""What `sources new` writes; filled in are ``$kind``, ``$module``, ``$type``, ``$image`` and a README's parts."""
+"""The files that `sources new` writes, with placeholders: ``$kind``, ``$module``, ``$type``, ``$image``."""
 
 from __future__ import annotations
 
 from string import Template
 
 TIMER = '''\
-"""The kind $kind: one class; its fields are what stands in ``spec``."""
+"""The kind $kind: the fields of the class are the fields of ``spec``."""
 
 from adapter.sdk import Event, EventType, Field, Timer
 
 
 class $kind(Timer):
-    """Sends a greeting every interval."""
+    """Sends a greeting at each interval."""
 
     api_version = "example.com/v1alpha1"
-    event_types = (EventType("$type", "A greeting, and how many there were before it."),)
+    event_types = (EventType("$type", "A greeting and its sequence number."),)
 
-    greeting: str = Field("hello", min_length=1, max_length=63, description="What is said.")
+    greeting: str = Field("hello", min_length=1, max_length=63, description="The text to send.")
 
     def tick(self, n: int) -> Event:
         return Event(type="$type", data={"sequence": n, "greeting": self.greeting})
 '''
 
 TIMER_TEST = '''\
-"""What $kind sends, and that it arrives."""
+"""Tests of $kind: which events it sends, and that the sink gets them."""
 
 from adapter.sdk import Outcome
 from adapter.testing import Deliver, Run, Sink
@@ -31,20 +31,20 @@ from adapter.testing import Deliver, Run, Sink
 from kinds.$module import $kind
 
 
-def test_each_tick_sends_the_greeting_with_the_next_number(run: Run) -> None:
+def test_each_tick_sends_the_greeting_and_its_sequence_number(run: Run) -> None:
     events = run($kind(greeting="hi"), ticks=3)
     assert [event.data for event in events] == [{"sequence": n, "greeting": "hi"} for n in range(3)]
 
 
-def test_an_event_the_sink_fails_on_is_sent_again_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
+def test_a_failed_event_is_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
     sink.answer(503)
     assert deliver($kind(), sink, ticks=1) == [Outcome.DELIVERED]
-    failed, taken = sink.events
-    assert failed["id"] == taken["id"]
+    failed, retried = sink.events
+    assert failed["id"] == retried["id"]
 '''
 
 POLL = '''\
-"""The kind $kind: one class; its fields are what stands in ``spec``."""
+"""The kind $kind: the fields of the class are the fields of ``spec``."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -53,45 +53,45 @@ from adapter.sdk import Event, EventType, Field, Poller
 
 
 class $kind(Poller):
-    """Asks for a list every interval, and sends each item that is new."""
+    """Fetches a list at each interval, and sends each new item."""
 
     api_version = "example.com/v1alpha1"
     event_types = (EventType("$type", "An item of the list."),)
 
-    url: str = Field(pattern="^https?://", description="The list's URL.", examples=["http://127.0.0.1:8000/list.json"])
+    url: str = Field(pattern="^https?://", description="URL of the list.", examples=["http://127.0.0.1:8000/list.json"])
 
     async def poll(self, client: Any) -> Iterable[Event]:
-        answer = await client.get(self.url)
-        answer.raise_for_status()
-        return [Event(type="$type", id=str(item["id"]), data=item) for item in answer.json()]
+        response = await client.get(self.url)
+        response.raise_for_status()
+        return [Event(type="$type", id=str(item["id"]), data=item) for item in response.json()]
 '''
 
 POLL_TEST = '''\
-"""What $kind makes of an answer."""
+"""Tests of $kind: which events it makes from a response."""
 
 from adapter.testing import Poll
 
 from kinds.$module import $kind
 
 
-def test_each_item_is_an_event_with_the_items_id(poll: Poll) -> None:
+def test_each_item_becomes_an_event_with_the_id_of_the_item(poll: Poll) -> None:
     events = poll($kind(url="https://example.com/list"), [{"id": 1}, {"id": 2}])
     assert [(event.id, event.data) for event in events] == [("1", {"id": 1}), ("2", {"id": 2})]
 '''
 
 LISTEN = '''\
-"""The kind $kind: one class; its fields are what stands in ``spec``."""
+"""The kind $kind: the fields of the class are the fields of ``spec``."""
 
 from adapter.sdk import Event, EventType, Field, Listener, Request
 
 
 class $kind(Listener):
-    """Sends an event for each request it gets."""
+    """Sends an event for each HTTP request."""
 
     api_version = "example.com/v1alpha1"
-    event_types = (EventType("$type", "A request: its path and body."),)
+    event_types = (EventType("$type", "Path and body of a request."),)
 
-    id_header: str = Field("X-Request-Id", alias="idHeader", description="The header with the caller's own id.")
+    id_header: str = Field("X-Request-Id", alias="idHeader", description="Request header that holds the event id.")
 
     async def receive(self, request: Request) -> Event:
         data = {"path": request.path, "body": request.body.decode("utf-8", "replace")}
@@ -99,14 +99,14 @@ class $kind(Listener):
 '''
 
 LISTEN_TEST = '''\
-"""What $kind makes of a request."""
+"""Tests of $kind: which event it makes from a request."""
 
 from adapter.testing import Receive
 
 from kinds.$module import $kind
 
 
-def test_a_request_is_an_event_with_the_callers_id(receive: Receive) -> None:
+def test_a_request_becomes_an_event_with_the_id_of_its_header(receive: Receive) -> None:
     event = receive($kind(), "hello", path="/door", headers={"X-Request-Id": "42"})
     assert (event.id, event.data) == ("42", {"path": "/door", "body": "hello"})
 '''
@@ -114,14 +114,17 @@ def test_a_request_is_an_event_with_the_callers_id(receive: Receive) -> None:
 README = """\
 # $kind
 
-`kinds/$module.py` is the kind: its fields are the `spec`, its docstrings what `kubectl explain` says. From there:
+`kinds/$module.py` defines the kind $kind. Its fields are the fields of `spec`; `kubectl explain` shows its docstring
+and the descriptions of its fields.
+
+Test the kind, generate its manifests, check the sample and run it on this machine:
 
 ```console
 $$ python -m pytest tests
 $$ sources manifests kinds/$module.py -o manifests/$module --image $image
 $$ sources lint --package kinds manifests/$module/sample.yaml
 $run
-For a cluster that has the hook; push the image where it pulls from before it is asked for it:
+Install it in a cluster that has the hook. Push the image to your registry before `kubectl apply`:
 
 ```console
 $$ sources image > Dockerfile
@@ -131,40 +134,44 @@ $$ kubectl wait --for=condition=Established -f manifests/$module/crd.yaml
 $$ kubectl apply -f sink.yaml -f manifests/$module/sample.yaml
 ```
 
-$cluster`manifests/$module/` is made from the class: make it anew after each change, and do not edit it.
-`api_version` is yours to choose, before the first source is applied; `example.com` is nobody's. `sink.yaml` shows what
-arrives, here and in a cluster.
+$cluster`manifests/$module/` is generated from the class: do not edit it, but run `sources
+manifests` again after each change.
+
+Replace `example.com` in `api_version` with a domain of yours before you apply the first source.
+
+`sink.yaml` is a sink that prints the events, on this machine and in a cluster.
 """
 
 _ONCE = "$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml\n"
-RUNS = {  # how a first event is seen on a laptop
+RUNS = {  # how to see a first event on this machine
     "timer": f"{_ONCE}```\n",
     "poll": f"""\
 $$ python -m http.server --bind 127.0.0.1 8000 &
 {_ONCE}$$ kill %1
 ```
 
-Until it is killed, `http.server` serves `list.json`, which the sample's `url` names.
+`http.server` serves `list.json`, to which the `url` of the sample points.
 """,
     "listen": """\
 $$ sources run --package kinds sink.yaml manifests/$module/sample.yaml
 ```
 
-It says where it listens. Call it there from a second terminal: the first one shows the event, and Ctrl-C ends it.
+It prints the URL on which it listens. Call that URL from a second terminal; the first terminal shows the event. Stop it
+with Ctrl-C.
 
 ```console
 $$ curl --include --data hello http://127.0.0.1:PORT/
 ```
 """,
 }
-CLUSTERS = {  # what is to be known of the sample there
+CLUSTERS = {  # notes about the sample in a cluster
     "timer": "",
     "poll": """\
-There, nothing answers at the sample's `url`: apply a copy that names where your list is.
+In a cluster, nothing answers at the `url` of the sample: apply a copy with the URL of your list.
 
 """,
     "listen": """\
-There, `status.address.url` is where it is called from inside the cluster.
+In a cluster, callers use the URL in `status.address.url`.
 
 """,
 }
@@ -174,7 +181,7 @@ LIST = """\
 """
 
 SINK = """\
-# Shows what arrives: `sources run` starts it here, `kubectl apply -f` in a cluster.
+# A sink that prints events: `sources run` starts it on this machine, `kubectl apply -f` in a cluster.
 apiVersion: apps/v1
 kind: Deployment
 metadata:

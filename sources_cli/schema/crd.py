@@ -80,7 +80,7 @@ def spec_schema(kind: Kind) -> Json:
 
 def _json_schema(kind: Kind) -> Json:
     try:
-        return kind.cls.model_json_schema()
+        return kind.source_class.model_json_schema()
     except Exception as error:  # pydantic's, or whatever an author's own type raises
         said = describe_error(error).partition(" For further information visit ")[0]
         raise Problem(
@@ -91,7 +91,7 @@ def _json_schema(kind: Kind) -> Json:
 
 def _without_schema(kind: Kind) -> str:
     """The first field that cannot be described by itself: pydantic's errors do not name it."""
-    for name, field in kind.cls.model_fields.items():
+    for name, field in kind.source_class.model_fields.items():
         alone: Any = Annotated[field.annotation, *(field.metadata or [None])]
         try:
             TypeAdapter(alone).json_schema()
@@ -116,7 +116,7 @@ def _data_uri(schema: Json) -> str:
 
 
 def _description(kind: Kind) -> str:
-    text = (kind.cls.__doc__ or "").strip()
+    text = (kind.source_class.__doc__ or "").strip()
     if not text:
         raise Problem(f"{kind.name} has no docstring; its first line is what kubectl explain says of the kind")
     return "\n".join(line.strip() for line in text.splitlines())
@@ -128,7 +128,7 @@ def _columns(kind: Kind) -> list[Json]:
         ("Ready", "string", f"{ready}.status"),
         ("Reason", "string", f"{ready}.reason"),
         ("Sink", "string", ".status.sinkUri"),
-        *([("Interval", "string", ".spec.interval")] if "interval" in kind.cls.model_fields else []),
+        *([("Interval", "string", ".spec.interval")] if "interval" in kind.source_class.model_fields else []),
         ("Age", "date", ".metadata.creationTimestamp"),
     ]
     columns: list[Json] = [{"name": name, "type": type, "jsonPath": path} for name, type, path in listed]

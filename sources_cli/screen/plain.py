@@ -1,4 +1,4 @@
-"""What ``sources run`` shows: plain lines, one per change of a source and one per event; for files, pipes and CI."""
+"""The output of ``sources run`` to a file, a pipe or CI: one line per change of a source, and one per event."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from adapter.contract.durations import format_duration
+from adapter.contract.formats import Json
 from adapter.display import dead_letter_note, printable
 
-Json = Any
 SINK_WIDTH = 40
 _NUMBER = re.compile(r"\d+")
 _ROW = "{:<{name}}  {:<{kind}}  {:<7}  {:<19}  {:<{sink}}  {:>6}  {}"
 
 
 class Screen(Protocol):
-    """Where the news of sources goes."""
+    """Shows sources, events and messages to the user."""
 
     def start(self) -> None: ...
 
     async def close(self) -> None: ...
 
     def row(self, source: Json, events: int) -> None:
-        """The source as it is now, and how many events of it arrived."""
+        """Shows the current status of a source, and how many of its events arrived."""
 
     def event(self, name: str, event: Json) -> None: ...
 
-    def say(self, line: str) -> None:
-        """What is not about one source's status: a crash, a log line."""
+    def message(self, line: str) -> None:
+        """Shows anything else, such as a crash or a log line."""
 
 
 class PlainScreen:
     def __init__(self, sources: Sequence[Json]) -> None:
         self._table = Table(sources)
-        self._shown: dict[str, Json] = {}  # uid -> what its last row said
+        self._shown: dict[str, Json] = {}  # uid -> the content of its last row
 
     def start(self) -> None:
         print(self._table.header(), flush=True)
@@ -48,17 +48,17 @@ class PlainScreen:
     def row(self, source: Json, events: int) -> None:
         status = source.get("status") or {}
         ready = ready_condition(status)
-        shown = ready.get("message", "") if ready.get("status") == "False" else ""
-        message = _NUMBER.sub("#", shown)  # a count that grows is no news
-        news = (ready.get("status"), ready.get("reason"), message, status.get("sinkUri"))
-        if self._shown.get(source["metadata"]["uid"]) != news:
-            self._shown[source["metadata"]["uid"]] = news
+        message = ready.get("message", "") if ready.get("status") == "False" else ""
+        without_counts = _NUMBER.sub("#", message)  # a higher count alone does not print another row
+        content = (ready.get("status"), ready.get("reason"), without_counts, status.get("sinkUri"))
+        if self._shown.get(source["metadata"]["uid"]) != content:
+            self._shown[source["metadata"]["uid"]] = content
             print(self._table.row(source, events, datetime.now(UTC)), flush=True)
 
     def event(self, name: str, event: Json) -> None:
         print(event_line(name, event, datetime.now().astimezone()), flush=True)
 
-    def say(self, line: str) -> None:
+    def message(self, line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)
 
 
@@ -74,7 +74,7 @@ class Table:
         return _ROW.format("NAME", "KIND", "READY", "REASON", "SINK", "EVENTS", "AGE", **self._widths)
 
     def row(self, source: Json, events: int, now: datetime) -> str:
-        """What ``kubectl get`` would print; a source that is not ready says why on a second line."""
+        """A row like that of ``kubectl get``. A second line explains why a source is not ready."""
         status = source.get("status") or {}
         ready = ready_condition(status)
         sink = shorten(status.get("sinkUri", ""), SINK_WIDTH)
@@ -89,16 +89,16 @@ def event_line(name: str, event: Json, now: datetime) -> str:
     return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}")
 
 
-def trouble(line: str) -> str | None:
-    """What an adapter's log line says of a delivery that went wrong; None for any other line."""
+def delivery_failure(line: str) -> str | None:
+    """A message about a failed delivery, from a line of an adapter's log; None for any other line."""
     try:
-        said = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(said, dict) or said.get("level") not in ("warn", "error") or "event_id" not in said:
+    if not isinstance(entry, dict) or entry.get("level") not in ("warn", "error") or "event_id" not in entry:
         return None
-    count = f" ({said['count']} times)" if said.get("count", 1) > 1 else ""
-    return f"{said.get('name')}: {said.get('msg')}: {said.get('reason') or said['event_id']}{count}"
+    count = f" ({entry['count']} times)" if entry.get("count", 1) > 1 else ""
+    return f"{entry.get('name')}: {entry.get('msg')}: {entry.get('reason') or entry['event_id']}{count}"
 
 
 def ready_condition(status: Json) -> dict[str, str]:
@@ -106,7 +106,7 @@ def ready_condition(status: Json) -> dict[str, str]:
 
 
 def find_condition(status: Json, type: str) -> dict[str, str]:
-    return next((it for it in status.get("conditions", []) if it["type"] == type), {})
+    return next((condition for condition in status.get("conditions", []) if condition["type"] == type), {})
 
 
 def age_s(source: Json, now: datetime) -> int:

@@ -98,5 +98,5 @@ def test_it_polls_with_the_secret_and_sends_what_it_finds_as_the_cluster_says(po
         (id, "dev.knative.poll.item", {"id": id}) for id in ("a", "b")
     ]
     assert {it["source"] for it in sent} == {
-        f"/apis/{KIND.cls.api_version}/namespaces/{polls.namespace}/{KIND.plural}/orders"
+        f"/apis/{KIND.api_version}/namespaces/{polls.namespace}/{KIND.plural}/orders"
     }

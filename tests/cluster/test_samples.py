@@ -55,7 +55,10 @@ def test_its_class_accepts_what_the_cluster_hands_to_it(home: Home, sample: Samp
     own = {name: it for name, it in sample.source["spec"].items() if name != "sink"}
     references = {name: it for name, it in own.items() if isinstance(it, dict) and "secretKeyRef" in it}
     meant = own | {name: text_of(it["secretKeyRef"], sample.secrets) for name, it in references.items()}
-    assert (type(source), source.model_dump()) == (sample.kind.cls, sample.kind.cls.model_validate(meant).model_dump())
+    assert (type(source), source.model_dump()) == (
+        sample.kind.source_class,
+        sample.kind.source_class.model_validate(meant).model_dump(),
+    )
     [container] = deployment_of(seen, sample.name)["spec"]["template"]["spec"]["containers"]
     assert [it for it in references.values() if it not in [one.get("valueFrom") for one in container["env"]]] == []
 

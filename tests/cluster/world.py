@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from sources_cli import manifests
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import Kind, kind_named
-from sources_cli.manifests import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object, eventually
@@ -29,7 +29,7 @@ from tests.process.harness import Process, Start, free_port, listens, processes,
 
 ROOT = Path(__file__).resolve().parents[2]
 KIND = kind_named("SampleSource", "adapter.sources")
-SOURCES = (KIND.cls.api_version, KIND.plural)
+SOURCES = (KIND.api_version, KIND.plural)
 DEPLOYMENTS = ("apps/v1", "deployments")
 CONTROLLERS = ("metacontroller.k8s.io/v1alpha1", "compositecontrollers")
 IMAGE = "registry.local/adapter:1"
@@ -155,7 +155,7 @@ class Home:
 
     @property
     def sources(self) -> tuple[str, str]:
-        return self.kind.cls.api_version, self.kind.plural
+        return self.kind.api_version, self.kind.plural
 
     def afterwards(self, undo: Callable[[], object]) -> None:
         """Something to put back at the end of the test, whatever its outcome."""
@@ -174,10 +174,10 @@ class Home:
     def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
         """``spec.sink`` is the Service ``display`` unless said otherwise."""
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
-        interval = {"interval": "10s"} if "interval" in self.kind.cls.model_fields else {}
+        interval = {"interval": "10s"} if "interval" in self.kind.source_class.model_fields else {}
         return self.api.create(
             {
-                "apiVersion": self.kind.cls.api_version,
+                "apiVersion": self.kind.api_version,
                 "kind": self.kind.name,
                 "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
                 "spec": {**interval, "sink": sink, **spec},

@@ -81,7 +81,7 @@ specs = st.fixed_dictionaries(
 
 
 def said(spec: Any) -> list[str]:
-    source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, "spec": spec}
+    source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": {"name": "a"}, "spec": spec}
     return [violation.text for violation in object_violations(KIND, source)]
 
 
@@ -91,7 +91,7 @@ def test_what_the_api_server_accepts_the_hook_never_calls_invalid(spec: Any) -> 
     if said(spec):
         return
     metadata = {"name": "a", "namespace": "ns", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    parent = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
+    parent = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
     request = SyncRequest.model_validate({"parent": parent})
     answer = sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=KindOptions())
     reasons = {it.get("reason") for it in answer["status"]["conditions"]}
@@ -129,5 +129,5 @@ def test_lint_has_an_answer_to_anything(document: Any, spec: Any) -> None:
         {"metadata": document, "spec": spec},
         {"status": document, "spec": spec},
     ):
-        source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **describe_error}
+        source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **describe_error}
         assert all(violation.text for violation in object_violations(KIND, source))

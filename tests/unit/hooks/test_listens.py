@@ -8,9 +8,10 @@ from adapter.contract.delivery_policy import LEAVE_S
 from hooks.controller import KindOptions, sync
 from hooks.observability import Observability
 from hooks.protocol import SyncRequest
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import kind_named
-from sources_cli.manifests import ManifestsOptions, controller
+from sources_cli.manifests import controller
 from tests.unit.hooks.hook import NOW, SETTINGS, UID, condition, observed, parent
 
 SINK = {"sink": {"uri": "http://h"}}

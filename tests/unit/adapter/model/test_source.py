@@ -46,7 +46,7 @@ def test_a_field_of_a_parent_keeps_its_type_and_its_name(
 
 def test_a_field_of_a_parent_may_have_another_default() -> None:
     field = Field(4, ge=1, alias="maxInFlight", description="A field.")
-    assert of({"max_in_flight": (int, field)}, (Listener,)).cls.model_fields["max_in_flight"].default == 4
+    assert of({"max_in_flight": (int, field)}, (Listener,)).source_class.model_fields["max_in_flight"].default == 4
 
 
 def test_two_fields_have_two_names() -> None:

@@ -20,7 +20,7 @@ ROWS = yaml.load(TABLE.read_text())[0].value
 def test_lint_says_what_the_api_server_says(row: dict[str, Any]) -> None:
     name = row.get("kind", "SampleSource")
     kind = kind_named(name, PACKAGES[name])
-    source = {"apiVersion": kind.cls.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
+    source = {"apiVersion": kind.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
     said = [violation.text for violation in object_violations(kind, source | row.get("object", {}))]
     assert sorted(said) == row.get("says", [])
 

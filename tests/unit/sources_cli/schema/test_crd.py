@@ -15,10 +15,11 @@ from pydantic_core import core_schema
 from adapter.sdk import EventType, Interval, SecretText, Source
 from hooks.status import Status
 from sources_cli.admission.validate import unchecked_rules, violations
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.generate.sample import sample
 from sources_cli.kind import Kind, kind_named
-from sources_cli.manifests import ManifestsOptions, controller
+from sources_cli.manifests import controller
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd, object_schema, registry, spec_schema
 from sources_cli.schema.rules import BY_CEL
@@ -91,10 +92,10 @@ def test_what_the_schema_sets_by_default_the_schema_accepts(kind: Kind) -> None:
 @kinds
 def test_the_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
     defaults = {name: it["default"] for name, it in spec_schema(kind)["properties"].items() if "default" in it}
-    own = {field.alias or name for name, field in kind.cls.model_fields.items()}
+    own = {field.alias or name for name, field in kind.source_class.model_fields.items()}
     required = {"url": "http://a", "queue": "q", "token": "t"}
     fields = {name: value for name, value in (required | defaults).items() if name in own}
-    assert kind.cls.model_validate(fields)
+    assert kind.source_class.model_validate(fields)
 
 
 @kinds
@@ -264,7 +265,7 @@ def test_a_field_may_be_left_out_where_it_may_be_none() -> None:
 
 def test_a_secret_reaches_the_class_as_text_that_does_not_show_itself() -> None:
     kind = of({"token": (SecretText, Field(description="A secret."))})
-    source = kind.cls.model_validate({"token": "hush"})
+    source = kind.source_class.model_validate({"token": "hush"})
     assert source.token.get_secret_value() == "hush"  # type: ignore[attr-defined]  # a class made in the test
     assert "hush" not in repr(source)
 
