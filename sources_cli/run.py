@@ -81,7 +81,7 @@ class Cluster:
     @property
     def satisfied(self) -> bool:
         """Every source is Ready and its first event has arrived. Without a display, no arrival can be seen."""
-        return all(it.ready and (it.events or not self._displays) for it in self._controllers.values())
+        return all(source.ready and (source.events or not self._displays) for source in self._controllers.values())
 
     async def run(self) -> None:
         """Until ``interrupt``, the time limit, or the first events with ``once``; an error in a task is raised."""
@@ -164,7 +164,8 @@ class Cluster:
         event = parse_event(line)
         if event is None:
             return self._on_log(line)
-        controller = next((it for it in self._controllers.values() if it.emits(event["source"])), None)
+        emitting = (each for each in self._controllers.values() if each.emits(event["source"]))
+        controller = next(emitting, None)
         self._screen.event(controller.name if controller else event["source"], event)
         if controller:
             controller.events += 1

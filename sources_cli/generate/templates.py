@@ -114,17 +114,23 @@ def test_a_request_becomes_an_event_with_the_id_of_its_header(receive: Receive) 
 README = """\
 # $kind
 
-`kinds/$module.py` defines the kind $kind. Its fields are the fields of `spec`; `kubectl explain` shows its docstring
-and the descriptions of its fields.
+`kinds/$module.py` defines the kind. Its fields are the fields of `spec`, and `kubectl explain` shows their
+descriptions.
 
-Test the kind, generate its manifests, check the sample and run it on this machine:
+## Run it on this machine
 
 ```console
 $$ python -m pytest tests
 $$ sources manifests kinds/$module.py -o manifests/$module --image $image
 $$ sources lint --package kinds manifests/$module/sample.yaml
 $run
-Install it in a cluster that has the hook. Push the image to your registry before `kubectl apply`:
+`sink.yaml` is a sink that prints the events. Run `sources manifests` again after each change of the class; do not edit
+the files in `manifests/$module/`.
+
+## Install it in a cluster
+
+The cluster needs the hook. Before the first source, replace `example.com` in `api_version` with your own domain. Push
+the image to your registry before `kubectl apply`.
 
 ```console
 $$ sources image > Dockerfile
@@ -133,31 +139,24 @@ $$ kubectl apply -k manifests/$module
 $$ kubectl wait --for=condition=Established -f manifests/$module/crd.yaml
 $$ kubectl apply -f sink.yaml -f manifests/$module/sample.yaml
 ```
-
-$cluster`manifests/$module/` is generated from the class: do not edit it, but run `sources
-manifests` again after each change.
-
-Replace `example.com` in `api_version` with a domain of yours before you apply the first source.
-
-`sink.yaml` is a sink that prints the events, on this machine and in a cluster.
-"""
+$cluster"""
 
 _ONCE = "$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml\n"
-RUNS = {  # how to see a first event on this machine
+RUNS = {  # the commands that show a first event on this machine
     "timer": f"{_ONCE}```\n",
     "poll": f"""\
 $$ python -m http.server --bind 127.0.0.1 8000 &
 {_ONCE}$$ kill %1
 ```
 
-`http.server` serves `list.json`, to which the `url` of the sample points.
+The `url` of the sample points to `list.json`, which `http.server` serves.
 """,
     "listen": """\
 $$ sources run --package kinds sink.yaml manifests/$module/sample.yaml
 ```
 
-It prints the URL on which it listens. Call that URL from a second terminal; the first terminal shows the event. Stop it
-with Ctrl-C.
+It prints the URL on which the source listens. Call it from a second terminal; the first terminal shows the event. Stop
+it with Ctrl-C.
 
 ```console
 $$ curl --include --data hello http://127.0.0.1:PORT/
@@ -166,14 +165,8 @@ $$ curl --include --data hello http://127.0.0.1:PORT/
 }
 CLUSTERS = {  # notes about the sample in a cluster
     "timer": "",
-    "poll": """\
-In a cluster, nothing answers at the `url` of the sample: apply a copy with the URL of your list.
-
-""",
-    "listen": """\
-In a cluster, callers use the URL in `status.address.url`.
-
-""",
+    "poll": "\nIn a cluster, nothing answers at the `url` of the sample: apply a copy with the URL of your list.\n",
+    "listen": "\nIn a cluster, callers use the URL in `status.address.url`.\n",
 }
 
 LIST = """\

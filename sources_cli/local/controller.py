@@ -52,7 +52,8 @@ class SourceController:
 
     def emits(self, source: str) -> bool:
         """Whether ``source`` is the CloudEvents source of this object's events."""
-        return any(source in (event_source(it.desired), key(self.source)) for it in self.deployments.values())
+        deployments = self.deployments.values()
+        return any(source in (event_source(each.desired), key(self.source)) for each in deployments)
 
     def edit(self, spec: Json, annotations: Json) -> None:
         """Does what ``kubectl apply`` does: a different spec increments the generation."""

@@ -36,24 +36,34 @@ class Screen(Protocol):
 
 class PlainScreen:
     def __init__(self, sources: Sequence[Json]) -> None:
-        self._table = Table(sources)
         self._shown: dict[str, Json] = {}  # uid -> the content of its last row
+        self._widths = {
+            "name": max(6, *(len(source["metadata"]["name"]) for source in sources)),
+            "kind": max(12, *(len(source["kind"]) for source in sources)),
+            "sink": SINK_WIDTH,
+        }
 
     def start(self) -> None:
-        print(self._table.header(), flush=True)
+        self._print_row("NAME", "KIND", "READY", "REASON", "SINK", "EVENTS", "AGE")
 
     async def close(self) -> None:
         pass
 
     def row(self, source: Json, events: int) -> None:
-        status = source.get("status") or {}
-        ready = ready_condition(status)
+        """A row like that of ``kubectl get``, after a change. A second line explains why a source is not ready."""
+        metadata, status = source["metadata"], source.get("status") or {}
+        ready, sink = ready_condition(status), status.get("sinkUri", "")
         message = ready.get("message", "") if ready.get("status") == "False" else ""
-        without_counts = _NUMBER.sub("#", message)  # a higher count alone does not print another row
-        content = (ready.get("status"), ready.get("reason"), without_counts, status.get("sinkUri"))
-        if self._shown.get(source["metadata"]["uid"]) != content:
-            self._shown[source["metadata"]["uid"]] = content
-            print(self._table.row(source, events, datetime.now(UTC)), flush=True)
+        without_counts = _NUMBER.sub("#", message)  # a higher count alone prints no row
+        content = (ready.get("status"), ready.get("reason"), without_counts, sink)
+        if self._shown.get(metadata["uid"]) == content:
+            return
+        self._shown[metadata["uid"]] = content
+        age = format_duration(age_s(source, datetime.now(UTC)) * 1_000_000_000)
+        condition = ready.get("status", ""), ready.get("reason", "")
+        self._print_row(metadata["name"], source["kind"], *condition, shorten(sink, SINK_WIDTH), events, age)
+        if message:
+            print(f"        {message}", flush=True)
 
     def event(self, name: str, event: Json) -> None:
         print(event_line(name, event, datetime.now().astimezone()), flush=True)
@@ -61,27 +71,8 @@ class PlainScreen:
     def message(self, line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)
 
-
-class Table:
-    def __init__(self, sources: Sequence[Json]) -> None:
-        self._widths = {
-            "name": max(6, *(len(source["metadata"]["name"]) for source in sources)),
-            "kind": max(12, *(len(source["kind"]) for source in sources)),
-            "sink": SINK_WIDTH,
-        }
-
-    def header(self) -> str:
-        return _ROW.format("NAME", "KIND", "READY", "REASON", "SINK", "EVENTS", "AGE", **self._widths)
-
-    def row(self, source: Json, events: int, now: datetime) -> str:
-        """A row like that of ``kubectl get``. A second line explains why a source is not ready."""
-        status = source.get("status") or {}
-        ready = ready_condition(status)
-        sink = shorten(status.get("sinkUri", ""), SINK_WIDTH)
-        age = format_duration(age_s(source, now) * 1_000_000_000)
-        cells = (source["metadata"]["name"], source["kind"], ready.get("status", ""), ready.get("reason", ""), sink)
-        row = _ROW.format(*cells, events, age, **self._widths)
-        return f"{row}\n        {ready['message']}" if ready.get("status") == "False" else row
+    def _print_row(self, *cells: object) -> None:
+        print(_ROW.format(*cells, **self._widths), flush=True)
 
 
 def event_line(name: str, event: Json, now: datetime) -> str:

@@ -156,3 +156,12 @@ def test_field_that_shadows_a_method_is_one_line_in_the_log(tmp_path: Path) -> N
     [line] = done.stderr.splitlines()
     message = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
     assert json.loads(line)["error"] == message
+
+
+def test_invalid_api_version_of_a_kind_is_one_line(tmp_path: Path) -> None:
+    directory = prepared(tmp_path)
+    module = directory / "kinds/queue_depth_source.py"
+    module.write_text(module.read_text().replace("queues.example.com/v1", "v1"))
+    ran = sources("run", "--package", "kinds", "all.yaml", cwd=directory)
+    message = 'sources: QueueDepthSource.api_version is "v1": write group/version like example.com/v1\n'
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
