@@ -114,3 +114,9 @@ def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed
     assert "K_CA_CERTS" in crashes[0][0]
     assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_deployment_other_than_a_display_is_skipped_with_a_message(tmp_path: Path) -> None:
+    result = sources("run", quickstart_with(tmp_path, "adapter.display", "http.server"), "--for", "1s")
+    message = "Deployment default/event-display is skipped: `sources run` starts only `python -m adapter.display`\n"
+    assert (result.returncode, result.stderr.startswith(message)) == (0, True), result.stderr
