@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.loading import load_source
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ async def _run(env: AdapterEnv) -> int:
         delivery = Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters)
         more = {"port": env.port, "trust_bundles": Path(env.trust_bundles)}
         context = context_of(env.source, env.identity, env.created, clock, log, metrics, **more)
-        drain = Drain(policy.drain_s, policy.timeout_s if dead_letters else 0.0, delivery.cut_short)
+        drain = Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0, delivery.cut_short)
         runtime = Runtime(
             source,
             context,
@@ -138,6 +139,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         tokens / "dead-letter-token",
         bundles,
         "DEAD_LETTER_SINK",
+        "DEAD_LETTER_CA_CERTS",
     )
     return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
 

@@ -1,8 +1,8 @@
-"""``python -m adapter.display``: a sink that checks every CloudEvent and prints it; it can be told to fail.
+"""``python -m adapter.display``: a sink that checks and prints every CloudEvent. Options make it fail, for tests.
 
-It listens on --port, else PORT, else 8080 (0 picks a port), says so on stderr, and answers ``GET /healthz``.
-A request that is no CloudEvent is answered 400 with the reason. Exit codes: 0 after SIGTERM or SIGINT, 2 for a wrong
-argument or a port that is taken.
+It listens on --port, else PORT, else 8080 (0: a free port), prints the port to stderr, and answers ``GET /healthz``.
+A request that is not a CloudEvent gets 400 with the reason. Exit codes: 0 after SIGTERM or SIGINT, 2 for a wrong
+argument or a port that is in use.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, repeat
 from random import Random
-from typing import Any
 
 from adapter.cloudevents.attributes import is_json
 from adapter.cloudevents.decode import read_event
 from adapter.contract.durations import parse_duration
+from adapter.contract.formats import Json
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Limits, Reset, listen, port_of
 
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
-Json = Any
 
 
 def parse_event(request: Request) -> dict[str, Json]:
-    """Attributes, ``extensions`` and ``data`` of one CloudEvent, binary or structured; ``ValueError`` if it is none.
+    """Attributes, ``extensions`` and ``data`` of a CloudEvent in binary or structured mode.
 
-    ``data`` for people and tests: JSON is read, and octets that are no text are escaped.
+    ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
+    with the reason if the request is not a CloudEvent.
     """
     event = read_event(request)
     return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
@@ -45,11 +45,11 @@ def _shown(data: bytes | None, content_type: str) -> Json:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON, though its content type says so") from None
+        raise ValueError("the body is not JSON, but its content type says JSON") from None
 
 
 class Display:
-    """Answers as told: ``statuses`` in turn, then 202 for ever."""
+    """Answers the events with ``--statuses`` in order, then with 202; the other options let an event fail."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -95,7 +95,7 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
 
 
 def dead_letter_note(event: dict[str, Json]) -> str:
-    """Why an event came here that another sink did not take; empty for any other."""
+    """The sink that did not accept the event, and its status code; empty if the event is not a dead letter."""
     extensions = event.get("extensions", {})
     if "knativeerrordest" not in extensions:
         return ""
@@ -103,26 +103,26 @@ def dead_letter_note(event: dict[str, Json]) -> str:
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
-    """``status``: what the sink answers to this event, null for nothing at all."""
+    """One line. ``status``: this sink's answer to the event, null for none."""
     return json.dumps({**event, "status": answered, "headers": headers})
 
 
 def printable(text: str) -> str:
-    """An event must not move the cursor of the person's terminal."""
+    """Replace control characters: an event must not control the terminal it is printed to."""
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _statuses(text: str) -> list[int]:
     if not re.fullmatch(r"[2-9]\d\d(,[2-9]\d\d)*", text, re.ASCII):
         raise argparse.ArgumentTypeError(
-            f'"{text}" is no list of status codes; write some from 200 to 999: 500,503,202'
+            f'"{text}" is not a list of status codes; write codes from 200 to 999 like 500,503,202'
         )
     return [int(status) for status in text.split(",")]
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     if not re.fullmatch(r"0?\.[0-9]+|0|1", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f'"{text}" is no share; write one from 0 to 1, like 0.2')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a fraction; write a number from 0 to 1, like 0.2')
     return float(text)
 
 
@@ -130,21 +130,19 @@ def _delay(text: str) -> float:
     try:
         return parse_duration(text) / 1e9
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; write one like 250ms or 2s") from None
+        raise argparse.ArgumentTypeError(f"{error}; write a duration like 250ms or 2s") from None
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m adapter.display", description="A sink that shows what arrives.")
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="0 picks one")
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m adapter.display", description="A sink that prints its events.")
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="0: a free port")
     parser.add_argument("--format", choices=("text", "jsonl"), default="text")
-    parser.add_argument(
-        "--statuses", type=_statuses, default=[], metavar="500,500,202", help="answers in turn, then 202"
-    )
-    parser.add_argument("--delay", type=_delay, default=0.0, metavar="2s", help="before each answer, a Go duration")
-    parser.add_argument("--flaky", type=_share, default=0.0, metavar="0.2", help="the share of events answered 503")
+    parser.add_argument("--statuses", type=_statuses, default=[], metavar="500,202", help="first answers; then 202")
+    parser.add_argument("--delay", type=_delay, default=0.0, metavar="2s", help="Go duration before each answer")
+    parser.add_argument("--flaky", type=_fraction, default=0.0, metavar="0.2", help="fraction of events answered 503")
     parser.add_argument("--hang", action="store_true", help="never answer")
-    parser.add_argument("--reset", action="store_true", help="break the connection off")
-    parser.add_argument("--retry-after", metavar="3", help="Retry-After of every answer but 2xx")
+    parser.add_argument("--reset", action="store_true", help="close the connection without an answer")
+    parser.add_argument("--retry-after", metavar="3", help="Retry-After header of every answer that is not 2xx")
     return parser.parse_args(arguments)
 
 
@@ -155,7 +153,7 @@ async def _serve(options: argparse.Namespace) -> int:
     try:
         server = await listen(Display(options).answer, options.port, LIMITS)
     except (OSError, OverflowError) as error:
-        print(f"port {options.port} cannot be listened on: {getattr(error, 'strerror', error)}", file=sys.stderr)
+        print(f"cannot listen on port {options.port}: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return 2
     print(f"listening on port {port_of(server)}", file=sys.stderr, flush=True)
     await stop.wait()
@@ -164,7 +162,7 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return asyncio.run(_serve(_arguments(arguments)))
+    return asyncio.run(_serve(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A kind's class, found by its name, and a source made of it and of the environment.
+"""Finds the class of a kind by its name, and makes the source from it and the environment.
 
-Authors' code runs here: what it refuses is one line that names the variable, its value and what to write.
+This runs the code of authors. An error is one line that names the variable, its value and what to write.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ import json
 import pkgutil
 import re
 import warnings
+from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.observe.redaction import contains_secret, redacted
+from adapter.contract.formats import Json
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from adapter.model.source import Source
 
+CONFIG = "SOURCE_CONFIG"
+STAND_IN = "(secret)"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
 
@@ -31,22 +34,23 @@ def module_name(kind: str) -> str:
 
 
 def load_module(name: str) -> ModuleType:
-    """A module of an author's kinds. pydantic's warning about a field is left out where our own sentence refuses it."""
-    warnings.filterwarnings("ignore", _SHADOWS, UserWarning)
-    return importlib.import_module(name)
+    """Import a module of kinds. Hides a warning of pydantic about fields that :class:`Source` rejects with an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _SHADOWS, UserWarning)
+        return importlib.import_module(name)
 
 
 def source_class(kind: str, package_name: str) -> type[Source]:
-    """``EnvError`` if there is no such kind; an error inside its module is the module's own."""
+    """``EnvError`` if there is no such kind. Errors that its module raises pass through."""
     from adapter.model.source import Source
 
     try:
         package = load_module(package_name)
     except ModuleNotFoundError as error:
         if error.name and f"{package_name}.".startswith(f"{error.name}."):
-            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one that holds sources") from None
+            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one with kinds") from None
         raise
-    modules = sorted(it.name for it in pkgutil.iter_modules(package.__path__) if not it.name.startswith("_"))
+    modules = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     name = module_name(kind)
     found = getattr(load_module(f"{package_name}.{name}"), kind, None) if name in modules else None
     if isinstance(found, type) and issubclass(found, Source):
@@ -56,37 +60,61 @@ def source_class(kind: str, package_name: str) -> type[Source]:
 
 
 def load_source(env: AdapterEnv) -> Source:
+    """``EnvError`` if there is no such kind, or if its class rejects the config."""
+    return make_source(source_class(env.kind, env.sources_package), env)
+
+
+def make_source(cls: type[Source], env: AdapterEnv) -> Source:
+    """The text of an ``EnvError`` contains no secret.
+
+    To ensure this, a rejected config is validated again with a stand-in for each secret. Only a message that results
+    from both validations is shown, with the value of the second one.
+    """
+    fields = env.source_fields()
+    try:
+        return cls.model_validate(fields)
+    except Exception as error:  # pydantic's ValidationError, or any exception of a check that an author wrote
+        problem = _problems(error, fields)[0]
+    # An empty secret stays empty, because the message that it is empty helps.
+    stand_ins = {name: STAND_IN if value.strip() else "" for name, value in env.secrets.items()}
+    fields = replace(env, secrets=stand_ins).source_fields()
+    try:
+        cls.model_validate(fields)
+    except Exception as error:
+        for safe in _problems(error, fields):
+            if (safe.variable, safe.message) == (problem.variable, problem.message):
+                raise EnvError(safe.variable, safe.value, safe.message) from None
+    value = STAND_IN if problem.variable != CONFIG else _text(fields)
+    message = f"a value from a Secret or ConfigMap is not valid ({problem.type}); check that it is complete"
+    raise EnvError(problem.variable, value, message)
+
+
+class _Problem(NamedTuple):
+    variable: str
+    value: str | None
+    message: str
+    type: str
+
+
+def _problems(error: Exception, fields: Json) -> list[_Problem]:
     from pydantic import ValidationError
 
-    cls = source_class(env.kind, env.sources_package)
-    try:
-        return cls.model_validate(env.source_fields())
-    except ValidationError as error:
-        raise _field_error(env, error.errors(include_url=False)[0]) from None
-    except Exception as error:  # an author's check that says no in its library's words
-        words = describe_error(error)
-        if contains_secret(words, env.secrets.values()):
-            words = type(error).__name__
-        config = json.dumps(env.config, ensure_ascii=False)
-        raise EnvError("SOURCE_CONFIG", config, f"{env.kind} refuses it ({words})") from None
+    if isinstance(error, ValidationError):
+        return [_problem(details) for details in error.errors(include_url=False, include_context=False)]
+    message = f"the class of the kind rejects it ({describe_error(error)})"
+    return [_Problem(CONFIG, _text(fields), message, type(error).__name__)]
+
+
+def _problem(details: ErrorDetails) -> _Problem:
+    path = ".".join(map(str, details["loc"]))
+    variable = "INTERVAL" if path == "interval" else f"{CONFIG}, field {path}," if path else CONFIG
+    value = None if details["type"] == "missing" else _text(details["input"])
+    return _Problem(variable, value, details["msg"].removeprefix("Value error, "), details["type"])
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-
-
-def _field_error(env: AdapterEnv, error: ErrorDetails) -> EnvError:
-    """Names the variable that holds the field; shows no secret, be it in the value or in the author's sentence."""
-    path = ".".join(map(str, error["loc"]))
-    message = error["msg"].removeprefix("Value error, ")
-    if path == "interval" and env.interval is not None:
-        return EnvError("INTERVAL", env.interval, message)
-    secrets = env.secrets.values()
-    if contains_secret(message, secrets):
-        message = f"the value is not usable ({error['type']})"
-    value = redacted(error["input"], secrets)
-    if error["type"] == "missing":
-        value = None
-    elif not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    return EnvError(f"SOURCE_CONFIG, field {path}," if path else "SOURCE_CONFIG", value, message)

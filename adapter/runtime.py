@@ -17,13 +17,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from adapter.cloudevents.encode import Message, encode
-from adapter.contract.delivery_policy import LEAVE_S
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
 from adapter.serving.logs import LogThrottle
 
+LEAVE_S = TIMEOUTS.listener_drain_s
 NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
 CLOSE_S = 5.0  # for the source to clean up
 STARTING = "starting"

@@ -1,6 +1,6 @@
-"""DECIDE: pure functions from Metacontroller's request to its response.
+"""The Metacontroller hook: pure functions from a request to a response.
 
-One sync: ``app`` parses and reads the clock once -> ``controller.sync`` finds the observed Deployment ->
-``sinks.resolve`` gives a URL or a reason -> ``deployments`` builds what should exist, ``rollouts`` judges what
-was observed -> ``conditions.update`` -> response. Nothing is remembered between requests.
+``app`` parses the request and reads the clock. Then ``controller.sync`` calls ``source`` (check the spec), ``sinks``
+(find the URLs), ``deployments`` (build the children), ``rollouts`` and ``pods`` (assess the observed children) and
+``conditions`` (write the status). The hook keeps no state between requests.
 """

@@ -1,6 +1,6 @@
-"""python -m hooks: settings, logging, uvicorn.
+"""``python -m hooks``: reads the settings and serves the hook with uvicorn.
 
-Exit codes: 0 stopped, 2 a setting is not usable, 3 the port is in use.
+Exit codes: 0 stopped by a signal, 2 a setting is not usable, 3 the port is in use.
 """
 
 from __future__ import annotations
@@ -16,43 +16,44 @@ from typing import NoReturn
 
 import uvicorn
 
+from adapter.contract.environment import EnvError
 from hooks.app import create_app
-from hooks.settings import SettingsError, read_settings
+from hooks.settings import read_settings
 
 
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)  # uvicorn raises the signal again once it has drained
+        signal.signal(number, _exit)  # uvicorn sends the signal again after its shutdown
     try:
         settings = read_settings(os.environ, _resolv_conf())
-    except SettingsError as error:
+    except EnvError as error:
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        listening = _listen(settings.host, settings.port)
+        listening = listen(settings.host, settings.port)
     except OSError as error:
-        print(f"PORT {settings.port} on {settings.host} cannot be listened on: {error.strerror}", file=sys.stderr)
+        print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
     config = uvicorn.Config(
         create_app(settings),
         http="httptools",
         access_log=False,
-        proxy_headers=False,  # nobody asks who calls
+        proxy_headers=False,  # the address of the client is not used
         log_level=settings.log_level if settings.log_level == "debug" else "warning",
-        # Longer than the 90 s after which Go drops an idle connection: we never close one under a request.
+        # Longer than the 90 s after which Go closes an idle connection: so no request meets a closed connection.
         timeout_keep_alive=120,
         lifespan="off",
     )
     config.load()
-    # What start-up built stays for good: without this, each full collection walks all of it again under requests.
+    # The objects created so far stay. Without this, each full collection would visit all of them during requests.
     gc.collect()
     gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 
-def _leave(*_: object) -> NoReturn:
+def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
@@ -63,9 +64,9 @@ def _resolv_conf() -> str:
         return ""
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer waits 40 ms for an ACK.
+    # asyncio sets TCP_NODELAY only if the protocol is given. Without it, each response waits 40 ms for an ACK.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,17 +1,18 @@
-"""From the object a sink names to its URL: an addressable's status, or a plain Service on its real port. Pure.
+"""The URL of an object that a sink refers to: the address in its status, or the port of a plain Service. Pure.
 
-Source: Knative's ``resolver`` (addresses before address) and design decision 10 (ports of plain Services).
+``status.addresses`` has precedence over ``status.address``, as in Knative's ``resolver`` (knative.dev/pkg). The rules
+for the port of a plain Service are additions of this project.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-from adapter.contract.formats import is_http_url
-from hooks.names import get_in, quoted
+from adapter.contract.formats import Json, is_http_url, quoted
+from hooks.conditions import Reason
+from hooks.names import get_in, list_in
 from hooks.protocol import Object
 
 _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
@@ -19,6 +20,8 @@ _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 @dataclass(frozen=True)
 class Resolved:
+    """Where events are sent; ``ca_certs`` are PEM, ``audience`` is an OIDC audience."""
+
     uri: str
     ca_certs: str | None = None
     audience: str | None = None
@@ -26,12 +29,16 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Unresolved:
-    reason: str
+    """Why a sink has no URL."""
+
+    reason: Reason
     message: str
 
 
 @dataclass(frozen=True)
 class Reference:
+    """``ref`` of a sink, checked. ``address``: the name of an entry in ``status.addresses``."""
+
     api_version: str
     kind: str
     namespace: str
@@ -44,9 +51,9 @@ class Reference:
 
 
 def address_of(
-    reference: Reference, target: Object, sink: Mapping[str, Any], cluster_domain: str, field: str
+    reference: Reference, target: Object, sink: Mapping[str, Json], cluster_domain: str, field: str
 ) -> Resolved | Unresolved:
-    """``field``: where the destination stands, for messages."""
+    """The URL of ``target``, the object that ``reference`` names. ``field``: the path of the sink, for messages."""
     if (reference.api_version, reference.kind) == ("v1", "Service"):
         return _service_address(reference, target, sink, cluster_domain, field)
     selected = _selected_address(reference, target)
@@ -54,9 +61,8 @@ def address_of(
         return selected
     url = selected.get("url")
     if not isinstance(url, str) or not is_http_url(url):
-        return Unresolved(
-            "AddressInvalid", f"{reference} has the address {quoted(url or '')}, which is no http(s) URL with a host"
-        )
+        text = f"{reference} has the address {quoted(url or '')}, which is not an http(s) URL with a host"
+        return Unresolved(Reason.ADDRESS_INVALID, text)
     certificates, audience = selected.get("CACerts"), selected.get("audience")
     return Resolved(
         normalize_url(url),
@@ -66,13 +72,12 @@ def address_of(
 
 
 def _selected_address(reference: Reference, target: Object) -> Object | Unresolved:
-    several = get_in(target, "status", "addresses")
-    addresses = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
+    addresses = [one for one in list_in(target, "status", "addresses") if isinstance(one, dict)]
     single = get_in(target, "status", "address")
     if not addresses and not isinstance(single, dict):
         return Unresolved(
-            "NotAddressable",
-            f"{reference} has no address in its status; wait until it is ready, or name an addressable object",
+            Reason.NOT_ADDRESSABLE,
+            f"{reference} has no address in its status; wait until it is ready, or refer to an addressable object",
         )
     if reference.address is None:
         return addresses[0] if addresses else single
@@ -80,11 +85,12 @@ def _selected_address(reference: Reference, target: Object) -> Object | Unresolv
         if address.get("name") == reference.address:
             return address
     names = ", ".join(str(one["name"]) for one in addresses if one.get("name")) or "none"
-    return Unresolved("AddressNotFound", f'{reference} has no address named "{reference.address}"; it has: {names}')
+    text = f'{reference} has no address named "{reference.address}"; its addresses: {names}'
+    return Unresolved(Reason.ADDRESS_NOT_FOUND, text)
 
 
 def _service_address(
-    reference: Reference, service: Object, sink: Mapping[str, Any], cluster_domain: str, field: str
+    reference: Reference, service: Object, sink: Mapping[str, Json], cluster_domain: str, field: str
 ) -> Resolved | Unresolved:
     certificates = sink.get("CACerts") or None
     scheme = "https" if certificates else "http"
@@ -98,32 +104,33 @@ def _service_address(
 
 
 def _service_port(reference: Reference, service: Object, scheme: str, field: str) -> int | Unresolved:
-    listed = get_in(service, "spec", "ports")
-    ports = [one for one in listed if isinstance(get_in(one, "port"), int)] if isinstance(listed, list) else []
+    """The port that the DNS name of the Service answers on: for a headless Service, the port of its pods."""
+    ports = [one for one in list_in(service, "spec", "ports") if isinstance(get_in(one, "port"), int)]
+    number = reference.port if isinstance(reference.port, int) else None
     if get_in(service, "spec", "type") == "ExternalName" or not ports:
-        return reference.port if isinstance(reference.port, int) else _default_port(scheme)
+        return number or _default_port(scheme)
     headless = get_in(service, "spec", "clusterIP") == "None"
     chosen = _chosen_port(reference.port, ports, scheme)
     if chosen is None:
-        if headless and isinstance(reference.port, int):
-            return reference.port
-        offered = ", ".join(f"{one['port']} ({one['name']})" if one.get("name") else str(one["port"]) for one in ports)
-        wanted = f"no port {reference.port}" if reference.port is not None else "several ports and none stands out"
-        return Unresolved("AddressNotFound", f"{reference} has {wanted}; set {field}.ref.port to one of: {offered}")
-    if not headless:
-        return int(chosen["port"])
-    target = chosen.get("targetPort", chosen["port"])
+        return number if headless and number else _no_port(reference, ports, field)
+    target = chosen.get("targetPort", chosen["port"]) if headless else chosen["port"]
     if isinstance(target, int):
-        return target
-    if isinstance(reference.port, int):
-        return reference.port
-    return Unresolved(
-        "AddressNotFound",
+        return int(target)
+    return number or Unresolved(
+        Reason.ADDRESS_NOT_FOUND,
         f'{reference} is headless and its targetPort "{target}" is a name; set {field}.ref.port to a port number',
     )
 
 
+def _no_port(reference: Reference, ports: list[Object], field: str) -> Unresolved:
+    offered = ", ".join(f"{one['port']} ({one['name']})" if one.get("name") else str(one["port"]) for one in ports)
+    wanted = f"no port {reference.port}" if reference.port is not None else "several ports and none is the default"
+    text = f"{reference} has {wanted}; set {field}.ref.port to one of: {offered}"
+    return Unresolved(Reason.ADDRESS_NOT_FOUND, text)
+
+
 def _chosen_port(wanted: int | str | None, ports: list[Object], scheme: str) -> Object | None:
+    """The wanted port, by number or name. Else the only one, the one named as the scheme, or its default number."""
     if wanted is not None:
         return next((one for one in ports if wanted in (one["port"], one.get("name"))), None)
     if len(ports) == 1:
@@ -138,7 +145,7 @@ def _default_port(scheme: str) -> int:
 
 
 def normalize_url(url: str) -> str:
-    """As Go's ``url.URL.String``: the scheme in lower case, no character beyond ASCII in path or fragment."""
+    """The URL as Go's ``url.URL.String`` writes it: the scheme in lower case, path and fragment in ASCII."""
     parts = urlsplit(url)
     path, fragment = (quote(part, safe=_URL_SAFE) for part in (parts.path, parts.fragment))
     return parts._replace(path=path, fragment=fragment).geturl()

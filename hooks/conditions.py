@@ -1,44 +1,81 @@
-"""Verdicts -> conditions, Ready, transition times. Pure; the time is a parameter.
+"""Conditions: their types and reasons, ``Ready``, and transition times. Pure; the time is a parameter.
 
-``lastTransitionTime`` moves only when ``status`` flips, so that a status fed back gives the same bytes
-(design decision 7).
+``lastTransitionTime`` changes only when ``status`` changes. So a status that is sent back gives the same status.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Literal
 
-from adapter.contract.formats import format_time, parse_time
-from hooks.names import get_in
+from adapter.contract.formats import Json, format_time, parse_time
+from hooks.names import list_in
 from hooks.protocol import Object
+from hooks.status import Condition
+
+
+class ConditionType(StrEnum):
+    READY = "Ready"
+    SINK_PROVIDED = "SinkProvided"
+    DEPLOYED = "Deployed"
+    DEAD_LETTER_SINK_RESOLVED = "DeadLetterSinkResolved"  # Ready does not depend on it
+
+
+class Reason(StrEnum):
+    """The reasons that the hook sets. ``Deployed`` can also repeat a reason of the Deployment or of a pod."""
+
+    # SinkProvided and DeadLetterSinkResolved
+    SINK_MISSING = "SinkMissing"
+    INVALID_SINK = "InvalidSink"
+    SINK_KIND_NOT_ALLOWED = "SinkKindNotAllowed"
+    NOT_FOUND = "NotFound"
+    NOT_ADDRESSABLE = "NotAddressable"
+    ADDRESS_NOT_FOUND = "AddressNotFound"
+    ADDRESS_INVALID = "AddressInvalid"
+    # Deployed
+    SINK_NOT_RESOLVED = "SinkNotResolved"
+    ADAPTER_STARTING = "AdapterStarting"
+    ADAPTER_UPDATING = "AdapterUpdating"
+    DEPLOYMENT_UNAVAILABLE = "DeploymentUnavailable"
+    DEPLOYMENT_NOT_CREATED = "DeploymentNotCreated"
+    # Deployed, with DIAGNOSE_PODS
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    OOM_KILLED = "OOMKilled"
+    POD_FAILED = "PodFailed"
+    # Ready
+    INVALID_SPEC = "InvalidSpec"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    type: str
+class ConditionState:
+    """A condition without its transition time. ``reason`` and ``message`` are empty if ``status`` is True."""
+
+    type: ConditionType
     status: Literal["True", "False", "Unknown"]
     reason: str = ""
     message: str = ""
 
 
-def ready(*dependents: Verdict) -> Verdict:
-    """The first False, else the first Unknown, else True."""
+def ready(*dependents: ConditionState) -> ConditionState:
+    """``Ready`` copies the first condition that is False, else the first that is Unknown, else it is True."""
     for status in ("False", "Unknown"):
-        for verdict in dependents:
-            if verdict.status == status:
-                return Verdict("Ready", verdict.status, verdict.reason, verdict.message)
-    return Verdict("Ready", "True")
+        for state in dependents:
+            if state.status == status:
+                return ConditionState(ConditionType.READY, state.status, state.reason, state.message)
+    return ConditionState(ConditionType.READY, "True")
 
 
-def update(old_status: Any, verdicts: list[Verdict], *, now: datetime) -> list[Object]:
-    """Conditions sorted by type, keeping the old transition time of every status that did not flip."""
-    return [_condition(verdict, old_status, now) for verdict in sorted(verdicts, key=lambda verdict: verdict.type)]
+def update(old_status: Json, states: list[ConditionState], *, now: datetime) -> list[Condition]:
+    """The conditions, sorted by type. Those whose status did not change keep their transition time."""
+    return [_condition(state, old_status, now) for state in sorted(states, key=lambda state: state.type)]
 
 
-def transition_time(status: Any, type: str, wanted: str) -> datetime | None:
-    """When condition ``type`` last turned to ``wanted``, or None if it stands elsewhere or its time is unreadable."""
+def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
+    """When the condition ``type`` changed to ``wanted``. None if it has another status or no readable time."""
     old = find(status, type)
     if old is None or old.get("status") != wanted:
         return None
@@ -48,16 +85,16 @@ def transition_time(status: Any, type: str, wanted: str) -> datetime | None:
         return None
 
 
-def find(status: Any, type: str) -> Object | None:
-    conditions = get_in(status, "conditions")
-    if not isinstance(conditions, list):
-        return None
-    return next((one for one in conditions if isinstance(one, dict) and one.get("type") == type), None)
+def find(status: Json, type: str) -> Object | None:
+    """The condition ``type`` in the status of any Kubernetes object, or None."""
+    found = (one for one in list_in(status, "conditions") if isinstance(one, dict) and one.get("type") == type)
+    return next(found, None)
 
 
-def _condition(verdict: Verdict, old_status: Any, now: datetime) -> Object:
-    since = transition_time(old_status, verdict.type, verdict.status) or now
-    condition = {"type": verdict.type, "status": verdict.status, "lastTransitionTime": format_time(since)}
-    if verdict.reason:
-        condition |= {"reason": verdict.reason, "message": verdict.message}
+def _condition(state: ConditionState, old_status: Json, now: datetime) -> Condition:
+    since = transition_time(old_status, state.type, state.status) or now
+    # Plain texts: to_json needs twice the time for an enum.
+    condition: Condition = {"type": str(state.type), "status": state.status, "lastTransitionTime": format_time(since)}
+    if state.reason:
+        condition |= {"reason": str(state.reason), "message": state.message}
     return condition

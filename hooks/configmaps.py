@@ -1,7 +1,7 @@
-"""The mounted config-logging and config-observability ConfigMaps -> K_* values. The only file reading of the hook.
+"""Reads the mounted ConfigMaps config-logging and config-observability.
 
-Looked at anew at each sync, so a change reaches a source at its next one. A broken ConfigMap keeps the last good value.
-Source of names, order and defaults: Knative's ``ConfigAccessor.ToEnvVars`` (eventing ``config_watcher.go``).
+Each sync checks them, so a change reaches a source with its next sync. If a ConfigMap is not usable, its last good
+value stays in effect.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class MountedConfig:
-    """Callable: kind -> Observability. ``problems`` names what is broken at present, one sentence each."""
+    """The mounted ConfigMaps. ``problems``: the name of each unusable one -> one sentence."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._seen: Stamp | None = None
+        self._last_stamp: Stamp | None = None
         self._maps: dict[str, Values] = {LOGGING: {}, OBSERVABILITY: {}}
-        self._answers: dict[str, Observability] = {}
+        self._by_component: dict[str, Observability] = {}
         self.problems: dict[str, str] = {}
 
-    def __call__(self, kind: str) -> Observability:
+    def for_kind(self, kind: str) -> Observability:
         stamp = self._stamp()
-        if stamp != self._seen:
-            self._seen = stamp
-            self._answers.clear()
+        if stamp != self._last_stamp:
+            self._last_stamp = stamp
+            self._by_component.clear()
             self._read_all()
         component = kebab(kind)
-        if component not in self._answers:
+        if component not in self._by_component:
             logging_map, observability_map = self._maps[LOGGING], self._maps[OBSERVABILITY]
-            self._answers[component] = Observability(
+            self._by_component[component] = Observability(
                 logging=logging_json(logging_map, component),
                 klog_verbosity=verbosity(logging_map),
                 observability=observability_json(observability_map),
             )
-        return self._answers[component]
+        return self._by_component[component]
 
     def _read_all(self) -> None:
         checks: dict[str, Callable[[Values], object]] = {
@@ -57,26 +57,27 @@ class MountedConfig:
                 values = self._read(name)
                 check(values)
             except (ConfigProblem, OSError, UnicodeDecodeError) as error:
-                sentence = f"{name}: {error}; the last good value stays in force"
+                sentence = f"{name}: {error}; the last good value stays in effect"
                 if self.problems.get(name) != sentence:
                     log.error(sentence)
                 self.problems[name] = sentence
             else:
                 if self.problems.pop(name, None):
-                    log.info("%s: can be read again", name)
+                    log.info("%s: is usable again", name)
                 self._maps[name] = values
 
     def _read(self, name: str) -> Values:
         return {file.name: file.read_text(encoding="utf-8").strip() for file in self._files(name)}
 
     def _files(self, name: str) -> list[Path]:
-        """The keys of one ConfigMap; the kubelet's ``..data`` and ``..2026_…`` are not keys."""
+        """The keys of one ConfigMap, without the ``..data`` and ``..2026_…`` of the kubelet."""
         if self._directory is None or not (self._directory / name).is_dir():
             return []
-        return [it for it in sorted((self._directory / name).iterdir()) if not it.name.startswith(".") and it.is_file()]
+        files = sorted((self._directory / name).iterdir())
+        return [file for file in files if not file.name.startswith(".") and file.is_file()]
 
     def _stamp(self) -> Stamp:
-        """Differs after any change: the kubelet swaps in new files behind the same names."""
+        """A value that differs after each change: the kubelet replaces the files behind the same names."""
         if self._directory is None:
             return ()
         stamps = []
@@ -84,7 +85,7 @@ class MountedConfig:
             try:
                 with os.scandir(self._directory / name) as entries:
                     stats = [(f"{name}/{entry.name}", entry.stat()) for entry in entries]
-            except OSError:  # not mounted, or swapped at this moment: the next sync sees it
+            except OSError:  # not mounted, or being replaced: the next sync sees the change
                 continue
             stamps += [(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats]
         return tuple(sorted(stamps))

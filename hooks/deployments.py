@@ -1,6 +1,6 @@
-"""The adapter's Deployment as it should be, and its Service. Pure; the verdict on the observed one is in ``rollouts``.
+"""The Deployment of an adapter and its Service, as they must be. Pure; ``rollouts`` assesses the observed Deployment.
 
-Names, labels and variables are Knative's (``receive_adapter.go``), so existing Deployments are adopted in place.
+Names, labels and variables are those of Knative (``receive_adapter.go``). So existing Deployments are adopted in place.
 """
 
 from __future__ import annotations
@@ -10,42 +10,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from pydantic_core import to_json
 
-from adapter.contract.delivery_policy import LEAVE_S
-from adapter.contract.environment import AdapterEnv
-from adapter.contract.formats import EPOCH, parse_time
+from adapter.contract.environment import HEALTH_PORT, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES, AdapterEnv
+from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import split_references
+from adapter.contract.timeouts import TIMEOUTS
 from hooks.addresses import Resolved
-from hooks.names import child_name, get_in, kebab
+from hooks.names import child_name, get_in, kebab, list_in
 from hooks.observability import Observability
 from hooks.protocol import Object, Parent
-from hooks.source import Source
+from hooks.source import SourceSpec
 
 TOKEN_S = 3600
 READ_ONLY = 0o444
-MOUNTS = {"oidc-token": "/oidc", "knative-custom-certs": "/knative-custom-certs"}  # as Knative mounts them
+MOUNTS = {"oidc-token": TOKEN_DIRECTORY, "knative-custom-certs": TRUST_BUNDLES}
 TEMPLATE_HASH = "samples.knative.dev/template-hash"
+_CONTAINER = "receive-adapter"
 _EXPANDED = re.compile(r"\$(?=[$(])")
-FORGET_S = 5  # the Service's endpoints forget a pod a moment after its end is decided; until then it still answers
-FORGET = ["python", "-c", f"import time; time.sleep({FORGET_S})"]
 
 
-def deployment_name(source: Source) -> str:
+def deployment_name(source: SourceSpec) -> str:
     meta = source.parent.metadata
     return child_name(f"{source.parent.kind.lower()}-{meta.name}-", meta.uid)
 
 
-def service_name(source: Source) -> str:
-    """A source's name may hold dots; its Service's is one label of a DNS name."""
+def service_name(source: SourceSpec) -> str:
+    """The name of a Service is one DNS label, so it cannot contain the dots that the name of a source may have."""
     return deployment_name(source).replace(".", "-")
 
 
 @dataclass(frozen=True)
 class Sinks:
-    """Where the adapter sends, resolved; ``dead_letters`` where the source names such a sink and it was found."""
+    """The resolved sinks of an adapter. ``dead_letters``: None without a dead letter sink."""
 
     sink: Resolved
     dead_letters: Resolved | None = None
@@ -53,19 +51,19 @@ class Sinks:
 
 @dataclass(frozen=True)
 class Pod:
-    """What the hook's settings and the kind say of every adapter's pod."""
+    """The part of a pod that does not depend on the source."""
 
     image: str
     config: Observability
-    trust_bundle: str | None = None  # a ConfigMap of the source's namespace; it need not be there
-    own_command: bool = False  # the image is the kind's own and says itself what it runs, in whatever language
+    trust_bundle: str | None = None  # a ConfigMap in the namespace of the source, which may be missing
+    own_command: bool = False  # run the command of the image: it may be written in any language
 
 
-def desired(source: Source, sinks: Sinks, pod: Pod) -> Object:
+def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     labels = pod_labels(source.parent)
     template: Object = {"metadata": {"labels": labels}, "spec": _pod(source, sinks, pod)}
     hashed = {TEMPLATE_HASH: template_hash(template)}
-    template["metadata"]["annotations"] = hashed  # so that a pod says which template it runs
+    template["metadata"]["annotations"] = hashed  # shows which template a pod runs
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -80,7 +78,7 @@ def desired(source: Source, sinks: Sinks, pod: Pod) -> Object:
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": labels},
-            # The new adapter serves before the old one goes; both give the same ids meanwhile (design decisions 4, 11).
+            # The new adapter is ready before the old one stops. Meanwhile both send the same events with the same ids.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": template,
         },
@@ -95,60 +93,59 @@ def pod_labels(parent: Parent) -> dict[str, str]:
 
 
 def template_hash(template: Object) -> str:
-    """Equal templates, equal hash: every dict in one is built in a fixed order, so nothing need be sorted."""
+    """A hash of the template. The keys are not sorted: this module builds them in a fixed order."""
     return sha256(to_json(template)).hexdigest()[:16]
 
 
-def _pod(source: Source, sinks: Sinks, pod: Pod) -> Object:
+def _pod(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     volumes = _volumes(sinks, pod.trust_bundle)
     return {
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": _grace_s(source, sinks),
+        "terminationGracePeriodSeconds": TIMEOUTS.grace_period_s(
+            source.policy.timeout_s, dead_letter=sinks.dead_letters is not None, listens=source.listens
+        ),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "receive-adapter",
-                "image": pod.image,
-                **({} if pod.own_command else {"command": ["python", "-m", "adapter"]}),
-                "env": _env(source, sinks, pod.config),
-                "ports": _ports(source),
-                **({"lifecycle": {"preStop": {"exec": {"command": FORGET}}}} if source.listens else {}),
-                # Looked at each second until it serves: without this, Ready often waits five for the next look.
-                "startupProbe": {
-                    "httpGet": {"path": "/health", "port": 8080},
-                    "periodSeconds": 1,
-                    "failureThreshold": 60,
-                },
-                "readinessProbe": {"httpGet": {"path": "/readiness", "port": 8080}, "periodSeconds": 5},
-                "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10},
-                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
-                "terminationMessagePolicy": "FallbackToLogsOnError",  # why it ended, where somebody looks first
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "readOnlyRootFilesystem": True,
-                },
-                **({"volumeMounts": [_mount(it["name"]) for it in volumes]} if volumes else {}),
-            }
-        ],
+        "containers": [_adapter(source, pod, _env(source, sinks, pod.config), volumes)],
         **({"volumes": volumes} if volumes else {}),
     }
 
 
-def _grace_s(source: Source, sinks: Sinks) -> int:
-    grace_s = source.policy.grace_s(dead_letter=sinks.dead_letters is not None)
-    return grace_s + FORGET_S + round(LEAVE_S) if source.listens else grace_s
+def _adapter(source: SourceSpec, pod: Pod, env: list[Object], volumes: list[Object]) -> Object:
+    return {
+        "name": _CONTAINER,
+        "image": pod.image,
+        **({} if pod.own_command else {"command": ["python", "-m", "adapter"]}),
+        "env": env,
+        "ports": [*([_port("http", TRAFFIC_PORT)] if source.listens else []), _port("health", HEALTH_PORT)],
+        # After a pod is deleted, the Service still sends requests to it for a moment.
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": round(TIMEOUTS.pre_stop_s)}}}} if source.listens else {}),
+        # Runs every second until it succeeds. Without it, Ready often waits 5 s for the readiness probe.
+        "startupProbe": {**_probe("/health"), "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {**_probe("/readiness"), "periodSeconds": 5},
+        "livenessProbe": {**_probe("/health"), "periodSeconds": 10},
+        "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # the last log line becomes the termination message
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        **({"volumeMounts": [_mount(volume["name"]) for volume in volumes]} if volumes else {}),
+    }
 
 
-def _ports(source: Source) -> list[Object]:
-    traffic = [{"name": "http", "containerPort": 8888, "protocol": "TCP"}] if source.listens else []
-    return [*traffic, {"name": "health", "containerPort": 8080, "protocol": "TCP"}]
+def _port(name: str, number: int) -> Object:
+    return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-def service(source: Source) -> Object:
-    """Where a source that listens is called."""
+def _probe(path: str) -> Object:
+    return {"httpGet": {"path": path, "port": HEALTH_PORT}}
+
+
+def service(source: SourceSpec) -> Object:
+    """The Service that receives the requests to a source that listens."""
     labels = pod_labels(source.parent)
     return {
         "apiVersion": "v1",
@@ -160,18 +157,18 @@ def service(source: Source) -> Object:
         },
         "spec": {
             "selector": labels,
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8888}],
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": TRAFFIC_PORT}],
         },
     }
 
 
 def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
-    """Tokens and certificates, only where they are asked for; the kubelet keeps both fresh, the pod needs no right."""
-    wanted = {"token": sinks.sink, "dead-letter-token": sinks.dead_letters}
+    """Tokens and certificates, if the source needs them. The kubelet renews both, so the pod needs no permissions."""
+    files = {"token": sinks.sink, "dead-letter-token": sinks.dead_letters}
     tokens = [
-        {"serviceAccountToken": {"audience": it.audience, "expirationSeconds": TOKEN_S, "path": path}}
-        for path, it in wanted.items()
-        if it and it.audience
+        {"serviceAccountToken": {"audience": sink.audience, "expirationSeconds": TOKEN_S, "path": path}}
+        for path, sink in files.items()
+        if sink and sink.audience
     ]
     volumes: list[Object] = []
     if tokens:
@@ -186,7 +183,7 @@ def _mount(volume: str) -> Object:
     return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
 
 
-def _env(source: Source, sinks: Sinks, config: Observability) -> list[Object]:
+def _env(source: SourceSpec, sinks: Sinks, config: Observability) -> list[Object]:
     sink, dead = sinks.sink, sinks.dead_letters
     plain, references = split_references(source.config)
     environ = AdapterEnv(
@@ -215,21 +212,21 @@ def _env(source: Source, sinks: Sinks, config: Observability) -> list[Object]:
     return [_variable(name, value, references) for name, value in environ.items()]
 
 
-def _variable(name: str, value: str, references: Mapping[str, Any]) -> Object:
+def _variable(name: str, value: str, references: Mapping[str, Json]) -> Object:
     if name == "NAMESPACE":
         return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}}
     if name in references:
         return {"name": name, "valueFrom": references[name]}
-    # An empty value would be dropped by the API server and put back by Metacontroller on every sync (design §5).
+    # The API server removes an empty value, and Metacontroller would add it again with every sync.
     return {"name": name, "value": escape(value)} if value else {"name": name}
 
 
 def escape(value: str) -> str:
-    """Keep the kubelet from expanding ``$(VAR)`` in a value that is meant as it stands."""
+    """Escape ``$(VAR)``, which the kubelet would replace with the value of a variable."""
     return _EXPANDED.sub("$$", value) if "$" in value else value
 
 
-def _unescape(value: str) -> str:
+def unescape(value: str) -> str:
     return value.replace("$$", "$")
 
 
@@ -241,18 +238,18 @@ def _created(text: str | None) -> datetime:
 
 
 def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
-    """The sink and the dead letter sink a running adapter has, read from its Deployment's environment."""
-    containers = get_in(observed, "spec", "template", "spec", "containers")
-    for container in containers if isinstance(containers, list) else []:
-        env = get_in(container, "env")
-        entries = env if get_in(container, "name") == "receive-adapter" and isinstance(env, list) else []
+    """The sink and the dead letter sink of a running adapter, from the environment in its Deployment."""
+    for container in list_in(observed, "spec", "template", "spec", "containers"):
+        entries = list_in(container, "env") if get_in(container, "name") == _CONTAINER else []
         values = {str(get_in(one, "name")): get_in(one, "value") for one in entries}
-        found = {name: _unescape(value) for name, value in values.items() if isinstance(value, str)}
+        found = {name: unescape(value) for name, value in values.items() if isinstance(value, str)}
         if found.get("K_SINK"):
-            return _resolved(found, "K_"), _resolved(found, "DEAD_LETTER_")
+            return (
+                _resolved(found, "K_SINK", "K_CA_CERTS", "K_AUDIENCE"),
+                _resolved(found, "DEAD_LETTER_SINK", "DEAD_LETTER_CA_CERTS", "DEAD_LETTER_AUDIENCE"),
+            )
     return None, None
 
 
-def _resolved(variables: Mapping[str, str], prefix: str) -> Resolved | None:
-    url = variables.get(f"{prefix}SINK")
-    return Resolved(url, variables.get(f"{prefix}CA_CERTS"), variables.get(f"{prefix}AUDIENCE")) if url else None
+def _resolved(environ: Mapping[str, str], url: str, ca_certs: str, audience: str) -> Resolved | None:
+    return Resolved(environ[url], environ.get(ca_certs), environ.get(audience)) if environ.get(url) else None

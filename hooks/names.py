@@ -1,15 +1,39 @@
-"""Names of Kubernetes objects, and how a value from a spec is looked up and quoted. Pure."""
+"""Names of Kubernetes objects: their patterns, and names derived from a kind. Pure."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 from hashlib import md5
-from typing import Any
+
+from adapter.contract.formats import Json
+
+# Patterns for ``fullmatch`` with ``re.ASCII`` and for ``matches`` of CEL, which has no lookahead.
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123: a namespace, a Service
+DNS_SUBDOMAIN = rf"{_PART}(\.{_PART})*"  # RFC 1123, at most 253 characters: most other objects
+API_VERSION = r"([a-z0-9.-]+/)?v[a-z0-9]+"
+KIND = "[A-Za-z][A-Za-z0-9]*"
 
 
-def get_in(value: Any, *path: str) -> Any:
-    """``value[path[0]][path[1]]…``, or None where there is no such thing: what others wrote may have any shape."""
+def is_dns_label(text: str) -> bool:
+    return bool(re.fullmatch(DNS_LABEL, text, re.ASCII))
+
+
+def is_dns_subdomain(text: str) -> bool:
+    return len(text) <= 253 and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
+
+
+def is_api_version(text: str) -> bool:
+    return bool(re.fullmatch(API_VERSION, text, re.ASCII))
+
+
+def is_kind(text: str) -> bool:
+    return bool(re.fullmatch(KIND, text, re.ASCII))
+
+
+def get_in(value: Json, *path: str) -> Json:
+    """``value[path[0]][path[1]]…``, or None if a part is missing or is not an object."""
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -17,9 +41,15 @@ def get_in(value: Any, *path: str) -> Any:
     return value
 
 
+def list_in(value: Json, *path: str) -> list[Json]:
+    """As :func:`get_in`; empty if the value is not a list."""
+    found = get_in(value, *path)
+    return found if isinstance(found, list) else []
+
+
 @lru_cache(maxsize=256)
 def plural(kind: str) -> str:
-    """The resource of a kind by apimachinery's naive rule (``UnsafeGuessKindToResource``)."""
+    """The resource name of a kind by the rule of apimachinery (``UnsafeGuessKindToResource``)."""
     lower = kind.lower()
     if lower.endswith("endpoints"):
         return lower
@@ -30,12 +60,13 @@ def plural(kind: str) -> str:
 
 @lru_cache(maxsize=256)
 def kebab(kind: str) -> str:
+    """``QueueDepthSource`` -> ``queue-depth-source``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind).lower()
 
 
 @lru_cache(maxsize=4096)
 def child_name(parent: str, suffix: str) -> str:
-    """Knative's ``kmeta.ChildName``: ``parent + suffix``, shortened with an MD5 to 63 characters (ASCII input)."""
+    """``parent + suffix``, shortened with an MD5 to 63 characters as Knative's ``kmeta.ChildName`` does (ASCII)."""
     if len(parent) <= 63 - len(suffix):
         return parent + suffix
     if 31 - len(suffix) <= 0:
@@ -47,8 +78,3 @@ def child_name(parent: str, suffix: str) -> str:
 
 def _md5(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def quoted(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"

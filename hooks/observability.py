@@ -1,6 +1,7 @@
-"""What the data of config-logging and config-observability means, as the JSON an adapter gets. Pure.
+"""The data of the ConfigMaps config-logging and config-observability as the JSON that an adapter reads. Pure.
 
-Keys, order, defaults: knative.dev/pkg ``logging`` and ``observability``, as ``ConfigAccessor.ToEnvVars`` writes them.
+Keys, order and defaults are those of knative.dev/pkg ``logging`` and ``observability``, as ``ConfigAccessor.ToEnvVars``
+(eventing ``config_watcher.go``) writes them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import go_json
+from adapter.contract.formats import Json, go_json
 
-Json = Any
 Values = Mapping[str, str]
 
 _ZAP_ORDER = ("level", "development", "disableCaller", "disableStacktrace", "sampling", "encoding", "outputPaths",
@@ -28,11 +27,20 @@ _EXPORT_INTERVAL_NS = 15_000_000_000
 
 
 class ConfigProblem(ValueError):
-    """One key is not usable; the text names it, its value and what to write."""
+    """One key is not usable. The text names it, its value and what to write."""
+
+
+@dataclass(frozen=True)
+class Observability:
+    """The values of three variables of the adapter; empty texts mean that no ConfigMap is mounted."""
+
+    logging: str = ""
+    klog_verbosity: str = ""
+    observability: str = ""
 
 
 def logging_json(values: Values, component: str) -> str:
-    """``K_LOGGING_CONFIG``; a level of the component's own goes into zap's configuration, others are not told."""
+    """``K_LOGGING_CONFIG``. ``loglevel.<component>`` replaces the level; levels of other components are left out."""
     zap = values.get("zap-logger-config", "")
     if not zap:
         return ""
@@ -86,7 +94,7 @@ def _exporter(values: Values, section: str) -> dict[str, Json]:
 
 
 def _one_of(values: Values, key: str, allowed: tuple[str, ...]) -> str:
-    """The first one is the default."""
+    """The value of a key. The first allowed value is the default."""
     text = values.get(key) or allowed[0]
     if text not in allowed:
         raise ConfigProblem(f'{key} is "{text}", write one of {", ".join(allowed)}')
@@ -94,7 +102,7 @@ def _one_of(values: Values, key: str, allowed: tuple[str, ...]) -> str:
 
 
 def _interval(values: Values, key: str) -> int:
-    """Nanoseconds; 0 where it is not set."""
+    """Nanoseconds; 0 if the key is not set."""
     text = values.get(key)
     if not text:
         return 0
@@ -127,12 +135,3 @@ def _json_object(name: str, text: str) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise ConfigProblem(f"{name} is not a JSON object")
     return value
-
-
-@dataclass(frozen=True)
-class Observability:
-    """The mounted configuration as three variables; see ``hooks.configmaps``."""
-
-    logging: str = ""
-    klog_verbosity: str = ""
-    observability: str = ""

@@ -1,15 +1,19 @@
-"""Metacontroller hook v2 messages. Requests: unknown fields ignored; responses: exactly its fields.
+"""The messages of Metacontroller's hook API v2, and the query parameters of this hook.
 
-Source: Metacontroller 4.17 ``pkg/controller/composite/api/v2``; it refuses a response with an unknown field.
+Requests may have unknown fields; they are ignored. Metacontroller rejects responses with unknown fields.
+Source: Metacontroller 4.17 ``pkg/controller/composite/api/v2``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic cannot read typing's own before Python 3.12
 
-Object = dict[str, Any]  # a Kubernetes object as it stands on the wire
+from hooks.status import Status
+
+Object = dict[str, Any]  # any Kubernetes object
 Objects = dict[str, dict[str, Object]]  # "Kind.apiVersion" -> "namespace/name" -> object
 
 
@@ -18,6 +22,8 @@ class _Wire(BaseModel):
 
 
 class Metadata(_Wire):
+    """The fields of ``metadata`` that the hook reads."""
+
     name: str = Field(min_length=1, max_length=253)
     namespace: str = Field(min_length=1, max_length=63)
     uid: str = Field(min_length=1, max_length=128)
@@ -26,7 +32,7 @@ class Metadata(_Wire):
 
 
 class Parent(_Wire):
-    """A source as Metacontroller sends it; ``spec`` and ``status`` are read leniently, they may be anybody's."""
+    """A source. The hook checks ``spec`` and ``status`` itself, because an older CRD may accept other values."""
 
     apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=300)
     kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)
@@ -36,22 +42,40 @@ class Parent(_Wire):
 
 
 class SyncRequest(_Wire):
+    """A source and the objects that Metacontroller observed."""
+
     parent: Parent
-    children: Objects = {}
-    related: Objects | None = None
+    children: Objects = Field({}, description="The children, by `Kind.apiVersion` and `namespace/name`.")
+    related: Objects | None = Field(None, description="The objects that `/customize` asked for, in the same form.")
 
 
 class CustomizeRequest(_Wire):
+    """A source."""
+
     parent: Parent
 
 
+class KindQuery(_Wire):
+    """Facts about a kind. `sources manifests` writes them into the webhook URLs of its CompositeController."""
+
+    types: str = Field("", description="The CloudEvents types of the kind, comma-separated.")
+    typeField: str = Field("", description="The field of `spec` that, if set, contains the type of all events.")
+    image: str = Field("", description="The image of the adapters of this kind. Default: `ADAPTER_IMAGE`.")
+    sinkKinds: str = Field("", description="Overrides `SINK_KINDS`, for example `v1/Service`.")
+    diagnosePods: str = Field("", description="Overrides `DIAGNOSE_PODS`: `true` or `false`.")
+
+
 class SyncResponse(TypedDict):
-    status: Object
-    children: list[Object]
-    resyncAfterSeconds: NotRequired[float]
+    """The status of the source and its children."""
+
+    status: Status
+    children: Annotated[list[Object], Field(description="All children that must exist, a Deployment and a Service.")]
+    resyncAfterSeconds: Annotated[NotRequired[float], Field(description="When to call the hook again, in seconds.")]
 
 
 class RelatedRule(TypedDict):
+    """Which objects Metacontroller must send with the next sync."""
+
     apiVersion: str
     resource: str
     namespace: str
@@ -60,4 +84,19 @@ class RelatedRule(TypedDict):
 
 
 class CustomizeResponse(TypedDict):
+    """The objects that the hook must see."""
+
     relatedResources: list[RelatedRule]
+
+
+class Health(TypedDict):
+    """The hook answers; ``problems`` lists ConfigMaps that it cannot read."""
+
+    status: str
+    problems: list[str]
+
+
+class Error(TypedDict):
+    """Why the request was rejected, in one line."""
+
+    error: str

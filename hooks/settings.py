@@ -1,56 +1,108 @@
-"""Environment -> frozen Settings. The README's settings table lists these fields."""
+"""The settings of the hook, from environment variables."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-_KIND = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+/[A-Z][A-Za-z0-9]*", re.ASCII)
-_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+from adapter.contract import variables
+from adapter.contract.environment import Variable, declare, read_variable, reference_of, variables_of
+from hooks.names import API_VERSION, is_dns_subdomain
+
+_SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-class SettingsError(ValueError):
-    """One setting is not usable; the text is one line naming it, its value and what to write."""
+def parse_sink_kinds(text: str, name: str = "it") -> tuple[str, ...]:
+    """Read a comma-separated list of ``<apiVersion>/<Kind>``. ``name``: the subject of the error text."""
+    kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for kind in kinds:
+        if not _SINK_KIND.fullmatch(kind):
+            raise ValueError(f'{name} holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker')
+    return kinds
+
+
+def parse_bool(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("write true or false")
+    return text == "true"
+
+
+def _image(text: str) -> str:
+    if not text or any(char.isspace() for char in text):
+        raise ValueError("write the container image of the adapters")
+    return text
+
+
+def _config_map(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("write the name of a ConfigMap with PEM certificates")
+    return text
+
+
+def _domain(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("write a DNS domain like cluster.local")
+    return text
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in _LEVELS:
+        raise ValueError(f"write one of {', '.join(_LEVELS)}")
+    return text.lower()
+
+
+_IMAGE = Variable("ADAPTER_IMAGE", "The image of the adapters.", "required", read=_image)
+_SINK_KINDS = "The kinds that `sink.ref` may name: `<apiVersion>/<Kind>`, comma-separated."
+_DIAGNOSE_PODS = "`true`: conditions show why a pod of the adapter does not run. Metacontroller then watches all pods."
+_FROM_RESOLV_CONF = "the `svc.` search entry of `/etc/resolv.conf`, else `cluster.local`"
+_TRUST_BUNDLE = "A ConfigMap with PEM certificates that adapters trust, if the namespace of the source has it."
+_CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    adapter_image: str
-    host: str = "0.0.0.0"
-    port: int = 8080
-    sink_kinds: tuple[str, ...] = ("v1/Service",)  # "<apiVersion>/<Kind>"
-    cluster_domain: str = "cluster.local"
-    diagnose_pods: bool = False
-    trust_bundle: str | None = None
-    config_dir: Path | None = None
-    log_level: str = "info"
+    """The settings in the order of the documentation."""
+
+    adapter_image: str = field(metadata={"variable": _IMAGE})
+    host: str = declare("0.0.0.0", "HOST", "The address to listen on.")
+    port: int = declare(8080, "PORT", "The port to listen on.", read=variables.port)
+    sink_kinds: tuple[str, ...] = declare(
+        ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join
+    )
+    cluster_domain: str = declare(
+        "cluster.local", "CLUSTER_DOMAIN", "The DNS domain of the cluster.", _FROM_RESOLV_CONF, read=_domain
+    )
+    diagnose_pods: bool = declare(False, "DIAGNOSE_PODS", _DIAGNOSE_PODS, "`false`", read=parse_bool)
+    trust_bundle: str | None = declare(None, "TRUST_BUNDLE", _TRUST_BUNDLE, read=_config_map)
+    config_dir: Path | None = declare(None, "CONFIG_DIR", _CONFIG_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
+    log_level: str = declare("info", "LOG_LEVEL", f"One of {', '.join(_LEVELS)}.", read=_log_level)
+
+
+def reference() -> list[tuple[str, str, str]]:
+    """Name, default and description of each setting, for the documentation."""
+    return [(row.name, row.default, row.description) for row in reference_of(Settings)]
 
 
 def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings:
-    """``resolv_conf``: the text of /etc/resolv.conf, asked where CLUSTER_DOMAIN is not set."""
-    image = environ.get("ADAPTER_IMAGE", "")
-    if not image or any(char.isspace() for char in image):
-        raise SettingsError(f'ADAPTER_IMAGE is "{image}": write the image that every receive adapter runs')
-    directory = environ.get("CONFIG_DIR", "")
-    domain = environ.get("CLUSTER_DOMAIN") or cluster_domain_from(resolv_conf) or "cluster.local"
-    return Settings(
-        adapter_image=image,
-        host=environ.get("HOST") or "0.0.0.0",
-        port=_port(environ.get("PORT") or "8080"),
-        sink_kinds=parse_sink_kinds(environ.get("SINK_KINDS") or "v1/Service"),
-        cluster_domain=_cluster_domain(domain),
-        diagnose_pods=parse_bool(environ.get("DIAGNOSE_PODS") or "false"),
-        trust_bundle=_trust_bundle(environ.get("TRUST_BUNDLE") or ""),
-        config_dir=Path(directory) if directory else None,
-        log_level=_log_level(environ.get("LOG_LEVEL") or "info"),
-    )
+    """``EnvError`` names the first setting that is not usable.
+
+    ``resolv_conf``: the text of /etc/resolv.conf, used if CLUSTER_DOMAIN is not set.
+    """
+    values: dict[str, Any] = {}
+    for attribute, variable, default in variables_of(Settings):
+        text = environ.get(variable.name)
+        if attribute == "cluster_domain":
+            text = text or cluster_domain_from(resolv_conf)
+        values[attribute] = read_variable(text, variable, default)
+    return Settings(**values)
 
 
 def cluster_domain_from(resolv_conf: str) -> str | None:
-    """The cluster's domain from the first ``svc.…`` search entry; knative.dev/pkg ``network/domain.go``."""
+    """The domain in the first ``svc.…`` search entry, as in knative.dev/pkg ``network/domain.go``."""
     for line in resolv_conf.splitlines():
         words = line.split()
         if words[:1] == ["search"]:
@@ -58,44 +110,3 @@ def cluster_domain_from(resolv_conf: str) -> str | None:
                 if word.startswith("svc."):
                     return word.removeprefix("svc.").rstrip(".") or None
     return None
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
-        raise SettingsError(f'PORT is "{text}": write a port number from 1 to 65535')
-    return int(text)
-
-
-def parse_sink_kinds(text: str, name: str = "SINK_KINDS") -> tuple[str, ...]:
-    """``<apiVersion>/<Kind>``, comma-separated; ``name``: what an error calls the list."""
-    kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for kind in kinds:
-        if not _KIND.fullmatch(kind):
-            raise SettingsError(
-                f'{name} holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker'
-            )
-    return kinds
-
-
-def parse_bool(text: str, name: str = "DIAGNOSE_PODS") -> bool:
-    if text not in ("true", "false"):
-        raise SettingsError(f'{name} is "{text}": write true or false')
-    return text == "true"
-
-
-def _trust_bundle(text: str) -> str | None:
-    if text and not _DOMAIN.fullmatch(text):
-        raise SettingsError(f'TRUST_BUNDLE is "{text}": write the name of a ConfigMap with PEM certificates')
-    return text or None
-
-
-def _cluster_domain(text: str) -> str:
-    if not _DOMAIN.fullmatch(text):
-        raise SettingsError(f'CLUSTER_DOMAIN is "{text}": write a DNS domain like cluster.local')
-    return text
-
-
-def _log_level(text: str) -> str:
-    if text.lower() not in _LEVELS:
-        raise SettingsError(f'LOG_LEVEL is "{text}": write one of {", ".join(_LEVELS)}')
-    return text.lower()

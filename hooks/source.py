@@ -1,88 +1,85 @@
-"""Names and shapes of Kubernetes objects, and what a source's ``spec`` shares with all kinds."""
+"""The fields of a source's ``spec`` that all kinds share, checked. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
-from adapter.contract.formats import extension_problem
-from hooks.names import get_in, plural, quoted
+from adapter.contract.formats import Json, extension_problem, is_printable, quoted
+from hooks.names import get_in, is_dns_subdomain, plural
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
-_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_PART}(\.{_PART})*", re.ASCII)
-
-
-_DEFAULT_POLICY = Policy()
 
 
 class InvalidSpec(ValueError):
-    """The source's spec cannot be honoured; the text names field, value and what to write."""
+    """The hook cannot use the spec. The text names the field, its value and what to write."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """The part of a source every kind shares, checked."""
+class SourceSpec:
+    """A source with the checked fields that all kinds share. The fields of the kind are in ``config``, unchecked."""
 
     parent: Parent
     service_account: str
     interval: str | None
     extensions: Mapping[str, str] | None
-    delivery: Mapping[str, Any] | None  # spec.delivery without its deadLetterSink
-    dead_letter_sink: Any  # None where spec.delivery names none
-    config: Mapping[str, Any]  # the kind's own fields
-    listens: bool = False  # its kind has a Service among its children
-
-    @property
-    def replicas(self) -> int:
-        """Only a kind that listens shares its work; of a timer's replicas each would send the same events."""
-        wanted = self.config.get("replicas") if self.listens else None
-        return wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= 32 else 1
-
-    @property
-    def policy(self) -> Policy:
-        return read_policy(self.delivery) if self.delivery else _DEFAULT_POLICY
+    sink: Json
+    dead_letter_sink: Json  # None: spec.delivery has none
+    delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink
+    policy: Policy  # the same, read
+    config: Mapping[str, Json]
+    listens: bool = False  # the CompositeController of the kind has Services as children
+    replicas: int = 1
 
     @property
     def event_source(self) -> str:
+        """The CloudEvents ``source``: the annotation, or the path of the object in the Kubernetes API."""
         meta = self.parent.metadata
         chosen = (meta.annotations or {}).get(EVENT_SOURCE_ANNOTATION)
         path = f"/apis/{self.parent.apiVersion}/namespaces/{meta.namespace}/{plural(self.parent.kind)}/{meta.name}"
         return chosen or path
 
 
-def read_source(parent: Parent, *, listens: bool = False) -> Source:
-    """Check the shared fields; ``InvalidSpec`` where the CRD would have refused them."""
+def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
+    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
     spec = parent.spec or {}
     _check_event_source((parent.metadata.annotations or {}).get(EVENT_SOURCE_ANNOTATION))
-    delivery, dead_letter_sink = _delivery(spec.get("delivery"))
-    return Source(
+    delivery, policy, dead_letter_sink = _delivery(spec.get("delivery"))
+    # ``replicas`` of a kind that listens is for the Deployment only: in the pod's environment it would change the
+    # template, and scaling would restart all pods.
+    known = {*SHARED_FIELDS, "interval", *(("replicas",) if listens else ())}
+    return SourceSpec(
         parent=parent,
         service_account=_service_account(spec.get("serviceAccountName")),
         interval=_interval(spec.get("interval")),
         extensions=_extensions(spec.get("ceOverrides")),
-        delivery=delivery,
+        sink=spec.get("sink"),
         dead_letter_sink=dead_letter_sink,
+        delivery=delivery,
+        policy=policy,
+        config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
-        config={key: value for key, value in spec.items() if key not in SHARED_FIELDS and key != "interval"},
+        replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
     )
 
 
-def _service_account(value: Any) -> str:
+def _replicas(value: Json) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32 else 1
+
+
+def _service_account(value: Json) -> str:
     if value is None or value == "":
         return "default"
-    if not isinstance(value, str) or not _DNS_NAME.fullmatch(value):
+    if not isinstance(value, str) or not is_dns_subdomain(value):
         raise InvalidSpec(f"spec.serviceAccountName is {quoted(value)}: write the name of a ServiceAccount")
     return value
 
 
-def _interval(value: Any) -> str | None:
+def _interval(value: Json) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -94,7 +91,7 @@ def _interval(value: Any) -> str | None:
     return value
 
 
-def _extensions(overrides: Any) -> Mapping[str, str] | None:
+def _extensions(overrides: Json) -> Mapping[str, str] | None:
     if overrides is None:
         return None
     extensions = get_in(overrides, "extensions")
@@ -109,21 +106,22 @@ def _extensions(overrides: Any) -> Mapping[str, str] | None:
 
 
 def _check_event_source(text: str | None) -> None:
-    if text and not (text.isprintable() and not any(char.isspace() for char in text)):
+    if text and not is_printable(text):
         raise InvalidSpec(
-            f"annotation {EVENT_SOURCE_ANNOTATION} is {quoted(text)}: write a URI reference, without spaces or control "
+            f"annotation {EVENT_SOURCE_ANNOTATION} is {quoted(text)}: write a URI reference without spaces and control "
             "characters"
         )
 
 
-def _delivery(value: Any) -> tuple[Mapping[str, Any] | None, Any]:
+def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Policy, Json]:
+    """``spec.delivery`` without its dead letter sink, the policy in it, and that sink."""
     if value is None:
-        return None, None
+        return None, Policy(), None
     if not isinstance(value, dict):
         raise InvalidSpec(f"spec.delivery is {quoted(value)}: write an object with retry, timeout, deadLetterSink, …")
-    plain = {name: it for name, it in value.items() if name != "deadLetterSink" and it is not None}
+    delivery = {name: field for name, field in value.items() if name != "deadLetterSink" and field is not None}
     try:
-        read_policy(plain)
+        policy = read_policy(delivery)
     except ValueError as error:
         raise InvalidSpec(f"spec.delivery.{error}") from None
-    return plain or None, value.get("deadLetterSink")
+    return delivery or None, policy, value.get("deadLetterSink")

@@ -1,6 +1,6 @@
-"""The status the hook writes, field by field; the CRD's status schema is made from it.
+"""The status that the hook writes. The status schema of each CRD is generated from it.
 
-Nothing here has a bound: one could only make the API server refuse an honest status.
+The fields have no limits: a limit could only make the API server reject a correct status.
 """
 
 from __future__ import annotations
@@ -12,56 +12,56 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's own bef
 
 
 class Condition(TypedDict):
-    """One aspect of whether the source works."""
+    """One aspect of the state of the source."""
 
     type: Annotated[
         str,
-        Field(
-            description="Ready, or what Ready depends on: SinkProvided, Deployed. DeadLetterSinkResolved stands alone."
-        ),
+        Field(description="Ready depends on SinkProvided and Deployed, but not on DeadLetterSinkResolved."),
     ]
-    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown: not decided yet.")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown while it is not decided yet.")]
     lastTransitionTime: Annotated[str, Field(description="When status last changed; RFC 3339, UTC.")]
-    reason: Annotated[NotRequired[str], Field(description="Why it is not True: one word for programs.")]
+    reason: Annotated[
+        NotRequired[str], Field(description="Machine-readable reason in CamelCase; absent if the status is True.")
+    ]
     message: Annotated[
-        NotRequired[str], Field(description="Why it is not True, and what to do: a sentence for people.")
+        NotRequired[str], Field(description="What is wrong and what to do about it; absent if the status is True.")
     ]
 
 
 class CloudEventAttributes(TypedDict):
-    """Attributes that the events of one type share."""
+    """The CloudEvents attributes of one type of event."""
 
     type: Annotated[str, Field(description="The CloudEvents type.")]
     source: Annotated[str, Field(description="The CloudEvents source.")]
 
 
 class Address(TypedDict):
-    """Where something is called."""
+    """Where the source receives requests."""
 
     url: Annotated[str, Field(description="The URL inside the cluster.")]
 
 
 class Status(TypedDict):
-    """Whether the source works, and where its events go."""
+    """The state of the source."""
 
-    conditions: Annotated[list[Condition], Field(description="Ready, and what it depends on.")]
+    conditions: Annotated[list[Condition], Field(description="Ready, and the conditions that it depends on.")]
     observedGeneration: Annotated[
-        NotRequired[int], Field(description="The metadata.generation this status was computed for.")
+        NotRequired[int], Field(description="The metadata.generation that this status was computed from.")
     ]
     sinkUri: Annotated[
-        NotRequired[str], Field(description="The URL events are sent to; absent while the sink is not resolved.")
+        NotRequired[str], Field(description="The URL that events are sent to; absent if the sink is not resolved.")
     ]
-    sinkCACerts: Annotated[NotRequired[str], Field(description="PEM certificates the sink is trusted by.")]
+    sinkCACerts: Annotated[NotRequired[str], Field(description="PEM certificates that verify the sink.")]
     sinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the sink.")]
     deadLetterSinkUri: Annotated[
         NotRequired[str],
-        Field(description="The URL events go to that the sink does not take; absent while unresolved."),
+        Field(description="The URL for events that the sink does not accept; absent if it is not resolved."),
     ]
     deadLetterSinkCACerts: Annotated[
-        NotRequired[str], Field(description="PEM certificates the dead letter sink is trusted by.")
+        NotRequired[str], Field(description="PEM certificates that verify the dead letter sink.")
     ]
     deadLetterSinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the dead letter sink.")]
-    address: Annotated[NotRequired[Address], Field(description="Where a source that listens is called.")]
+    address: Annotated[NotRequired[Address], Field(description="Where a source that listens receives requests.")]
     ceAttributes: Annotated[
-        NotRequired[list[CloudEventAttributes]], Field(description="The types of events this source sends.")
+        NotRequired[list[CloudEventAttributes]], Field(description="The types of events that this source sends.")
     ]

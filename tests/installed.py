@@ -1,4 +1,4 @@
-"""Makes this tree look like an installed package, with the entry points of a wheel."""
+"""Make this source tree look installed: entry points as in a wheel, independent of the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environ_with(site: Path) -> dict[str, str]:
-    """Creates ``site``. Returns an environment in which commands find this tree and pytest finds its plugin."""
+    """The environment in which commands import this tree and pytest loads its plugin. Creates ``site``."""
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     info = site / "this_tree-1.dist-info"
     info.mkdir(parents=True)

@@ -1,1 +1,1 @@
-"""CloudEvents as HTTP messages: encode ours, decode other senders'."""
+"""CloudEvents as HTTP messages: own events are encoded, received events are decoded."""

@@ -1,4 +1,7 @@
-"""What a CloudEvent is, version 1.0, and what its attributes may be (spec.md). Pure."""
+"""CloudEvents 1.0: media types and the rules for attributes (spec.md). Pure.
+
+The official SDK checks the attributes. The checks here are for what it accepts or invents; each has its reason.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.contract.formats import RESERVED_EXTENSIONS, VerbatimTimestamp, extension_problem, is_header_text
+from cloudevents.core.exceptions import CloudEventValidationError
+from cloudevents.core.v1.event import CloudEvent
+
+from adapter.contract.formats import RESERVED_EXTENSIONS, Json, VerbatimTimestamp, extension_problem, is_header_text
 
 REQUIRED = ("specversion", "id", "source", "type")
-Json = Any
-Value = str | int | bool  # of an extension, before it is written
+Value = str | int | bool  # of an extension
 
 
 @dataclass(frozen=True)
-class CloudEvent:
-    """``data``: its octets, None if there is none; ``content_type``: of these octets, empty if nobody says."""
+class ReceivedEvent:
+    """A CloudEvent of another sender, without loss.
 
-    attributes: Mapping[str, str]  # those that CloudEvents defines
+    ``attributes``: those that CloudEvents defines, as they were written. ``data``: the octets, None if there is none.
+    ``content_type``: of these octets, empty if it is unknown.
+    """
+
+    attributes: Mapping[str, str]
     extensions: Mapping[str, Value]
     data: bytes | None
     content_type: str
@@ -36,39 +45,44 @@ def is_json(content_type: str) -> bool:
 
 
 def canonical(value: Value) -> str:
-    """CloudEvents' string form of an attribute's value."""
+    """The string form of an attribute's value (spec.md §"Type System"). The SDK writes ``True`` for ``true``."""
     return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
 
-def checked(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, Value]]:
-    """Attributes and extensions."""
+def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEvent:
+    """The SDK's event. Raises ``ValueError`` with the name and the value of the first wrong attribute.
+
+    ``attributes`` must hold id, specversion and time: the SDK invents them where they are missing.
+    """
+    try:
+        return CloudEvent(attributes, data)
+    except CloudEventValidationError as error:
+        name = next(iter(error.errors))
+        expected = "write 1.0" if name == "specversion" else "write a string that is not empty"
+        raise ValueError(f"{name} is {attributes[name]!r}; {expected}") from None
+
+
+def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, Value]]:
+    """Check the attributes of a received event; return those that CloudEvents defines, and the extensions."""
     if missing := [name for name in REQUIRED if name not in event]:
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")
     attributes = {name: event[name] for name in event if name in RESERVED_EXTENSIONS}
     extensions = {name: event[name] for name in event if name not in RESERVED_EXTENSIONS}
-    for name, value in attributes.items():
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{name} is {json.dumps(value)}; write a string that is not empty")
-    for name, value in extensions.items():
-        if problem := extension_problem(name, longest=None):
-            raise ValueError(problem)
-        if not isinstance(value, str | int):  # a bool is an int
-            raise ValueError(f'extension "{name}" is {json.dumps(value)}; write a string, an integer or a boolean')
-    if broken := [name for name, value in event.items() if isinstance(value, str) and not _is_unicode(value)]:
-        raise ValueError(f"{broken[0]} holds half of a surrogate pair, which is no character")
-    _check_grammar(attributes)
-    return attributes, extensions
-
-
-def _check_grammar(attributes: Mapping[str, str]) -> None:
-    if attributes["specversion"] != "1.0":
-        raise ValueError(f"specversion is {attributes['specversion']}; only 1.0 is known")
-    if not is_header_text(attributes.get("datacontenttype", "-")):
-        raise ValueError(f"the content type is {json.dumps(attributes['datacontenttype'])}; write a media type")
-    try:
-        VerbatimTimestamp.read(attributes.get("time", "1970-01-01T00:00:00Z"))
+    try:  # the SDK accepts times that are not RFC 3339
+        time = VerbatimTimestamp.read(str(attributes.get("time", "1970-01-01T00:00:00Z")))
     except ValueError as error:
         raise ValueError(f"time is {attributes['time']}: {error}") from None
+    sdk_event({**attributes, "time": time})
+    if not is_header_text(attributes.get("datacontenttype", "-")):  # the SDK would write a line break into the header
+        raise ValueError(f"the content type is {json.dumps(attributes['datacontenttype'])}; write a media type")
+    for name, value in extensions.items():
+        if problem := extension_problem(name, longest=None):  # the SDK accepts a name that ends with a line break
+            raise ValueError(problem)
+        if not isinstance(value, str | int):  # a bool is an int; the SDK accepts any type
+            raise ValueError(f'extension "{name}" is {json.dumps(value)}; write a string, an integer or a boolean')
+    if broken := [name for name, value in event.items() if isinstance(value, str) and not _is_unicode(value)]:
+        raise ValueError(f"{broken[0]} holds half of a surrogate pair, which is not a character")
+    return attributes, extensions
 
 
 def _is_unicode(text: str) -> bool:

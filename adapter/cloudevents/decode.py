@@ -1,7 +1,15 @@
-"""CloudEvents as they come in over HTTP: binary and structured mode. Pure.
+"""Received CloudEvents: HTTP message in binary or structured mode -> attributes and the exact octets of the data. Pure.
 
-Nothing is lost: data is the octets that binary mode has as its body. The rules are CloudEvents' own
-(http-protocol-binding.md, json-format.md of 1.0.2); ``ValueError`` says which one is broken.
+The rules are those of CloudEvents 1.0.2 (http-protocol-binding.md, json-format.md); a ``ValueError`` names the broken
+one. The SDK checks the attributes, but its readers are not used, because an event must pass through unchanged:
+
+* They invent a missing id, time and specversion.
+* They parse JSON data, and to write it again changes numbers: ``1.10e400`` becomes ``Infinity``.
+* They cut the digits of a time after microseconds, fail on a leap second, and accept times that are not RFC 3339.
+* They replace a header's invalid UTF-8 by U+FFFD, and keep the quotes of a quoted header value.
+* They take ``data: null`` for no data, and skip characters that are not base64.
+
+``tests/unit/adapter/cloudevents/test_sdk.py`` shows each of these.
 """
 
 from __future__ import annotations
@@ -10,30 +18,29 @@ import base64
 import binascii
 import json
 import re
-from typing import Any
 from urllib.parse import unquote
 
-from adapter.cloudevents.attributes import CloudEvent, checked, is_json, media_type
-from adapter.contract.formats import header_octets
+from adapter.cloudevents.attributes import ReceivedEvent, is_json, media_type, split_attributes
+from adapter.contract.formats import Json, header_octets
 from adapter.serving.messages import Request
 
 FAMILY = "application/cloudevents"  # media types that begin so: structured mode, or batched mode
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n]*")
-Json = Any
 
 
 class Unsupported(ValueError):
-    """An event format or a mode that is not read here."""
+    """An event format or a content mode that is not supported."""
 
 
 def is_structured(request: Request) -> bool:
-    """The content type decides, whatever ``ce-`` headers there are beside it (HTTP binding §3)."""
+    """Only the content type decides; ``ce-`` headers beside it do not count (HTTP binding §3)."""
     return media_type(request.headers.get("content-type", "")).startswith(FAMILY)
 
 
-def read_event(request: Request) -> CloudEvent:
+def read_event(request: Request) -> ReceivedEvent:
+    """Raises ``Unsupported`` for another format than JSON and for batched mode, else ``ValueError``."""
     if not is_structured(request):
         return _binary(request)
     if (name := media_type(request.headers["content-type"])) != f"{FAMILY}+json":
@@ -41,18 +48,18 @@ def read_event(request: Request) -> CloudEvent:
     return _structured(request.body)
 
 
-def _binary(request: Request) -> CloudEvent:
+def _binary(request: Request) -> ReceivedEvent:
     event = {name[3:]: _attribute(name, value) for name, value in request.headers.items() if name.startswith("ce-")}
     for name in ("datacontenttype", "data", "data_base64"):
         if name in event:
-            raise ValueError(f"there is no header ce-{name}; the body is the data, Content-Type says its type")
+            raise ValueError(f"header ce-{name} is not allowed; send the data as the body and its type as Content-Type")
     content_type = request.headers.get("content-type", "")
-    attributes, extensions = checked({**event, **({"datacontenttype": content_type} if content_type else {})})
-    return CloudEvent(attributes, extensions, request.body or None, content_type)
+    attributes, extensions = split_attributes({**event, **({"datacontenttype": content_type} if content_type else {})})
+    return ReceivedEvent(attributes, extensions, request.body or None, content_type)
 
 
 def _attribute(name: str, value: str) -> str:
-    """HTTP binding §3.1.3.2: the value may be a quoted string, then it is percent-encoded."""
+    """HTTP binding §3.1.3.2: a value is percent-encoded, and may be a quoted string."""
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     try:
@@ -61,27 +68,28 @@ def _attribute(name: str, value: str) -> str:
         raise ValueError(f"header {name} is not percent-encoded UTF-8") from None
 
 
-def _structured(body: bytes) -> CloudEvent:
+def _structured(body: bytes) -> ReceivedEvent:
     try:
         text = body.decode("utf-8-sig")
         event = json.loads(text, parse_int=_integer, parse_constant=_no_json)
     except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON, though its content type says so") from None
+        raise ValueError("the body is not JSON, but its content type says JSON") from None
     if not isinstance(event, dict):
         raise ValueError("a structured event must be a JSON object")
-    members = {name: it for name, it in event.items() if it is not None and name not in ("data", "data_base64")}
-    attributes, extensions = checked(members)
+    members = {name: value for name, value in event.items() if name not in ("data", "data_base64")}
+    attributes, extensions = split_attributes({name: value for name, value in members.items() if value is not None})
     content_type = attributes.get("datacontenttype", "")
     if event.get("data_base64") is not None:
         if event.get("data") is not None:
-            raise ValueError("data and data_base64 exclude each other")
-        return CloudEvent(attributes, extensions, _octets(event["data_base64"]), content_type)
+            raise ValueError("the event has data and data_base64; send one of them")
+        return ReceivedEvent(attributes, extensions, _octets(event["data_base64"]), content_type)
     if "data" not in event:
-        return CloudEvent(attributes, extensions, None, content_type)
-    if not content_type or is_json(content_type):  # §3.1.2: data is JSON, too, where nothing says what it is
-        del event  # a body of a megabyte may be 25 in memory; not twice
-        return CloudEvent(attributes, extensions, _written(text, "data").encode(), content_type or "application/json")
-    return CloudEvent(attributes, extensions, _text(event["data"], content_type), content_type)
+        return ReceivedEvent(attributes, extensions, None, content_type)
+    if not content_type or is_json(content_type):  # §3.1.2: without a content type, data is JSON
+        del event  # parsed JSON may take 25 times the memory of its text; do not hold it twice
+        data = _member_text(text, "data").encode()
+        return ReceivedEvent(attributes, extensions, data, content_type or "application/json")
+    return ReceivedEvent(attributes, extensions, _text(event["data"], content_type), content_type)
 
 
 def _octets(encoded: Json) -> bytes:
@@ -96,7 +104,7 @@ def _text(data: Json, content_type: str) -> bytes | None:
     if data is None:
         return None
     if not isinstance(data, str):
-        raise ValueError(f"data is no string, though its content type is {content_type}; send JSON as application/json")
+        raise ValueError(f"data is not a string, but its content type is {content_type}; send JSON as application/json")
     named = _CHARSET.search(content_type)
     charset = named[1].lower() if named else "utf-8"
     if charset not in CHARSETS:
@@ -104,13 +112,13 @@ def _text(data: Json, content_type: str) -> bytes | None:
     try:
         return data.encode(charset)
     except UnicodeEncodeError:
-        raise ValueError(f"data cannot be written in charset {charset}, which its content type names") from None
+        raise ValueError(f"data has characters outside charset {charset}, which its content type names") from None
 
 
-def _written(text: str, name: str) -> str:
-    """A member as it is written, so with all digits of its numbers; ``text`` is a JSON object that has it.
+def _member_text(text: str, name: str) -> str:
+    """The JSON text of member ``name`` of the object in ``text``, which has one; the last one if there are several.
 
-    Of equal names the last one counts, as for ``json``.
+    Parsed and written again, numbers would lose digits.
     """
     decoder = json.JSONDecoder(parse_int=_integer)
     at, found = text.index("{"), ""
@@ -129,7 +137,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _integer(digits: str) -> int | float:
-    """Python reads no integer of more than 4300 digits; JSON may hold one."""
+    """``int`` refuses more than 4300 digits (``sys.set_int_max_str_digits``); JSON has no limit."""
     return int(digits) if len(digits) < 20 else float(digits)
 
 

@@ -1,50 +1,59 @@
-"""One event -> the headers and body of its HTTP request: CloudEvents 1.0, binary mode. Pure."""
+"""One event -> the headers and body of its HTTP request: CloudEvents 1.0, HTTP binding, binary mode. Pure.
+
+The official SDK checks and encodes the attributes. The data is encoded here: the SDK's JSON has spaces and ``\\u``
+escapes, and it writes lists and numbers as Python's ``str()`` does.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
-from adapter.contract.formats import VerbatimTimestamp, extension_problem, is_header_text
+from cloudevents.core.bindings.http import HTTPMessage, to_binary
+from cloudevents.core.formats.json import JSONFormat
+
+from adapter.cloudevents.attributes import sdk_event
+from adapter.contract.formats import EPOCH, VerbatimTimestamp, extension_problem, is_header_text
 from adapter.model.event import Event
 
 _encoded_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_ENCODED = re.compile(r"[^!#$&-~]")
-
-
-@dataclass(frozen=True)
-class Message:
-    headers: dict[str, str]
-    body: bytes
+_FORMAT = JSONFormat()
+_SAFE = "".join(char for char in map(chr, range(0x21, 0x7F)) if char not in '"%')
+Message = HTTPMessage  # headers and body of a request
 
 
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
-    """``event`` has its id and time; ``overrides`` win over its extensions. ``ValueError`` if it cannot be sent.
+    """Encode ``event``, which has an id and a time. A value of ``overrides`` replaces the extension of that name.
 
-    One that somebody else made (it has a ``source``) goes on as it is: it may lack a time, and a ``content_type`` ("").
-    The error's text names the attribute and never holds data: it goes to the log.
+    An event with its own ``source`` was received from another sender and is not completed: it may have no time and
+    no content type (``""``). Raises ``ValueError`` if the event cannot be sent. The message names the attribute and
+    holds no data, because it is logged.
     """
-    if event.time is None and event.source is None:
-        raise ValueError("time is not set")
+    content_type, body = _content(event)
     attributes = {
         "specversion": "1.0",
-        "id": _filled("id", event.id),
+        "id": event.id,
         "source": event.source or source,
-        "type": _filled("type", event.type),
-        **({} if event.time is None else {"time": format_event_time(event.time)}),
-        **({} if event.subject is None else {"subject": _filled("subject", event.subject)}),
-        **({} if event.dataschema is None else {"dataschema": _filled("dataschema", event.dataschema)}),
+        "type": event.type,
+        "time": _utc_time(event),
+        **({} if event.subject is None else {"subject": event.subject}),
+        **({} if event.dataschema is None else {"dataschema": event.dataschema}),
         **_extensions({**event.extensions, **overrides}, longest=20 if event.source is None else None),
     }
-    content_type, body = _content(event.data)
-    content_type = content_type if event.content_type is None else _media_type(event.content_type)
-    typed = {"Content-Type": content_type} if content_type else {}
-    headers = {f"ce-{name}": encode_header(value) for name, value in attributes.items()}
-    return Message({**typed, **headers, "Kn-Namespace": encode_header(namespace)}, body)
+    message = _sdk_message(attributes, body)
+    headers = message.headers
+    if content_type:
+        headers["Content-Type"] = content_type
+    if event.time is None:
+        del headers["ce-time"]
+    elif isinstance(event.time, VerbatimTimestamp) and event.time.text:
+        headers["ce-time"] = event.time.text  # the SDK has no leap second and at most six digits
+    headers["Kn-Namespace"] = encode_header(namespace)
+    return message
 
 
 def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
@@ -53,26 +62,46 @@ def with_extensions(message: Message, extensions: Mapping[str, str]) -> Message:
     return Message(message.headers | headers, message.body)
 
 
+@lru_cache(maxsize=16)  # the namespace is the same for every event
 def encode_header(value: str) -> str:
-    """Percent-encode space, ``"``, ``%`` and all outside U+0021-U+007E (CloudEvents HTTP binding §3.1.3.2)."""
-    return _ENCODED.sub(lambda found: _percent(found[0].encode("utf-8", "replace")), value)
+    """Percent-encode as the SDK does (CloudEvents HTTP binding §3.1.3.2), for headers that it does not write."""
+    return quote(_without_surrogates(value), safe=_SAFE)
 
 
-def format_event_time(time: datetime) -> str:
-    """RFC 3339 in UTC; to the millisecond, or to the microsecond if it has any. What is written already stays so."""
-    if isinstance(time, VerbatimTimestamp) and time.text:
-        return time.text
+def _sdk_message(attributes: dict[str, Any], body: bytes) -> Message:
+    try:
+        return to_binary(sdk_event(attributes, body), _FORMAT)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 may not
+        texts = {name: _without_surrogates(value) for name, value in attributes.items() if name != "time"}
+        return to_binary(sdk_event(attributes | texts, body), _FORMAT)
+
+
+def _utc_time(event: Event) -> datetime:
+    """In UTC: the SDK writes other zones with seconds in their offset, which RFC 3339 does not allow."""
+    time = event.time
+    if time is None:
+        if event.source is None:
+            raise ValueError("time is not set")
+        return EPOCH  # encode() removes it; without one the SDK would invent the current time
     if time.utcoffset() is None:
         raise ValueError(f"time is {time.isoformat()}: it needs a zone, such as datetime.now(UTC) has")
     try:
-        time = time.astimezone(UTC)
+        return time.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"time is {time.isoformat()}: in UTC it is outside the years 1 to 9999") from None
-    precision = "microseconds" if time.microsecond % 1000 else "milliseconds"
-    return time.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
-def _content(data: Any) -> tuple[str, bytes]:
+def _content(event: Event) -> tuple[str, bytes]:
+    """Content type, empty for none, and body."""
+    content_type, body = _encoded(event.data)
+    if event.content_type is None:
+        return content_type, body
+    if event.content_type and not is_header_text(event.content_type):  # the SDK would write a line break as it is
+        raise ValueError(f"content_type is {event.content_type!r}; write a media type like application/json")
+    return event.content_type, body
+
+
+def _encoded(data: Any) -> tuple[str, bytes]:
     if isinstance(data, bytes | bytearray | memoryview):
         return "application/octet-stream", bytes(data)
     if isinstance(data, str):
@@ -86,25 +115,12 @@ def _content(data: Any) -> tuple[str, bytes]:
 
 def _extensions(extensions: Mapping[str, str], longest: int | None) -> Mapping[str, str]:
     for name, value in extensions.items():
-        if problem := extension_problem(name, longest):
+        if problem := extension_problem(name, longest):  # the SDK accepts a line break at the end of a name
             raise ValueError(problem)
-        if not isinstance(value, str):
+        if not isinstance(value, str):  # the SDK writes any object as str() does
             raise ValueError(f'extension "{name}" is of type {type(value).__name__}; write a string')
     return extensions
 
 
-def _filled(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} is {value!r}; write a string that is not empty")
-    return value
-
-
-def _media_type(value: str) -> str:
-    """A header goes as it is; what would end it early may not be in it. Empty: there is none."""
-    if value and not is_header_text(value):
-        raise ValueError(f"content_type is {value!r}; write a media type like application/json")
-    return value
-
-
-def _percent(octets: bytes) -> str:
-    return "".join(f"%{octet:02X}" for octet in octets)
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,1 +1,1 @@
-"""The seam between hook and adapter: the adapter's environment and the values in it. The hook imports it too."""
+"""What the hook and the adapter share: the environment of an adapter, the values in it, and timeouts."""

@@ -1,8 +1,8 @@
-"""How long and how often a delivery is tried: ``spec.delivery``, with Knative's names and meanings. Pure.
+"""``spec.delivery``: how often and how long the adapter tries to deliver an event. Pure.
 
-Part of the seam: the hook derives the pod's grace period from it, the adapter the attempts. Source: Knative's
-``DeliverySpec`` (eventing ``delivery_types.go``) and ``kncloudevents`` (linear: delay * n, exponential: delay * 2^n).
-Beyond Knative: full jitter, a longest wait, and defaults that outlast a sink's restart of two minutes.
+Names and meanings are those of Knative's ``DeliverySpec`` (eventing ``delivery_types.go``) and ``kncloudevents``:
+linear waits are delay * n, exponential waits delay * 2^n. Additions: full jitter, a maximum wait, and defaults that
+keep retrying while a sink restarts for two minutes. The hook computes the grace period of the pod from the timeout.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from adapter.contract.durations import parse_iso_duration
+from adapter.contract.formats import Json, quoted
 
 T = TypeVar("T")
-LONGEST_WAIT_S = 30.0  # between two attempts, where backoffDelay itself is not longer
+LONGEST_WAIT_S = 30.0  # between two attempts, unless backoffDelay itself is longer
 RETRIES, BACKOFF_DELAY, TIMEOUT, RETRY_AFTER_MAX = 30, "PT0.1S", "PT10S", "PT5M"
 MOST_RETRIES, LONGEST_TIMEOUT_S, LONGEST_DELAY_S = 1000, 600.0, 3600.0
-LEAVE_S = 2.0  # after SIGTERM, for a source to take leave of those who call it
-DRAIN_MARGIN_S = 10.0  # after SIGTERM, beside one whole attempt
-CLOSE_S = 10.0  # for the source to take note and to clean up
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Seconds and counts; the defaults are those of a source without ``spec.delivery``."""
+    """``spec.delivery`` in seconds and counts. The defaults apply to a source without ``spec.delivery``."""
 
     retry: int = RETRIES
     backoff_policy: Literal["exponential", "linear"] = "exponential"
@@ -33,57 +31,47 @@ class Policy:
     retry_after_max_s: float = 300.0
 
     def waits(self) -> Iterator[float]:
-        """The longest wait before each retry; full jitter draws from zero to it."""
+        """The maximum wait before each retry, in seconds. Full jitter draws the actual wait from zero to it."""
         longest = max(LONGEST_WAIT_S, self.backoff_delay_s)
         for n in range(1, self.retry + 1):
-            # 2^64 times any delay is beyond every bound; Python would go on to numbers no float holds.
+            # 2^64 exceeds every limit already; larger powers would not fit into a float.
             factor = n if self.backoff_policy == "linear" else 2 ** min(n, 64)
             yield min(self.backoff_delay_s * factor, longest)
 
     @property
     def budget_s(self) -> float:
-        """No delivery takes longer, ``Retry-After`` included."""
+        """The longest time that a delivery can take, in seconds, including ``Retry-After``."""
         return (self.retry + 1) * self.timeout_s + sum(max(wait, self.retry_after_max_s) for wait in self.waits())
 
-    @property
-    def drain_s(self) -> float:
-        """After SIGTERM: one whole attempt, and some time for retries."""
-        return self.timeout_s + DRAIN_MARGIN_S
 
-    def grace_s(self, *, dead_letter: bool) -> int:
-        """What a pod needs between SIGTERM and SIGKILL: drain, one attempt at the dead letter sink, cleaning up."""
-        return round(self.drain_s + (self.timeout_s if dead_letter else 0) + CLOSE_S)
+def read_policy(delivery: Mapping[str, Json], *, timeout_s: float = 10.0) -> Policy:
+    """Read ``spec.delivery``. ``ValueError`` names the field, its value and what to write.
 
-
-def read_policy(delivery: Mapping[str, Any], *, timeout_s: float = 10.0) -> Policy:
-    """From ``spec.delivery``; ``ValueError`` names the field, its value and what to write.
-
-    ``timeout_s``: where ``timeout`` is not set.
+    ``timeout_s``: the timeout of an attempt if ``timeout`` is not set.
     """
     known = {"retry", "backoffPolicy", "backoffDelay", "timeout", "retryAfterMax", "deadLetterSink"}
     for name in delivery:
         if name not in known:
-            raise ValueError(f"{name}: there is no such field; write some of {', '.join(sorted(known))}")
+            raise ValueError(f"{name} is not a field; the fields are {', '.join(sorted(known))}")
     read: dict[str, Any] = {
         "retry": _field(delivery, "retry", _count),
         "backoff_policy": _field(delivery, "backoffPolicy", _policy),
-        "backoff_delay_s": _field(delivery, "backoffDelay", lambda it: _seconds(it, LONGEST_DELAY_S)),
-        "timeout_s": _field(delivery, "timeout", lambda it: _seconds(it, LONGEST_TIMEOUT_S, positive=True))
+        "backoff_delay_s": _field(delivery, "backoffDelay", lambda text: _seconds(text, LONGEST_DELAY_S)),
+        "timeout_s": _field(delivery, "timeout", lambda text: _seconds(text, LONGEST_TIMEOUT_S, positive=True))
         or timeout_s,
-        "retry_after_max_s": _field(delivery, "retryAfterMax", lambda it: _seconds(it, LONGEST_DELAY_S)),
+        "retry_after_max_s": _field(delivery, "retryAfterMax", lambda text: _seconds(text, LONGEST_DELAY_S)),
     }
     return Policy(**{name: value for name, value in read.items() if value is not None})
 
 
-def _field(delivery: Mapping[str, Any], name: str, read: Callable[[Any], T]) -> T | None:
+def _field(delivery: Mapping[str, Json], name: str, read: Callable[[Any], T]) -> T | None:
     value = delivery.get(name)
     if value is None:
         return None
     try:
         return read(value)
     except ValueError as error:
-        shown = f'"{value}"' if isinstance(value, str) else repr(value)
-        raise ValueError(f"{name} is {shown}: {error}") from None
+        raise ValueError(f"{name} is {quoted(value)}: {error}") from None
 
 
 def _count(value: Any) -> int:

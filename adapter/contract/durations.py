@@ -1,6 +1,6 @@
-"""Go duration text <-> whole nanoseconds, exactly as Go's ``time.ParseDuration`` and ``Duration.String``.
+"""Go durations <-> whole nanoseconds, exactly as Go's ``time.ParseDuration`` and ``Duration.String``. Pure.
 
-Pure. Error texts are Go's own, so that a person sees the same words from us and from Knative.
+Error texts are those of Go, so Knative and this project report the same mistake in the same words.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _decimal(ns: int, unit_ns: int) -> str:
 
 
 class Interval(str):
-    """A positive period in Go's normal form (``90s`` reads ``1m30s``), at least 1 ms; ``ns`` is its length."""
+    """A period of at least 1 ms in Go's normal form: ``90s`` becomes ``1m30s``. ``ns``: its length in nanoseconds."""
 
     __slots__ = ("ns",)
     ns: int

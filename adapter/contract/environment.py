@@ -1,143 +1,192 @@
-"""The environment of an adapter: written by the hook, read by the adapter, one class for both.
+"""The environment of an adapter: the hook writes it, the adapter reads it.
 
-Names and order are Knative's (eventing ``pkg/adapter/v2/config.go``, ``SinkBinding.Do``), so that foreign adapter
-images run under our hook and this adapter runs under Knative's controller. Law: ``from_environ(to_environ(x)) == x``.
-Pure: the environment is a parameter.
+Names and order are Knative's (eventing ``pkg/adapter/v2/config.go`` and ``SinkBinding.Do``). So adapter images of other
+projects run under this hook, and this adapter runs under Knative's controller. Pure: the environment is a parameter.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapter.contract import variables
 from adapter.contract.delivery_policy import Policy, read_policy
-from adapter.contract.formats import EPOCH, YAML_ESCAPES, format_time, go_json, parse_time, sorted_json
+from adapter.contract.formats import EPOCH, Json, parse_time, quoted
 from adapter.contract.secret_refs import SECRET_VARIABLE, fill
 
-Json = Any  # what json.loads returns
-
-# Every kind has these in ``spec``; the hook acts on them, so no kind may use their names for its own fields.
+# Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
 SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
-_USER = re.compile(r"(?<=//)[^/?#]*@")
+HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
+TOKEN_DIRECTORY, TRUST_BUNDLES = "/oidc", "/knative-custom-certs"
+_USER_IN_URL = re.compile(r"(?<=//)[^/?#]*@")
 
 
 class EnvError(ValueError):
-    """One environment variable is not usable; the text is one line naming it, its value and what to write."""
+    """One environment variable is not usable. The text is one line with its name, its value and what to write.
+
+    A user and password in a URL are left out. The caller must not pass other secrets as ``value``.
+    """
 
     def __init__(self, variable: str, value: str | None, expectation: str) -> None:
-        shown = "is not set" if value is None else f"is {_shorten(value)}"
+        shown = "is not set" if value is None else f"is {quoted(_USER_IN_URL.sub('', value))}"
         super().__init__(f"{variable} {shown}: {expectation}")
         self.variable = variable
 
 
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable that is a field of a dataclass. An empty text means the default."""
+
+    name: str
+    description: str
+    if_absent: str = ""  # for the documentation, where the default does not say it
+    set_by: str = "hook"
+    read: Callable[[str], Any] = str  # ``ValueError`` says what to write
+    write: Callable[[Any], str | None] = variables.text  # None: the variable is omitted
+
+
+class ReferenceRow(NamedTuple):
+    """One variable for the documentation. Texts are Markdown."""
+
+    name: str
+    default: str
+    set_by: str
+    description: str
+
+
+def declare(default: Any, name: str, description: str, if_absent: str = "", **details: Any) -> Any:
+    """A field of a dataclass. ``details``: the other attributes of its :class:`Variable`."""
+    metadata = {"variable": Variable(name, description, if_absent, **details)}
+    if default == {}:
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def variables_of(cls: Any) -> list[tuple[str, Variable, Any]]:
+    """Attribute, variable and default of each field, in order. ``MISSING``: there is no default."""
+    return [
+        (one.name, one.metadata["variable"], one.default if one.default_factory is MISSING else {})
+        for one in fields(cls)
+    ]
+
+
+def read_variable(text: str | None, variable: Variable, default: Any) -> Any:
+    """The value of one variable; ``EnvError`` if the text is not usable or a required variable is not set."""
+    if not text and default is not MISSING:
+        return default
+    try:
+        return variable.read(text or "")
+    except ValueError as error:
+        raise EnvError(variable.name, text or None, str(error)) from None
+
+
+def reference_of(cls: Any) -> list[ReferenceRow]:
+    """The variables of a dataclass in their order, for the documentation."""
+    rows = []
+    for _, variable, default in variables_of(cls):
+        text = "" if default in (None, "", {}, MISSING) else variable.write(default) or ""
+        shown = variable.if_absent or (f"`{text}`" if text else "none")
+        rows.append(ReferenceRow(variable.name, shown, variable.set_by, variable.description))
+    return rows
+
+
+_KNATIVE_ONLY = "For adapters of Knative; this adapter ignores it."
+_CREATED = "When the source was created. Timers count their ticks from it."
+_CONFIG = (
+    'The other `spec` fields of the kind, one JSON object. `{"$env": "SOURCE_SECRET_0"}` replaces each `secretKeyRef` '
+    'and `configMapKeyRef`, with `"optional": true` where the key may be missing.'
+)
+_SECRET = (
+    "The value of reference *n* in `SOURCE_CONFIG`, counted from 0. The kubelet reads it from the Secret or ConfigMap; "
+    "the hook never sees it."
+)
+_SYSTEM = "those of the image"
+_DELIVERY = "`spec.delivery` without `deadLetterSink`, one JSON object."
+_OVERRIDES = 'CloudEvents extensions for every event: `{"extensions": {"name": "value"}}`.'
+_SINK = Variable("K_SINK", "The URL that events are sent to.", "required", read=variables.url)
+_DEAD_LETTER_SINK = "The URL that receives events which the sink does not accept."
+_HEALTH_PORT = "Port of `/health` (also `/healthz`), `/readiness` (also `/readyz`) and `/metrics`."
+_TRAFFIC_PORT = "Port for the requests to a kind that listens."
+_SINK_TIMEOUT = "Timeout of one delivery attempt in seconds, unless `SOURCE_DELIVERY` has a `timeout`."
+_TOKEN_DIRECTORY = "Directory of the files `token` and `dead-letter-token`."
+_TRUST_BUNDLES = "Directory with more PEM files to trust."
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdapterEnv:
-    """What an adapter is told. Only ``sink`` is required; fields stand in the order of their variables."""
+    """The settings of an adapter, in the order of their variables. Law: ``from_environ(to_environ(env)) == env``."""
 
-    event_source: str | None = None  # CloudEvents `source`; None: "<namespace>/<name>"
-    interval: str | None = None  # spec.interval as written; None: the kind's default
-    namespace: str = "default"
-    name: str = "source"
-    metrics_domain: str = ""
-    logging_config: str = ""
-    klog_verbosity: str = ""
-    observability_config: str = ""
-    kind: str = "SampleSource"
-    sources_package: str = "adapter.sources"
-    uid: str | None = None  # None: event_source
-    created: datetime = EPOCH  # whole seconds, UTC
-    config: Mapping[str, Json] = field(default_factory=dict)  # spec without shared fields; secrets as {"$env": NAME}
-    secrets: Mapping[str, str] = field(default_factory=dict)  # SOURCE_SECRET_<n> -> value
-    delivery: Mapping[str, Json] | None = None  # spec.delivery without its deadLetterSink; None: the defaults
-    sink: str
-    ca_certs: str | None = None  # PEM
-    audience: str | None = None
-    ce_overrides: Mapping[str, str] | None = None  # extension -> value; None: spec has no ceOverrides
-    dead_letter_sink: str | None = None
-    dead_letter_ca_certs: str | None = None
-    dead_letter_audience: str | None = None
-    health_port: int = 8080
-    port: int = 8888
-    sink_timeout_s: int = 10
-    token_directory: str = "/oidc"  # holds `token` and `dead-letter-token`, where audiences are set
-    trust_bundles: str = "/knative-custom-certs"  # directory of more PEM files to trust
+    event_source: str | None = declare(None, "EVENT_SOURCE", "The CloudEvents `source`.", "`NAMESPACE/NAME`")
+    interval: str | None = declare(None, "INTERVAL", "`spec.interval`, a Go duration.", "the kind's default")
+    namespace: str = declare("default", "NAMESPACE", "The namespace of the source.")
+    name: str = declare("source", "NAME", "The name of the source.")
+    metrics_domain: str = declare("", "METRICS_DOMAIN", _KNATIVE_ONLY)
+    logging_config: str = declare("", "K_LOGGING_CONFIG", "Knative's `config-logging` as JSON: the log level.")
+    klog_verbosity: str = declare("", "K_KLOG_VERBOSITY", _KNATIVE_ONLY)
+    observability_config: str = declare("", "K_OBSERVABILITY_CONFIG", _KNATIVE_ONLY)
+    kind: str = declare("SampleSource", "SOURCE_KIND", "The kind, the name of a class.", read=variables.kind)
+    sources_package: str = declare(
+        "adapter.sources", "SOURCES_PACKAGE", "The package of the kinds.", set_by="image", read=variables.package
+    )
+    uid: str | None = declare(None, "SOURCE_UID", "The source's uid. Event ids contain it.", "`EVENT_SOURCE`")
+    created: datetime = declare(  # noqa: RUF009 -- a datetime is immutable; whole seconds, UTC
+        EPOCH, "SOURCE_CREATED", _CREATED, "`1970-01-01T00:00:00Z`", read=parse_time, write=variables.created_text
+    )
+    config: Mapping[str, Json] = declare(
+        {}, "SOURCE_CONFIG", _CONFIG, "`{}`", read=variables.config, write=variables.object_text
+    )
+    secrets: Mapping[str, str] = declare({}, SECRET_VARIABLE.format("<n>"), _SECRET, set_by="kubelet")
+    delivery: Mapping[str, Json] | None = declare(
+        None, "SOURCE_DELIVERY", _DELIVERY, "its defaults", read=variables.delivery, write=variables.object_text
+    )
+    sink: str = field(metadata={"variable": _SINK})
+    ca_certs: str | None = declare(None, "K_CA_CERTS", "PEM certificates that verify the sink.", _SYSTEM)
+    audience: str | None = declare(None, "K_AUDIENCE", "OIDC audience of the sink; `token` is sent to it.")
+    ce_overrides: Mapping[str, str] | None = declare(  # extension -> value
+        None, "K_CE_OVERRIDES", _OVERRIDES, read=variables.overrides, write=variables.overrides_text
+    )
+    dead_letter_sink: str | None = declare(None, "DEAD_LETTER_SINK", _DEAD_LETTER_SINK, read=variables.url)
+    dead_letter_ca_certs: str | None = declare(
+        None, "DEAD_LETTER_CA_CERTS", "PEM certificates that verify the dead letter sink.", _SYSTEM
+    )
+    dead_letter_audience: str | None = declare(
+        None, "DEAD_LETTER_AUDIENCE", "OIDC audience of the dead letter sink; `dead-letter-token` is sent to it."
+    )
+    health_port: int = declare(HEALTH_PORT, "HEALTH_PORT", _HEALTH_PORT, set_by="image", read=variables.port)
+    port: int = declare(TRAFFIC_PORT, "PORT", _TRAFFIC_PORT, set_by="image", read=variables.port)
+    sink_timeout_s: int = declare(
+        10, "K_SINK_TIMEOUT", _SINK_TIMEOUT, set_by="Knative", read=variables.positive_seconds
+    )
+    token_directory: str = declare(TOKEN_DIRECTORY, "TOKEN_DIRECTORY", _TOKEN_DIRECTORY, set_by="image")
+    trust_bundles: str = declare(TRUST_BUNDLES, "TRUST_BUNDLES", _TRUST_BUNDLES, set_by="image")
 
     def to_environ(self) -> dict[str, str]:
-        """Variable -> text, in the order of design §4. An empty text stands for a variable named without a value."""
-        overrides = "" if self.ce_overrides is None else go_json(_overrides_json(self.ce_overrides))
-        environ: dict[str, str | None] = {
-            "EVENT_SOURCE": self.event_source,
-            "INTERVAL": self.interval,
-            "NAMESPACE": self.namespace,
-            "NAME": self.name,
-            "METRICS_DOMAIN": self.metrics_domain,
-            "K_LOGGING_CONFIG": self.logging_config,
-            "K_KLOG_VERBOSITY": self.klog_verbosity,
-            "K_OBSERVABILITY_CONFIG": self.observability_config,
-            "SOURCE_KIND": self.kind,
-            "SOURCES_PACKAGE": _unless(self.sources_package, "adapter.sources"),
-            "SOURCE_UID": self.uid,
-            "SOURCE_CREATED": None if self.created == EPOCH else format_time(self.created),
-            "SOURCE_CONFIG": _compact(self.config),
-            **self.secrets,
-            "SOURCE_DELIVERY": None if self.delivery is None else _compact(self.delivery),
-            "K_SINK": self.sink,
-            "K_CA_CERTS": self.ca_certs,
-            "K_AUDIENCE": self.audience,
-            "K_CE_OVERRIDES": overrides,
-            "DEAD_LETTER_SINK": self.dead_letter_sink,
-            "DEAD_LETTER_CA_CERTS": self.dead_letter_ca_certs,
-            "DEAD_LETTER_AUDIENCE": self.dead_letter_audience,
-            "HEALTH_PORT": _unless(str(self.health_port), "8080"),
-            "PORT": _unless(str(self.port), "8888"),
-            "K_SINK_TIMEOUT": _unless(str(self.sink_timeout_s), "10"),
-            "TOKEN_DIRECTORY": _unless(self.token_directory, "/oidc"),
-            "TRUST_BUNDLES": _unless(self.trust_bundles, "/knative-custom-certs"),
-        }
-        return {variable: value for variable, value in environ.items() if value is not None}
+        """Variable -> text, in Knative's order. An empty text stands for a variable without a value.
+
+        Variables that the hook does not set are omitted where they have their default.
+        """
+        environ: dict[str, str] = {}
+        for attribute, variable, default in _VARIABLES:
+            value = getattr(self, attribute)
+            if attribute == "secrets":
+                environ |= value
+            elif (variable.set_by == "hook" or value != default) and (text := variable.write(value)) is not None:
+                environ[variable.name] = text
+        return environ
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> AdapterEnv:
-        """Read what ``to_environ`` wrote; ``EnvError`` names the first variable that cannot be used."""
-        config = _read(environ, "SOURCE_CONFIG", {}, variables.config)
-        secrets = _secrets(environ, config)
-        sink = _sink(environ, "K_SINK")
-        if sink is None:
-            raise EnvError("K_SINK", None, variables.SINK_EXPECTATION)
-        return cls(
-            event_source=environ.get("EVENT_SOURCE") or None,
-            interval=environ.get("INTERVAL") or None,
-            namespace=environ.get("NAMESPACE") or "default",
-            name=environ.get("NAME") or "source",
-            metrics_domain=environ.get("METRICS_DOMAIN", ""),
-            logging_config=environ.get("K_LOGGING_CONFIG", ""),
-            klog_verbosity=environ.get("K_KLOG_VERBOSITY", ""),
-            observability_config=environ.get("K_OBSERVABILITY_CONFIG", ""),
-            kind=_read(environ, "SOURCE_KIND", "SampleSource", variables.kind),
-            sources_package=_read(environ, "SOURCES_PACKAGE", "adapter.sources", variables.package),
-            uid=environ.get("SOURCE_UID") or None,
-            created=_read(environ, "SOURCE_CREATED", EPOCH, parse_time),
-            config=config,
-            secrets=secrets,
-            delivery=_read(environ, "SOURCE_DELIVERY", None, variables.delivery),
-            sink=sink,
-            ca_certs=environ.get("K_CA_CERTS") or None,
-            audience=environ.get("K_AUDIENCE") or None,
-            ce_overrides=_read(environ, "K_CE_OVERRIDES", None, variables.overrides),
-            dead_letter_sink=_sink(environ, "DEAD_LETTER_SINK"),
-            dead_letter_ca_certs=environ.get("DEAD_LETTER_CA_CERTS") or None,
-            dead_letter_audience=environ.get("DEAD_LETTER_AUDIENCE") or None,
-            health_port=_read(environ, "HEALTH_PORT", 8080, variables.port),
-            port=_read(environ, "PORT", 8888, variables.port),
-            sink_timeout_s=_read(environ, "K_SINK_TIMEOUT", 10, variables.positive_seconds),
-            token_directory=environ.get("TOKEN_DIRECTORY") or "/oidc",
-            trust_bundles=environ.get("TRUST_BUNDLES") or "/knative-custom-certs",
-        )
+        """Read what ``to_environ`` wrote. ``EnvError`` names the first variable that is not usable."""
+        values: dict[str, Any] = {}
+        for attribute, variable, default in _VARIABLES:
+            if attribute == "secrets":
+                values[attribute] = _secrets(environ, values["config"])
+            else:
+                values[attribute] = read_variable(environ.get(variable.name), variable, default)
+        return cls(**values)
 
     @property
     def policy(self) -> Policy:
@@ -150,55 +199,29 @@ class AdapterEnv:
 
     @property
     def identity(self) -> str:
-        """What event ids are built on: the uid, or under Knative's controller (which gives none) the source."""
+        """The part of event ids that is unique per source: the uid, or the source where Knative sets no uid."""
         return self.uid or self.source
 
     def source_fields(self) -> dict[str, Json]:
-        """The kind's ``spec`` fields, secrets filled in, ready for validation by the kind's class."""
-        fields = fill(self.config, self.secrets)
-        return fields if self.interval is None else {**fields, "interval": self.interval}
+        """The ``spec`` fields of the kind with their secrets; the class of the kind has not validated them yet."""
+        config = fill(self.config, self.secrets)
+        return config if self.interval is None else {**config, "interval": self.interval}
 
 
-def _read(environ: Mapping[str, str], variable: str, default: Any, read: Callable[[str], Any]) -> Any:
-    text = environ.get(variable)
-    if not text:
-        return default
-    try:
-        return read(text)
-    except ValueError as error:
-        raise EnvError(variable, text, str(error)) from None
+_VARIABLES = variables_of(AdapterEnv)
+
+
+def reference() -> list[ReferenceRow]:
+    """The variables of an adapter in their order, for the documentation."""
+    return reference_of(AdapterEnv)
 
 
 def _secrets(environ: Mapping[str, str], config: Mapping[str, Json]) -> dict[str, str]:
-    """Those that are set; ``EnvError`` where the config refers to one that is not."""
+    """The secrets that are set. ``EnvError`` if the config refers to one that is not set and not optional."""
     names = (SECRET_VARIABLE.format(n) for n in range(len(environ)))
     secrets = {name: environ[name] for name in names if name in environ}
     try:
         fill(config, secrets)
     except KeyError as error:
-        raise EnvError(error.args[0], None, "SOURCE_CONFIG refers to it; set it, or take the reference out") from None
+        raise EnvError(error.args[0], None, "SOURCE_CONFIG refers to it; set it, or remove the reference") from None
     return secrets
-
-
-def _sink(environ: Mapping[str, str], variable: str) -> str | None:
-    try:
-        url: str | None = _read(environ, variable, None, variables.url)
-        return url
-    except EnvError:  # a password is not for the log
-        raise EnvError(variable, _USER.sub("", environ[variable]), variables.SINK_EXPECTATION) from None
-
-
-def _compact(value: Mapping[str, Json]) -> str:
-    return sorted_json(value).translate(YAML_ESCAPES)
-
-
-def _overrides_json(extensions: Mapping[str, str]) -> Json:
-    return {"extensions": dict(extensions)} if extensions else {}
-
-
-def _unless(text: str, default: str) -> str | None:
-    return None if text == default else text
-
-
-def _shorten(value: str, limit: int = 80) -> str:
-    return json.dumps(value if len(value) <= limit else value[:limit] + "…", ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Texts as Kubernetes, Go and CloudEvents write them: times, URLs, JSON, names of extensions. Pure."""
+"""Text formats of Kubernetes, Go and CloudEvents: times, URLs, JSON, extension names, header values. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-Json = Any
+Json = Any  # a value of ``json.loads``
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LEAP_SECOND = re.compile(r"(:\d\d):60", re.ASCII)
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
-# What YAML has no place for: server-side apply, which sends it, refuses the whole object. In JSON it can be escaped.
+# YAML does not allow these characters, and server-side apply sends YAML. JSON can escape them.
 YAML_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
 _GO_JSON_ESCAPES = _GO_ESCAPES | YAML_ESCAPES
 RESERVED_EXTENSIONS = frozenset(
@@ -23,9 +23,9 @@ RESERVED_EXTENSIONS = frozenset(
 
 
 def extension_problem(name: str, longest: int | None = 20) -> str | None:
-    """Why ``name`` cannot be a CloudEvents extension, or None. CloudEvents 1.0 §"Extension Context Attributes".
+    """Why ``name`` is not a valid CloudEvents extension name, or None (CloudEvents 1.0).
 
-    That a name has at most 20 characters is a SHOULD: a rule for what is made here, not for what others made (None).
+    The limit of 20 characters is a SHOULD. It applies to events made here; ``longest=None`` is for received events.
     """
     if name in RESERVED_EXTENSIONS:
         return f'extension name "{name}" is reserved by CloudEvents; choose another name'
@@ -36,15 +36,15 @@ def extension_problem(name: str, longest: int | None = 20) -> str | None:
 
 
 def header_octets(value: str) -> bytes:
-    """A header's value as it came: HTTP servers give each octet as one latin-1 character."""
+    """The octets of a header value. HTTP servers decode each octet as one latin-1 character."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
-        return value.encode("utf-8", "replace")  # no server's: a test wrote it
+        return value.encode("utf-8", "replace")  # not from an HTTP server
 
 
 def header_text(value: str) -> str:
-    """What a header says: UTF-8 where it is that, else latin-1."""
+    """A header value decoded as UTF-8, or as latin-1 if it is not valid UTF-8."""
     try:
         return header_octets(value).decode("utf-8")
     except UnicodeDecodeError:
@@ -52,17 +52,17 @@ def header_text(value: str) -> str:
 
 
 def is_header_text(value: str) -> bool:
-    """Whether it may stand in a header unencoded, as a media type does."""
+    """Whether a header can carry the text without encoding: printable ASCII and tabs."""
     return bool(value) and value.isascii() and value.replace("\t", " ").isprintable()
 
 
 def is_printable(text: str) -> bool:
-    """Without spaces, too."""
+    """Whether all characters are printable and none is white space."""
     return all(char.isprintable() and not char.isspace() for char in text)
 
 
 def is_http_url(text: str) -> bool:
-    """Absolute, with a host and no unusable port."""
+    """Whether the text is an absolute http(s) URL with a host and, if it has a port, a valid one."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and is_printable(text)
@@ -70,7 +70,7 @@ def is_http_url(text: str) -> bool:
         return False
 
 
-# json.dumps would make an encoder each time.
+# json.dumps would create an encoder for each call.
 sorted_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode
 
 
@@ -79,13 +79,24 @@ def go_json(value: Json) -> str:
     return sorted_json(value).translate(_GO_JSON_ESCAPES)
 
 
+def quoted(value: Json) -> str:
+    """A value as JSON for a message, with at most 80 characters of it."""
+    if isinstance(value, str):
+        return json.dumps(_cut(value), ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
 def format_time(time: datetime) -> str:
     """RFC 3339 in UTC, whole seconds, as Kubernetes writes ``metav1.Time``."""
     return time.astimezone(UTC).isoformat(timespec="seconds")[: -len("+00:00")] + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time, as Kubernetes writes ``creationTimestamp``; ISO 8601 allows more."""
+    """Read an RFC 3339 time such as ``creationTimestamp``. Other ISO 8601 forms are a ``ValueError``."""
     try:
         if _RFC3339.fullmatch(text):
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
@@ -95,13 +106,13 @@ def parse_time(text: str) -> datetime:
 
 
 class VerbatimTimestamp(datetime):
-    """A time that somebody else wrote, to be sent on in the same words: a datetime has no nanoseconds, for one."""
+    """A received time that is sent on with its original text: a datetime cannot hold nanoseconds or leap seconds."""
 
     text = ""
 
     @classmethod
     def read(cls, text: str) -> VerbatimTimestamp:
-        """``ValueError`` if it is no RFC 3339 time."""
+        """``ValueError`` if the text is not an RFC 3339 time."""
         plain = _LEAP_SECOND.sub(r"\1:59", text, count=1)
         time = parse_time(plain)
         if plain != text and (time.hour, time.minute) != (23, 59):

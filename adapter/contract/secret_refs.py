@@ -1,22 +1,25 @@
-"""Values that stand in a Secret or ConfigMap: taken out of a spec by the hook, filled in by the adapter. Pure.
+"""Fields of a spec that refer to a key of a Secret or ConfigMap. Pure.
 
-What passes between the two is ``{"$env": "SOURCE_SECRET_<n>"}`` in the config and a variable of that name; beside it
-``"optional": true`` where the variable may be missing, and with it the field.
+The hook replaces each reference with ``{"$env": "SOURCE_SECRET_<n>"}`` and sets a variable of that name; the adapter
+puts the value back. With ``"optional": true`` the variable may be missing; the adapter then omits the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-Json = Any
+from adapter.contract.formats import Json
+
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
 _REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
 _ABSENT = object()
 
 
 def split_references(config: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Take every ``{secretKeyRef|configMapKeyRef: …}`` out: (config with ``{"$env": NAME}``, NAME -> reference)."""
+    """Return the config with ``{"$env": NAME}`` for each reference, and the references by NAME.
+
+    A reference is ``{"secretKeyRef": …}`` or ``{"configMapKeyRef": …}``, at any depth.
+    """
     references: dict[str, Json] = {}
 
     def walk(value: Json) -> Json:
@@ -47,11 +50,11 @@ def _sorted(value: Json) -> Json:
 
 
 def fill(config: Mapping[str, Json], secrets: Mapping[str, str]) -> dict[str, Json]:
-    """The config with its secrets; ``KeyError`` of the variable that is missing. An optional one is left out."""
+    """The config with the values of its secrets. ``KeyError`` names the first required variable that is missing."""
 
     def fields(value: Mapping[str, Json]) -> dict[str, Json]:
-        filled = {key: walk(it) for key, it in value.items()}
-        return {key: it for key, it in filled.items() if it is not _ABSENT}
+        filled = {key: walk(item) for key, item in value.items()}
+        return {key: item for key, item in filled.items() if item is not _ABSENT}
 
     def walk(value: Json) -> Json:
         if isinstance(value, Mapping):
@@ -59,6 +62,6 @@ def fill(config: Mapping[str, Json], secrets: Mapping[str, str]) -> dict[str, Js
             if not isinstance(name, str) or not value.keys() <= {"$env", "optional"}:
                 return fields(value)
             return secrets.get(name, _ABSENT) if "optional" in value else secrets[name]
-        return [it for it in map(walk, value) if it is not _ABSENT] if isinstance(value, list) else value
+        return [item for item in map(walk, value) if item is not _ABSENT] if isinstance(value, list) else value
 
     return fields(config)

@@ -1,26 +1,49 @@
-"""The text of one environment variable -> its value; ``ValueError`` says what to write. Pure."""
+"""The value of one environment variable <-> its text. Readers raise ``ValueError`` with what to write. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from adapter.contract.delivery_policy import read_policy
-from adapter.contract.formats import extension_problem, is_http_url
+from adapter.contract.formats import (
+    EPOCH,
+    YAML_ESCAPES,
+    Json,
+    extension_problem,
+    format_time,
+    go_json,
+    is_http_url,
+    sorted_json,
+)
 
-Json = Any
 SINK_EXPECTATION = "write the absolute http(s) URL that events are sent to"
 
 
 def config(text: str) -> dict[str, Json]:
-    return _json_object(text, "write one JSON object holding the kind's spec fields")
+    return _json_object(text, "write one JSON object with the spec fields of the kind")
 
 
 def delivery(text: str) -> dict[str, Json]:
-    fields = _json_object(text, "write one JSON object holding the fields of spec.delivery")
+    fields = _json_object(text, "write one JSON object with the fields of spec.delivery")
     read_policy(fields)
     return fields
+
+
+def text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def object_text(value: Mapping[str, Json] | None) -> str | None:
+    return None if value is None else sorted_json(value).translate(YAML_ESCAPES)
+
+
+def created_text(time: datetime) -> str | None:
+    """None where the time is not known."""
+    return None if time == EPOCH else format_time(time)
 
 
 def overrides(text: str) -> dict[str, str]:
@@ -32,6 +55,13 @@ def overrides(text: str) -> dict[str, str]:
         if problem := extension_problem(name):
             raise ValueError(problem)
     return extensions
+
+
+def overrides_text(extensions: Mapping[str, str] | None) -> str:
+    """As Knative writes it: empty without ``ceOverrides``, ``{}`` without extensions."""
+    if extensions is None:
+        return ""
+    return go_json({"extensions": dict(extensions)} if extensions else {})
 
 
 def kind(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Sends an event to its sink: attempts, retries, the dead letter sink."""
+"""Delivers an event to its sink: attempts, retries, the dead letter sink."""

@@ -1,4 +1,4 @@
-"""What an answer to a request means, a sink's or an upstream's: taken, to be tried again, and when. Pure."""
+"""The result of one delivery attempt, and what a status code means for the event. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import Enum
 
 
 class Disposition(Enum):
+    """What becomes of the event: it is delivered, tried again, or never tried again."""
+
     ACCEPT = "accept"
     RETRY = "retry"
     REJECT = "reject"
@@ -14,7 +16,10 @@ class Disposition(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt brought: ``code`` is a status code, or ``timeout``, ``transport`` or ``token``."""
+    """``code``: the status code, or ``timeout``, ``transport``, ``token`` or ``stopped`` if there was no response.
+
+    ``body``: the beginning of the response's body, for the dead letter sink.
+    """
 
     disposition: Disposition
     code: str
@@ -24,7 +29,7 @@ class Attempt:
 
 
 def disposition(status: int) -> Disposition:
-    """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes it does not list should be retried."""
+    """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes that it does not list are retried."""
     if 200 <= status < 300:
         return Disposition.ACCEPT
     if status in (404, 408, 409, 429) or status >= 500:

@@ -1,7 +1,7 @@
-"""Hand one event to the sink: at least once, within its policy; else to the dead letter sink; else say it is lost.
+"""Deliver one event at least once: retries at the sink, then the dead letter sink, each within the policy.
 
-Every attempt sends the same bytes, so the same id and time. Nothing is lost silently: what neither sink took is an
-error in the log and counted.
+Every attempt sends the same bytes, so the same id and time. An event that neither sink accepts is logged: as an error
+if it is lost, as a warning if a caller waits for the outcome.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ from adapter.observe.metrics import Metrics
 from adapter.serving.logs import LogThrottle
 
 ERROR_DATA_LIMIT = 1024
-DEAD_LETTER_SHARE = 0.25  # of the time somebody waits
+DEAD_LETTER_SHARE = 0.25  # of the time that a caller waits
 _CONTROL = bytes([*range(32), 127])
 
 
 class _DeadlineReached(Exception):
-    """There is no time for this attempt."""
+    """There is no time left for the attempt."""
 
 
-def dead_letter(message: Message, destination: str, answer: Attempt) -> Message:
-    """The event with Knative's three extensions, as Knative's dispatcher writes them.
+def dead_letter(message: Message, destination: str, attempt: Attempt) -> Message:
+    """The event with the three extensions that Knative's dispatcher adds to a dead letter.
 
-    A failure that is no answer is 500; the body without control characters, in base64, cut to 1024 characters.
+    ``attempt`` is the last one at ``destination``. Without a response the code is 500. The data is the response's body
+    without control characters, in base64, cut to 1024 characters.
     """
-    body = answer.body if answer.code.isdecimal() else f"dispatch error: {answer.reason}".encode()
+    body = attempt.body if attempt.code.isdecimal() else f"dispatch error: {attempt.reason}".encode()
     data = b64encode(body.translate(None, _CONTROL)).decode()[:ERROR_DATA_LIMIT]
-    code = answer.code if answer.code.isdecimal() else "500"
+    code = attempt.code if attempt.code.isdecimal() else "500"
     extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}
     return with_extensions(message, {name: value for name, value in extensions.items() if value})
 
 
 class Delivery:
-    """The way of events to one sink. ``healthy`` is False from a used-up budget to the next success."""
+    """Delivers events to one sink. ``healthy`` is False from an event that used up all retries to the next success."""
 
     def __init__(
         self,
@@ -68,78 +69,83 @@ class Delivery:
         self._rng = rng
         self._metrics = metrics
         self._log = log
-        self._digest = LogThrottle(log, clock.now)
-        self._not_before: dict[Channel, datetime] = {}  # what Retry-After asked for binds every event
-        self._cut_short_now = False
+        self._throttle = LogThrottle(log, clock.now)
+        self._not_before: dict[Channel, datetime] = {}  # Retry-After applies to every event
+        self._is_cut_short = False
         self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits under way
         self._failed_attempts = 0
-        self._failure_said = False
+        self._failure_logged = False
 
     def cut_short(self) -> None:
-        """No attempt is waited for any more: what is in hand gets one at the dead letter sink, and that is all."""
-        self._cut_short_now = True
+        """End all attempts and waits now. Each event under way gets one attempt at the dead letter sink."""
+        self._is_cut_short = True
         for scope in self._scopes:
             scope.reschedule(asyncio.get_running_loop().time())
 
-    async def deliver(self, event: Event, message: Message) -> Outcome:
-        sink_until, until = self._deadlines(event)
-        answer, attempts = await self._try(self._sink, event, message, sink_until)
-        if answer.disposition is Disposition.ACCEPT:
-            return self._accepted(event, attempts)
-        if answer.disposition is Disposition.RETRY and not self._cut_short_now and event.patience_s is None:
+    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+        """Send ``message``, which is ``event`` encoded, until a sink accepts it or the policy ends.
+
+        ``caller_timeout_s``: for so many seconds a caller waits for the outcome, and delivery ends by then. The caller
+        can send the event again, so an event that is not delivered is not lost. None: no caller waits.
+        """
+        sink_until, until = self._deadlines(caller_timeout_s)
+        attempt, count = await self._try(self._sink, event, message, sink_until)
+        if attempt.disposition is Disposition.ACCEPT:
+            return self._accepted(event, count)
+        if attempt.disposition is Disposition.RETRY and not self._is_cut_short and caller_timeout_s is None:
             self.healthy = False
         if self._dead_letters is not None:
-            dead = dead_letter(message, self._sink.destination.public_url, answer)
-            last, tries = await self._try(self._dead_letters, event, dead, until)
+            dead = dead_letter(message, self._sink.destination.public_url, attempt)
+            last, last_count = await self._try(self._dead_letters, event, dead, until)
             if last.disposition is Disposition.ACCEPT:
-                self._warn("event went to the dead letter sink", event, attempts, answer)
+                self._warn("event sent to the dead letter sink", event, count, attempt)
                 return Outcome.DEAD_LETTERED
-            self._warn("the dead letter sink did not take an event", event, tries, last)
-        if event.returns:
-            self._warn("event returned: whoever brought it is told", event, attempts, answer)
-        else:  # one line each: its id is what somebody needs who looks for it
-            self._log.error("event lost", extra={"fields": _fields(event, attempts, answer)})
-        return Outcome.REJECTED if answer.disposition is Disposition.REJECT else Outcome.GAVE_UP
+            self._warn("dead letter sink did not accept the event", event, last_count, last)
+        if caller_timeout_s is not None:
+            self._warn("event not delivered; caller notified", event, count, attempt)
+        else:  # not throttled: an operator searches for the id of a lost event
+            self._log.error("event lost", extra={"fields": _fields(event, count, attempt)})
+        return Outcome.REJECTED if attempt.disposition is Disposition.REJECT else Outcome.GAVE_UP
 
-    def _deadlines(self, event: Event) -> tuple[float | None, float | None]:
-        """Until when (the loop's clock) the sink is tried, and until when all is over, for one that is waited for.
+    def _deadlines(self, caller_timeout_s: float | None) -> tuple[float | None, float | None]:
+        """Loop-clock deadlines (sink, overall) of an event whose caller waits.
 
-        The last quarter is the dead letter sink's: who waits is told in time, and that one is not left out.
+        The last quarter of the time is reserved for the dead letter sink.
         """
-        if event.patience_s is None:
+        if caller_timeout_s is None:
             return None, None
         now = asyncio.get_running_loop().time()
         share = 1 - DEAD_LETTER_SHARE if self._dead_letters else 1
-        return now + event.patience_s * share, now + event.patience_s
+        return now + caller_timeout_s * share, now + caller_timeout_s
 
     async def _try(self, channel: Channel, event: Event, message: Message, until: float | None) -> tuple[Attempt, int]:
-        """The last answer, and how many attempts there were: at most ``retry`` + 1.
+        """The last attempt, and the number of attempts: at most ``retry`` + 1.
 
-        In a hurry none, but for the first at the dead letter sink: it is all that is left.
+        No attempt starts once delivery is cut short, except the first one at the dead letter sink.
         """
         waits = self._policy.waits()
-        answer, attempts, wait_s = Attempt(Disposition.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
+        attempt, count, wait_s = Attempt(Disposition.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
         while True:
-            last_chance = channel is self._dead_letters and attempts == 0
+            last_chance = channel is self._dead_letters and count == 0
             try:
                 async with self._time_left(last_chance, until):
-                    await self._rest(channel, wait_s)
-                    answer = await self._attempt(channel, message)
+                    await self._wait(channel, wait_s)
+                    attempt = await self._post(channel, message)
             except _DeadlineReached:
-                return answer, attempts
-            attempts += 1
+                return attempt, count
+            count += 1
             limit_s = next(waits, None)
-            if answer.disposition is not Disposition.RETRY or limit_s is None:
-                return answer, attempts
+            if attempt.disposition is not Disposition.RETRY or limit_s is None:
+                return attempt, count
             self._failed_attempts += 1
-            self._warn("attempt to deliver failed; will retry", event, attempts, answer)
-            self._postpone(channel, min(answer.retry_after_s, self._policy.retry_after_max_s))
+            self._warn("delivery attempt failed; will retry", event, count, attempt)
+            self._postpone(channel, min(attempt.retry_after_s, self._policy.retry_after_max_s))
             wait_s = self._rng.uniform(0, limit_s)
 
     @contextlib.asynccontextmanager
     async def _time_left(self, last_chance: bool, until: float | None) -> AsyncIterator[None]:
         """Raises ``_DeadlineReached`` when delivery is cut short or ``until`` (the loop's clock) has passed."""
-        if self._cut_short_now and not last_chance:
+        if self._is_cut_short and not last_chance:
             raise _DeadlineReached
         try:
             async with asyncio.timeout_at(until) as scope:
@@ -153,48 +159,48 @@ class Delivery:
         finally:
             self._scopes.discard(scope)
 
-    async def _rest(self, channel: Channel, wait_s: float) -> None:
-        """Until the wait is over, and the time that this place asked everybody to stay away."""
+    async def _wait(self, channel: Channel, wait_s: float) -> None:
+        """Wait ``wait_s``, and until the time that the last ``Retry-After`` of this destination named."""
         now = self._clock.now()
         longest = now + timedelta(seconds=self._policy.retry_after_max_s)  # the clock may have been set back
         until = max(now + timedelta(seconds=wait_s), min(self._not_before.get(channel, now), longest))
-        if until > now and not (self._cut_short_now and channel is self._dead_letters):
+        if until > now and not (self._is_cut_short and channel is self._dead_letters):
             await reached(self._clock, until)
 
-    async def _attempt(self, channel: Channel, message: Message) -> Attempt:
+    async def _post(self, channel: Channel, message: Message) -> Attempt:
         started = time.perf_counter()
-        answer = await channel.post(message)
+        attempt = await channel.post(message)
         if channel is self._sink:
-            self._metrics.count_attempt(answer.code, time.perf_counter() - started)
-        return answer
+            self._metrics.count_attempt(attempt.code, time.perf_counter() - started)
+        return attempt
 
     def _postpone(self, channel: Channel, seconds: float) -> None:
         if seconds > 0:
             self._not_before[channel] = self._clock.now() + timedelta(seconds=seconds)
 
-    def _accepted(self, event: Event, attempts: int) -> Outcome:
+    def _accepted(self, event: Event, count: int) -> Outcome:
         self.healthy = True
         self._metrics.last_success = self._clock.now().timestamp()
-        self._digest.flush()
-        if self._failure_said:
+        self._throttle.flush()
+        if self._failure_logged:
             fields = {"failed_attempts": self._failed_attempts, "event_id": event.id}
             self._log.info("recovered", extra={"fields": fields})
-            self._failure_said, self._failed_attempts = False, 0
+            self._failure_logged, self._failed_attempts = False, 0
         self._log.debug(
-            "delivered", extra={"fields": {"event_id": event.id, "event_type": event.type, "attempts": attempts}}
+            "delivered", extra={"fields": {"event_id": event.id, "event_type": event.type, "attempts": count}}
         )
         return Outcome.DELIVERED
 
-    def _warn(self, message: str, event: Event, attempts: int, answer: Attempt) -> None:
-        said = self._digest.warning(message, **_fields(event, attempts, answer))
-        self._failure_said = self._failure_said or said
+    def _warn(self, message: str, event: Event, count: int, attempt: Attempt) -> None:
+        logged = self._throttle.warning(message, **_fields(event, count, attempt))
+        self._failure_logged = self._failure_logged or logged
 
 
-def _fields(event: Event, attempts: int, answer: Attempt) -> dict[str, Any]:
+def _fields(event: Event, count: int, attempt: Attempt) -> dict[str, Any]:
     return {
         "event_id": event.id,
         "event_type": event.type,
-        "attempts": attempts,
-        "code": answer.code,
-        "reason": answer.reason,
+        "attempts": count,
+        "code": attempt.code,
+        "reason": attempt.reason,
     }

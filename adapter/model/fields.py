@@ -94,7 +94,7 @@ class Certificates(_Text):
 
     def __new__(cls, text: str) -> Certificates:
         try:
-            tls.trust(tls.trusting_nobody(), text)
+            tls.trust(tls.empty_context(), text)
         except ssl.SSLError:
             raise ValueError("write PEM certificates") from None
         return super().__new__(cls, text)

@@ -1,4 +1,4 @@
-"""What a ``Retry-After`` header and a failed connection say. Pure."""
+"""The wait that a ``Retry-After`` header asks for, and the reason of a failed request. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(text: str | None, now: datetime) -> float:
-    """Seconds that a ``Retry-After`` header asks for; 0 if there is none or it cannot be read."""
+    """Seconds from ``now`` (RFC 9110 §10.2.3: seconds or a date); 0 if the header is absent or invalid."""
     if text is None:
         return 0.0
     if text.strip().isdecimal() and text.isascii():
-        seconds = float(text)  # of any length: what is too long for a float is infinite
+        seconds = float(text)  # any number of digits: infinite where a float cannot hold it
     else:
         try:
             date = parsedate_to_datetime(text)
@@ -22,6 +22,6 @@ def retry_after_s(text: str | None, now: datetime) -> float:
 
 
 def reason_of(error: Exception) -> str:
-    """h11 quotes the octets it cannot read, and a sink may send the event's data back: they stay out of the log."""
+    """For the log. Cuts the octets that h11 quotes from an invalid response: they may be data of the event."""
     text = str(error).partition("bytearray(")[0][:200]
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""Whom a client trusts: the system's authorities, certificates of its own, and mounted bundles, which change."""
+"""TLS trust of a client: the system's authorities, given certificates, and mounted bundles, which may change."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def tls_context() -> ssl.SSLContext:
-    """With the system's authorities."""
+    """A context that trusts the system's authorities."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def trusting_nobody() -> ssl.SSLContext:
-    """For URLs without https: loading the system's authorities costs megabytes."""
+def empty_context() -> ssl.SSLContext:
+    """A context without authorities, for URLs without https: to load the system's authorities takes megabytes."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def trust(context: ssl.SSLContext, pem: str) -> None:
-    """``ssl.SSLError`` if there is no certificate in it."""
-    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # comments may hold anything
+    """Add the certificates in ``pem``. Raises ``ssl.SSLError`` if there is none."""
+    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # a comment may not be ASCII
 
 
 def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
-    """``ssl.SSLError`` names the file that cannot be read: who broke it may have stopped trusting what it held."""
+    """Add the certificates of all files in ``directory``. Raises ``ssl.SSLError`` with the name of an invalid file.
+
+    Its certificates may have been removed on purpose, so it is not skipped.
+    """
     for file in _files(directory):
         try:
             trust(context, file.read_text(encoding="utf-8", errors="replace"))
@@ -35,13 +38,13 @@ def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
 
 
 def stamp_of(directory: Path | None) -> Stamp:
-    """Another one once a file has changed."""
-    stats = [(it.name, it.stat()) for it in _files(directory)]
+    """Changes when a file of ``directory`` is added, removed or changed."""
+    stats = [(file.name, file.stat()) for file in _files(directory)]
     return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
 
 
 def _files(directory: Path | None) -> list[Path]:
-    """The kubelet's ``..data`` is no file of ours."""
+    """Without the kubelet's ``..data`` and ``..<timestamp>`` directories."""
     if directory is None or not directory.is_dir():
         return []
-    return [it for it in sorted(directory.iterdir()) if not it.name.startswith(".") and it.is_file()]
+    return [path for path in sorted(directory.iterdir()) if not path.name.startswith(".") and path.is_file()]

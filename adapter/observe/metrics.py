@@ -1,7 +1,7 @@
-"""What /metrics shows; every series says which source it is.
+"""The metrics of an adapter. Every series has the labels ``namespace``, ``name`` and ``kind`` of the source.
 
-Counted here in plain numbers, shown by prometheus_client, which is loaded when somebody asks: it takes two megabytes,
-and not every adapter is asked.
+Counts are plain numbers. prometheus_client renders them and is imported at the first scrape: it takes two megabytes,
+and many adapters are never scraped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from adapter.model.event import Outcome
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # of what generate_latest() writes
-RETURNED = "returned"  # not delivered, and whoever brought it was told so
-SKIPPED = "skipped"  # an event that was due and never made
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # the format of generate_latest()
+RETURNED = "returned"  # not delivered; the waiting caller got an error response
+SKIPPED = "skipped"  # due but never made
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 OUTCOMES = {
@@ -36,15 +36,15 @@ def outcome_of(outcome: Outcome, *, returns: bool) -> str:
 
 
 class Metrics:
-    """Series exist from the start, at zero, so that a rate over them is never undefined."""
+    """Series start at zero instead of at their first event, so that a rate over them is always defined."""
 
     def __init__(self, namespace: str, name: str, kind: str) -> None:
         self.in_flight = 0
         self.last_success = 0.0  # Unix time
-        self._who = {"namespace": namespace, "name": name, "kind": kind}
+        self._labels = {"namespace": namespace, "name": name, "kind": kind}
         self._events = dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED], 0)
         self._attempts: dict[str, int] = {}
-        self._attempts_within = [0] * (len(BUCKETS_S) + 1)  # each bucket by itself; the last has no bound
+        self._attempts_within = [0] * (len(BUCKETS_S) + 1)  # per bucket, not cumulative; the last one has no bound
         self._attempts_s = 0.0
         self._polls: dict[str, int] = {}
 
@@ -69,28 +69,28 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-        names, values = list(self._who), list(self._who.values())
+        names, values = list(self._labels), list(self._labels.values())
 
-        def counter(name: str, meaning: str, label: str, counts: dict[str, int]) -> Metric:
-            family = CounterMetricFamily(name, meaning, labels=[*names, label])
+        def counter(name: str, help: str, label: str, counts: dict[str, int]) -> Metric:
+            family = CounterMetricFamily(name, help, labels=[*names, label])
             for value, count in counts.items():
                 family.add_metric([*values, value], count)
             return family
 
-        def gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
-            family = GaugeMetricFamily(name, meaning, labels=[*names, *labels])
+        def gauge(name: str, help: str, value: float, **labels: str) -> Metric:
+            family = GaugeMetricFamily(name, help, labels=[*names, *labels])
             family.add_metric([*values, *labels.values()], value)
             return family
 
-        yield counter("source_events", "Events by what became of them", "outcome", self._events)
-        yield counter("source_delivery_attempts", "HTTP requests by status code or error", "code", self._attempts)
-        duration = HistogramMetricFamily("source_delivery_duration_seconds", "One attempt, to its answer", labels=names)
+        yield counter("source_events", "Events by outcome", "outcome", self._events)
+        yield counter("source_delivery_attempts", "Attempts by status code or error", "code", self._attempts)
+        duration = HistogramMetricFamily("source_delivery_duration_seconds", "Time of one attempt", labels=names)
         bounds = [*map(str, BUCKETS_S), "+Inf"]
         buckets = list(zip(bounds, map(float, accumulate(self._attempts_within)), strict=True))
         duration.add_metric(values, buckets, self._attempts_s)
         yield duration
         yield gauge("source_in_flight", "Events being delivered", self.in_flight)
-        yield gauge("source_last_success_timestamp_seconds", "When the sink last took an event", self.last_success)
+        yield gauge("source_last_success_timestamp_seconds", "When the sink last accepted an event", self.last_success)
         yield gauge("source_build_info", "Always 1", 1, version=__version__)
-        if self._polls:  # only kinds that poll show it
-            yield counter("source_polls", "Polls by what they brought", "outcome", self._polls)
+        if self._polls:  # only kinds that poll have this series
+            yield counter("source_polls", "Polls by outcome", "outcome", self._polls)

@@ -1,1 +1,1 @@
-"""Sources that ask an upstream at an interval."""
+"""Sources that poll an upstream at an interval."""

@@ -1,11 +1,10 @@
-"""Reads a feed in a process of its own, with bounds of its own, which can be ended at any time.
+"""Parses a feed in a subprocess that has limits on memory and CPU time and can be killed at any time.
 
-feedparser is the library that knows feeds as they are. What it costs is in the hands of who wrote the feed: tags by the
-hundred thousand, or one long word where an author belongs, at which a regular expression tries for hours and lets no
-other thread run.
+feedparser copes with the feeds that exist, but a hostile feed can make it use hours and gigabytes: hundreds of
+thousands of tags, or one long word as an author, on which a regular expression backtracks and blocks all threads.
 
-``python -m adapter.polling.feed_process`` is that process. stdin: one line of JSON (the content type), then the
-feed. stdout: JSON.
+The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (the content type), then the feed.
+stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
 """
 
 from __future__ import annotations
@@ -16,40 +15,36 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from adapter.polling.documents import FEED_TIMES, Document, read_feed
 from adapter.polling.errors import PollFailed
 from adapter.serving.logs import error_location
 
-MODULE = "adapter.polling.feed_process"
-CPU_S = 60  # should nobody be there any more who ends it
-MEMORY = 64 * 1024 * 1024  # the adapter's own process needs the rest of its container's
-TOO_MUCH = json.dumps({"failed": f"the feed takes more than {MEMORY // 2**20} MiB to read"}).encode()
+COMMAND = (sys.executable, "-m", __name__)
+CPU_S = 60  # ends the subprocess if the adapter died and cannot kill it
+MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memory
+TOO_MUCH = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
 
-async def parse_in_subprocess(body: bytes, content_type: str) -> Document:
-    told = await _ask(json.dumps(content_type).encode() + b"\n" + body)
-    if "failed" in told:
-        raise PollFailed(told["failed"])
-    return Document(told["value"], told["value"]["entries"], FEED_TIMES)
-
-
-async def _ask(question: bytes) -> dict[str, Any]:
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    own = {"PYTHONPATH": os.pathsep.join(sys.path)}  # no secret of this process's
-    command = [sys.executable, "-m", MODULE]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing, env=own)
+async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[str] = COMMAND) -> Document:
+    environ = {"PYTHONPATH": os.pathsep.join(sys.path)}  # without the secrets of this process
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=null, env=environ)
     try:
-        answer, _ = await process.communicate(question)
+        stdout, _ = await process.communicate(json.dumps(content_type).encode() + b"\n" + body)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if process.returncode:
-        raise PollFailed(f"the feed cannot be read: reading it ended with exit code {process.returncode}")
-    return dict(json.loads(answer))
+        raise PollFailed(f"the feed cannot be parsed: the parser ended with exit code {process.returncode}")
+    answer = json.loads(stdout)
+    if "failed" in answer:
+        raise PollFailed(answer["failed"])
+    return Document(answer["value"], answer["value"]["entries"], FEED_TIMES)
 
 
 def _answer(question: bytes) -> dict[str, Any]:
@@ -61,7 +56,7 @@ def _answer(question: bytes) -> dict[str, Any]:
     except PollFailed as failure:
         return {"failed": str(failure)}
     except Exception as error:
-        return {"failed": f"the feed cannot be read: {type(error).__name__} at {error_location(error)}"}
+        return {"failed": f"the feed cannot be parsed: {type(error).__name__} at {error_location(error)}"}
 
 
 def main() -> None:
@@ -69,7 +64,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
         sys.stdout.write(json.dumps(_answer(sys.stdin.buffer.read())))
-    except MemoryError:  # nothing can be made any more, not even a sentence or an orderly end
+    except MemoryError:  # there is no memory left for new objects or an orderly exit
         os.write(1, TOO_MUCH)
         os._exit(0)
 

@@ -1,6 +1,6 @@
-"""One GET that follows so many redirects and no more; and an answer that says when there is nothing new.
+"""One GET of a :class:`~adapter.sources.poll_source.PollSource`: redirects, secret headers, conditional requests.
 
-Decides nothing about the body. What is secret is sent to the URL's own origin, never to where that redirects.
+Secret headers are sent to the origin of the URL only, not to other hosts that it redirects to.
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from datetime import UTC, datetime
 import httpx2
 
 from adapter.net.retry_after import retry_after_s
-from adapter.polling.client import REDIRECTS
+from adapter.polling.client import MAX_REDIRECTS
 from adapter.polling.errors import PollFailed, Unchanged
 
-_ASKED = {
-    "Accept": "application/json, application/feed+json, application/atom+xml, application/rss+xml, */*;q=0.1",
-    "Accept-Encoding": "gzip",
-}
+_ACCEPT = "application/json, application/feed+json, application/atom+xml, application/rss+xml, */*;q=0.1"
+# Validators of a response -> the request headers that ask for a newer one (RFC 9110, section 13.1).
 _CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
-_ASKED_IF = {name.lower() for name in _CONDITIONS.values()}
+_CONDITION_NAMES = {name.lower() for name in _CONDITIONS.values()}
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """``conditions``: headers with which the next request asks for anything newer."""
+    """``conditions``: the headers of a request for anything newer than this response."""
 
     body: bytes
     content_type: str
@@ -36,20 +34,27 @@ class Fetched:
 async def fetch(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Fetched:
-    """As much and as long as the other side likes: ``client`` and who calls it set the limits."""
-    request = client.build_request("GET", url, headers={**_ASKED, **headers, **secrets}, timeout=None)
-    for _ in range(REDIRECTS + 1):
+    """``Unchanged`` for 304. Sets no limits: ``client`` limits the size, the budget of the poll limits the time."""
+    request = client.build_request("GET", url, headers={"Accept": _ACCEPT, **headers, **secrets}, timeout=None)
+    for _ in range(MAX_REDIRECTS + 1):
         async with contextlib.aclosing(await client.send(request, stream=True, follow_redirects=False)) as response:
             following = response.next_request
             if following is None:
                 return await _read(response)
-        if following.url.scheme == "https" and url.lower().startswith("http:"):  # whose client trusts nobody
-            raise PollFailed(f"redirects to https://{following.url.host}; write an https url")
+        if following.url.scheme == "https" and url.lower().startswith("http:"):  # the client has no CA certificates
+            raise PollFailed(f"url redirects to https://{following.url.host}; write an https URL")
         if _origin(following.url) != _origin(request.url):
             for name in secrets:
                 following.headers.pop(name, None)
         request = following
-    raise PollFailed(f"redirects more than {REDIRECTS} times")
+    raise PollFailed(f"url redirects more than {MAX_REDIRECTS} times")
+
+
+def remember(client: httpx2.AsyncClient, fetched: Fetched) -> None:
+    """Make the next requests of this client conditional."""
+    for name in _CONDITION_NAMES:
+        client.headers.pop(name, None)
+    client.headers.update(fetched.conditions)
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
@@ -58,10 +63,10 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 async def _read(response: httpx2.Response) -> Fetched:
     headers, status = response.headers, response.status_code
-    if status == 304 and response.request.headers.keys() & _ASKED_IF:
-        await response.aread()  # it has no body; but only what was read to its end leaves the connection open
+    if status == 304 and response.request.headers.keys() & _CONDITION_NAMES:
+        await response.aread()  # there is no body, but the connection stays open only if the response is read
         raise Unchanged
     if not 200 <= status < 300:
-        raise PollFailed(f"answered {status}", retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))
+        raise PollFailed(f"HTTP status {status}", retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))
     conditions = {_CONDITIONS[name]: headers[name] for name in _CONDITIONS if name in headers}
     return Fetched(await response.aread(), headers.get("Content-Type", ""), conditions)

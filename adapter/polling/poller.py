@@ -1,8 +1,8 @@
-"""Sources that look for new items: at once when they start, then at fixed times; each item is sent once, in order.
+"""Sources that poll: once at the start, then at fixed times. Each new item becomes one event, in order.
 
-A cursor of any kind moves only after the sink's answer. A source is ready once its upstream has answered; one that is
-broken is said, counted and ends readiness, and never the adapter. Items are known by their own keys, the latest
-``WINDOW`` of them; nothing else is remembered.
+The next event is made only after the sink answered for the last one, so a cursor never moves ahead of the sink. An
+upstream that fails is logged and counted, and makes the source unready; the adapter keeps running. The only memory is
+the keys of the last 10,000 items.
 """
 
 from __future__ import annotations
@@ -20,124 +20,102 @@ from adapter.model.clock import reached
 from adapter.model.event import Event, Outcome
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
-from adapter.polling.client import Upstream
-from adapter.polling.errors import PollFailed, Unchanged
-from adapter.polling.progress import OK, UNCHANGED, PollMonitor, SeenKeys, poll_errors, with_time_budget
+from adapter.polling.progress import OK, WINDOW, PollMonitor, SeenKeys
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and most kinds do not poll
     import ssl
 
     import httpx2
 
 
 class Poller(Source):
-    """A source that looks for new items every interval."""
+    """A source that looks for new items once per interval."""
 
     interval: Interval = Field(
-        default=Interval("1m"), description='How often it looks for new items, such as "30s" or "5m"; at least 1ms.'
+        default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
     )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if "max_in_flight" in cls.model_fields:
-            raise TypeError(f"{cls.__name__}.max_in_flight: items are sent in order, one at a time; take the field out")
+            raise TypeError(f"{cls.__name__}.max_in_flight: a Poller sends one item at a time; remove the field")
 
     def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]]:
-        """The items there are, each an Event with an id of its own; those already sent may be among them.
+        """The current items, each an Event with an id; items that were sent before may be among them.
 
-        ``async def`` that returns them, or an async generator: what stands after its last ``yield`` runs once the sink
-        has them all, so that is where a cursor moves. Any exception means that the upstream is broken.
+        Write it as ``async def`` that returns the events, or as an async generator. The code after the last ``yield``
+        of a generator runs once the sink has all events, so move a cursor there. Any exception means that the upstream
+        failed.
         """
-        raise TypeError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
+        raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
 
     def skip_existing(self) -> bool:
-        """Whether the first poll only takes note of the items there are, and sends none."""
+        """Whether the first successful poll after a start sends nothing and only remembers which items exist."""
         return False
 
     def tls_context(self) -> ssl.SSLContext:
-        """Whom the client trusts: the system's authorities. Mounted bundles (TRUST_BUNDLES) are added to it."""
+        """The authorities that the client trusts: those of the system. Bundles in ``TRUST_BUNDLES`` are added."""
         from adapter.net.tls import tls_context
 
         return tls_context()
 
     def poll_limit_s(self) -> float:
-        """How long one poll may take; the time the sink takes for its events does not count."""
+        """How many seconds one poll may take. The time that the sink takes for the events does not count."""
         return 60.0
 
     def body_limit(self) -> int:
-        """How many bytes of an answer the client reads, packed or unpacked."""
+        """How many bytes of a response the client reads, before and after decompression."""
         return 4 * 1024 * 1024
 
-    async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        if type(self).poll is Poller.poll:
-            name = type(self).__name__
-            raise TypeError(f"{name} has no poll(); define `async def poll(self, client): return [Event(...)]`")
+    async def events(
+        self, context: Context, *, transport: httpx2.AsyncBaseTransport | None = None, window: int = WINDOW
+    ) -> AsyncGenerator[Event, Outcome]:
+        """``transport`` replaces the network, as in httpx; ``window``: how many keys of items to remember."""
+        from adapter.polling.client import Upstream
+        from adapter.polling.one_poll import OnePoll
+
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        record, done, noting = PollMonitor(context), SeenKeys(), self.skip_existing()
-        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit())
+        monitor, seen, skip = PollMonitor(context), SeenKeys(window), self.skip_existing()
+        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
         async with contextlib.aclosing(upstream):
             while True:
-                wait_s = 0.0
-                try:
-                    async with contextlib.aclosing(self._found(upstream, context)) as found:
-                        async for event in found:
-                            record.first_item_seen()
-                            if done.knows(event.id or ""):
-                                continue
-                            if not noting and (yield event) is Outcome.GAVE_UP:
-                                break  # it comes again with the next poll, and those behind it
-                            done.add(event.id or "")
-                        else:
-                            noting = False
-                    record.succeeded(OK)
-                except Unchanged:
-                    record.succeeded(UNCHANGED)
-                except PollFailed as failure:
-                    record.failed(failure)
-                    wait_s = failure.retry_after_s
-                earliest = context.clock.now() + timedelta(seconds=wait_s)
-                await reached(context.clock, _next(schedule, earliest))
+                async with OnePoll(upstream.client, self._start, self.poll_limit_s(), context.clock.now) as poll:
+                    async for event in poll:
+                        monitor.first_item_seen()
+                        key = self._key(event)
+                        if key in seen:
+                            continue
+                        outcome = None if skip else (yield event)
+                        if outcome is Outcome.GAVE_UP:
+                            break  # the next poll finds this item again, before the items behind it
+                        seen.add(key)
+                skip = skip and poll.result.outcome != OK
+                monitor.record(poll.result)
+                await reached(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
 
-    async def _found(self, upstream: Upstream, context: Context) -> AsyncGenerator[Event, None]:
-        """What poll() finds, in its time. Its exceptions come out as PollFailed, the author's mistakes as TypeError."""
-        with poll_errors(context):
-            client = await upstream.client()
-        async with contextlib.aclosing(with_time_budget(self.poll_limit_s(), self._poll(client, context))) as found:
-            async for event in found:
-                yield event
+    async def _start(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
+        made = self.poll(client)
+        found = await made if inspect.isawaitable(made) else made
+        return aiter(found) if isinstance(found, AsyncIterable) else _each(found)
 
-    async def _poll(self, client: httpx2.AsyncClient, context: Context) -> AsyncGenerator[Event, None]:
-        with poll_errors(context):
-            made = self.poll(client)
-            found = await made if inspect.isawaitable(made) else made
-        if not isinstance(found, AsyncIterable | Iterable):
-            raise self._mistake(f"returned {type(found).__name__}; return a list of Events")
-        async with contextlib.aclosing(_each(found, context)) as events:
-            async for event in events:
-                if not isinstance(event, Event):
-                    raise self._mistake(f"found a {type(event).__name__}; make each item an Event")
-                if not isinstance(event.id, str) or not event.id:
-                    raise self._mistake("made an Event without id; write Event(id=...) with the item's own key")
-                yield event
-
-    def _mistake(self, what: str) -> TypeError:
-        return TypeError(f"poll() of {type(self).__name__} {what}")
-
-
-def _next(schedule: Schedule, earliest: datetime) -> datetime:
-    """After ``earliest``, even if that is a tick whose nanoseconds a clock does not show."""
-    return schedule.due(schedule.latest_at(earliest + timedelta(microseconds=1)) + 1)
-
-
-async def _each(found: AsyncIterable[Event] | Iterable[Event], context: Context) -> AsyncGenerator[Event, None]:
-    with poll_errors(context):
-        if isinstance(found, AsyncIterable):
-            async with contextlib.AsyncExitStack() as stack:
-                if isinstance(found, AsyncGenerator):
-                    stack.push_async_callback(found.aclose)
-                async for event in found:
-                    yield event
+    def _key(self, event: Event) -> str:
+        if not isinstance(event, Event):
+            problem = f"a {type(event).__name__}; return a list of Events, or yield Events"
+        elif not isinstance(event.id, str) or not event.id:
+            problem = "an Event without id; write Event(id=...) with a key that identifies the item"
         else:
-            for event in found:
-                yield event
+            return event.id
+        raise TypeError(f"{type(self).__name__}.poll() found {problem}")
+
+
+async def _each(found: Any) -> AsyncIterator[Event]:
+    """An object that is not iterable is an item itself, so the check of the items rejects it."""
+    for event in found if isinstance(found, Iterable) else [found]:
+        yield event
+
+
+def _next_due(schedule: Schedule, now: datetime, wait_s: float) -> datetime:
+    """The first tick after the wait. One microsecond is added because a clock does not show a tick's nanoseconds."""
+    earliest = now + timedelta(seconds=wait_s, microseconds=1)
+    return schedule.due(schedule.latest_at(earliest) + 1)

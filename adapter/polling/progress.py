@@ -1,128 +1,95 @@
-"""What polls are made with: the client, the keys that are done with, how polls go and what a failure says."""
+"""What a poller remembers between polls: the keys of items it has sent, and how many polls failed in a row."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from adapter.polling.errors import PollFailed, Unchanged
-from adapter.serving.logs import LogThrottle, error_location
+from adapter.serving.logs import LogThrottle
 
-if TYPE_CHECKING:  # httpx2 is half of what importing adapter.sdk would cost, and most kinds are no pollers
+if TYPE_CHECKING:
     from adapter.model.source import Context
 
-WINDOW = 10_000  # keys of items that are done with
+WINDOW = 10_000
 FAILURES_UNTIL_UNREADY = 3
-NOT_YET = "no poll has succeeded yet"
+NO_SUCCESS_YET = "no poll has succeeded yet"
 OK, UNCHANGED, FAILED = "ok", "unchanged", "failed"
-T = TypeVar("T")
 
 
-@contextlib.contextmanager
-def poll_errors(context: Context) -> Iterator[None]:
-    try:
-        yield
-    except (PollFailed, Unchanged):
-        raise
-    except Exception as error:
-        raise _failure(error, context) from error
+@dataclass(frozen=True)
+class PollResult:
+    """How a poll ended. ``outcome`` is the label of ``source_polls_total``; ``reason`` says why a poll failed."""
 
-
-def _failure(error: Exception, context: Context) -> PollFailed:
-    """Words only where they are known to hold neither data nor secrets; else the exception's type and place."""
-    import httpx2
-
-    from adapter.net.retry_after import reason_of, retry_after_s
-
-    if isinstance(error, httpx2.HTTPStatusError):  # its text has the URL
-        response = error.response
-        wait_s = retry_after_s(response.headers.get("Retry-After"), context.clock.now())
-        return PollFailed(f"answered {response.status_code}", wait_s)
-    quotes_a_header = isinstance(error, httpx2.LocalProtocolError)
-    if isinstance(error, httpx2.RequestError | OSError) and not quotes_a_header:
-        return PollFailed(reason_of(error))
-    return PollFailed(f"{type(error).__name__} at {error_location(error)}")
-
-
-async def with_time_budget(limit_s: float, found: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """Only the time that ``found`` takes counts, not what is done with what it found."""
-    left_s, now = limit_s, asyncio.get_running_loop().time
-    async with contextlib.aclosing(found):
-        while True:
-            began = now()
-            try:
-                async with asyncio.timeout(left_s):
-                    item = await anext(found)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise PollFailed(f"the poll took longer than {limit_s:g} s") from None
-            left_s -= now() - began
-            yield item
+    outcome: str
+    reason: str = ""
+    retry_after_s: float = 0.0
 
 
 class SeenKeys:
-    """The keys of the latest items, as digests: a key may be of any length."""
+    """The ``size`` keys that were used last; a lookup counts as use. Stores digests: a key can be of any length."""
 
-    def __init__(self) -> None:
-        self._keys: OrderedDict[bytes, None] = OrderedDict()
+    def __init__(self, size: int = WINDOW) -> None:
+        self._size = size
+        self._digests: OrderedDict[bytes, None] = OrderedDict()  # the key that was used last comes last
 
-    def knows(self, id: str) -> bool:
-        """What is still listed stays known, however many others come."""
-        key = _digest(id)
-        known = key in self._keys
+    def __contains__(self, key: str) -> bool:
+        digest = _digest(key)
+        known = digest in self._digests
         if known:
-            self._keys.move_to_end(key)
+            self._digests.move_to_end(digest)
         return known
 
-    def add(self, id: str) -> None:
-        self._keys[_digest(id)] = None
-        if len(self._keys) > WINDOW:
-            self._keys.popitem(last=False)
+    def add(self, key: str) -> None:
+        self._digests[_digest(key)] = None
+        if len(self._digests) > self._size:
+            self._digests.popitem(last=False)
 
 
-def _digest(id: str) -> bytes:
-    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class PollMonitor:
-    """Says, counts and shows how polls go."""
+    """Counts polls, logs failures and recoveries, and sets the readiness of the source."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._digest = LogThrottle(context.log, context.clock.now)
+        self._throttle = LogThrottle(context.log, context.clock.now)
         self._failures = 0  # in a row
-        self._failure_said = False
-        self._succeeded = False
-        context.trouble(NOT_YET)
+        self._logged_failure = False  # in this row
+        self._ready = False  # since the first success
+        context.trouble(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.polled(outcome, 0)
 
     def first_item_seen(self) -> None:
-        """The first poll's items may take the sink long: that is no trouble of the upstream."""
-        if not self._succeeded:
-            self._succeeded = True
+        """Makes a new source ready before its first poll ends, which a slow sink can delay."""
+        if not self._ready:
+            self._ready = True
             self._context.trouble(None)
 
-    def succeeded(self, outcome: str) -> None:
-        self._succeeded = True
-        self._context.polled(outcome, 1)
-        self._context.trouble(None)
-        self._digest.flush()
-        if self._failure_said:
-            self._context.log.info("polls succeed again", extra={"fields": {"failures_in_a_row": self._failures}})
-        self._failures, self._failure_said = 0, False
+    def record(self, result: PollResult) -> None:
+        self._context.polled(result.outcome, 1)
+        if result.outcome == FAILED:
+            self._failed(result)
+        else:
+            self._succeeded()
 
-    def failed(self, failure: PollFailed) -> None:
-        self._context.polled(FAILED, 1)
+    def _succeeded(self) -> None:
+        self._ready = True
+        self._context.trouble(None)
+        self._throttle.flush()
+        if self._logged_failure:
+            self._context.log.info("polls succeed again", extra={"fields": {"failures_in_a_row": self._failures}})
+        self._failures, self._logged_failure = 0, False
+
+    def _failed(self, result: PollResult) -> None:
         self._failures += 1
-        said = self._digest.warning("poll failed", reason=str(failure), retry_after_s=failure.retry_after_s)
-        self._failure_said = self._failure_said or said
+        logged = self._throttle.warning("poll failed", reason=result.reason, retry_after_s=result.retry_after_s)
+        self._logged_failure = self._logged_failure or logged
         if self._failures >= FAILURES_UNTIL_UNREADY:
-            self._context.trouble(f"{self._failures} polls in a row failed: {failure}")
-        elif not self._succeeded:
-            self._context.trouble(f"{NOT_YET}: {failure}")
+            self._context.trouble(f"{self._failures} polls in a row failed: {result.reason}")
+        elif not self._ready:
+            self._context.trouble(f"{NO_SUCCESS_YET}: {result.reason}")

@@ -1,4 +1,4 @@
-"""Polls an HTTP interface that lists items: JSON with JMESPath, or a feed."""
+"""Polls an HTTP API that lists items: JSON with JMESPath, or a feed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
-from pydantic import AfterValidator, PrivateAttr
+from pydantic import AfterValidator
 
+from adapter.contract.formats import Json
 from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.net import tls
-from adapter.polling.documents import Document, check_markup, in_utf8, is_markup, read_json
+from adapter.polling.documents import Document, check_feed, is_markup, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.feed_process import parse_in_subprocess
-from adapter.polling.fetch import Fetched, fetch
+from adapter.polling.fetch import Fetched, fetch, remember
 from adapter.polling.progress import WINDOW
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
@@ -27,7 +28,7 @@ EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
 
 
-def _usable(url: HttpUrl) -> HttpUrl:
+def _check_url(url: HttpUrl) -> HttpUrl:
     try:
         httpx2.URL(url)
     except httpx2.InvalidURL:
@@ -35,111 +36,109 @@ def _usable(url: HttpUrl) -> HttpUrl:
     return url
 
 
-def _jmespath(text: str) -> str:
+def _check_expression(text: str) -> str:
     try:
         parsed = _parsed(text)
     except JMESPathError as error:
         reason = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(": ")
         raise ValueError(f'write a JMESPath expression like "data.items" ({reason})') from None
     if unknown := _functions(parsed) - Functions.FUNCTION_TABLE.keys():
-        raise ValueError(f"JMESPath has no function {min(unknown)}(); there are {', '.join(Functions.FUNCTION_TABLE)}")
+        raise ValueError(f"JMESPath has no function {min(unknown)}(); it has {', '.join(Functions.FUNCTION_TABLE)}")
     return text
 
 
-# jmespath.search makes a parser and an interpreter each time, for every item
+# jmespath.search would make a parser and an interpreter for every item.
 _parsed = lru_cache(8)(lambda expression: jmespath.compile(expression).parsed)
-_evaluated = TreeInterpreter().visit
+_evaluate = TreeInterpreter().visit
 
 
 def _functions(node: Any) -> set[str]:
     own = {node["value"]} if node["type"] == "function_expression" else set()
-    return own.union(*(_functions(it) for it in node["children"] if isinstance(it, dict)))
+    return own.union(*(_functions(child) for child in node["children"] if isinstance(child, dict)))
 
 
-def _header_texts(headers: dict[str, str]) -> dict[str, str]:
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name):
-            raise ValueError(f'"{name}" is no name of a header; write one like X-Api-Key')
+            raise ValueError(f'"{name}" is not a valid header name; write one like X-Api-Key')
         if not (value.isascii() and value.isprintable()):
-            raise ValueError(f"the value of {name} must be one line of ASCII characters")
+            raise ValueError(f"the value of {name} must be printable ASCII on one line")
     return headers
 
 
-def _secret_texts(headers: dict[str, SecretText]) -> dict[str, SecretText]:
-    """Without spaces at their ends, which HTTP does not carry."""
+def _strip_secrets(headers: dict[str, SecretText]) -> dict[str, SecretText]:
+    """HTTP does not transport leading and trailing spaces of a header value."""
     texts = {name: value.get_secret_value().strip() for name, value in headers.items()}
-    return {name: SecretText(text) for name, text in _header_texts(texts).items()}
+    return {name: SecretText(text) for name, text in _check_headers(texts).items()}
 
 
-Expression = Annotated[str, AfterValidator(_jmespath)]
+Expression = Annotated[str, AfterValidator(_check_expression)]
 
 
 class PollSource(Poller):
-    """Polls an HTTP interface and emits one event for each new item: JSON by JMESPath, or RSS, Atom and JSON Feed."""
+    """Polls an HTTP API and sends one event for each new item. Reads JSON (with JMESPath), RSS, Atom and JSON Feed."""
 
-    event_types = (EventType(EVENT_TYPE, "An item that is new in what is polled; the data is the item."),)
+    event_types = (EventType(EVENT_TYPE, "A new item of the polled list. The data is the item."),)
     event_type_field = "eventType"
 
-    url: Annotated[HttpUrl, AfterValidator(_usable)] = Field(
+    url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
-    headers: Annotated[dict[str, str], AfterValidator(_header_texts)] = Field(
+    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
         {},
         max_length=16,
-        description="Headers of each request: name and value.",
+        description="Headers of each request.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
-    secret_headers: Annotated[dict[str, SecretText], AfterValidator(_secret_texts)] = Field(
+    secret_headers: Annotated[dict[str, SecretText], AfterValidator(_strip_secrets)] = Field(
         {},
         max_length=16,
         alias="secretHeaders",
-        description="Headers whose values stand in a Secret, like Authorization; they are not sent where url redirects "
-        "to another host.",
+        description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They are not "
+        "sent to another host when url redirects there.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
     )
     items: Expression = Field(
         "@",
         min_length=1,
         max_length=1024,
-        description='JMESPath to the list of items in the answer, like "data.items"; @ is the whole answer, or the '
-        "entries of a feed.",
+        description='JMESPath expression that selects the list of items in the response, like "data.items". The '
+        "default @ selects the whole response, or the entries of a feed.",
     )
     id: Expression = Field(
         "id",
         min_length=1,
         max_length=1024,
-        description="JMESPath on an item to its key, a text or a number; it is the event's id, and an item is new if "
-        "its key is.",
+        description="JMESPath expression that selects the key of an item, a string or number. The key becomes the id "
+        "of the event. An item with a new key is a new item.",
     )
     event_type: str = Field(
-        EVENT_TYPE, min_length=1, max_length=256, alias="eventType", description="The type of the events."
+        EVENT_TYPE, min_length=1, max_length=256, alias="eventType", description="The CloudEvents type of the events."
     )
     subject: Expression | None = Field(
         None,
         min_length=1,
         max_length=1024,
-        description="JMESPath on an item to the event's subject; by default there is none.",
+        description="JMESPath expression that selects the CloudEvents subject from an item. Default: no subject.",
     )
     start: Literal["now", "earliest"] = Field(
         "now",
-        description="What the first poll after each start of the adapter does with the items it finds: now takes note "
-        "of them, earliest sends them.",
+        description="Which items to send after each start of the adapter: now sends only items that appear after the "
+        "first poll, earliest also sends the items that the first poll finds.",
     )
-    timeout: Interval = Field(Interval("10s"), description="How long a poll may take, until its items are read.")
+    timeout: Interval = Field(Interval("10s"), description="Time limit of a poll, including parsing the response.")
     max_bytes: int = Field(
-        MIB, ge=1024, le=4 * MIB, alias="maxBytes", description="The longest answer that is read, unpacked."
+        MIB, ge=1024, le=4 * MIB, alias="maxBytes", description="Maximum size of a response, after decompression."
     )
     ca_certs: Certificates | None = Field(
-        None, alias="CACerts", description="PEM certificates of authorities to trust beside the system's."
+        None, alias="CACerts", description="PEM CA certificates to trust in addition to those of the system."
     )
-
-    _conditions: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def skip_existing(self) -> bool:
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.trusting_nobody()
+        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.empty_context()
         if self.ca_certs:
             tls.trust(context, self.ca_certs)
         return context
@@ -151,53 +150,54 @@ class PollSource(Poller):
         return self.max_bytes
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
-        answer = await self._fetch(client)
-        document = await self._read(in_utf8(answer.body), answer.content_type)
+        response = await self._fetch(client)
+        document = await self._read(to_utf8(response.body), response.content_type)
         for event in self._events(document):
             yield event
-        self._conditions = dict(answer.conditions)  # not before the sink has them all
+        remember(client, response)  # only now: after a 304, an event that the sink did not accept would be lost
 
     async def _fetch(self, client: httpx2.AsyncClient) -> Fetched:
         secrets = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
         try:
-            return await fetch(client, self.url, {**self.headers, **self._conditions}, secrets)
+            return await fetch(client, self.url, self.headers, secrets)
         except TooLong:
-            raise PollFailed(f"the answer is longer than maxBytes ({self.max_bytes})") from None
+            raise PollFailed(f"the response is longer than maxBytes ({self.max_bytes})") from None
 
     async def _read(self, body: bytes, content_type: str) -> Document:
         if not is_markup(body):
             return read_json(body)
-        check_markup(body)
+        check_feed(body)
         return await parse_in_subprocess(body, content_type)
 
     def _events(self, document: Document) -> list[Event]:
-        """All of them or none: an item without a key would be lost if those beside it were sent."""
-        found = document.entries if document.entries is not None and self.items == "@" else None
-        items = _search("items", self.items, document.value) if found is None else found
+        """Fails if one item has no key: sending only the other items would lose that one."""
+        is_feed = document.entries is not None and self.items == "@"
+        items = document.entries if is_feed else _search("items", self.items, document.value)
         if not isinstance(items, list):
-            raise PollFailed(f'items "{self.items}" finds no list; write the JMESPath of one, like "data.items"')
+            raise PollFailed(f'items "{self.items}" does not select a list; write an expression like "data.items"')
         if len(items) > WINDOW:
-            raise PollFailed(f'items "{self.items}" finds {len(items)} items, more than {WINDOW}; ask url for fewer')
+            raise PollFailed(f'items "{self.items}" selects {len(items)} items, more than {WINDOW}; request fewer')
         return [self._event(item, n, document) for n, item in enumerate(items)]
 
-    def _event(self, item: Any, n: int, document: Document) -> Event:
+    def _event(self, item: Json, n: int, document: Document) -> Event:
         id = _text(_search("id", self.id, item))
         if id is None and document.entries is not None and self.id == "id" and isinstance(item, dict):
-            id = _text(item.get("link") or item.get("url"))  # RSS asks for no id
+            id = _text(item.get("link") or item.get("url"))  # an id is optional in RSS
         if id is None:
-            raise PollFailed(f'id "{self.id}" finds no key of item {n}; write the JMESPath of one that every item has')
+            raise PollFailed(f'id "{self.id}" selects no key in item {n}; write an expression that fits every item')
         subject = None if self.subject is None else _text(_search("subject", self.subject, item))
-        return Event(type=self.event_type, data=item, id=id, subject=subject, time=document.time_of(item))
+        time = time_of(item, document.times)
+        return Event(type=self.event_type, data=item, id=id, subject=subject, time=time)
 
 
-def _search(field: str, expression: str, value: Any) -> Any:
+def _search(field: str, expression: str, value: Json) -> Json:
     try:
-        return _evaluated(_parsed(expression), value)
-    except Exception as error:  # the library lets Python's own out, TypeError for one; the text holds data
-        raise PollFailed(f'{field} "{expression}" does not fit the answer ({type(error).__name__})') from None
+        return _evaluate(_parsed(expression), value)
+    except Exception as error:  # jmespath lets Python's own errors through, like TypeError; the text contains data
+        raise PollFailed(f'{field} "{expression}" does not fit the response ({type(error).__name__})') from None
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Json) -> str | None:
     if isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

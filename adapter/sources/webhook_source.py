@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adapter.cloudevents.attributes import CloudEvent, canonical, media_type
+from adapter.cloudevents.attributes import ReceivedEvent, canonical, media_type
 from adapter.cloudevents.decode import FAMILY, Unsupported, is_structured, read_event
 from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
 from adapter.listening.authentication import Auth, auth_error
@@ -83,7 +83,7 @@ def passed_through(request: Request) -> Event:
     return _event(event)
 
 
-def _event(event: CloudEvent) -> Event:
+def _event(event: ReceivedEvent) -> Event:
     attributes = event.attributes
     return Event(
         type=attributes["type"],

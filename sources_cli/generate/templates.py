@@ -174,7 +174,7 @@ LIST = """\
 """
 
 SINK = """\
-# A sink that prints events: `sources run` starts it on this machine, `kubectl apply -f` in a cluster.
+# A sink that prints the events. Start it with `sources run`, or in a cluster with `kubectl apply -f`.
 apiVersion: apps/v1
 kind: Deployment
 metadata:

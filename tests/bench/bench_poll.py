@@ -1,7 +1,8 @@
-"""PollSource beside a bare httpx2 loop, in turn, in one run: CPU per poll, items a second, memory, wake-ups.
+"""Compares PollSource with a bare httpx2 loop: CPU per poll, items per second, idle memory and wake-ups.
 
-Each runs on one core; the upstream (this process) and nginx as the sink on the other. Both poll again at once, but for
-the idle figures: those are read a second after the only poll, and ten seconds later. Prints figures and ratios.
+The two programs run in turn on one core. The upstream (this process) and the sink (nginx) run on the other core. Both
+programs poll without a pause, except for the idle figures, which cover the ten seconds that begin one second after a
+single poll. Prints figures and ratios.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ CORES = os.sched_getaffinity(0)
 ROUNDS, POLLS, NEW_POLLS, ITEMS = 7, 600, 20, 100
 SETTLE_S, IDLE_S = 1.0, 10.0
 PROGRAMS = {"adapter": ["-m", "adapter"], "bare": ["tests/bench/poll_baseline.py"]}
-KNOWN_RATIO, UNCHANGED_RATIO, NEW_RATIO, RATE, IDLE_MIB = 2.5, 1.3, 1.2, 0.85, 40  # what we aim at
+KNOWN_RATIO, UNCHANGED_RATIO, NEW_RATIO, RATE, IDLE_MIB = 2.5, 1.3, 1.2, 0.85, 40  # targets
 
 
 class Upstream(threading.Thread):
-    """Lists ``ITEMS`` items: ``known`` ones, the same with an ETag (``unchanged``), or ``new`` ones each time."""
+    """Lists ``ITEMS`` items. ``mode``: ``known`` (always the same), ``unchanged`` (with an ETag) or ``new`` ones."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.mode = "known"
-        self.polls: list[float] = []  # when they came, by the monotonic clock
+        self.polls: list[float] = []  # monotonic times
         self.port = 0
         self._ready = threading.Event()
         self.start()
@@ -106,7 +107,7 @@ def cpu_us_a_poll(name: str, upstream: Upstream, sink: str, mode: str) -> float:
 
 
 def new_items(name: str, upstream: Upstream, sink: str) -> dict[str, float]:
-    """From one poll to the next all that the first brought is delivered, one after the other."""
+    """All items of a poll are delivered, one after the other, before the next poll."""
     with program(name, upstream, sink, "new") as pid:
         upstream.wait_for(2)
         polls, used_s = len(upstream.polls), cpu_s(pid)
@@ -135,10 +136,10 @@ def measured(name: str, upstream: Upstream, sink: str) -> dict[str, float]:
 
 
 def report(what: str, rounds: list[dict[str, dict[str, float]]], key: str, unit: str, aim: float, sign: int) -> None:
-    """``sign``: 1 if the ratio should be at most ``aim``, -1 if at least."""
-    values = {name: [it[name][key] for it in rounds] for name in PROGRAMS}
+    """``sign``: 1 if ``aim`` is the maximum of the ratio, -1 if it is the minimum."""
+    values = {name: [figures[name][key] for figures in rounds] for name in PROGRAMS}
     ratios = [ours / bare for ours, bare in zip(values["adapter"], values["bare"], strict=True)]
-    medians = "  ".join(f"{name} {statistics.median(it):.0f} {unit}" for name, it in values.items())
+    medians = "  ".join(f"{name} {statistics.median(runs):.0f} {unit}" for name, runs in values.items())
     ratio = statistics.median(ratios)
     spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
     print(f"{what:<28} {medians}  {ratio:.2f} x bare {spread}  aim {aim}: {verdict(sign * ratio <= sign * aim)}")
@@ -148,22 +149,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {ITEMS} items an answer")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {ITEMS} items per response"
+    )
     os.sched_setaffinity(0, {max(CORES)})
     upstream = Upstream()
     with nginx() as sink:
         rounds = [{name: measured(name, upstream, sink) for name in PROGRAMS} for _ in range(options.rounds)]
         rests = {name: [idle(name, upstream, sink) for _ in range(3)] for name in PROGRAMS}
-    report("none is new", rounds, "known_us", "us CPU a poll", KNOWN_RATIO, 1)
+    report("no new items", rounds, "known_us", "us CPU a poll", KNOWN_RATIO, 1)
     report("not changed (304)", rounds, "unchanged_us", "us CPU a poll", UNCHANGED_RATIO, 1)
-    report("all are new", rounds, "new_us", "us CPU an item", NEW_RATIO, 1)
-    report("all are new", rounds, "new_per_s", "items/s", RATE, -1)
-    ours, bare = (statistics.median(it["idle_mib"] for it in rests[name]) for name in PROGRAMS)
+    report("all items new", rounds, "new_us", "us CPU an item", NEW_RATIO, 1)
+    report("all items new", rounds, "new_per_s", "items/s", RATE, -1)
+    ours, bare = (statistics.median(figures["idle_mib"] for figures in rests[name]) for name in PROGRAMS)
     print(f"idle: {ours:.1f} MiB, bare {bare:.1f} MiB (aim {IDLE_MIB}): {verdict(ours <= IDLE_MIB)}")
-    woken = [it["woken"] for it in rests["adapter"]]
-    print(
-        f"wake-ups in {IDLE_S:.0f} idle s: {', '.join(f'{it:.0f}' for it in woken)} (aim 0): {verdict(not any(woken))}"
-    )
+    woken = [figures["woken"] for figures in rests["adapter"]]
+    counts = ", ".join(f"{count:.0f}" for count in woken)
+    print(f"wake-ups in {IDLE_S:.0f} idle s: {counts} (aim 0): {verdict(not any(woken))}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The least that polls: bare httpx2, a GET, one POST for each item that the last answer had not. For bench_poll.py."""
+"""The smallest poller: bare httpx2, one GET, one POST for each new item. For bench_poll.py."""
 
 from __future__ import annotations
 

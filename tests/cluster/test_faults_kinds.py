@@ -1,4 +1,4 @@
-"""Faults of a sink's kind: not served, without an address, not to be watched by Metacontroller."""
+"""Faults of a sink kind: not served, without an address, or not readable for Metacontroller."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 from sources_cli.arguments import ManifestsOptions
 from tests.cluster.api import Object, eventually
 from tests.cluster.faults import WITHIN_S, says, sync_error
-from tests.cluster.world import KIND, Home, controller
+from tests.cluster.namespace import Home
+from tests.cluster.world import KIND, controller
 
 THINGS = "faults.example.com/v1"
-INGRESSES = "networking.k8s.io/v1"  # served by every cluster, and in no role of ours
+INGRESSES = "networking.k8s.io/v1"  # served by every cluster; no role of this project grants it
 
 
-def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_an_address(home: Home) -> None:
-    """Three faults one after the other; Metacontroller notices a new kind within its discovery interval."""
+def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(home: Home) -> None:
+    """Three faults in turn. Metacontroller finds a new kind within its discovery interval."""
     allow(home, f"{THINGS}/Thing")
     home.source(sink=sink(THINGS, "Thing"))
     sync_error(home, "can't find resource things")
@@ -25,20 +26,21 @@ def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_a
     )
     says(
         home, "SinkProvided", "NotAddressable",
-        f"Thing {home.namespace}/display has no address", "wait until it is ready, or name an addressable object",
+        f"Thing {home.namespace}/display has no address", "wait until it is ready, or refer to an addressable object",
     )  # fmt: skip
     address = {"status": {"address": {"url": "http://there.example.com"}}}
     home.api.patch(THINGS, "things", "display", address, home.namespace, "/status")
     assert home.ready()["status"]["sinkUri"] == "http://there.example.com"
 
 
-def test_a_kind_metacontroller_may_not_watch_leaves_ready_empty_without_an_event(home: Home) -> None:
-    """What README says of it; nobody can write a status here, for the hook is never asked."""
+def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(home: Home) -> None:
+    """As documented: without the watch Metacontroller does not call the hook, so there is no status."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
-    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # and not its role
+    # Only the CompositeController: Metacontroller's role for the new kind is missing.
+    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))
     home.afterwards(home.world.install)
     home.source(sink=sink(INGRESSES, "Ingress"))
-    what = "Metacontroller may not read ingresses"
+    what = "Metacontroller's requests for ingresses are refused"
     eventually(lambda: refusals(home, "/ingresses"), lambda it: len(it) >= 4, what, deadline_s=WITHIN_S)
     assert "status" not in home.read()
     assert home.events() == []
@@ -66,7 +68,7 @@ def serve_things(home: Home) -> None:
 
 
 def thing_crd(name: str) -> Object:
-    """A kind that may have an address, and nobody to give it one."""
+    """A kind whose status may hold an address; no controller sets it."""
     anything: Any = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}
     return {
@@ -83,6 +85,6 @@ def thing_crd(name: str) -> Object:
 
 
 def refusals(home: Home, resource: str) -> list[str]:
-    """What the API server refused Metacontroller."""
+    """The verbs of Metacontroller's requests for this resource that the API server answered with 403."""
     lines = (it for it in home.world.plane.audit() if it["responseStatus"]["code"] == 403)
     return [it["verb"] for it in lines if resource in it["requestURI"] and "metacontroller" in it["user"]["username"]]

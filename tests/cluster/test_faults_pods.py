@@ -1,6 +1,6 @@
-"""DIAGNOSE_PODS: what keeps an adapter's pod from running is the source's reason, within 30 s.
+"""DIAGNOSE_PODS: the failure of an adapter's pod becomes the reason of the source within 30 s.
 
-The tests play the kubelet, for there is none here; the scheduler is real.
+There is no kubelet: the tests write the pod status. The scheduler is real.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pytest
 
 from tests.cluster import kubelet
 from tests.cluster.faults import says
+from tests.cluster.namespace import Home
 from tests.cluster.plane import BY_HAND
-from tests.cluster.world import IMAGE, Home, World
+from tests.cluster.world import IMAGE, World
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ SYMPTOMS = {
     "image-absent": Symptom(
         ("ErrImagePull", f'failed to pull and unpack image "{IMAGE}": {IMAGE}: not found'),
         "ImagePullBackOff",
-        (f'cannot pull image "{IMAGE}"', "not found; correct the image's name, or push it"),
+        (f'cannot pull image "{IMAGE}"', "not found; correct the image name, or push the image"),
     ),
     "exits": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
@@ -40,24 +41,24 @@ SYMPTOMS = {
     "out-of-memory": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
         "OOMKilled",
-        ("needs more memory than its limit of 128Mi; have the source hold less at a time",),
+        ("exceeded its memory limit of 128Mi; make the source keep less data in memory",),
         {"exitCode": 137, "reason": "OOMKilled"},
     ),
     "secret-absent": Symptom(
         ("CreateContainerConfigError", 'secret "queue" not found'),
         "CreateContainerConfigError",
-        ('cannot start: secret "queue" not found; create what it needs in namespace by-hand',),
+        ('cannot start: secret "queue" not found; create the missing object in namespace by-hand',),
     ),
     "key-absent": Symptom(
         ("CreateContainerConfigError", "couldn't find key token in ConfigMap by-hand/queue"),
         "CreateContainerConfigError",
-        ("couldn't find key token in ConfigMap by-hand/queue; create what it needs in namespace by-hand",),
+        ("couldn't find key token in ConfigMap by-hand/queue; create the missing object in namespace by-hand",),
     ),
 }
 
 
 @pytest.mark.parametrize("name", list(SYMPTOMS))
-def test_what_keeps_a_pod_from_running_is_told_and_goes_when_it_runs(by_hand: Home, name: str) -> None:
+def test_pod_failure_is_the_reason_until_the_pod_runs(by_hand: Home, name: str) -> None:
     symptom = SYMPTOMS[name]
     by_hand.source(name)
     pod = kubelet.newest_pod(by_hand, name)
@@ -68,7 +69,7 @@ def test_what_keeps_a_pod_from_running_is_told_and_goes_when_it_runs(by_hand: Ho
     by_hand.ready(name)
 
 
-def test_a_pod_no_node_takes_is_told_and_runs_once_one_does(home: Home, diagnosing: None) -> None:
+def test_unschedulable_pod_is_the_reason_until_a_node_fits(home: Home, diagnosing: None) -> None:
     def picky(answer: Any) -> Any:
         for child in answer["children"]:
             child["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "fast"}
@@ -79,7 +80,7 @@ def test_a_pod_no_node_takes_is_told_and_runs_once_one_does(home: Home, diagnosi
     home.source()
     says(
         home, "Deployed", "Unschedulable",
-        f"Pod {home.namespace}/samplesource-hello-", "0/1 nodes are available", "add a node it fits on",
+        f"Pod {home.namespace}/samplesource-hello-", "0/1 nodes are available", "add a node that fits",
     )  # fmt: skip
     home.afterwards(lambda: label_node(home, None))
     label_node(home, "fast")
@@ -95,7 +96,7 @@ def diagnosing(world: World) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def by_hand(world: World, diagnosing: None) -> Iterator[Home]:
-    """One namespace for all of them: its deletion waits until its pods had their time to end."""
+    """One namespace for the module: its deletion waits for the grace period of its pods."""
     home = Home(world, BY_HAND)
     try:
         home.service()

@@ -1,16 +1,12 @@
-"""A control plane with our CRD, roles, hook and Metacontroller at work, and a namespace of it for each test."""
+"""A local control plane with the CRD, the roles, the hook and Metacontroller."""
 
 from __future__ import annotations
 
-import copy
-import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -20,11 +16,10 @@ from sources_cli.generate.rbac import rbac
 from sources_cli.kind import Kind, kind_named
 from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
-from tests.cluster.api import Api, ApiError, Object, eventually
+from tests.cluster.api import Api, ApiError, Object
 from tests.cluster.gate import Gate
 from tests.cluster.metacontroller import Metacontroller
 from tests.cluster.plane import ControlPlane
-from tests.cluster.recordings import save
 from tests.process.harness import Process, Start, free_port, listens, processes, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +39,7 @@ def controller(kind: Kind, gate: Gate, options: ManifestsOptions) -> Object:
 
 
 def asking(gate: Gate, document: Object) -> Object:
-    """A generated CompositeController, asking the gate: a Service has no address where no pod runs."""
+    """A generated CompositeController that calls the proxy: no pod runs here, so a Service cannot be called."""
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
         del webhook["service"]
@@ -58,7 +53,7 @@ class World:
     gate: Gate
     metacontroller: Metacontroller
     start: Start
-    config: Path  # what the hook's ConfigMaps are mounted at
+    config: Path  # the directory from which the hook reads its ConfigMaps
     hooks: list[Process] = field(default_factory=list)
 
     @property
@@ -66,7 +61,7 @@ class World:
         return self.plane.api
 
     def start_hook(self, **environ: str) -> int:
-        """Another replica of the hook; its port."""
+        """Start another replica of the hook; return its port."""
         port = free_port()
         own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "CLUSTER_DOMAIN": "cluster.local"}
         process = self.start("hooks", CONFIG_DIR=str(self.config), **own, **environ)
@@ -75,7 +70,10 @@ class World:
         return port
 
     def install(self, *sink_kinds: str, kind: Kind = KIND, resync_s: int | None = None, **options: Any) -> None:
-        """The kind's roles and its CompositeController, as `sources manifests` writes them; a real second is long."""
+        """Apply the kind's roles and its CompositeController, as `sources manifests` writes them.
+
+        ``resync_s`` replaces the resync period, in seconds, to keep tests short.
+        """
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
         for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
             self.api.apply(document)
@@ -87,7 +85,7 @@ class World:
 
 @contextmanager
 def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
-    """Metacontroller has the generated roles and nothing else."""
+    """Metacontroller has only the generated roles."""
     api = plane.api
     for document in [*documents(metacontroller.crds()), crd(KIND)]:
         api.serve(document)
@@ -111,162 +109,8 @@ def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
             gate.close()
 
 
-class Home:
-    """One namespace. Waits print conditions, events and the last exchange with the hook when they fail.
-
-    Sources are of one kind, ``SampleSource`` unless seen by :meth:`of`.
-    """
-
-    kind = KIND
-
-    def __init__(self, world: World, namespace: str, labels: dict[str, str] | None = None) -> None:
-        self.world = world
-        self.api = world.api
-        self.namespace = namespace
-        self._undo: list[Callable[[], object]] = []
-
-        def former() -> object:
-            return self.api.find("v1", "namespaces", namespace)
-
-        eventually(former, lambda it: it is None, f"no namespace {namespace} from before", deadline_s=60)
-        metadata = {"name": namespace, "labels": labels or {}}
-        self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-
-        def account() -> object:
-            return self.api.find("v1", "serviceaccounts", "default", namespace)
-
-        eventually(account, bool, f"the ServiceAccount of {namespace}")
-
-    def close(self) -> None:
-        self.world.gate.heal()
-        if not self.world.metacontroller.running:
-            self.world.metacontroller.start()
-        for undo in reversed(self._undo):
-            undo()
-        for source in self.api.list(*self.sources, self.namespace):
-            self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
-        self.api.delete("v1", "namespaces", self.namespace)
-
-    def of(self, kind: Kind) -> Home:
-        """The same namespace; sources are of this kind."""
-        seen = copy.copy(self)
-        seen.kind = kind
-        return seen
-
-    @property
-    def sources(self) -> tuple[str, str]:
-        return self.kind.api_version, self.kind.plural
-
-    def afterwards(self, undo: Callable[[], object]) -> None:
-        """Something to put back at the end of the test, whatever its outcome."""
-        self._undo.append(undo)
-
-    def service(self, name: str = "display", port: int = 80) -> Object:
-        return self.api.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": name, "namespace": self.namespace},
-                "spec": {"selector": {"app": name}, "ports": [{"port": port, "name": "http"}]},
-            }
-        )
-
-    def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
-        """``spec.sink`` is the Service ``display`` unless said otherwise."""
-        sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
-        interval = {"interval": "10s"} if "interval" in self.kind.source_class.model_fields else {}
-        return self.api.create(
-            {
-                "apiVersion": self.kind.api_version,
-                "kind": self.kind.name,
-                "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
-                "spec": {**interval, "sink": sink, **spec},
-            }
-        )
-
-    def edit(self, name: str = "hello", /, **spec: Any) -> Object:
-        return self.api.patch(*self.sources, name, {"spec": spec}, self.namespace)
-
-    def read(self, name: str = "hello") -> Object:
-        return self.api.get(*self.sources, name, self.namespace)
-
-    def condition(self, type: str, name: str = "hello") -> Object:
-        """Empty where there is none, or where it is about an older generation."""
-        source = self.read(name)
-        status = source.get("status", {})
-        if status.get("observedGeneration") != source["metadata"]["generation"]:
-            return {}
-        return next((it for it in status.get("conditions", []) if it["type"] == type), {})
-
-    def wait_for(
-        self, type: str, status: str, reason: str | None = None, name: str = "hello", **options: Any
-    ) -> Object:
-        """The condition, once it is so."""
-
-        def wanted(condition: Object) -> bool:
-            return condition.get("status") == status and reason in (None, condition.get("reason"))
-
-        what = f"{type}={status} {reason or ''}"
-        return dict(
-            eventually(lambda: self.condition(type, name), wanted, what, more=lambda: self.story(name), **options)
-        )
-
-    def ready(self, name: str = "hello", **options: Any) -> Object:
-        self.wait_for("Ready", "True", name=name, **options)
-        return self.read(name)
-
-    def deployments(self) -> list[Object]:
-        return self.api.list(*DEPLOYMENTS, self.namespace)
-
-    def deployment(self) -> Object:
-        """The only one."""
-        [found] = eventually(self.deployments, lambda it: len(it) == 1, "one Deployment", more=self.story)
-        return dict(found)
-
-    def pods(self) -> list[Object]:
-        return self.api.list("v1", "pods", self.namespace)
-
-    def revision(self) -> int:
-        """How many templates the Deployment has had."""
-        return int(self.deployment()["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
-
-    def record(self, situation: str, name: str = "hello", which: int = -1) -> None:
-        """With RECORD set: one exchange about the source, by default the last, to be replayed by the fast tests."""
-        if os.environ.get("RECORD"):
-            save(situation, self.world.gate.calls(self.namespace, name)[which])
-
-    def events(self, reason: str = "") -> list[str]:
-        """``reason: message`` of the namespace's events, those of the sources among them."""
-        found = self.api.list("v1", "events", self.namespace)
-        return [f"{it['reason']}: {it.get('message', '')}" for it in found if reason in ("", it["reason"])]
-
-    def story(self, name: str = "hello") -> str:
-        """What somebody needs to know about a wait that failed."""
-        source = self.api.find(*self.sources, name, self.namespace) or {}
-        status = json.dumps(source.get("status"), indent=1)
-        deployments = [f"{it['metadata']['name']}: {json.dumps(it.get('status'))}" for it in self.deployments()]
-        return "\n".join(
-            [
-                f"status of {name}: {status}",
-                *deployments,
-                *self.events(),
-                self.world.gate.last(self.namespace),
-                self.world.metacontroller.last_words(),
-            ]
-        )
-
-
-def env_of(deployment: Object) -> dict[str, str]:
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return {it["name"]: it.get("value", "") for it in container["env"]}
-
-
-def hook_query(document: Object) -> str:
-    return urlsplit(document["spec"]["hooks"]["sync"]["webhook"]["url"]).query
-
-
 def _forgive(act: Callable[[Object], object], document: Object) -> None:
-    """Create what may be there already."""
+    """Create an object that may exist already."""
     try:
         act(document)
     except ApiError as error:

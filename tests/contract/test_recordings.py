@@ -1,6 +1,6 @@
-"""Requests as the real Metacontroller sent them, and the hook's answers to them, replayed.
+"""The hook answers requests that Metacontroller sent with the recorded responses.
 
-``RECORD=1 pytest tests/cluster`` writes them anew; an intended change of the hook shows up in their diff.
+``RECORD=1 pytest tests/cluster`` rewrites the recordings. An intended change of the hook is visible in their diff.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapter.contract.formats import parse_time
-from hooks.app import kind_options
+from hooks.app import options_from
 from hooks.configmaps import MountedConfig
 from hooks.controller import sync
 from hooks.protocol import SyncRequest
@@ -24,19 +24,23 @@ SETTINGS = Settings(adapter_image="registry.local/adapter:1")
 
 def answer(recording: dict[str, Any], **changes: Any) -> Any:
     request = {**recording["request"], "parent": recording["request"]["parent"] | changes}
-    options = kind_options(recording["query"].encode())
+    options = options_from(recording["query"].encode())
     now = parse_time(recording["at"])
-    return sync(SyncRequest.model_validate(request), SETTINGS, now=now, config=MountedConfig(None), options=options)
+    observability = MountedConfig(None).for_kind(recording["request"]["parent"]["kind"])
+    request = SyncRequest.model_validate(request)
+    return sync(request, SETTINGS, now=now, observability=observability, options=options)
 
 
 def timeless(status: dict[str, Any]) -> dict[str, Any]:
-    """The second an answer falls into is not the recording's."""
-    conditions = [{key: it for key, it in one.items() if key != "lastTransitionTime"} for one in status["conditions"]]
+    """Without transition times, which depend on the second of the recording."""
+    conditions = [
+        {key: value for key, value in one.items() if key != "lastTransitionTime"} for one in status["conditions"]
+    ]
     return {**status, "conditions": conditions}
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in RECORDINGS])
-def test_a_recorded_request_gets_its_recorded_answer(file: Path) -> None:
+def test_recorded_request_gets_its_recorded_response(file: Path) -> None:
     recording = json.loads(file.read_text())
     given, expected = answer(recording), recording["response"]
     assert timeless(given["status"]) == timeless(expected["status"])
@@ -44,12 +48,12 @@ def test_a_recorded_request_gets_its_recorded_answer(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in RECORDINGS])
-def test_a_recorded_status_is_a_fixed_point(file: Path) -> None:
+def test_recorded_status_is_a_fixed_point(file: Path) -> None:
     recording = json.loads(file.read_text())
     first = answer(recording)["status"]
     generation = recording["request"]["parent"]["metadata"]["generation"]
     assert answer(recording, status={**first, "observedGeneration": generation})["status"] == first
 
 
-def test_there_are_recordings() -> None:
+def test_recordings_exist() -> None:
     assert {file.stem for file in RECORDINGS} >= {"first-sync", "ready", "edited", "sink-not-found", "sink-lost"}

@@ -1,4 +1,4 @@
-"""Installed as the README says, from nothing; taken away again so that nothing is left."""
+"""Install everything with the README's commands, and uninstall it without leaving an object behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples
 
 
 def readme_commands() -> tuple[list[str], list[str]]:
-    """Those that install, and those from the first source on."""
+    """The commands that install, and the commands from the first source on."""
     section = (ROOT / "README.md").read_text().partition("## Install it in a cluster\n")[2].partition("\n## ")[0]
     block = section.partition("```console\n")[2].partition("```")[0]
     commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
@@ -36,7 +36,7 @@ def installation(directory: Path) -> Iterator[Cluster]:
         cluster.write_image()
         before = cluster.names()
         ours = {it for it in before if "metacontroller" in it or "samples.knative.dev" in it}
-        assert not ours, f"the tests install and uninstall everything, and the cluster has {sorted(ours)} already"
+        assert not ours, f"the tests need a cluster without {sorted(ours)}, because they install and uninstall them"
         try:
             cluster.kubectl("apply", "-f", str(theirs), "-f", str(metacontroller))
             cluster.kubectl("wait", "--for=condition=Established", "-f", str(theirs))
@@ -51,12 +51,12 @@ def installation(directory: Path) -> Iterator[Cluster]:
             def left() -> object:
                 return cluster.names() - before
 
-            eventually(left, lambda it: not it, "the cluster as empty as before", deadline_s=90)
+            eventually(left, lambda it: not it, "the cluster has only the objects from before", deadline_s=90)
 
 
 @contextmanager
 def installed(cluster: Cluster, directory: str | Path, crd: str) -> Iterator[None]:
-    """A kind beside those of the overlay, by the directory `sources manifests` wrote."""
+    """Install one more kind from a directory that `sources manifests` wrote; uninstall it afterwards."""
     try:
         cluster.kubectl("apply", "-k", str(directory))
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")

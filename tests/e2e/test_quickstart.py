@@ -1,4 +1,4 @@
-"""The README's section "Install it in a cluster", command by command: from an empty cluster to events in a log."""
+"""The commands of the README's section "Install it in a cluster", from an empty cluster to events in a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.place import RESTRICTED
 
 @pytest.fixture
 def strict_default(cluster: Cluster) -> Iterator[None]:
-    """The quick start goes into the namespace ``default``, which takes restricted pods only meanwhile."""
+    """Make the namespace ``default``, which the quick start uses, accept only restricted pods during the test."""
     labels = cluster.api.get("v1", "namespaces", "default")["metadata"].get("labels", {})
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": RESTRICTED}})
     yield
@@ -26,9 +26,7 @@ def strict_default(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict_default")
-def test_the_commands_of_the_readme_lead_to_events_in_the_displays_log(
-    cluster: Cluster, figure: Callable[[str], None]
-) -> None:
+def test_readme_commands_show_events_in_the_log_of_the_display(cluster: Cluster, figure: Callable[[str], None]) -> None:
     commands = readme_commands()[1]
     said, started = "", time.monotonic()
     for command in commands:

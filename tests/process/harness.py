@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from adapter.contract.durations import parse_duration
@@ -79,6 +80,16 @@ class Process:
             return next((line for line in self.errors if words in json.loads(line)["msg"]), None)
 
         return dict(json.loads(wait_until(find, f"log line {words!r}", lambda: self.errors)))
+
+    def logged(self, words: str) -> list[dict[str, Any]]:
+        """The lines of an adapter's log so far whose message contains ``words``."""
+        lines = [json.loads(line) for line in list(self.errors)]
+        return [line for line in lines if words in line["msg"]]
+
+    def memory_kib(self, field: str = "VmRSS") -> int:
+        """``VmRSS`` is the memory now, ``VmHWM`` the peak."""
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Exit code, and the seconds it took."""

@@ -1,4 +1,4 @@
-"""A PollSource in a process of its own, in front of an upstream that answers as it is told."""
+"""Starts an adapter that runs a PollSource."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRET = "hush-hush"
 
 
 def poller(start_process: Start, sink: str, upstream: Upstream | str, interval: str = QUICK, **spec: Any) -> Adapter:
-    """One that sends what is there; ``env`` variables in capitals."""
+    """Sends existing items too. ``spec``: fields of ``spec``; names in capitals are environment variables."""
     environ = {name: spec.pop(name) for name in list(spec) if name.isupper()}
     url = upstream if isinstance(upstream, str) else upstream.url
     config = json.dumps({"url": url, "start": "earliest", **spec})

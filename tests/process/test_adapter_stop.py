@@ -124,7 +124,7 @@ def test_at_a_sink_that_breaks_off_what_is_in_hand_goes_to_the_dead_letter_sink(
     event = dead.event()
     assert event["extensions"]["knativeerrordest"] == f"{url}"
     assert event["extensions"]["knativeerrorcode"] == "500"
-    assert source.process.said("event went to the dead letter sink")["event_id"] == event["id"]
+    assert source.process.said("event sent to the dead letter sink")["event_id"] == event["id"]
 
 
 def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""Nothing is lost silently: kills, outages, flaky sinks, replicas, and readiness that tells."""
+"""Delivery of a running adapter: kills, outages, flaky sinks, replicas, readiness, tokens, concurrency."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def logged(process: Process, words: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(600)
-def test_killed_at_any_moment_no_tick_is_missing_but_those_due_while_nobody_ran(start: Start) -> None:
-    """Between build, POST and acknowledgement; who starts next sends the tick again that may have been in hand."""
+def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(start: Start) -> None:
+    """Each kill falls between build, POST and answer of a tick. The next process sends that tick again."""
     kills, chance, created = 100 if LONG else 8, random.Random(6), soon("2s")
     schedule = Schedule.of(UID, datetime.fromisoformat(created), 2_000_000_000)
     ids: dict[int, set[str]] = {}
-    nobody: set[int] = set()  # ticks from the one that may have been in hand to the next process's first, if later
+    skipped: set[int] = set()  # from the tick that may have been under way to the first of the next process
     quick = 0
 
     def answer(connection: socket.socket, n: int) -> None:
@@ -58,25 +58,27 @@ def test_killed_at_any_moment_no_tick_is_missing_but_those_due_while_nobody_ran(
         connection.sendall(ACCEPTED)
 
     with ScriptedSink(answer) as sink:
-        in_hand = None
+        under_way = None
         for _ in range(kills):
             source = Adapter(start, sink.url, "2s", SOURCE_CREATED=created)
             first = first_sequence(source.process)
-            if in_hand is not None:
-                nobody.update(range(in_hand, first))
-                quick += first <= in_hand
+            if under_way is not None:
+                skipped.update(range(under_way, first))
+                quick += first <= under_way
             due = schedule.due(schedule.next_at(datetime.now(UTC)))
             wait_s = (due - datetime.now(UTC)).total_seconds() + chance.uniform(-0.01, 0.04)
-            threading.Event().wait(max(0, wait_s))  # a random moment around a tick: nothing is waited for
+            threading.Event().wait(max(0, wait_s))  # a random moment around a tick
             source.process.child.kill()
-            in_hand = min(schedule.latest_at(datetime.now(UTC)), max(ids, default=first - 1) + 1)  # or it was behind
+            under_way = min(
+                schedule.latest_at(datetime.now(UTC)), max(ids, default=first - 1) + 1
+            )  # the adapter may lag behind
             source.process.ended()
         last = Adapter(start, sink.url, "2s", SOURCE_CREATED=created)
-        nobody.update(range(in_hand or 0, first_sequence(last.process)))
+        skipped.update(range(under_way or 0, first_sequence(last.process)))
         seen = len(sink.requests)
         wait_until(lambda: len(sink.requests) > seen + 1, "two more ticks", lambda: last.process.errors)
     missing = set(range(min(ids), max(ids) + 1)) - ids.keys()
-    assert missing <= nobody
+    assert missing <= skipped
     assert quick > kills / 3, "this machine starts processes too slowly to judge"
     assert all(len(same) == 1 for same in ids.values())  # duplicates collapse to the ticks
 
@@ -87,7 +89,7 @@ def first_sequence(process: Process) -> int:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_that_was_produced_is_missing_after_an_outage_and_memory_stays(start: Start) -> None:
+def test_no_event_is_missing_after_an_outage_and_memory_does_not_grow(start: Start) -> None:
     outage_s = 90 if LONG else 4
     port = free_port()
     source = Adapter(start, f"http://127.0.0.1:{port}", "100ms")
@@ -100,7 +102,7 @@ def test_nothing_that_was_produced_is_missing_after_an_outage_and_memory_stays(s
     wait_until(lambda: source.metric(skipped) > 0, "skipped ticks")
     sequences = [event["data"]["sequence"] for event in events]
     [ticking] = logged(source.process, "ticking")
-    assert sequences[0] == ticking["first_sequence"]  # what was in hand when the outage began
+    assert sequences[0] == ticking["first_sequence"]  # the event that was under way when the outage began
     gaps = sum(b - a - 1 for a, b in pairwise(sequences))
     assert gaps == source.metric(skipped)
     assert (
@@ -123,7 +125,7 @@ def test_two_replicas_send_the_same_ids(start: Start) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_flaky_sink_gets_every_event_in_order_and_memory_stays(start: Start) -> None:
+def test_flaky_sink_gets_every_event_in_order_and_memory_does_not_grow(start: Start) -> None:
     count = 100_000 if LONG else 3_000
     sink, url = display(start, "--flaky", "0.2")
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 1000})
@@ -152,7 +154,7 @@ def test_a_flaky_sink_gets_every_event_in_order_and_memory_stays(start: Start) -
     )
 
 
-def test_readiness_goes_with_a_whole_budget_and_comes_back_by_itself(start: Start) -> None:
+def test_adapter_is_unready_when_all_retries_are_used_up_until_the_next_success(start: Start) -> None:
     _, url = display(start, "--statuses", ",".join(["503"] * 6))
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 2})
     source = Adapter(start, url, "1s", SOURCE_DELIVERY=policy)
@@ -165,7 +167,7 @@ def test_readiness_goes_with_a_whole_budget_and_comes_back_by_itself(start: Star
     wait_until(lambda: source.get("/readiness")[0] == 200, "ready again", lambda: source.process.errors)
 
 
-def test_an_audience_gets_its_token_and_a_refreshed_one(start: Start, tmp_path: Path) -> None:
+def test_sink_with_an_audience_gets_the_token_and_its_renewal(start: Start, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one")
     sink, url = display(start)
     Adapter(start, url, "200ms", K_AUDIENCE="aud", TOKEN_DIRECTORY=str(tmp_path))
@@ -174,8 +176,8 @@ def test_an_audience_gets_its_token_and_a_refreshed_one(start: Start, tmp_path: 
     wait_until(lambda: sink.event()["headers"]["authorization"] == "Bearer two", "the new token")
 
 
-def test_events_side_by_side_are_as_many_as_asked_for(start: Start) -> None:
-    eight = threading.Barrier(8, timeout=20)  # nobody is answered before eight are under way
+def test_max_in_flight_events_are_sent_concurrently(start: Start) -> None:
+    eight = threading.Barrier(8, timeout=20)  # no answer before eight requests are under way
     under_way, most, lock = 0, 0, threading.Lock()
 
     def slow(connection: socket.socket, n: int) -> None:

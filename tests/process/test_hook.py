@@ -1,4 +1,4 @@
-"""The real ``python -m hooks`` over HTTP: whatever is posted, one JSON object and no traceback."""
+"""The process ``python -m hooks`` over HTTP: each response is one JSON object, for any request."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def without(path: str) -> bytes:
         pytest.param(b"{", "not JSON", id="broken"),
         pytest.param(b'{"parent": NaN', "not JSON", id="nan"),
         pytest.param(b"\xff\xfe", "not JSON", id="no-utf-8"),
-        pytest.param(b"null", "the body is None", id="null"),
+        pytest.param(b"null", "the body is null", id="null"),
         pytest.param(b"[1]", "the body is [1]", id="array"),
         pytest.param(b'"x"', 'the body is "x"', id="string"),
         pytest.param(b"{}", "parent is {}: Field required", id="no-parent"),
@@ -67,9 +67,7 @@ def without(path: str) -> bytes:
         pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is", id="no-uid"),
     ],
 )
-def test_what_is_no_request_is_a_400_that_names_field_and_value(
-    hook: RunningHook, path: str, body: bytes, named: str
-) -> None:
+def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path: str, body: bytes, named: str) -> None:
     status, answer = hook.call(path, body)
     assert status == 400
     assert list(answer) == ["error"]
@@ -82,7 +80,7 @@ def test_what_is_no_request_is_a_400_that_names_field_and_value(
     [("children", 1), ("children", {"Deployment.apps/v1": []}), ("related", {"Service.v1": {"a/b": 1}})],
     ids=["children-number", "group-array", "object-number"],
 )
-def test_a_sync_with_children_of_the_wrong_shape_is_a_400(hook: RunningHook, path: str, value: Any) -> None:
+def test_sync_with_malformed_children_is_a_400(hook: RunningHook, path: str, value: Any) -> None:
     status, answer = hook.call("/sync", changed(path, value))
     assert (status, list(answer)) == (400, ["error"])
     assert answer["error"].startswith(path)
@@ -99,7 +97,7 @@ def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
     ("path", "method", "status"),
     [("/nowhere", "GET", 404), ("/sync", "GET", 405), ("/customize", "PUT", 405), ("/healthz", "POST", 405)],
 )
-def test_a_wrong_path_or_method_is_a_4xx_with_one_object(
+def test_unknown_path_or_method_is_a_4xx_with_one_object(
     hook: RunningHook, path: str, method: str, status: int
 ) -> None:
     answered, answer = hook.call(path, method=method)
@@ -107,7 +105,7 @@ def test_a_wrong_path_or_method_is_a_4xx_with_one_object(
     assert isinstance(answer, dict)
 
 
-def test_an_impossible_spec_with_an_adapter_running_is_a_422(hook: RunningHook) -> None:
+def test_invalid_spec_is_a_422_while_an_adapter_runs(hook: RunningHook) -> None:
     child = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"][0]
     request = json.loads(changed("parent.spec.interval", "soon"))
     assert hook.call("/sync", json.dumps(request).encode())[1]["children"] == []
@@ -118,7 +116,7 @@ def test_an_impossible_spec_with_an_adapter_running_is_a_422(hook: RunningHook) 
     assert "soon" in answer["error"]
 
 
-def test_a_broken_configmap_stands_in_healthz_and_changes_no_adapter(tmp_path: Path) -> None:
+def test_unusable_config_map_is_reported_by_healthz_and_changes_no_adapter(tmp_path: Path) -> None:
     directory = tmp_path / "config-observability"
     directory.mkdir()
     key = directory / "metrics-protocol"
@@ -133,13 +131,13 @@ def test_a_broken_configmap_stands_in_healthz_and_changes_no_adapter(tmp_path: P
         assert 'metrics-protocol is "stackdriver!"' in problem
 
 
-def test_a_bad_setting_is_one_line_and_exit_code_2() -> None:
+def test_unusable_setting_is_one_line_and_exit_code_2() -> None:
     done = start(ADAPTER_IMAGE="")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("ADAPTER_IMAGE")
 
 
-def test_a_port_in_use_is_one_line_and_exit_code_3() -> None:
+def test_port_in_use_is_one_line_and_exit_code_3() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -152,7 +150,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_3() -> None:
 @pytest.mark.parametrize(
     "name", ["sources_cli", "adapter.model.source", "adapter.delivery.delivery", "httpx2", "yaml", "jinja2"]
 )
-def test_a_hook_loads_no(name: str) -> None:
+def test_hook_does_not_import(name: str) -> None:
     code = f"import sys, hooks.__main__; print({name!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -165,8 +163,10 @@ def start(**environ: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
-def test_a_list_of_sink_kinds_that_cannot_be_is_a_400(hook: RunningHook, path: str) -> None:
+def test_invalid_sink_kinds_are_a_400(hook: RunningHook, path: str) -> None:
     body = json.dumps(REQUEST).encode()
     status, answer = hook.call(f"{path}?sinkKinds=v1/Service,Broker", body)
     assert status == 400
-    assert answer["error"].startswith('the query\'s sinkKinds holds "Broker": write <apiVersion>/<Kind>')
+    assert answer["error"].startswith(
+        'query parameter sinkKinds is "v1/Service,Broker": it holds "Broker": write <apiVersion>/<Kind>'
+    )

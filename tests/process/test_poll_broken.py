@@ -1,4 +1,4 @@
-"""The real adapter polls an interface that is broken, slow, endless or hostile: it is said, and costs little."""
+"""An adapter process polls an upstream that is down, slow, endless or hostile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 from sources_cli.generate import templates
 from tests.process.harness import DEADLINE_S, Adapter, Start, display, free_port, wait_until
 from tests.process.polls import QUICK, SECRET, ids, poller, polls
-from tests.process.test_delivery import logged, rss_kib
 from tests.process.upstream import Answer, Upstream, items
 
 
@@ -31,44 +30,42 @@ def test_retry_after_is_honoured(start: Start) -> None:
         upstream.wait_for(3)
         wait_until(lambda: polls(source, "failed") == 1, "a failed poll")
     assert at[2] - at[1] >= 1.9
-    (line,) = logged(source.process, "poll failed")
-    assert (line["reason"], line["retry_after_s"], line["level"]) == ("answered 429", 2, "warn")
+    (line,) = source.process.logged("poll failed")
+    assert (line["reason"], line["retry_after_s"], line["level"]) == ("HTTP status 429", 2, "warn")
 
 
 BROKEN = [
-    pytest.param(Answer(status=500, body=SECRET.encode()), "answered 500", id="500"),
-    pytest.param(Answer(f"<!doctype html><html>{SECRET}".encode()), "the answer is an HTML page; url must", id="html"),
-    pytest.param(Answer(b'{"id": "' + SECRET.encode()), "the answer is not JSON", id="cut-json"),
-    pytest.param(Answer(b" " * 2_000_000 + b"[]"), "the answer is longer than maxBytes (1048576)", id="huge"),
-    pytest.param(Answer(b" " * 4096, endless=True), "the answer is longer than maxBytes (1048576)", id="never-ending"),
+    pytest.param(Answer(status=500, body=SECRET.encode()), "HTTP status 500", id="500"),
+    pytest.param(Answer(f"<!doctype html><html>{SECRET}".encode()), "the response is an HTML page; url", id="html"),
+    pytest.param(Answer(b'{"id": "' + SECRET.encode()), "the response is not JSON", id="cut-json"),
+    pytest.param(Answer(b" " * 2_000_000 + b"[]"), "the response is longer than maxBytes (1048576)", id="huge"),
+    pytest.param(Answer(b" " * 4096, endless=True), "the response is longer than maxBytes (1048576)", id="endless"),
     pytest.param(Answer(b"[", headers={"Content-Length": "9"}), "RemoteProtocolError: ", id="cut-off"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("broken", "said"), BROKEN)
-def test_a_broken_upstream_ends_readiness_and_its_recovery_brings_it_back(
-    start: Start, broken: Answer, said: str
-) -> None:
+@pytest.mark.parametrize(("broken", "reason"), BROKEN)
+def test_failing_upstream_makes_the_source_unready_until_it_recovers(start: Start, broken: Answer, reason: str) -> None:
     well = threading.Event()
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items("a")) if well.is_set() else broken) as upstream:
         source = poller(start, url, upstream)
         wait_until(lambda: polls(source, "failed") >= 3, "three failures", lambda: source.process.errors)
         wait_until(lambda: source.get("/readiness")[0] == 503, "unready")
-        assert f"polls in a row failed: {said}" in source.get("/readiness")[1]
+        assert f"polls in a row failed: {reason}" in source.get("/readiness")[1]
         assert source.get("/health")[0] == 200
         well.set()
         assert ids(sink, 1) == ["a"]
         wait_until(lambda: source.get("/readiness") == (200, "ok\n"), "ready again", lambda: source.process.errors)
-        wait_until(lambda: logged(source.process, "polls succeed again"), "a line")
+        wait_until(lambda: source.process.logged("polls succeed again"), "a line")
         assert source.process.stop()[0] == 0
-    assert len(logged(source.process, "poll failed")) == 1
-    assert logged(source.process, "poll failed")[0]["reason"].startswith(said)
+    assert len(source.process.logged("poll failed")) == 1
+    assert source.process.logged("poll failed")[0]["reason"].startswith(reason)
     assert SECRET not in "".join(source.process.errors)
     source.assert_log_is_json()
 
 
-def test_an_upstream_that_is_away_or_silent_is_broken_and_no_more(start: Start) -> None:
+def test_upstream_that_refuses_connections_or_never_responds_is_a_failure(start: Start) -> None:
     release = threading.Event()
 
     def answer(headers: dict[str, str], n: int) -> Answer:
@@ -86,22 +83,22 @@ def test_an_upstream_that_is_away_or_silent_is_broken_and_no_more(start: Start) 
     assert silent.process.said("poll failed")["reason"] == "the poll took longer than 0.2 s"
 
 
-def test_memory_stays_while_a_huge_answer_is_cut_off_again_and_again(start: Start) -> None:
+def test_memory_does_not_grow_while_endless_responses_are_cut_off(start: Start) -> None:
     _, url = display(start)
     with Upstream(lambda headers, n: Answer(b" " * 65536, endless=True)) as upstream:
         source = poller(start, url, upstream, "20ms")
         wait_until(lambda: polls(source, "failed") >= 10, "failures", lambda: source.process.errors)
-        before = rss_kib(source.process)
+        before = source.process.memory_kib()
         wait_until(lambda: polls(source, "failed") >= 60, "failures", lambda: source.process.errors)
-        assert rss_kib(source.process) - before < 2048
+        assert source.process.memory_kib() - before < 2048
     assert upstream.hung_up >= 50
 
 
-# A regular expression of the library tries this for hours, and lets no other thread run meanwhile.
+# A regular expression of feedparser backtracks on this for hours and blocks all threads of the process.
 LONG_WORD = b"<rss version='2.0'><channel><item><author>" + b"a" * 500_000 + b"</author></item></channel></rss>"
 
 
-def test_a_feed_that_cannot_be_read_in_time_is_broken_and_holds_nothing_up(start: Start) -> None:
+def test_feed_that_takes_too_long_to_parse_is_a_failure_and_blocks_nothing(start: Start) -> None:
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(LONG_WORD if n < 2 else items("a"))) as upstream:
         source = poller(start, url, upstream, timeout="500ms")
@@ -110,12 +107,12 @@ def test_a_feed_that_cannot_be_read_in_time_is_broken_and_holds_nothing_up(start
         assert ids(sink, 1) == ["a"]
 
 
-def test_a_stop_while_a_feed_is_read_is_quick_and_leaves_no_process(start: Start) -> None:
+def test_stop_while_a_feed_is_parsed_is_quick_and_leaves_no_process(start: Start) -> None:
     _, url = display(start)
     with Upstream(lambda headers, n: Answer(LONG_WORD)) as upstream:
         source = poller(start, url, upstream, timeout="5m")
         children = Path(f"/proc/{source.process.child.pid}/task/{source.process.child.pid}/children")
-        reader = wait_until(children.read_text, "a process that reads", lambda: source.process.errors).strip()
+        reader = wait_until(children.read_text, "a parser process", lambda: source.process.errors).strip()
         wait_until(lambda: cpu_s(reader) > 1, "a second of work", lambda: source.process.errors)
         code, seconds = source.process.stop()
     assert code == 0
@@ -129,7 +126,7 @@ def cpu_s(pid: str) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None:
+def test_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None:
     well = threading.Event()
     sink, url = display(start)
 
@@ -144,14 +141,14 @@ def test_a_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None
         assert source.get("/readiness") == (503, "no poll has succeeded yet\n")
         assert source.get("/health")[0] == 200
         well.set()
-        failed = (503, "no poll has succeeded yet: answered 429\n")
+        failed = (503, "no poll has succeeded yet: HTTP status 429\n")
         wait_until(lambda: source.get("/readiness") == failed, "why", lambda: source.get("/readiness"))
         assert ids(sink, 1) == ["a"]
         assert source.get("/readiness") == (200, "ok\n")
 
 
 def own_kind(start: Start, sink: str, upstream: Upstream, tmp_path: Path, more: str = "") -> Adapter:
-    """As `sources new --poll` writes it, with ``more`` in its class."""
+    """The kind that `sources new --poll` writes; ``more`` is added to its class."""
     code = templates.filled(templates.POLL, kind="ListSource", type="com.example.list")
     (tmp_path / "own").mkdir()
     (tmp_path / "own/list_source.py").write_text(code + more)
@@ -167,25 +164,21 @@ BOMB = Answer(gzip.compress(b" " * 300_000_000), headers={"Content-Encoding": "g
 @pytest.mark.parametrize(
     "broken", [pytest.param(Answer(b" " * 65536, endless=True), id="never-ending"), pytest.param(BOMB, id="bomb")]
 )
-def test_a_kind_that_thinks_of_no_limit_reads_no_more_than_its_client_does(
-    start: Start, tmp_path: Path, broken: Answer
-) -> None:
+def test_client_limits_the_response_size_for_every_kind(start: Start, tmp_path: Path, broken: Answer) -> None:
     sink, url = display(start)
     with Upstream(lambda headers, n: items_at(n, 3, broken)) as upstream:
         source = own_kind(start, url, upstream, tmp_path)
-        said = "the answer is longer than 4194304 bytes (body_limit)"
-        assert source.process.said("poll failed")["reason"] == said
+        reason = "the response is longer than 4194304 bytes (body_limit)"
+        assert source.process.said("poll failed")["reason"] == reason
         assert ids(sink, 1) == ["a"]
-        status = Path(f"/proc/{source.process.child.pid}/status").read_text()
-    (peak,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
-    assert peak < 80 * 1024  # KiB
+        assert source.process.memory_kib("VmHWM") < 80 * 1024
 
 
 def items_at(n: int, first: int, before: Answer) -> Answer:
     return Answer(items("a")) if n >= first else before
 
 
-def test_a_kind_that_thinks_of_no_limit_does_not_wait_for_ever(start: Start, tmp_path: Path) -> None:
+def test_poll_limit_applies_to_every_kind(start: Start, tmp_path: Path) -> None:
     sink, url = display(start)
     with Upstream(lambda headers, n: items_at(n, 1, Answer(b" ", endless=True, pause_s=0.05))) as upstream:
         more = "\n    def poll_limit_s(self) -> float:\n        return 0.5\n"

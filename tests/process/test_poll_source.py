@@ -1,4 +1,4 @@
-"""The real adapter polls a scripted interface: what is sent, what is not, and how it lives with a broken one."""
+"""An adapter process polls an upstream and sends new items."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ import trustme
 
 from tests.process.harness import DEADLINE_S, Start, display, free_port, wait_until
 from tests.process.polls import SECRET, ids, poller, polls
-from tests.process.test_delivery import logged
 from tests.process.upstream import Answer, Upstream, items
 
 
-def test_new_items_are_sent_once_and_in_order_while_the_list_grows(start: Start) -> None:
+def test_new_items_of_a_growing_list_are_sent_once_and_in_order(start: Start) -> None:
     listed: list[str] = []
 
     def answer(headers: dict[str, str], n: int) -> Answer:
@@ -35,7 +34,7 @@ def test_new_items_are_sent_once_and_in_order_while_the_list_grows(start: Start)
     source.assert_log_is_json()
 
 
-def test_nothing_is_sent_again_and_304_is_asked_for(start: Start) -> None:
+def test_conditional_requests_are_answered_304_and_nothing_is_sent_again(start: Start) -> None:
     def answer(headers: dict[str, str], n: int) -> Answer:
         tag = f'"{min(n // 5, 1)}"'
         if headers.get("if-none-match") == tag:
@@ -52,7 +51,7 @@ def test_nothing_is_sent_again_and_304_is_asked_for(start: Start) -> None:
     assert sink.lines.empty()
 
 
-def test_with_start_now_only_what_appears_later_is_sent(start: Start) -> None:
+def test_start_now_sends_only_items_that_appear_later(start: Start) -> None:
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items("old") if n < 3 else items("old", "new"))) as upstream:
         poller(start, url, upstream, start="now")
@@ -60,8 +59,8 @@ def test_with_start_now_only_what_appears_later_is_sent(start: Start) -> None:
     assert (event["id"], event["type"], event["data"]) == ("new", "dev.knative.poll.item", {"id": "new"})
 
 
-def test_a_restart_in_the_middle_goes_on_where_the_sink_was(start: Start) -> None:
-    """Killed while the sink has one and the poll holds more: nothing is missing, and what is twice has the same id."""
+def test_no_item_is_lost_when_the_adapter_is_killed_and_restarted(start: Start) -> None:
+    """The adapter is killed in the middle of a poll. Events that are sent twice have the same id."""
     everything = [str(n) for n in range(40)]
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items(*everything))) as upstream:
@@ -75,7 +74,7 @@ def test_a_restart_in_the_middle_goes_on_where_the_sink_was(start: Start) -> Non
     assert list(dict.fromkeys(seen)) == everything
 
 
-def test_what_a_sink_did_not_take_comes_again_first_and_the_etag_does_not_hide_it(start: Start) -> None:
+def test_items_that_the_sink_did_not_accept_are_sent_first_although_the_etag_is_unchanged(start: Start) -> None:
     port = free_port()
 
     def answer(headers: dict[str, str], n: int) -> Answer:
@@ -93,10 +92,10 @@ def test_what_a_sink_did_not_take_comes_again_first_and_the_etag_does_not_hide_i
         wait_until(lambda: polls(source, "unchanged") >= 2, "unchanged polls", lambda: upstream.asked)
         assert source.process.stop()[0] == 0
     assert sink.lines.empty()
-    assert {line["event_id"] for line in logged(source.process, "event lost")} == {"a"}
+    assert {line["event_id"] for line in source.process.logged("event lost")} == {"a"}
 
 
-def test_a_feed_is_polled_as_it_is(start: Start) -> None:
+def test_feed_is_polled(start: Start) -> None:
     rss = b"<rss version='2.0'><channel><item><guid>2</guid></item><item><guid>1</guid></item></channel></rss>"
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(rss)) as upstream:
@@ -104,7 +103,7 @@ def test_a_feed_is_polled_as_it_is(start: Start) -> None:
         assert ids(sink, 2) == ["1", "2"]
 
 
-def test_a_secret_header_is_sent_and_never_shown(start: Start) -> None:
+def test_secret_header_is_sent_and_not_logged(start: Start) -> None:
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items("a"), status=200 if n else 500)) as upstream:
         headers = {"Authorization": {"$env": "SOURCE_SECRET_0"}}
@@ -116,7 +115,7 @@ def test_a_secret_header_is_sent_and_never_shown(start: Start) -> None:
     assert SECRET not in "".join(source.process.errors)
 
 
-def test_an_authority_of_ones_own_is_trusted_and_no_other(start: Start) -> None:
+def test_ca_certs_are_trusted_and_unknown_authorities_are_not(start: Start) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
@@ -128,7 +127,7 @@ def test_an_authority_of_ones_own_is_trusted_and_no_other(start: Start) -> None:
         assert ids(sink, 1) == ["a"]
 
 
-def test_a_mounted_bundle_is_trusted_as_soon_as_it_is_there(start: Start, tmp_path: Path) -> None:
+def test_mounted_bundle_is_trusted_without_a_restart(start: Start, tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
@@ -140,7 +139,7 @@ def test_a_mounted_bundle_is_trusted_as_soon_as_it_is_there(start: Start, tmp_pa
         assert ids(sink, 1) == ["a"]
 
 
-def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None:
+def test_stop_during_a_poll_is_quick_and_clean(start: Start) -> None:
     release = threading.Event()
 
     def answer(headers: dict[str, str], n: int) -> Answer:
@@ -159,18 +158,18 @@ def test_a_stop_in_the_middle_of_a_poll_is_quick_and_clean(start: Start) -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         pytest.param({"items": "data["}, 'field items, is "data[": write a JMESPath expression like', id="jmespath"),
         pytest.param({"id": "nope(@)"}, 'field id, is "nope(@)": JMESPath has no function nope()', id="function"),
         pytest.param({"url": "host"}, 'field url, is "host": write an absolute http(s) URL', id="url"),
     ],
 )
-def test_a_field_that_cannot_be_used_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:
+def test_invalid_field_leads_to_one_line_and_exit_code_2(config: dict[str, str], message: str) -> None:
     fields = {"url": "http://h", **config}
     environ = {"K_SINK": "http://h", "SOURCE_KIND": "PollSource", "SOURCE_CONFIG": json.dumps(fields)}
     env = {"PATH": os.environ["PATH"], **environ}
     command = [sys.executable, "-m", "adapter"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert said in done.stderr
+    assert message in done.stderr

@@ -42,8 +42,8 @@ def test_help_on_a_terminal_fits_its_width() -> None:
 
 def test_default_package_comes_from_the_environment() -> None:
     result = sources("run", QUICKSTART, SOURCES_PACKAGE="no_such_package")
-    message = 'sources: --package is "no_such_package": no such package; write one that holds sources\n'
-    assert (result.returncode, result.stderr) == (2, message)
+    message = 'sources: --package is "no_such_package": no such package'
+    assert (result.returncode, result.stderr.startswith(message), result.stderr.count("\n")) == (2, True, 1)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_readiness_message_is_printed_once_until_the_adapter_is_ready_again(tmp_
         read_until(process, r"^list +PollSource +False +DeploymentUnavailable ")
         line = process.stdout.readline() if process.stdout else ""
         assert re.fullmatch(
-            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: answered 500\n", line
+            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: HTTP status 500\n", line
         )
         asked = len(upstream.asked)
         wait_until(lambda: len(upstream.asked) > asked + 5, "more polls", lambda: len(upstream.asked))

@@ -7,7 +7,7 @@ import threading
 
 import httpx2
 
-from adapter.contract.delivery_policy import LEAVE_S
+from adapter.contract.timeouts import TIMEOUTS
 from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display, wait_until
 from tests.process.webhook import ACCEPTED, Webhook, raw
 
@@ -45,7 +45,7 @@ def test_a_connection_that_is_kept_and_not_used_does_not_hold_a_stop_for_long(st
         connection.recv(1000)
         code, seconds = hook.process.stop()
         assert (code, connection.recv(1000)) == (0, b"")
-    assert LEAVE_S <= seconds < LEAVE_S + 3
+    assert TIMEOUTS.listener_drain_s <= seconds < TIMEOUTS.listener_drain_s + 3
 
 
 def test_a_stop_answers_who_is_under_way_and_then_turns_newcomers_away(start: Start) -> None:

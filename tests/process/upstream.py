@@ -1,4 +1,4 @@
-"""An HTTP interface for tests that answers each GET as it is told."""
+"""An HTTP server for tests. A function gives the response to each GET."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.process.harness import wait_until
 
 @dataclass
 class Answer:
-    body: bytes | Any = b""  # octets, or a value as JSON
+    body: bytes | Any = b""  # anything but bytes is sent as JSON
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    endless: bool = False  # the body again and again
-    pause_s: float = 0.0  # between two of them
+    endless: bool = False  # repeat the body until the client disconnects
+    pause_s: float = 0.0  # between two repetitions
 
 
 class Upstream:
-    """``answer`` is asked for each request, with its headers and number (from 0)."""
+    """``answer`` is called for each request with its headers and its number, from 0."""
 
     def __init__(self, answer: Callable[[dict[str, str], int], Answer], context: ssl.SSLContext | None = None) -> None:
         self.asked: list[dict[str, str]] = []
@@ -37,15 +37,15 @@ class Upstream:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 upstream.paths.append(self.path)
                 upstream.asked.append(headers)
-                told = answer(headers, len(upstream.asked) - 1)
-                body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
-                self.send_response(told.status)
-                for name, value in told.headers.items():
+                response = answer(headers, len(upstream.asked) - 1)
+                body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+                self.send_response(response.status)
+                for name, value in response.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 try:
                     self.wfile.write(body)
-                    while told.endless and not upstream.closed.wait(told.pause_s):
+                    while response.endless and not upstream.closed.wait(response.pause_s):
                         self.wfile.write(body)
                 except OSError:
                     upstream.hung_up += 1
@@ -57,7 +57,7 @@ class Upstream:
             daemon_threads = True
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """A client that does not trust us is no news here."""
+                """Prints nothing: some tests expect clients that do not trust the certificate."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         if context:

@@ -1,4 +1,4 @@
-"""The environment's law: what the hook writes is what the adapter reads."""
+"""The adapter reads exactly what the hook wrote into its environment."""
 
 from __future__ import annotations
 
@@ -70,25 +70,27 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 -- bounds
-def test_a_time_of_any_zone_is_written_in_utc_and_to_the_second(time: datetime) -> None:
+def test_time_is_written_in_utc_with_whole_seconds(time: datetime) -> None:
     written = format_time(time)
     assert written == f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     assert parse_time(written) == time.astimezone(UTC).replace(microsecond=0)
 
 
 @given(environments())
-def test_reading_what_was_written_is_the_identity(env: AdapterEnv) -> None:
+def test_from_environ_inverts_to_environ(env: AdapterEnv) -> None:
     assert AdapterEnv.from_environ(env.to_environ()) == env
 
 
 @given(st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text))
-def test_any_environment_is_read_or_refused_and_nothing_else(environ: dict[str, str]) -> None:
+def test_any_environment_is_read_or_raises_env_error(environ: dict[str, str]) -> None:
     with contextlib.suppress(EnvError):
         AdapterEnv.from_environ(environ)
 
 
 @given(configs, st.dictionaries(st.sampled_from("abc"), text))
-def test_references_leave_the_config_and_come_back_as_values(config: dict[str, Any], secrets: dict[str, str]) -> None:
+def test_references_are_replaced_by_the_values_of_their_variables(
+    config: dict[str, Any], secrets: dict[str, str]
+) -> None:
     referring = {f"ref-{key}": [{"secretKeyRef": {"name": key}}] for key in secrets}
     plain, references = split_references({**config, **referring})
     assert len(references) >= len(secrets)
@@ -98,7 +100,7 @@ def test_references_leave_the_config_and_come_back_as_values(config: dict[str, A
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_an_optional_reference_that_is_not_there_takes_its_field_along(there: bool) -> None:
+def test_field_is_omitted_if_its_optional_reference_is_missing(there: bool) -> None:
     reference = {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}
     plain, references = split_references({"token": reference, "list": [reference], "deep": {"a": reference, "b": 1}})
     env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value") if there else {})

@@ -1,4 +1,4 @@
-"""Laws of the hook over arbitrary JSON: fixed point, determinism, no 5xx, no adapter lost."""
+"""Laws of the hook for arbitrary JSON: the status is a fixed point, no 5xx, no running adapter is deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hooks.deployments import deployment_name
 from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.settings import Settings
-from hooks.sinks import resolve
+from hooks.sinks import Scope, resolve
 from hooks.source import read_source
 
 SETTINGS = Settings(adapter_image="adapter:1")
@@ -99,7 +99,7 @@ def requests(draw: st.DrawFn) -> SyncRequest:
 
 def answer(request: SyncRequest, now: datetime) -> dict[str, Any] | None:
     try:
-        return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=KindOptions(("t",))))
+        return dict(sync(request, SETTINGS, now=now, observability=Observability(), options=KindOptions(("t",))))
     except Unprocessable:
         return None
 
@@ -108,19 +108,19 @@ def answer(request: SyncRequest, now: datetime) -> dict[str, Any] | None:
 def test_status_is_a_fixed_point(request: SyncRequest) -> None:
     first = answer(request, NOW)
     if first is None or "resyncAfterSeconds" in first:
-        return  # still waiting for the Deployment: time is meant to change the answer
+        return  # still waiting for the Deployment: the response depends on the time
     parent = request.parent.model_copy(update={"status": json.loads(json.dumps(first["status"]))})
     again = answer(request.model_copy(update={"parent": parent}), NOW + timedelta(hours=1))
     assert json.dumps(again) == json.dumps(first)
 
 
 @given(requests())
-def test_the_same_request_gives_the_same_bytes(request: SyncRequest) -> None:
+def test_equal_requests_have_equal_responses(request: SyncRequest) -> None:
     assert json.dumps(answer(request, NOW)) == json.dumps(answer(request, NOW))
 
 
 @given(requests())
-def test_an_observed_adapter_never_disappears_from_a_200_answer(request: SyncRequest) -> None:
+def test_response_always_contains_a_running_deployment(request: SyncRequest) -> None:
     response = answer(request, NOW)
     if response is None or not request.children:
         return
@@ -130,7 +130,7 @@ def test_an_observed_adapter_never_disappears_from_a_200_answer(request: SyncReq
 
 
 @given(requests())
-def test_every_status_that_is_not_true_says_why(request: SyncRequest) -> None:
+def test_reason_and_message_are_set_unless_the_status_is_true(request: SyncRequest) -> None:
     response = answer(request, NOW)
     for condition in response["status"]["conditions"] if response else ():
         explained = bool(condition.get("reason")) and bool(condition.get("message"))
@@ -139,14 +139,13 @@ def test_every_status_that_is_not_true_says_why(request: SyncRequest) -> None:
 
 @given(sinks | json_values, st.dictionaries(st.sampled_from(["ns/a", "ns/b"]), services))
 def test_resolve_never_raises(sink: Any, found: Any) -> None:
-    result = resolve(
-        sink, namespace="ns", related={"Service.v1": found}, sink_kinds=("v1/Service",), cluster_domain="cluster.local"
-    )
+    scope = Scope("ns", {"Service.v1": found}, ("v1/Service",), "cluster.local")
+    result = resolve(sink, "spec.sink", scope)
     assert isinstance(result, Resolved | Unresolved)
 
 
 @given(json_values | st.builds(lambda spec: {"parent": {"spec": spec}}, specs))
-def test_what_is_no_request_gives_a_4xx(body: Any) -> None:
+def test_json_that_is_not_a_request_is_a_4xx(body: Any) -> None:
     for path in ("/sync", "/customize"):
         response = CLIENT.post(path, json=body)
         assert 400 <= response.status_code < 500
@@ -154,7 +153,7 @@ def test_what_is_no_request_gives_a_4xx(body: Any) -> None:
 
 
 @given(requests(), json_values)
-def test_no_request_gives_a_5xx(request: SyncRequest, annotations: Any) -> None:
+def test_no_request_is_a_5xx(request: SyncRequest, annotations: Any) -> None:
     body = request.model_dump(mode="json")
     body["parent"]["metadata"]["annotations"] = annotations
     for path in ("/sync", "/customize"):
@@ -172,14 +171,14 @@ whole_refs = st.fixed_dictionaries(
 
 
 @given(requests(), whole_refs)
-def test_customize_asks_for_the_object_only_if_its_kind_is_allowed(request: SyncRequest, ref: dict[str, str]) -> None:
+def test_customize_returns_a_rule_only_for_an_allowed_kind(request: SyncRequest, ref: dict[str, str]) -> None:
     parent = request.parent.model_copy(update={"spec": {"sink": {"ref": ref}}})
     rules = customize(CustomizeRequest(parent=parent), SETTINGS)["relatedResources"]
-    asked = [(it["apiVersion"], it["resource"], it["namespace"], it["names"]) for it in rules]
+    asked = [(rule["apiVersion"], rule["resource"], rule["namespace"], rule["names"]) for rule in rules]
     allowed = (ref["apiVersion"], ref["kind"]) == ("v1", "Service")
     assert asked == ([("v1", "services", ref.get("namespace", "ns"), ["a"])] if allowed else [])
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_give_a_5xx(body: bytes) -> None:
+def test_bytes_that_are_not_a_request_are_a_400(body: bytes) -> None:
     assert CLIENT.post("/sync", content=body).status_code == 400

@@ -1,4 +1,4 @@
-"""A law of listeners: a CloudEvent goes out as it came in, whatever it holds and whoever encoded it."""
+"""Laws of received CloudEvents: each goes out as it came in, also when the official SDK encoded it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ other_types = st.sampled_from(["text/plain", "application/xml", "image/png", "te
 
 
 def sent_on(message: Message | HTTPMessage) -> Message:
-    """Through a webhook."""
+    """What a webhook sends on after it received ``message``."""
     headers = {name.lower(): value for name, value in message.headers.items()}
     event = asyncio.run(WebhookSource().receive(Request("POST", "/", headers, message.body)))
     return encode(event, source="/a/b", namespace="ns", overrides={})
@@ -60,16 +60,16 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
         content_type=st.none() | json_types | other_types,
     )
 )
-def test_what_an_adapter_sends_passes_through_another_unchanged(event: Event) -> None:
+def test_event_of_an_adapter_passes_through_another_adapter_unchanged(event: Event) -> None:
     message = encode(event, source="/a/b", namespace="ns", overrides={})
     assert sent_on(message) == message
 
 
 @st.composite
 def cloud_events(draw: st.DrawFn) -> CloudEvent:
-    """With data that fits its content type, or with octets, of which every type may be."""
+    """With octets, or with data that fits the content type."""
     content_type = draw(st.none() | json_types | other_types)
-    kind = data.filter(lambda it: it is not None) if is_json(content_type or "a/json") else text
+    kind = data.filter(lambda value: value is not None) if is_json(content_type or "a/json") else text
     attributes: dict[str, Any] = draw(st.dictionaries(names, text | st.booleans() | st.integers(-(2**31), 2**31 - 1)))
     attributes |= {"specversion": "1.0", "id": draw(filled), "source": draw(filled), "type": draw(filled)}
     attributes |= {"time": draw(times)}
@@ -79,13 +79,13 @@ def cloud_events(draw: st.DrawFn) -> CloudEvent:
 
 
 @given(cloud_events())
-def test_a_structured_event_of_the_sdk_goes_out_as_the_same_event(event: CloudEvent) -> None:
+def test_structured_event_of_the_sdk_is_sent_on_as_the_same_event(event: CloudEvent) -> None:
     message = sent_on(to_structured_event(event))
     headers = lower(message.headers)
     assert headers.pop("kn-namespace") == "ns"
     content_type = headers.pop("content-type", None)
     sent = {name.removeprefix("ce-"): unquote(value, errors="strict") for name, value in headers.items()}
-    wanted = {name: it for name, it in event.get_attributes().items() if name != "datacontenttype"}
+    wanted = {name: value for name, value in event.get_attributes().items() if name != "datacontenttype"}
     assert datetime.fromisoformat(sent.pop("time")) == wanted.pop("time").astimezone(UTC)
     assert sent == {name: canonical(value) for name, value in wanted.items()}
     content: Any = event.get_data()
@@ -98,9 +98,9 @@ def test_a_structured_event_of_the_sdk_goes_out_as_the_same_event(event: CloudEv
 
 
 @given(cloud_events().filter(lambda event: isinstance(event.get_data(), bytes | None)))
-def test_both_modes_of_the_sdk_come_out_as_one(event: CloudEvent) -> None:
+def test_both_content_modes_of_the_sdk_are_sent_on_alike(event: CloudEvent) -> None:
     binary, structured = sent_on(to_binary_event(event)), sent_on(to_structured_event(event))
-    assert {name: it.lower() for name, it in binary.headers.items()} == {
-        name: it.lower() for name, it in structured.headers.items()
-    }  # the SDK writes "True" in binary mode
+    assert {name: value.lower() for name, value in binary.headers.items()} == {
+        name: value.lower() for name, value in structured.headers.items()
+    }  # the SDK writes ``True`` in binary mode
     assert binary.body == structured.body

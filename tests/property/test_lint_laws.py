@@ -93,7 +93,7 @@ def test_what_the_api_server_accepts_the_hook_never_calls_invalid(spec: Any) -> 
     metadata = {"name": "a", "namespace": "ns", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
     parent = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
     request = SyncRequest.model_validate({"parent": parent})
-    answer = sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=KindOptions())
+    answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
     reasons = {it.get("reason") for it in answer["status"]["conditions"]}
     assert not reasons & {"InvalidSpec", "InvalidSink"}, answer["status"]
 

@@ -1,4 +1,4 @@
-"""The hand-written YAML fits the code and itself; whether a cluster takes it is asked in tests/cluster."""
+"""The hand-written manifests agree with the code and with each other. tests/cluster applies them to an API server."""
 
 from __future__ import annotations
 
@@ -8,102 +8,101 @@ from typing import Any
 
 import pytest
 
-from hooks.settings import read_settings
+from adapter.contract.timeouts import TIMEOUTS
+from hooks.settings import read_settings, reference
 from sources_cli.admission import yaml
 
 METACONTROLLER = Path(__file__).parents[2] / "metacontroller"
 
 
 def objects(file: str) -> dict[str, Any]:
-    return {it.value["kind"]: it.value for it in yaml.load((METACONTROLLER / file).read_text())}
+    return {document.value["kind"]: document.value for document in yaml.load((METACONTROLLER / file).read_text())}
 
 
 HOOK = objects("base/hook.yaml")
 POD = HOOK["Deployment"]["spec"]["template"]
 CONTAINER = POD["spec"]["containers"][0]
-ENVIRON = {it["name"]: it["value"] for it in CONTAINER["env"]}
+ENVIRON = {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
 
 
-class Remembering(dict[str, str]):
-    asked: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.asked.add(name)
-        return super().get(name, default)
+def test_every_variable_of_the_hook_is_a_setting() -> None:
+    assert ENVIRON.keys() <= {name for name, _, _ in reference()}
+    assert read_settings(ENVIRON).adapter_image == CONTAINER["image"]
 
 
-def test_the_hook_reads_every_variable_it_is_given() -> None:
-    environ = Remembering(ENVIRON)
-    settings = read_settings(environ)
-    assert environ.asked >= ENVIRON.keys()
-    assert settings.adapter_image == CONTAINER["image"]
+def test_hook_sleeps_before_it_stops_within_its_grace_period() -> None:
+    """Metacontroller waits 10 s for a response. Requests that arrive during the sleep must be answered."""
+    [(handler, sleep)] = CONTAINER["lifecycle"]["preStop"].items()
+    assert (handler, sleep) == ("sleep", {"seconds": TIMEOUTS.pre_stop_s})
+    assert POD["spec"]["terminationGracePeriodSeconds"] >= sleep["seconds"] + 10
 
 
-def test_its_config_directory_is_where_the_config_maps_are_mounted() -> None:
-    mounts = {it["name"]: it["mountPath"] for it in CONTAINER["volumeMounts"]}
+def test_config_directory_is_where_the_config_maps_are_mounted() -> None:
+    mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
     assert mounts == {name: f"{ENVIRON['CONFIG_DIR']}/{name}" for name in ("config-logging", "config-observability")}
-    volumes = {it["name"]: it["configMap"] for it in POD["spec"]["volumes"]}
+    volumes = {volume["name"]: volume["configMap"] for volume in POD["spec"]["volumes"]}
     assert volumes == {name: {"name": name, "optional": True} for name in mounts}
 
 
 @pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget"])
-def test_what_is_selected_are_the_hooks_pods(kind: str) -> None:
+def test_selector_matches_the_pods_of_the_hook(kind: str) -> None:
     selector = HOOK[kind]["spec"]["selector"]
     wanted = selector.get("matchLabels", selector)
     assert wanted.items() <= POD["metadata"]["labels"].items()
     assert HOOK["Deployment"]["spec"]["selector"]["matchLabels"].items() <= POD["metadata"]["labels"].items()
 
 
-def test_one_pod_may_always_be_disrupted_and_one_always_answers() -> None:
+def test_one_pod_can_always_be_evicted_and_one_always_serves() -> None:
     assert HOOK["Deployment"]["spec"]["replicas"] - HOOK["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
     assert HOOK["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_nobody_gets_a_token() -> None:
+def test_hook_has_no_service_account_token() -> None:
     assert HOOK["ServiceAccount"]["automountServiceAccountToken"] is False
     assert POD["spec"]["automountServiceAccountToken"] is False
 
 
 def restricted(pod: Mapping[str, Any]) -> bool:
-    """PodSecurity ``restricted``, as far as such pods can break it."""
-    contexts = [it["securityContext"] for it in pod["containers"]]
+    """The rules of PodSecurity ``restricted`` that these pods could violate."""
+    contexts = [container["securityContext"] for container in pod["containers"]]
     return pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}} and all(
-        it == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-        for it in contexts
+        context
+        == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        for context in contexts
     )
 
 
 @pytest.mark.parametrize("file", ["base/hook.yaml", "samples/quickstart.yaml"])
-def test_pods_are_restricted_and_bounded(file: str) -> None:
+def test_pods_are_restricted_and_have_limits_and_probes(file: str) -> None:
     pod = objects(file)["Deployment"]["spec"]["template"]["spec"]
     assert restricted(pod)
-    assert all(it["resources"]["limits"]["memory"] for it in pod["containers"])
-    assert all("readinessProbe" in it for it in pod["containers"])
+    assert all(container["resources"]["limits"]["memory"] for container in pod["containers"])
+    assert all("readinessProbe" in container for container in pod["containers"])
 
 
-def test_the_generated_controller_asks_that_hook() -> None:
+def test_generated_controller_calls_this_hook() -> None:
     controller = objects("sources/sample_source/controller.yaml")["CompositeController"]
     metadata, [port] = HOOK["Service"]["metadata"], HOOK["Service"]["spec"]["ports"]
     for hook in controller["spec"]["hooks"].values():
         service = hook["webhook"]["service"]
         assert (service["namespace"], service["name"]) == (metadata["namespace"], metadata["name"])
         assert service["port"] == port["port"]
-    assert port["targetPort"] in [it["name"] for it in CONTAINER["ports"]]
+    assert port["targetPort"] in [one["name"] for one in CONTAINER["ports"]]
 
 
-def test_roles_are_bound_to_one_account_of_metacontroller() -> None:
+def test_roles_are_bound_to_the_same_account_of_metacontroller() -> None:
     accounts = [
-        it.value["subjects"]
+        document.value["subjects"]
         for file in ("base/metacontroller-rbac.yaml", "sources/sample_source/rbac.yaml")
-        for it in yaml.load((METACONTROLLER / file).read_text())
-        if it.value["kind"] == "ClusterRoleBinding"
+        for document in yaml.load((METACONTROLLER / file).read_text())
+        if document.value["kind"] == "ClusterRoleBinding"
     ]
     assert len(accounts) == 2
     assert accounts[0] == accounts[1]
 
 
-def test_kustomizations_name_files_that_are_there_and_set_the_image_alike() -> None:
-    base, overlay = (objects(f"{it}/kustomization.yaml")["Kustomization"] for it in ("base", "overlays/example"))
+def test_kustomizations_list_existing_files_and_set_the_same_image() -> None:
+    base, overlay = (objects(f"{name}/kustomization.yaml")["Kustomization"] for name in ("base", "overlays/example"))
     assert overlay["replacements"] == base["replacements"]
     assert overlay["images"][0]["name"] == CONTAINER["image"].rpartition(":")[0]
     for directory, listed in (("base", base), ("overlays/example", overlay)):
@@ -111,7 +110,7 @@ def test_kustomizations_name_files_that_are_there_and_set_the_image_alike() -> N
             assert (METACONTROLLER / directory / resource).exists(), resource
 
 
-def test_every_manifest_of_the_base_is_applied() -> None:
+def test_base_lists_all_its_manifests() -> None:
     listed = objects("base/kustomization.yaml")["Kustomization"]["resources"]
-    there = {it.name for it in (METACONTROLLER / "base").glob("*.yaml")} - {"kustomization.yaml"}
+    there = {file.name for file in (METACONTROLLER / "base").glob("*.yaml")} - {"kustomization.yaml"}
     assert set(listed) == there

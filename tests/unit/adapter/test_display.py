@@ -1,4 +1,4 @@
-"""The display: what is a CloudEvent, what is not and why, and failing as told."""
+"""The display sink: which requests are CloudEvents, what it prints, and how its options make it fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter.display import Display, _arguments, parse_event
+from adapter.display import Display, parse_arguments, parse_event
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Reset
 
@@ -29,14 +29,14 @@ def structured(content_type: str = "application/cloudevents+json", **members: An
 
 
 def display(*arguments: str) -> Display:
-    return Display(_arguments(["--format", "jsonl", *arguments]))
+    return Display(parse_arguments(["--format", "jsonl", *arguments]))
 
 
 def answer(request: Request, sink: Display | None = None) -> Response:
     return asyncio.run((sink or display()).answer(request))
 
 
-def test_a_binary_event_is_its_headers_and_its_body() -> None:
+def test_binary_event_is_read_from_headers_and_body() -> None:
     request = binary(
         b'{"n":1}',
         content_type="application/json; charset=utf-8",
@@ -63,7 +63,7 @@ def test_a_binary_event_is_its_headers_and_its_body() -> None:
         pytest.param("ü".encode().decode("latin-1"), "ü", id="raw-utf-8"),
     ],
 )
-def test_a_header_value_is_decoded_as_the_http_binding_says(header: str, value: str) -> None:
+def test_header_value_is_decoded_by_the_rules_of_the_http_binding(header: str, value: str) -> None:
     assert parse_event(binary(ce_team=header))["extensions"] == {"team": value}
 
 
@@ -79,7 +79,7 @@ def test_a_header_value_is_decoded_as_the_http_binding_says(header: str, value: 
         pytest.param(ABSENT, b"x", "x", id="no-content-type"),
     ],
 )
-def test_data_is_read_by_its_content_type(content_type: Any, body: bytes, data: Any) -> None:
+def test_data_is_parsed_by_its_content_type(content_type: Any, body: bytes, data: Any) -> None:
     assert parse_event(binary(body, content_type=content_type))["data"] == data
 
 
@@ -91,12 +91,12 @@ def test_data_is_read_by_its_content_type(content_type: Any, body: bytes, data: 
         pytest.param("Application/CloudEvents+JSON", id="case"),
     ],
 )
-def test_a_structured_event_is_one_json_object(content_type: str) -> None:
+def test_structured_event_is_one_json_object(content_type: str) -> None:
     event = parse_event(structured(content_type, data={"n": 1}, team="x", count=5, on=True, subject=None))
     assert event == STRUCTURED | {"data": {"n": 1}, "extensions": {"team": "x", "count": 5, "on": True}}
 
 
-def test_structured_base64_is_shown_as_what_it_stands_for() -> None:
+def test_structured_base64_data_is_shown_decoded() -> None:
     encoded = base64.b64encode("grün".encode()).decode()
     assert parse_event(structured(data_base64=encoded))["data"] == "grün"
 
@@ -104,18 +104,18 @@ def test_structured_base64_is_shown_as_what_it_stands_for() -> None:
 BAD = {
     "no-id": (binary(ce_id=ABSENT), "required attributes are missing: id"),
     "nothing": (Request("POST", "/", {}, b""), "required attributes are missing: specversion, id, source, type"),
-    "empty-id": (binary(ce_id=""), 'id is ""; write a string that is not empty'),
-    "empty-subject": (binary(ce_subject=""), 'subject is ""; write a string that is not empty'),
-    "specversion": (binary(ce_specversion="0.3"), "specversion is 0.3; only 1.0 is known"),
+    "empty-id": (binary(ce_id=""), "id is ''; write a string that is not empty"),
+    "empty-subject": (binary(ce_subject=""), "subject is ''; write a string that is not empty"),
+    "specversion": (binary(ce_specversion="0.3"), "specversion is '0.3'; write 1.0"),
     "time": (binary(ce_time="yesterday"), "time is yesterday: write an RFC 3339 time like 2026-01-31T12:00:00Z"),
     "time-iso-only": (binary(ce_time="20260102T030405Z"), "time is 20260102T030405Z: write an RFC 3339 time"),
     "time-without-zone": (binary(ce_time="2026-01-02T03:04:05"), "write an RFC 3339 time"),
     "time-before-year-1": (binary(ce_time="0001-01-01T00:00:00+14:00"), "write an RFC 3339 time"),
     "header-no-utf-8": (binary(ce_team="%FF"), "header ce-team is not percent-encoded UTF-8"),
     "extension-name": (binary(**{"ce-my-team": "x"}), 'extension name "my-team" is not valid; write lower-case'),
-    "header-datacontenttype": (binary(ce_datacontenttype="text/plain"), "there is no header ce-datacontenttype"),
-    "header-data": (binary(ce_data="x"), "there is no header ce-data; the body is the data"),
-    "json": (binary(b"{", content_type="application/json"), "the body is not JSON, though its content type says so"),
+    "header-datacontenttype": (binary(ce_datacontenttype="text/plain"), "header ce-datacontenttype is not allowed"),
+    "header-data": (binary(ce_data="x"), "header ce-data is not allowed; send the data as the body"),
+    "json": (binary(b"{", content_type="application/json"), "the body is not JSON, but its content type says JSON"),
     "json-depth": (binary(b"[" * 100_000, content_type="application/json"), "the body is not JSON"),
     "batch": (
         Request("POST", "/", {"content-type": "application/cloudevents-batch+json"}, b"[]"),
@@ -132,18 +132,21 @@ BAD = {
     "structured-no-type": (structured(type=ABSENT), "required attributes are missing: type"),
     "structured-null-type": (structured(type=None), "required attributes are missing: type"),
     "structured-id-number": (structured(id=5), "id is 5; write a string that is not empty"),
-    "structured-time-number": (structured(time=5), "time is 5; write a string that is not empty"),
+    "structured-time-number": (structured(time=5), "time is 5: write an RFC 3339 time"),
     "structured-extension-object": (structured(team={}), 'extension "team" is {}; write a string, an integer'),
     "structured-extension-float": (structured(team=1.5), 'extension "team" is 1.5; write a string, an integer'),
     "structured-extension-name": (structured(Team="x"), 'extension name "Team" is not valid'),
-    "structured-both-data": (structured(data=1, data_base64="YQ=="), "data and data_base64 exclude each other"),
+    "structured-both-data": (
+        structured(data=1, data_base64="YQ=="),
+        "the event has data and data_base64; send one of them",
+    ),
     "structured-base64": (structured(data_base64="*"), "data_base64 is not base64"),
     "structured-base64-number": (structured(data_base64=5), "data_base64 is not base64"),
 }
 
 
 @pytest.mark.parametrize(("request_", "sentence"), BAD.values(), ids=BAD)
-def test_what_is_no_cloud_event_is_answered_400_with_the_reason(
+def test_request_that_is_not_a_cloudevent_gets_400_with_the_reason(
     request_: Request, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused = answer(request_)
@@ -154,8 +157,8 @@ def test_what_is_no_cloud_event_is_answered_400_with_the_reason(
     assert sentence in shown.err
 
 
-def test_no_event_moves_the_cursor_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = Display(_arguments(["--format", "text"]))
+def test_control_characters_of_an_event_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Display(parse_arguments(["--format", "text"]))
     assert answer(structured(data="\x1b[2J\ud800"), sink).status == 202
     assert answer(structured(type="a\x1b]0;\x07b"), sink).status == 202
     assert answer(structured(specversion="\x1b[2J"), sink).status == 400
@@ -164,8 +167,8 @@ def test_no_event_moves_the_cursor_of_a_terminal(capsys: pytest.CaptureFixture[s
     assert "a�]0;�b" in shown.out
 
 
-def test_text_shows_source_type_and_data_and_any_answer_but_202(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = Display(_arguments(["--statuses", "202,503"]))
+def test_text_shows_source_type_data_and_every_answer_except_202(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Display(parse_arguments(["--statuses", "202,503"]))
     for _ in range(2):
         answer(structured(data={"n": "ü"}), sink)
     first, second = (line[10:] for line in capsys.readouterr().out.splitlines())
@@ -173,30 +176,30 @@ def test_text_shows_source_type_and_data_and_any_answer_but_202(capsys: pytest.C
     assert second == 'b  t  {"n": "ü"}  -> 503'
 
 
-def test_statuses_come_in_turn_then_202_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+def test_statuses_are_used_in_order_then_202(capsys: pytest.CaptureFixture[str]) -> None:
     sink = display("--statuses", "500,503", "--retry-after", "7")
     given = [answer(binary(), sink) for _ in range(4)]
-    assert [it.status for it in given] == [500, 503, 202, 202]
-    assert [it.headers.get("Retry-After") for it in given] == ["7", "7", None, None]
+    assert [response.status for response in given] == [500, 503, 202, 202]
+    assert [response.headers.get("Retry-After") for response in given] == ["7", "7", None, None]
     assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == [500, 503, 202, 202]
 
 
-def test_what_is_no_event_uses_up_no_status() -> None:
+def test_invalid_request_does_not_consume_a_status() -> None:
     sink = display("--statuses", "500")
     assert [answer(binary(ce_id=""), sink).status, answer(binary(), sink).status] == [400, 500]
 
 
-def test_a_redirect_names_a_place_to_go() -> None:
+def test_redirect_has_a_location() -> None:
     assert answer(binary(), display("--statuses", "302")).headers["Location"] == "/elsewhere"
 
 
-def test_reset_breaks_off_after_the_event_was_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reset_closes_the_connection_after_the_event_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Reset):
         answer(binary(), display("--reset"))
     assert json.loads(capsys.readouterr().out)["status"] is None
 
 
-def test_hang_answers_never() -> None:
+def test_hang_never_answers() -> None:
     async def run() -> None:
         await asyncio.wait_for(display("--hang").answer(binary()), 0.05)
 
@@ -213,7 +216,7 @@ def test_hang_answers_never() -> None:
         pytest.param("PUT", "/", 405, id="put"),
     ],
 )
-def test_other_methods(method: str, path: str, status: int) -> None:
+def test_status_of_requests_other_than_post(method: str, path: str, status: int) -> None:
     assert answer(Request(method, path, {}, b"")).status == status
 
 
@@ -221,17 +224,17 @@ def test_other_methods(method: str, path: str, status: int) -> None:
     ("arguments", "words"),
     [
         pytest.param(
-            ["--statuses", "20"], '"20" is no list of status codes; write some from 200 to 999', id="statuses"
+            ["--statuses", "20"], '"20" is not a list of status codes; write codes from 200 to 999', id="statuses"
         ),
-        pytest.param(["--statuses", "500,x"], '"500,x" is no list of status codes', id="status"),
-        pytest.param(["--delay", "2"], 'missing unit in duration "2"; write one like 250ms or 2s', id="delay"),
+        pytest.param(["--statuses", "500,x"], '"500,x" is not a list of status codes', id="status"),
+        pytest.param(["--delay", "2"], 'missing unit in duration "2"; write a duration like 250ms or 2s', id="delay"),
         pytest.param(["--port", "x"], "invalid int value: 'x'", id="port"),
     ],
 )
-def test_a_wrong_argument_is_a_sentence_and_exit_code_2(
+def test_wrong_argument_prints_what_to_write_and_exits_2(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        _arguments(arguments)
+        parse_arguments(arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err

@@ -10,18 +10,18 @@ import pytest
 from pydantic import PrivateAttr
 
 from adapter import runtime as runtime_module
-from adapter.contract.delivery_policy import LEAVE_S, Policy
-from adapter.runtime import CLOSE_S, NOTE_S, Drain
+from adapter.contract.timeouts import TIMEOUTS
+from adapter.runtime import CLOSE_S, LEAVE_S, NOTE_S, Drain
 from adapter.sdk import Context, Event, Outcome, Source
 from adapter.testing.clock import START
 from tests.unit.adapter.life import Events, Life, for_ever, within_deadline
 
 
 def test_the_grace_period_is_never_overrun() -> None:
-    for policy in (Policy(), Policy(timeout_s=60)):
-        for last_s in (0.0, policy.timeout_s):
-            needed_s = LEAVE_S + policy.drain_s + last_s + 2 * NOTE_S + CLOSE_S
-            assert needed_s < policy.grace_s(dead_letter=bool(last_s))
+    for attempt_s in (10.0, 60.0):
+        for last_s in (0.0, attempt_s):
+            needed_s = LEAVE_S + TIMEOUTS.drain_s(attempt_s) + last_s + 2 * NOTE_S + CLOSE_S
+            assert needed_s < TIMEOUTS.grace_period_s(attempt_s, dead_letter=bool(last_s), listens=True)
 
 
 def test_a_stop_before_the_first_event_closes_the_source_at_once() -> None:

@@ -1,4 +1,4 @@
-"""What the API server takes (tests/contract/specs.yaml), hook and adapter take too: a mistake is told at apply."""
+"""Hook and adapter accept what the API server accepts (tests/contract/specs.yaml), so that mistakes show at apply."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from sources_cli.admission.validate import stored
 from sources_cli.kind import Kind, kind_named
 from sources_cli.local.environ import container_environ
 from sources_cli.schema.crd import spec_schema
+from tests.contract.spec_rows import ROWS, package_of
 from tests.unit.hooks.hook import NOW, SETTINGS, parent
-from tests.unit.sources_cli.admission.test_lint_table import PACKAGES, ROWS
 
-TAKEN = [row for row in ROWS if "says" not in row]
-# What the CRD does not say: the adapter ends with exit code 2 and a line. A rule in the CRD makes a name here stale.
+ACCEPTED = [row for row in ROWS if "says" not in row]
+# The CRD cannot express these rules, so the adapter exits with code 2. A new rule in the CRD makes a name here stale.
 BEYOND_THE_CRD = {
-    # CEL has no JMESPath, and cannot read a certificate.
+    # CEL has no JMESPath and cannot parse a certificate.
     "items that are no JMESPath", "items of JSONPath", "items by an unknown function", "an id that is no JMESPath",
     "CACerts without content",
-    # The API server looks for a time in texts only, and lets a list pass.
+    # The API server checks the format of a time in strings only, and accepts a list.
     "an empty list in place of a time",
 }  # fmt: skip
 
 
 def source_of(row: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
     name = row.get("kind", "SampleSource")
-    kind = kind_named(name, PACKAGES[name])
+    kind = kind_named(name, package_of(name))
     source = {**parent(stored(spec_schema(kind), row["spec"])), **row.get("object", {})}
     return kind, {**source, "apiVersion": kind.api_version, "kind": name}
 
 
 def environ_of(row: dict[str, Any]) -> dict[str, str] | None:
-    """What its adapter would get, each secret with the same value; None where its sink has yet to be found."""
+    """The environment of its adapter, with one value for all secrets; None if the sink is not resolved."""
     kind, source = source_of(row)
     source["metadata"] = {**parent({})["metadata"], **source["metadata"]}
     children: dict[str, Any] = {"Deployment.apps/v1": {}, **({"Service.v1": {}} if kind.listens else {})}
     request = SyncRequest.model_validate({"parent": source, "children": children})
-    answer = sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=KindOptions())
-    reasons = {it.get("reason") for it in answer["status"]["conditions"]}
+    answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
+    reasons = {condition.get("reason") for condition in answer["status"]["conditions"]}
     assert not reasons & {"InvalidSpec", "InvalidSink"}, answer["status"]
     if not answer["children"]:
         return None
     [container] = answer["children"][0]["spec"]["template"]["spec"]["containers"]
-    listed = [{"name": it["name"], "value": "s3cret"} if is_secret(it) else it for it in container["env"]]
-    environ = container_environ(listed, {"metadata.namespace": "ns"}, {})
+    variables = [{"name": v["name"], "value": "s3cret"} if is_secret(v) else v for v in container["env"]]
+    environ = container_environ(variables, {"metadata.namespace": "ns"}, {})
     return environ | {"SOURCES_PACKAGE": kind.package}
 
 
@@ -58,18 +58,18 @@ def is_secret(variable: dict[str, Any]) -> bool:
     return bool({"secretKeyRef", "configMapKeyRef"} & variable.get("valueFrom", {}).keys())
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in TAKEN])
-def test_what_the_api_server_takes_the_adapter_takes(row: dict[str, Any]) -> None:
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ACCEPTED])
+def test_adapter_accepts_what_the_api_server_accepts(row: dict[str, Any]) -> None:
     environ = environ_of(row)
-    said = None
+    problem = None
     try:
         source = environ and load_source(AdapterEnv.from_environ(environ))
         assert source is None or type(source).__name__ == row.get("kind", "SampleSource")
     except EnvError as error:
-        said = str(error)
-    assert (said is not None) == (row["name"] in BEYOND_THE_CRD), said
+        problem = str(error)
+    assert (problem is not None) == (row["name"] in BEYOND_THE_CRD), problem
 
 
-def test_what_is_beyond_the_crd_is_taken_by_the_api_server_and_told_by_lint() -> None:
-    told = {row["name"] for row in TAKEN if own_violations(*source_of(row))}
-    assert told == BEYOND_THE_CRD
+def test_lint_finds_what_the_crd_cannot_express() -> None:
+    found = {row["name"] for row in ACCEPTED if own_violations(*source_of(row))}
+    assert found == BEYOND_THE_CRD

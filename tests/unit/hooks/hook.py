@@ -1,4 +1,4 @@
-"""Requests to the hook and what it answers, for tests: what matters is a parameter, the rest is there."""
+"""Requests to the hook and checks of its responses, for tests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
 BROKER = "eventing.knative.dev/v1/Broker"
 SETTINGS = Settings(adapter_image="adapter:1", sink_kinds=("v1/Service", BROKER))
+URL_SINK = {"uri": "http://h"}
 SERVICE_SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
 BROKER_SINK = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def parent(spec: Any, *, status: Any = None, name: str = "hello", annotations: Any = None) -> dict[str, Any]:
@@ -45,22 +47,46 @@ def answer(
     related: Any = None,
     children: Any = None,
     now: datetime = NOW,
+    settings: Settings = SETTINGS,
+    listens: bool = False,
     types: Any = (),
     image: str | None = None,
+    options: KindOptions | None = None,
     **source: Any,
 ) -> dict[str, Any]:
-    body = {"parent": parent(spec, **source), "children": children or {}, "related": related or {}}
+    """The response to a sync; ``source``: more arguments of :func:`parent`."""
+    body = {
+        "parent": parent(spec, **source),
+        "children": {**({"Service.v1": {}} if listens else {}), **(children or {})},
+        "related": related or {},
+    }
     request = SyncRequest.model_validate(body)
-    options = KindOptions(types=types, image=image)
-    return dict(sync(request, SETTINGS, now=now, config=lambda kind: Observability(), options=options))
+    options = options or KindOptions(types=types, image=image)
+    return dict(sync(request, settings, now=now, observability=Observability(), options=options))
 
 
 def condition(response: dict[str, Any], type: str) -> tuple[Any, Any]:
+    """Status and reason of a condition."""
     found = next(one for one in response["status"]["conditions"] if one["type"] == type)
     return found["status"], found.get("reason")
 
 
+def message(response: dict[str, Any], type: str = "Ready") -> str:
+    return str(next(one["message"] for one in response["status"]["conditions"] if one["type"] == type))
+
+
+def pod_of(response: dict[str, Any]) -> Any:
+    """The pod spec in the Deployment of a response."""
+    return response["children"][0]["spec"]["template"]["spec"]
+
+
+def env_of(response: dict[str, Any]) -> dict[str, Any]:
+    """Variable -> value in the Deployment of a response."""
+    return {variable["name"]: variable.get("value") for variable in pod_of(response)["containers"][0]["env"]}
+
+
 def observed(deployment: dict[str, Any], *, current: bool = True, **status: Any) -> dict[str, Any]:
+    """The Deployment as a cluster reports it, by default ready; ``status``: other fields of its status."""
     conditions = [
         {"type": "Available", "status": "True"},
         {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},

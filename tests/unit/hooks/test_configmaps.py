@@ -1,11 +1,10 @@
-"""The mounted ConfigMaps become the variables that Knative's ConfigAccessor writes; a broken one changes nothing."""
+"""The mounted ConfigMaps become the variables that Knative's ConfigAccessor writes."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,8 +17,8 @@ DEFAULT = (
 )
 
 
-def test_nothing_mounted_is_knatives_default() -> None:
-    config = MountedConfig(None)("SampleSource")
+def test_without_config_maps_the_defaults_of_knative_apply() -> None:
+    config = MountedConfig(None).for_kind("SampleSource")
     assert (config.logging, config.klog_verbosity, config.observability) == ("", "0", DEFAULT)
 
 
@@ -60,7 +59,7 @@ def test_nothing_mounted_is_knatives_default() -> None:
         pytest.param({"sink-event-error-reporting.enable": "True"}, "enableSinkEventErrorReporting", "true", id="flag"),
     ],
 )
-def test_each_key_lands_where_knative_puts_it(values: dict[str, str], section: str, expected: str) -> None:
+def test_each_key_has_its_place_in_the_json_of_knative(values: dict[str, str], section: str, expected: str) -> None:
     answer = json.loads(observability_json(values))
     assert json.dumps(answer[section], separators=(",", ":")) == expected
     assert list(answer) == list(json.loads(DEFAULT))
@@ -78,18 +77,18 @@ def test_each_key_lands_where_knative_puts_it(values: dict[str, str], section: s
         pytest.param({"sink-event-error-reporting.enable": "yes"}, "write true or false", id="flag"),
     ],
 )
-def test_a_value_that_cannot_be_is_named(values: dict[str, str], sentence: str) -> None:
+def test_invalid_value_is_named(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigProblem, match=sentence):
         observability_json(values)
 
 
-def test_the_zap_configuration_is_handed_on_as_written() -> None:
+def test_zap_configuration_is_passed_on_unchanged() -> None:
     assert logging_json({"zap-logger-config": '{"level": "fatal"}'}, "sample-source") == (
         '{"zap-logger-config":"{\\"level\\": \\"fatal\\"}"}'
     )
 
 
-def test_a_level_of_the_components_own_is_written_into_it_in_zaps_order() -> None:
+def test_level_of_the_component_is_inserted_in_the_order_of_zap() -> None:
     values = {
         "zap-logger-config": '{"encoding":"json","encoderConfig":{"timeKey":"ts"},"outputPaths":["stdout"]}',
         "loglevel.sample-source": "debug",
@@ -100,7 +99,7 @@ def test_a_level_of_the_components_own_is_written_into_it_in_zaps_order() -> Non
 
 
 @pytest.mark.parametrize("text", ["x", "10", "-1", "٣"], ids=["word", "two-digits", "negative", "arabic"])
-def test_a_verbosity_is_one_digit(text: str) -> None:
+def test_verbosity_is_one_digit(text: str) -> None:
     with pytest.raises(ConfigProblem, match="klog-verbosity"):
         verbosity({"klog-verbosity": text})
 
@@ -127,66 +126,66 @@ class Mount:
         os.replace(link, self.directory / "..data")
 
 
-def test_a_swapped_map_reaches_the_next_sync(tmp_path: Path) -> None:
+def test_replaced_config_map_is_read_with_the_next_sync(tmp_path: Path) -> None:
     mount, config = Mount(tmp_path, "config-logging"), MountedConfig(tmp_path)
-    assert config("SampleSource").klog_verbosity == "0"
+    assert config.for_kind("SampleSource").klog_verbosity == "0"
     for digit in "123":
         mount.write(klog_verbosity=digit)
-        assert config("SampleSource").klog_verbosity == digit
+        assert config.for_kind("SampleSource").klog_verbosity == digit
 
 
-def test_a_plain_file_written_anew_reaches_the_next_sync(tmp_path: Path) -> None:
+def test_rewritten_file_is_read_with_the_next_sync(tmp_path: Path) -> None:
     file = tmp_path / "config-logging" / "klog-verbosity"
     file.parent.mkdir()
     config = MountedConfig(tmp_path)
     for digit in "12":
         file.write_text(digit)
-        os.utime(file, ns=(int(digit), int(digit)))  # as far apart as the clock of the file system may tell
-        assert config("SampleSource").klog_verbosity == digit
+        os.utime(file, ns=(int(digit), int(digit)))  # the clock of the file system may be coarse
+        assert config.for_kind("SampleSource").klog_verbosity == digit
 
 
-def test_a_broken_map_keeps_the_last_good_value_and_says_so_once(
+def test_unusable_config_map_keeps_its_last_good_value_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mount, config = Mount(tmp_path, "config-observability"), MountedConfig(tmp_path)
     mount.write(metrics_protocol="prometheus")
-    good = config("SampleSource")
+    good = config.for_kind("SampleSource")
     mount.write(metrics_protocol="stackdriver")
     for kind in ("SampleSource", "OtherSource", "SampleSource"):
-        assert config(kind) == good
-    Mount(tmp_path, "config-logging").write(klog_verbosity="0")  # all is read again, and still only one is broken
-    assert config("SampleSource") == good
-    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert list(config.problems.values()) == [said]
-    assert said.startswith('config-observability: metrics-protocol is "stackdriver", write one of')
+        assert config.for_kind(kind) == good
+    Mount(tmp_path, "config-logging").write(klog_verbosity="0")  # all files are read again
+    assert config.for_kind("SampleSource") == good
+    (logged,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert list(config.problems.values()) == [logged]
+    assert logged.startswith('config-observability: metrics-protocol is "stackdriver", write one of')
     mount.write(metrics_protocol="none")
-    assert config("SampleSource").observability == DEFAULT
+    assert config.for_kind("SampleSource").observability == DEFAULT
     assert config.problems == {}
 
 
-def test_a_map_broken_from_the_start_leaves_the_defaults(tmp_path: Path) -> None:
+def test_config_map_that_was_never_usable_leaves_the_defaults(tmp_path: Path) -> None:
     Mount(tmp_path, "config-logging").write(zap_logger_config="{")
     config = MountedConfig(tmp_path)
-    assert config("SampleSource").logging == ""
+    assert config.for_kind("SampleSource").logging == ""
     assert "zap-logger-config is not a JSON object" in config.problems["config-logging"]
 
 
-def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Mount(tmp_path, "config-logging").write(klog_verbosity="4")
+def test_files_are_read_only_after_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "config-logging" / "klog-verbosity"
+    file.parent.mkdir()
+    file.write_text("4")
+    os.utime(file, ns=(1, 1))
     config = MountedConfig(tmp_path)
-    config("SampleSource")
-
-    def refuse(*_: Any, **__: Any) -> str:
-        raise AssertionError("read again")
-
-    monkeypatch.setattr(Path, "read_text", refuse)
-    assert config("SampleSource").klog_verbosity == "4"
+    assert config.for_kind("SampleSource").klog_verbosity == "4"
+    file.write_text("5")
+    os.utime(file, ns=(1, 1))  # same size, time and inode: looks unchanged
+    assert config.for_kind("SampleSource").klog_verbosity == "4"
 
 
-def test_a_file_that_is_no_text_is_a_problem_not_an_error(tmp_path: Path) -> None:
+def test_binary_file_is_a_problem(tmp_path: Path) -> None:
     directory = tmp_path / "config-logging"
     directory.mkdir()
     (directory / "zap-logger-config").write_bytes(b"\xff")
     config = MountedConfig(tmp_path)
-    assert config("SampleSource").logging == ""
+    assert config.for_kind("SampleSource").logging == ""
     assert config.problems

@@ -1,24 +1,20 @@
-"""DIAGNOSE_PODS: what the adapter's own pods say becomes the condition's reason and message."""
+"""DIAGNOSE_PODS: the state of a failed pod becomes the reason and message of Deployed."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from hooks.conditions import Verdict, find
-from hooks.controller import KindOptions, customize, sync
+from hooks.conditions import ConditionState, ConditionType
+from hooks.controller import KindOptions, customize
 from hooks.deployments import TEMPLATE_HASH
-from hooks.observability import Observability
 from hooks.pods import with_pod_diagnosis
-from hooks.protocol import CustomizeRequest, SyncRequest
+from hooks.protocol import CustomizeRequest
 from hooks.settings import Settings
-from tests.unit.hooks.hook import SERVICE_SINK, SETTINGS, parent, service
+from tests.unit.hooks.hook import SERVICE_SINK, SETTINGS, answer, condition, parent, service
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WANTED = {"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}}
-STARTING = Verdict("Deployed", "Unknown", "AdapterStarting", "Deployment d is starting its first replica")
 
 
 def pod(
@@ -39,8 +35,17 @@ def pod(
     }
 
 
-def said(*pods: dict[str, Any], verdict: Verdict = STARTING) -> Verdict:
-    return with_pod_diagnosis(verdict, WANTED, {"Pod.v1": {f"ns/p{n}": it for n, it in enumerate(pods)}})
+def state(status: Any, reason: str = "", message: str = "") -> ConditionState:
+    return ConditionState(ConditionType.DEPLOYED, status, reason, message)
+
+
+STARTING = state("Unknown", "AdapterStarting", "Deployment d is starting its first replica")
+UNAVAILABLE = state("False", "DeploymentUnavailable", "Deployment d is unavailable; look at its pods")
+
+
+def diagnosed(*pods: dict[str, Any], deployed: ConditionState = STARTING) -> ConditionState:
+    related = {"Pod.v1": {f"ns/p{n}": pod for n, pod in enumerate(pods)}}
+    return with_pod_diagnosis(deployed, WANTED, related)
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
@@ -56,16 +61,20 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
     [
         pytest.param(
             pod(waiting("ErrImagePull", "not found")), "ImagePullBackOff",
-            'Pod ns/p0 cannot pull image "i:1": not found; correct the image\'s name, or push it', id="pull",
+            'Pod ns/p0 cannot pull image "i:1": not found; correct the image name, or push the image', id="pull",
         ),
         pytest.param(
             pod(waiting("ImagePullBackOff", 'Back-off pulling image "i:1": ErrImagePull: not found')),
             "ImagePullBackOff",
-            'Pod ns/p0 cannot pull image "i:1": not found; correct the image\'s name, or push it', id="pull again",
+            'Pod ns/p0 cannot pull image "i:1": not found; correct the image name, or push the image', id="pull again",
         ),
         pytest.param(
             pod(waiting("CreateContainerConfigError", 'secret "s" not found')), "CreateContainerConfigError",
-            'Pod ns/p0 cannot start: secret "s" not found; create what it needs in namespace ns', id="secret",
+            'Pod ns/p0 cannot start: secret "s" not found; create the missing object in namespace ns', id="secret",
+        ),
+        pytest.param(
+            pod(waiting("RunContainerError", 'exec: "python": not found')), "RunContainerError",
+            'Pod ns/p0 cannot start: exec: "python": not found; check the image', id="command",
         ),
         pytest.param(
             pod(waiting("CrashLoopBackOff", "back-off 40s"), last=terminated(2, message="noise\nK_SINK is bad\n")),
@@ -78,13 +87,13 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
         ),
         pytest.param(
             pod({"running": {}}, last=terminated(137, "OOMKilled")), "OOMKilled",
-            "Pod ns/p0 was killed: it needs more memory than its limit of 128Mi; have the source hold less at a time",
+            "Pod ns/p0 was killed: it exceeded its memory limit of 128Mi; make the source keep less data in memory",
             id="memory",
         ),
         pytest.param(
             pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available."}]),
             "Unschedulable",
-            "Pod ns/p0 cannot be scheduled: 0/1 nodes are available; add a node it fits on, or make room on one",
+            "Pod ns/p0 cannot be scheduled: 0/1 nodes are available; add a node that fits, or free resources on a node",
             id="node",
         ),
         pytest.param(
@@ -93,8 +102,8 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
         ),
     ],
 )  # fmt: skip
-def test_a_pods_own_state_is_reason_and_message(broken: dict[str, Any], reason: str, message: str) -> None:
-    assert said(broken) == Verdict("Deployed", "False", reason, message)
+def test_state_of_a_failed_pod_is_reason_and_message(broken: dict[str, Any], reason: str, message: str) -> None:
+    assert diagnosed(broken) == state("False", reason, message)
 
 
 @pytest.mark.parametrize(
@@ -108,33 +117,30 @@ def test_a_pods_own_state_is_reason_and_message(broken: dict[str, Any], reason: 
         pytest.param(pod(waiting("ErrImagePull"), dying="2026-01-01T00:00:00Z"), id="going"),
     ],
 )
-def test_a_pod_with_nothing_to_say_leaves_the_verdict(quiet: dict[str, Any]) -> None:
-    assert said(quiet) == STARTING
+def test_other_pods_do_not_change_the_condition(quiet: dict[str, Any]) -> None:
+    assert diagnosed(quiet) == STARTING
 
 
-UNAVAILABLE = Verdict("Deployed", "False", "DeploymentUnavailable", "Deployment d is unavailable; look at its pods")
-
-
-def test_a_pod_that_runs_and_is_not_ready_sends_to_its_log_once_the_deployment_failed() -> None:
+def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed() -> None:
     unready = pod({"running": {}})
-    text = "Pod ns/p0 runs but is not ready; its log says why: `kubectl logs -n ns p`"
-    assert said(unready, verdict=UNAVAILABLE) == Verdict("Deployed", "False", "DeploymentUnavailable", text)
-    assert said(unready, pod(terminated(1)), verdict=UNAVAILABLE).reason == "CrashLoopBackOff"
-    assert said(pod({"running": {}}, ready=True), verdict=UNAVAILABLE) == UNAVAILABLE
-    assert said(pod({"running": {}}, hash="old"), verdict=UNAVAILABLE) == UNAVAILABLE
+    text = "Pod ns/p0 is running but not ready; see its log: `kubectl logs -n ns p`"
+    assert diagnosed(unready, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
+    assert diagnosed(unready, pod(terminated(1)), deployed=UNAVAILABLE).reason == "CrashLoopBackOff"
+    assert diagnosed(pod({"running": {}}, ready=True), deployed=UNAVAILABLE) == UNAVAILABLE
+    assert diagnosed(pod({"running": {}}, hash="old"), deployed=UNAVAILABLE) == UNAVAILABLE
 
 
-def test_one_broken_pod_is_enough_and_true_stays_true() -> None:
+def test_one_failed_pod_is_enough_but_true_stays_true() -> None:
     broken = pod(waiting("ErrImagePull", "not found"))
-    assert said(pod({"running": {}}, ready=True), broken).reason == "ImagePullBackOff"
-    assert said(broken, verdict=Verdict("Deployed", "True")) == Verdict("Deployed", "True")
+    assert diagnosed(pod({"running": {}}, ready=True), broken).reason == "ImagePullBackOff"
+    assert diagnosed(broken, deployed=state("True")) == state("True")
 
 
-def test_a_very_long_message_is_cut() -> None:
-    assert len(said(pod(waiting("ErrImagePull", "x" * 9000))).message) < 800
+def test_long_message_is_shortened() -> None:
+    assert len(diagnosed(pod(waiting("ErrImagePull", "x" * 9000))).message) < 800
 
 
-def test_only_where_somebody_opts_in_are_pods_looked_up() -> None:
+def test_pods_are_requested_only_with_diagnose_pods() -> None:
     request = CustomizeRequest.model_validate({"parent": parent({"sink": SERVICE_SINK})})
     rule = {
         "apiVersion": "v1",
@@ -155,18 +161,12 @@ def test_only_where_somebody_opts_in_are_pods_looked_up() -> None:
 
 
 @pytest.mark.parametrize("diagnose", [True, False])
-def test_the_answer_explains_itself_only_then(diagnose: bool) -> None:
-    def answer(related: Any, children: Any = None) -> Any:
-        body = {"parent": parent({"sink": SERVICE_SINK}), "children": children or {}, "related": related}
-        request, options = SyncRequest.model_validate(body), KindOptions(diagnose_pods=diagnose)
-        return sync(request, SETTINGS, now=NOW, config=lambda kind: Observability(), options=options)
-
-    [wanted] = answer(service())["children"]
+def test_response_contains_the_diagnosis_only_with_diagnose_pods(diagnose: bool) -> None:
+    options = KindOptions(diagnose_pods=diagnose)
+    [wanted] = answer({"sink": SERVICE_SINK}, related=service(), options=options)["children"]
     hash = wanted["spec"]["template"]["metadata"]["annotations"][TEMPLATE_HASH]
-    broken = pod(waiting("ErrImagePull", "not found"), hash=hash)
+    related = {**service(), "Pod.v1": {"ns/p": pod(waiting("ErrImagePull", "not found"), hash=hash)}}
     children = {"Deployment.apps/v1": {f"ns/{wanted['metadata']['name']}": wanted}}
-    status = answer({**service(), "Pod.v1": {"ns/p": broken}}, children)["status"]
+    response = answer({"sink": SERVICE_SINK}, related=related, children=children, options=options)
     expected = ("False", "ImagePullBackOff") if diagnose else ("Unknown", "AdapterStarting")
-    ready = find(status, "Ready")
-    assert ready
-    assert (ready["status"], ready["reason"]) == expected
+    assert condition(response, "Ready") == expected

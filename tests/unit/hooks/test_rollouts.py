@@ -1,4 +1,4 @@
-"""What the hook says of a Deployment as it was observed: whose words, and from when on."""
+"""Deployed, from the observed Deployment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from hooks.deployments import TEMPLATE_HASH
 from tests.unit.hooks.hook import NOW, answer, condition, observed
+from tests.unit.hooks.hook import message as message_of
 
 AVAILABLE = {"type": "Available", "status": "True"}
 DOWN = {"type": "Available", "status": "False", "message": "down"}
@@ -47,7 +48,7 @@ def test_ready_follows_the_observed_deployment(status: dict[str, Any], expected:
     assert condition(response, "Deployed") == condition(response, "Ready") == expected
 
 
-def test_a_stale_template_is_never_ready() -> None:
+def test_another_template_is_never_ready() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     edited = answer({**spec, "interval": "1s"}, children=observed(wanted))
@@ -56,7 +57,7 @@ def test_a_stale_template_is_never_ready() -> None:
     assert condition(answer(spec, children=observed(strange)), "Ready") == ("Unknown", "AdapterUpdating")
 
 
-def test_an_object_without_any_generation_is_not_taken_for_current() -> None:
+def test_object_without_generation_is_not_current() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     children = observed(wanted, observedGeneration=None)
@@ -65,35 +66,38 @@ def test_an_object_without_any_generation_is_not_taken_for_current() -> None:
     assert condition(answer(spec, children=children), "Ready") == ("Unknown", "AdapterUpdating")
 
 
-def test_kubernetes_own_message_is_shown() -> None:
+def test_message_of_kubernetes_is_repeated() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     response = answer(spec, children=observed(wanted, conditions=[QUOTA]))
-    assert [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"] == ["quota"]
+    assert message_of(response) == "quota"
 
 
 @pytest.mark.parametrize(
     ("message", "remedy"),
     [
         pytest.param('pods "a" is forbidden: exceeded quota: q', "raise the quota", id="quota"),
-        pytest.param('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "relax its", id="policy"),
+        pytest.param(
+            'pods "a" is forbidden: violates PodSecurity "restricted:latest"',
+            "change the pod-security label",
+            id="policy",
+        ),
         pytest.param(
             "pods is forbidden: error looking up service account ns/a", "correct spec.serviceAccountName", id="account"
         ),
         pytest.param('ReplicaSet "a" has timed out progressing.', "DIAGNOSE_PODS", id="stuck"),
     ],
 )
-def test_a_message_that_does_not_say_what_to_do_gets_it_said(message: str, remedy: str) -> None:
+def test_message_of_kubernetes_is_completed_with_what_to_do(message: str, remedy: str) -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     response = answer(spec, children=observed(wanted, conditions=[{**QUOTA, "message": message}]))
-    [said] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
-    assert said.startswith(f"{message.rstrip('.')}; ")
-    assert remedy in said
+    assert message_of(response).startswith(f"{message.rstrip('.')}; ")
+    assert remedy in message_of(response)
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "detail"),
     [
         pytest.param(
             "Deployment does not have minimum availability.",
@@ -101,18 +105,17 @@ def test_a_message_that_does_not_say_what_to_do_gets_it_said(message: str, remed
             id="kubernetes",
         ),
         pytest.param("", "no replica is available; look at its pods", id="nothing"),
-        pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="whoever knows more"),
+        pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="with-a-cause"),
     ],
 )
-def test_only_where_nobody_says_why_it_is_unavailable_are_its_pods_to_be_looked_at(message: str, said: str) -> None:
+def test_message_points_to_the_pods_if_kubernetes_gives_no_cause(message: str, detail: str) -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     response = answer(spec, children=observed(wanted, conditions=[{**DOWN, "message": message}, ROLLED_OUT]))
-    [told] = [it["message"] for it in response["status"]["conditions"] if it["type"] == "Ready"]
-    assert told == f"Deployment {wanted['metadata']['name']} is unavailable: {said}"
+    assert message_of(response) == f"Deployment {wanted['metadata']['name']} is unavailable: {detail}"
 
 
-def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() -> None:
+def test_deployment_missing_15_s_after_the_sink_was_resolved_is_a_failure() -> None:
     spec = {"sink": {"uri": "http://h"}}
     unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
     first = answer(spec, status=unresolved)
@@ -121,5 +124,5 @@ def test_a_deployment_not_created_for_15_s_is_a_failure_counted_from_the_sink() 
     assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
     late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
     assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
-    assert late["resyncAfterSeconds"] == 30  # nothing else tells that what stood in its way is gone
+    assert late["resyncAfterSeconds"] == 30  # no event says that the obstacle is gone
     assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1)) == late

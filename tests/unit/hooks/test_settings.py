@@ -1,10 +1,11 @@
-"""Settings come from the environment; a bad one is one line that names it, its value and what to write."""
+"""Settings come from environment variables. An error is one line with the name, the value and what to write."""
 
 from __future__ import annotations
 
 import pytest
 
-from hooks.settings import Settings, SettingsError, cluster_domain_from, read_settings
+from adapter.contract.environment import EnvError
+from hooks.settings import Settings, cluster_domain_from, read_settings, reference
 
 IMAGE = {"ADAPTER_IMAGE": "registry.local/adapter:1"}
 
@@ -16,21 +17,28 @@ def test_only_the_image_is_required() -> None:
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        pytest.param({"ADAPTER_IMAGE": ""}, 'ADAPTER_IMAGE is ""', id="no-image"),
+        pytest.param({}, "ADAPTER_IMAGE is not set: write the container image", id="no-image"),
+        pytest.param({"ADAPTER_IMAGE": ""}, "ADAPTER_IMAGE is not set: write", id="empty-image"),
         pytest.param({"ADAPTER_IMAGE": "a b"}, 'ADAPTER_IMAGE is "a b"', id="image-with-a-space"),
         pytest.param(IMAGE | {"PORT": "0"}, 'PORT is "0": write a port number from 1 to 65535', id="port-0"),
         pytest.param(IMAGE | {"PORT": "x"}, 'PORT is "x"', id="port-word"),
-        pytest.param(IMAGE | {"SINK_KINDS": "Service"}, 'SINK_KINDS holds "Service"', id="kind-without-version"),
+        pytest.param(
+            IMAGE | {"SINK_KINDS": "Service"},
+            'SINK_KINDS is "Service": it holds "Service": write <apiVersion>/<Kind>',
+            id="kind-without-version",
+        ),
         pytest.param(IMAGE | {"CLUSTER_DOMAIN": "a/b"}, 'CLUSTER_DOMAIN is "a/b"', id="domain"),
+        pytest.param(IMAGE | {"TRUST_BUNDLE": "a/b"}, 'TRUST_BUNDLE is "a/b": write the name of', id="bundle"),
+        pytest.param(IMAGE | {"DIAGNOSE_PODS": "yes"}, 'DIAGNOSE_PODS is "yes": write true or false', id="bool"),
         pytest.param(IMAGE | {"LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud": write one of debug', id="level"),
     ],
 )
-def test_a_bad_setting_is_named(environ: dict[str, str], sentence: str) -> None:
-    with pytest.raises(SettingsError, match=sentence):
+def test_unusable_setting_is_named_with_its_value(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(EnvError, match=sentence):
         read_settings(environ)
 
 
-def test_sink_kinds_are_a_list_without_doubles() -> None:
+def test_duplicate_sink_kinds_are_removed() -> None:
     kinds = read_settings(IMAGE | {"SINK_KINDS": "v1/Service, eventing.knative.dev/v1/Broker,v1/Service,"}).sink_kinds
     assert kinds == ("v1/Service", "eventing.knative.dev/v1/Broker")
 
@@ -45,7 +53,19 @@ def test_sink_kinds_are_a_list_without_doubles() -> None:
         pytest.param("", None, id="empty"),
     ],
 )
-def test_the_clusters_domain_stands_in_resolv_conf(text: str, expected: str | None) -> None:
+def test_cluster_domain_is_read_from_resolv_conf(text: str, expected: str | None) -> None:
     assert cluster_domain_from(text) == expected
     assert read_settings(IMAGE, text).cluster_domain == (expected or "cluster.local")
     assert read_settings(IMAGE | {"CLUSTER_DOMAIN": "set.example"}, text).cluster_domain == "set.example"
+
+
+def test_reference_lists_name_default_and_description_of_each_setting() -> None:
+    rows = {name: (default, description) for name, default, description in reference()}
+    assert list(rows) == [
+        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE", "CONFIG_DIR",
+        "LOG_LEVEL",
+    ]  # fmt: skip
+    assert [rows[name][0] for name in ("ADAPTER_IMAGE", "PORT", "SINK_KINDS", "DIAGNOSE_PODS", "TRUST_BUNDLE")] == [
+        "required", "`8080`", "`v1/Service`", "`false`", "none",
+    ]  # fmt: skip
+    assert all(description.endswith(".") for _, description in rows.values())

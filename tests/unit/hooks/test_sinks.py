@@ -1,4 +1,4 @@
-"""Destination vectors: RFC 3986 joins, URLs as Go writes them, certificates, references - one row, one case."""
+"""Sinks: RFC 3986 joins, URLs as Go writes them, certificates, references."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from hooks.addresses import Resolved, Unresolved
-from hooks.sinks import related_rules, resolve
+from hooks.conditions import Reason
+from hooks.sinks import Scope, related_rules, resolve
+from tests.unit.hooks.hook import BROKER, PEM
 
-BROKER = "eventing.knative.dev/v1/Broker"
 KINDS = ("v1/Service", BROKER)
 REF = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "b"}
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def resolved(sink: Any, status: Any = None) -> Resolved | Unresolved:
     related = {"Broker.eventing.knative.dev/v1": {"ns/b": {"status": status}}} if status else {}
-    return resolve(sink, namespace="ns", related=related, sink_kinds=KINDS, cluster_domain="cluster.local")
+    return resolve(sink, "spec.sink", Scope("ns", related, KINDS, "cluster.local"))
 
 
 def at(url: str, **more: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def at(url: str, **more: str) -> dict[str, Any]:
         ("http://b/x", "ü", "http://b/%C3%BC"),
     ],
 )
-def test_a_relative_uri_is_resolved_as_rfc_3986_says(base: str, uri: str, joined: str) -> None:
+def test_relative_uri_is_resolved_as_in_rfc_3986(base: str, uri: str, joined: str) -> None:
     assert resolved({"ref": REF, "uri": uri}, at(base)) == Resolved(joined)
 
 
@@ -62,7 +62,7 @@ def test_a_relative_uri_is_resolved_as_rfc_3986_says(base: str, uri: str, joined
         ("https://h/x#f", "https://h/x#f"),
     ],
 )
-def test_a_uri_is_written_as_go_writes_it(uri: str, quoted: str) -> None:
+def test_uri_is_written_as_in_go(uri: str, quoted: str) -> None:
     assert resolved({"uri": uri}) == Resolved(quoted)
 
 
@@ -71,14 +71,14 @@ def test_a_uri_is_written_as_go_writes_it(uri: str, quoted: str) -> None:
     ["", "h", "/x", "//h/x", "h:8080/x", "http:///x", "http://", "ftp://h", "http://h:0", "http://h:99999", "http://h:x",
      "http://h/a b", "http://h/\n", "http://[::1"],
 )  # fmt: skip
-def test_a_uri_alone_is_absolute_http(uri: str) -> None:
+def test_uri_without_ref_must_be_an_absolute_http_url(uri: str) -> None:
     answer = resolved({"uri": uri})
     assert isinstance(answer, Unresolved)
     assert answer.reason == "InvalidSink"
 
 
 @pytest.mark.parametrize("uri", ["http://h/x", "HTTP:x", "//h/x", "mailto:x", "/a b", "http:"])
-def test_a_uri_beside_a_ref_stays_at_the_ref(uri: str) -> None:
+def test_uri_with_ref_must_be_relative(uri: str) -> None:
     answer = resolved({"ref": REF, "uri": uri}, at("http://b/x"))
     assert isinstance(answer, Unresolved)
     assert answer.reason == "InvalidSink"
@@ -102,7 +102,7 @@ def test_a_uri_beside_a_ref_stays_at_the_ref(uri: str) -> None:
         pytest.param(7, False, id="number"),
     ],
 )
-def test_certificates_are_pem(text: Any, usable: bool) -> None:
+def test_ca_certs_must_be_pem_certificates(text: Any, usable: bool) -> None:
     answer = resolved({"uri": "https://h", "CACerts": text})
     assert answer == Resolved("https://h", text or None) if usable else isinstance(answer, Unresolved)
 
@@ -121,20 +121,53 @@ def test_certificates_are_pem(text: Any, usable: bool) -> None:
         pytest.param({}, {"addresses": [], **at("http://2")}, ("http://2", None, None), id="no-addresses"),
     ],
 )
-def test_trust_and_address_come_from_the_object_unless_the_sink_says(sink: Any, status: Any, expected: Any) -> None:
+def test_certificates_and_audience_of_the_sink_override_those_of_the_address(
+    sink: Any, status: Any, expected: Any
+) -> None:
     assert resolved({"ref": REF, **sink}, status) == Resolved(*expected)
 
 
 ADDRESSES = {"addresses": [{"name": "in", "url": "http://in"}, {"name": "out", "url": "http://out"}]}
 
 
-def test_an_address_is_chosen_by_its_name() -> None:
+def test_address_is_chosen_by_name() -> None:
     assert resolved({"ref": REF | {"address": "out"}}, ADDRESSES) == Resolved("http://out")
 
 
-def test_an_address_that_is_not_there_lists_those_that_are() -> None:
+def test_message_lists_the_addresses_if_the_name_is_unknown() -> None:
     answer = resolved({"ref": REF | {"address": "up"}}, ADDRESSES)
-    assert answer == Unresolved("AddressNotFound", 'Broker ns/b has no address named "up"; it has: in, out')
+    assert answer == Unresolved(
+        Reason.ADDRESS_NOT_FOUND, 'Broker ns/b has no address named "up"; its addresses: in, out'
+    )
+
+
+@pytest.mark.parametrize(
+    ("sink", "message"),
+    [
+        ({}, "spec.sink is empty: set spec.sink.ref or spec.sink.uri"),
+        ("x", 'spec.sink is "x": write an object with ref or uri'),
+        ({"uri": 7}, "spec.sink.uri is 7: write a URL in quotes"),
+        ({"uri": "/x"}, 'spec.sink.uri is "/x": without ref, write an absolute http(s) URL like http://host/path'),
+        ({"ref": REF, "uri": "//h"}, 'spec.sink.uri is "//h": together with ref, write a relative path like /events'),
+        ({"uri": "http://h", "audience": "a b"}, 'spec.sink.audience is "a b": write a string without spaces'),
+        ({"ref": "x"}, 'spec.sink.ref is "x": write an object with apiVersion, kind and name'),
+        ({"ref": REF | {"name": "a..b"}}, 'spec.sink.ref.name is "a..b": write the name of the object'),
+        ({"ref": REF | {"namespace": "N"}}, 'spec.sink.ref.namespace is "N": write a namespace'),
+        ({"ref": REF | {"address": 1}}, "spec.sink.ref.address is 1: write the name of an address"),
+        ({"ref": REF | {"port": True}}, "spec.sink.ref.port is true: write a port number, or the name of a port"),
+        ({"ref": REF | {"port": "0"}}, 'spec.sink.ref.port is "0": write a port number, or the name of a port'),
+        (
+            {"ref": REF | {"kind": "Trigger"}},
+            "Trigger ns/b has the kind eventing.knative.dev/v1/Trigger, which is not allowed as a sink; allowed: "
+            f"v1/Service, {BROKER}. Allow it with `sources manifests --sink-kinds`, or use spec.sink.uri",
+        ),
+        ({"ref": REF}, "Broker ns/b does not exist; create it or correct spec.sink.ref"),
+    ],
+)
+def test_message_names_field_value_and_what_to_write(sink: Any, message: str) -> None:
+    answer = resolved(sink)
+    assert isinstance(answer, Unresolved)
+    assert answer.message == message
 
 
 @pytest.mark.parametrize(
@@ -153,6 +186,6 @@ def test_an_address_that_is_not_there_lists_those_that_are() -> None:
         pytest.param("x", [], id="string"),
     ],
 )
-def test_only_an_allowed_sink_object_is_asked_for(sink: Any, rules: list[Any]) -> None:
+def test_rules_contain_only_objects_of_allowed_kinds(sink: Any, rules: list[Any]) -> None:
     asked = related_rules([sink, sink], namespace="ns", sink_kinds=KINDS)
-    assert [(it["apiVersion"], it["resource"], it["namespace"], it["names"]) for it in asked] == rules
+    assert [(rule["apiVersion"], rule["resource"], rule["namespace"], rule["names"]) for rule in asked] == rules

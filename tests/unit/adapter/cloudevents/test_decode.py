@@ -1,4 +1,4 @@
-"""Reading CloudEvents without losing any of them; what is no event is in test_display.py."""
+"""Reading received CloudEvents without loss. Requests that are not CloudEvents: test_display.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON, TEXT = "application/json", "text/plain"
 
 
 def structured(members: str) -> Request:
-    """``members`` as they are to stand in the body."""
+    """A request with ``members``, JSON text, beside the required attributes."""
     text = '{"specversion":"1.0","id":"1","source":"/a/b","type":"t"' + (f",{members}}}" if members else "}")
     return Request("POST", "/", {"content-type": "application/cloudevents+json"}, text.encode())
 
@@ -50,7 +50,7 @@ DATA: dict[str, tuple[str, bytes | None, str]] = {
 
 
 @pytest.mark.parametrize(("members", "data", "content_type"), DATA.values(), ids=DATA)
-def test_data_of_a_structured_event_is_what_binary_mode_would_send(
+def test_data_of_a_structured_event_equals_the_body_of_binary_mode(
     members: str, data: bytes | None, content_type: str
 ) -> None:
     event = read_event(structured(members))
@@ -58,21 +58,21 @@ def test_data_of_a_structured_event_is_what_binary_mode_would_send(
 
 
 BAD = {
-    "text-no-string": (f'"datacontenttype":"{TEXT}","data":{{}}', "data is no string, though its content type is"),
+    "text-no-string": (f'"datacontenttype":"{TEXT}","data":{{}}', "data is not a string, but its content type is"),
     "charset": ('"datacontenttype":"text/plain;charset=utf-16","data":"x"', "charset utf-16 is not supported"),
-    "charset-too-small": ('"datacontenttype":"text/x;charset=us-ascii","data":"ü"', "cannot be written in charset"),
-    "text-surrogate": (f'"datacontenttype":"{TEXT}","data":"\\ud800"', "cannot be written in charset utf-8"),
+    "charset-too-small": ('"datacontenttype":"text/x;charset=us-ascii","data":"ü"', "has characters outside charset"),
+    "text-surrogate": (f'"datacontenttype":"{TEXT}","data":"\\ud800"', "has characters outside charset utf-8"),
     "surrogate": ('"subject":"\\ud800"', "subject holds half of a surrogate pair"),
     "extension-surrogate": ('"team":"\\udfff"', "team holds half of a surrogate pair"),
     "content-type": ('"datacontenttype":"täxt/plain","data":"x"', "the content type is"),
     "nan": ('"data":NaN', "the body is not JSON"),
-    "both": (f'"data":1,"data_base64":"{BASE64}"', "data and data_base64 exclude each other"),
+    "both": (f'"data":1,"data_base64":"{BASE64}"', "the event has data and data_base64; send one of them"),
     "no-leap-second": ('"time":"2026-01-01T12:00:60Z"', "there are leap seconds only at 23:59:60 UTC"),
 }
 
 
 @pytest.mark.parametrize(("members", "sentence"), BAD.values(), ids=BAD)
-def test_what_cannot_be_carried_whole_is_no_event(members: str, sentence: str) -> None:
+def test_event_that_cannot_be_read_without_loss_is_rejected(members: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_event(structured(members))
 
@@ -86,11 +86,11 @@ def test_what_cannot_be_carried_whole_is_no_event(members: str, sentence: str) -
         "0001-01-01T00:00:00Z",
     ],
 )
-def test_a_time_may_be_any_of_rfc_3339(time: str) -> None:
+def test_every_rfc_3339_time_is_kept_as_written(time: str) -> None:
     assert read_event(structured(f'"time":"{time}"')).attributes["time"] == time
 
 
-def test_an_extension_keeps_its_type_and_may_have_a_long_name() -> None:
+def test_extension_keeps_its_type_and_may_have_a_long_name() -> None:
     extensions: dict[str, Any] = {"on": True, "count": 5, "text": "5", "averyverylongextensionname": ""}
     members = '"on":true,"count":5,"text":"5","averyverylongextensionname":"","unset":null'
     assert read_event(structured(members)).extensions == extensions

@@ -1,4 +1,4 @@
-"""Go's vectors (contract §1.7), seen from Go's own ``time.ParseDuration``."""
+"""Test vectors that were produced with Go's ``time.ParseDuration``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from adapter.contract.durations import Interval, format_duration, parse_duration
         ("-9223372036854775808ns", "-2562047h47m16.854775808s"),
     ],
 )
-def test_a_duration_prints_as_go_prints_it(text: str, printed: str) -> None:
+def test_duration_is_formatted_as_in_go(text: str, printed: str) -> None:
     assert format_duration(parse_duration(text)) == printed
 
 
@@ -53,13 +53,13 @@ def test_a_duration_prints_as_go_prints_it(text: str, printed: str) -> None:
         ("9223372036854775808ns", 'time: invalid duration "9223372036854775808ns"'),
     ],
 )
-def test_a_wrong_duration_is_refused_in_gos_words(text: str, message: str) -> None:
+def test_invalid_duration_has_the_error_text_of_go(text: str, message: str) -> None:
     with pytest.raises(ValueError, match="time:") as caught:
         parse_duration(text)
     assert str(caught.value) == message
 
 
-def test_an_interval_is_in_normal_form_and_at_least_a_millisecond() -> None:
+def test_interval_is_normalized_and_at_least_one_millisecond() -> None:
     assert (Interval("90s"), Interval("90s").ns) == ("1m30s", 90_000_000_000)
     with pytest.raises(ValueError, match="shorter than 1ms"):
         Interval("999us")

@@ -27,3 +27,8 @@ def test_shutdown_steps_fit_into_the_grace_period(attempt_s: float, dead_letter:
 def test_default_grace_period_is_30_seconds() -> None:
     """A source without ``spec.delivery`` keeps the default of Kubernetes."""
     assert TIMEOUTS.grace_period_s(10.0, dead_letter=False, listens=False) == 30
+
+
+def test_grace_period_includes_one_attempt_at_the_dead_letter_sink() -> None:
+    assert TIMEOUTS.grace_period_s(10.0, dead_letter=True, listens=False) == 40
+    assert TIMEOUTS.grace_period_s(60.0, dead_letter=True, listens=False) == 140

@@ -1,12 +1,14 @@
-"""One attempt: what a status means, what ``Retry-After`` asks for, whom TLS trusts, what never gets out."""
+"""One delivery attempt: status codes, ``Retry-After``, TLS trust, tokens, and failures of the HTTP client."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,22 +17,21 @@ import trustme
 from adapter.cloudevents.encode import Message
 from adapter.contract.environment import EnvError
 from adapter.delivery.attempt import Attempt, Disposition, disposition
-from adapter.delivery.channel import BODY_LIMIT, Channel, Destination, tls_of
-from adapter.net.client_pool import ClientPool
+from adapter.delivery.channel import BODY_LIMIT, Channel, Destination, trust_context
 from adapter.net.retry_after import retry_after_s
 from adapter.testing.clock import START, VirtualClock
 
 MESSAGE = Message({"Content-Type": "text/plain", "ce-id": "1"}, b"data")
-Respond = Callable[[httpx2.Request], httpx2.Response]
+Respond = Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]
 
 
-def channel(respond: Respond, **destination: object) -> Channel:
-    made = Channel(Destination("http://sink/", **destination), 0.5, VirtualClock())  # type: ignore[arg-type]  # fields by name
-    made._clients = ClientPool(lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(respond), timeout=None))
-    return made
+def channel(respond: Respond, timeout_s: float = 0.5, body_s: float = 1, **destination: Any) -> Channel:
+    transport = httpx2.MockTransport(respond)  # type: ignore[arg-type]  # it takes both
+    sink = Destination("http://sink/", **destination)
+    return Channel(sink, timeout_s, VirtualClock(), response_body_s=body_s, transport=transport)
 
 
-def post(respond: Respond, **destination: object) -> Attempt:
+def post(respond: Respond, **destination: Any) -> Attempt:
     return asyncio.run(channel(respond, **destination).post(MESSAGE))
 
 
@@ -45,12 +46,12 @@ RETRIED = {404, 408, 409, 429, *range(500, 600)}
 
 
 @pytest.mark.parametrize("code", range(100, 600))
-def test_the_verdict_on_a_status_is_the_data_plane_specifications(code: int) -> None:
+def test_disposition_of_a_status_follows_the_data_plane_specification(code: int) -> None:
     expected = Disposition.ACCEPT if code // 100 == 2 else Disposition.RETRY if code in RETRIED else Disposition.REJECT
     assert disposition(code) is expected
 
 
-def test_a_status_outside_the_specifications_table_is_tried_again() -> None:
+def test_status_that_the_specification_does_not_list_is_retried() -> None:
     assert {disposition(code) for code in range(600, 1000)} == {Disposition.RETRY}
 
 
@@ -77,7 +78,7 @@ def test_a_status_outside_the_specifications_table_is_tried_again() -> None:
         pytest.param("٣", 0, id="other-digits"),
     ],
 )
-def test_retry_after_is_read_or_ignored(text: str | None, seconds: float) -> None:
+def test_retry_after_is_parsed_or_ignored(text: str | None, seconds: float) -> None:
     assert retry_after_s(text, START) == seconds
 
 
@@ -89,32 +90,32 @@ def test_retry_after_is_read_or_ignored(text: str | None, seconds: float) -> Non
         pytest.param(httpx2.InvalidURL("bad"), id="url"),
         pytest.param(ssl.SSLError("bad record mac"), id="tls-while-reading"),
         pytest.param(UnicodeError("label too long"), id="host-name"),
-        pytest.param(RuntimeError("who knows"), id="unforeseen"),
+        pytest.param(RuntimeError("unexpected"), id="unforeseen"),
         pytest.param(ExceptionGroup("several", [OSError("a")]), id="group"),
     ],
 )
-def test_no_exception_of_the_client_gets_out(error: Exception) -> None:
-    answer = post(fails(error))
-    assert (answer.disposition, answer.code) == (Disposition.RETRY, "transport")
-    assert type(error).__name__ in answer.reason
+def test_exception_of_the_client_is_an_attempt_to_retry(error: Exception) -> None:
+    attempt = post(fails(error))
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert type(error).__name__ in attempt.reason
 
 
-def test_what_a_broken_answer_quotes_stays_out() -> None:
-    answer = post(fails(httpx2.RemoteProtocolError("illegal status line: bytearray(b'secret')")))
-    assert answer.reason == "RemoteProtocolError: illegal status line"
+def test_reason_holds_no_octets_of_an_invalid_response() -> None:
+    attempt = post(fails(httpx2.RemoteProtocolError("illegal status line: bytearray(b'secret')")))
+    assert attempt.reason == "RemoteProtocolError: illegal status line"
 
 
-def test_a_sink_that_never_answers_is_a_timeout() -> None:
+def test_sink_that_never_answers_is_a_timeout() -> None:
     async def hang(request: httpx2.Request) -> httpx2.Response:
         await asyncio.Event().wait()
         raise AssertionError
 
-    made = channel(hang)  # type: ignore[arg-type]  # it never answers
-    answer = asyncio.run(made.post(MESSAGE))
-    assert (answer.disposition, answer.code, answer.reason) == (Disposition.RETRY, "timeout", "no answer within 0.5 s")
+    attempt = asyncio.run(channel(hang, timeout_s=0.01).post(MESSAGE))
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "timeout")
+    assert attempt.reason == "no answer within 0.01 s"
 
 
-def test_an_answer_counts_although_its_body_never_ends() -> None:
+def test_status_decides_although_the_body_never_ends() -> None:
     read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -127,19 +128,19 @@ def test_an_answer_counts_although_its_body_never_ends() -> None:
     assert BODY_LIMIT < read <= BODY_LIMIT + 4096
 
 
-def test_an_answer_counts_although_its_body_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_decides_although_the_body_stalls() -> None:
     async def stalls() -> AsyncIterator[bytes]:
         yield b"why"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("adapter.delivery.channel.BODY_S", 0.01)
+    made = channel(lambda _: httpx2.Response(400, content=stalls()), timeout_s=30, body_s=0.01)
     started = time.monotonic()
-    answer = post(lambda _: httpx2.Response(400, content=stalls()))
-    assert (answer.disposition, answer.body) == (Disposition.REJECT, b"why")
-    assert time.monotonic() - started < 0.4  # not the attempt's timeout
+    attempt = asyncio.run(made.post(MESSAGE))
+    assert (attempt.disposition, attempt.body) == (Disposition.REJECT, b"why")
+    assert time.monotonic() - started < 0.9  # neither the default nor the timeout of the attempt
 
 
-def test_an_answer_counts_although_its_body_breaks_off() -> None:
+def test_status_decides_although_the_body_breaks_off() -> None:
     async def breaks() -> AsyncIterator[bytes]:
         yield b"x"
         raise httpx2.ReadError("reset")
@@ -155,11 +156,11 @@ def test_an_answer_counts_although_its_body_breaks_off() -> None:
         pytest.param(202, b"fine", b"", id="accepted"),
     ],
 )
-def test_a_refusal_keeps_the_beginning_of_its_body(status: int, sent: bytes, kept: bytes) -> None:
+def test_rejection_keeps_the_beginning_of_its_body(status: int, sent: bytes, kept: bytes) -> None:
     assert post(lambda _: httpx2.Response(status, stream=httpx2.ByteStream(sent))).body == kept
 
 
-class Asked:
+class Recorder:
     """Answers 202 and keeps the last request."""
 
     request: httpx2.Request
@@ -169,74 +170,108 @@ class Asked:
         return httpx2.Response(202)
 
 
-def test_a_token_goes_along_and_is_read_anew_each_time(tmp_path: Path) -> None:
-    file, asked = tmp_path / "token", Asked()
-    made = channel(asked, audience="aud", token_file=file)
+def test_token_is_read_again_for_each_attempt(tmp_path: Path) -> None:
+    file, sink = tmp_path / "token", Recorder()
+    made = channel(sink, audience="aud", token_file=file)
     for token in ("first", "second"):
         file.write_text(f"{token}\n")
         assert asyncio.run(made.post(MESSAGE)).disposition is Disposition.ACCEPT
-        assert asked.request.headers["Authorization"] == f"Bearer {token}"
+        assert sink.request.headers["Authorization"] == f"Bearer {token}"
 
 
-def test_without_its_token_nothing_is_sent(tmp_path: Path) -> None:
-    asked = Asked()
-    answer = post(asked, audience="aud", token_file=tmp_path / "token")
-    assert (answer.disposition, answer.code) == (Disposition.RETRY, "token")
-    assert answer.reason == f"audience aud: {tmp_path}/token: No such file or directory"
-    assert not hasattr(asked, "request")
+def test_event_is_not_sent_without_its_token(tmp_path: Path) -> None:
+    sink = Recorder()
+    attempt = post(sink, audience="aud", token_file=tmp_path / "token")
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "token")
+    assert attempt.reason == f"audience aud: {tmp_path}/token: No such file or directory"
+    assert not hasattr(sink, "request")
 
 
-def test_without_an_audience_there_is_no_authorization(tmp_path: Path) -> None:
+def test_no_authorization_is_sent_without_an_audience(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret")
-    asked = Asked()
-    post(asked, token_file=tmp_path / "token")
-    assert "Authorization" not in asked.request.headers
+    sink = Recorder()
+    post(sink, token_file=tmp_path / "token")
+    assert "Authorization" not in sink.request.headers
 
 
-def destination(**fields: object) -> Destination:
-    return Destination("https://h", **fields)  # type: ignore[arg-type]  # fields by name
+def destination(**fields: Any) -> Destination:
+    return Destination("https://h", **fields)
 
 
-def test_tls_1_1_is_not_spoken() -> None:
-    assert tls_of(destination()).minimum_version is ssl.TLSVersion.TLSv1_2
+def test_tls_1_2_is_the_minimum() -> None:
+    assert trust_context(destination()).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-def test_the_environments_authorities_come_on_top_of_the_systems(tmp_path: Path) -> None:
+def test_given_and_mounted_certificates_are_trusted_beside_the_systems(tmp_path: Path) -> None:
     own, mounted = (trustme.CA().cert_pem.bytes().decode() for _ in range(2))
-    system = len(tls_of(destination()).get_ca_certs())
-    assert len(tls_of(destination(ca_certs=f"# Schlüssel der Behörde\n{own}")).get_ca_certs()) == system + 1
+    system = len(trust_context(destination()).get_ca_certs())
+    assert len(trust_context(destination(ca_certs=f"# Schlüssel der Behörde\n{own}")).get_ca_certs()) == system + 1
     (tmp_path / "bundle.pem").write_text(mounted)
     (tmp_path / "..data").mkdir()
-    assert len(tls_of(destination(ca_certs=own, bundles=tmp_path)).get_ca_certs()) == system + 2
+    assert len(trust_context(destination(ca_certs=own, bundles=tmp_path)).get_ca_certs()) == system + 2
 
 
-def test_a_mounted_bundle_that_changes_is_taken_up(tmp_path: Path) -> None:
+class TlsSink:
+    """Answers 202 on 127.0.0.1 with a certificate of ``authority``. ``requests``: their number on each connection."""
+
+    def __init__(self) -> None:
+        self.authority = trustme.CA()
+        self.requests: list[int] = []
+        self.url = ""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert("127.0.0.1").configure_cert(context)
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context) as server:
+            self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            yield
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(0)
+        with contextlib.suppress(asyncio.IncompleteReadError), contextlib.closing(writer):
+            while True:
+                await reader.readuntil(MESSAGE.body)  # its last octets
+                self.requests[-1] += 1
+                writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+
+def replace_bundle(directory: Path, text: str) -> None:
+    """Under another inode, as the kubelet does."""
+    (directory / ".new").write_text(text)
+    (directory / ".new").replace(directory / "bundle.pem")
+
+
+def test_changed_bundle_takes_effect_at_the_next_attempt(tmp_path: Path) -> None:
     async def test() -> None:
-        made = Channel(Destination("https://127.0.0.1:9", bundles=tmp_path), 0.5, VirtualClock())
-        clients = [made._clients]
-        for _ in range(2):
-            (tmp_path / "bundle.pem").write_text(trustme.CA().cert_pem.bytes().decode())
-            await made.post(MESSAGE)
-            clients.append(made._clients)
-            await made.post(MESSAGE)
-            assert made._clients is clients[-1]
-        assert len(set(map(id, clients))) == 3
-        await made.aclose()
+        sink = TlsSink()
+        own, other = (ca.cert_pem.bytes().decode() for ca in (sink.authority, trustme.CA()))
+        async with sink.running():
+            made = Channel(Destination(sink.url, bundles=tmp_path), 10, VirtualClock())
+            assert (await made.post(MESSAGE)).code == "transport"
+            replace_bundle(tmp_path, own)
+            assert [(await made.post(MESSAGE)).code for _ in range(2)] == ["202", "202"]
+            assert sink.requests == [2]  # one connection while nothing changes
+            replace_bundle(tmp_path, other)
+            attempt = await made.post(MESSAGE)
+            assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+            assert "CERTIFICATE_VERIFY_FAILED" in attempt.reason
+            await made.aclose()
 
     asyncio.run(test())
 
 
-def test_a_bundle_that_cannot_be_read_stops_deliveries_and_is_said(tmp_path: Path) -> None:
+def test_invalid_bundle_stops_deliveries_and_is_named(tmp_path: Path) -> None:
     async def test() -> Attempt:
         made = Channel(Destination("https://127.0.0.1:9", bundles=tmp_path), 0.5, VirtualClock())
-        (tmp_path / "bundle.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        answer = await made.post(MESSAGE)
+        replace_bundle(tmp_path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        attempt = await made.post(MESSAGE)
         await made.aclose()
-        return answer
+        return attempt
 
-    answer = asyncio.run(test())
-    assert (answer.disposition, answer.code) == (Disposition.RETRY, "transport")
-    assert "bundle.pem" in answer.reason
+    attempt = asyncio.run(test())
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert "bundle.pem" in attempt.reason
 
 
 @pytest.mark.parametrize(
@@ -247,13 +282,14 @@ def test_a_bundle_that_cannot_be_read_stops_deliveries_and_is_said(tmp_path: Pat
         pytest.param("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", id="no-certificate"),
     ],
 )
-def test_authorities_that_cannot_be_read_are_an_environment_error(text: str) -> None:
+def test_invalid_certificates_are_an_environment_error(text: str) -> None:
     with pytest.raises(EnvError, match=r"^K_CA_CERTS is .*: write PEM certificates"):
-        tls_of(destination(ca_certs=text))
+        trust_context(destination(ca_certs=text))
     with pytest.raises(EnvError, match=r"^DEAD_LETTER_CA_CERTS is"):
-        tls_of(destination(ca_certs=text, variable="DEAD_LETTER_SINK"))
+        trust_context(destination(ca_certs=text, ca_certs_variable="DEAD_LETTER_CA_CERTS"))
 
 
-def test_a_sink_the_client_cannot_read_is_an_environment_error() -> None:
-    with pytest.raises(EnvError, match="K_SINK"):
+def test_invalid_sink_url_is_an_environment_error_without_the_password() -> None:
+    with pytest.raises(EnvError, match="K_SINK") as caught:
         Channel(Destination("http://user:secret@[::1"), 1, VirtualClock())
+    assert "secret" not in str(caught.value)

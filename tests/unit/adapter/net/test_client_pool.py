@@ -1,4 +1,4 @@
-"""Who sends next, with what connection, and how long one is kept."""
+"""Which client a request gets, and when an idle client is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapter.net.client_pool import IDLE_S, ClientPool
 
 
 class Pool:
-    """``made``: all clients there were; ``now`` is theirs."""
+    """``made``: all clients of the pool; ``now``: its time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,7 +26,7 @@ class Pool:
 
     @property
     def closed(self) -> list[bool]:
-        return [it.is_closed for it in self.made]
+        return [client.is_closed for client in self.made]
 
 
 def with_pool(test: Callable[[Pool], Awaitable[None]]) -> None:
@@ -40,12 +40,12 @@ def with_pool(test: Callable[[Pool], Awaitable[None]]) -> None:
 
 
 async def use(pool: Pool, count: int) -> list[httpx2.AsyncClient]:
-    """``count`` at once."""
+    """Lease ``count`` clients at the same time."""
     async with AsyncExitStack() as stack:
         return [await stack.enter_async_context(pool.clients.lease()) for _ in range(count)]
 
 
-def test_there_are_as_many_as_are_used_at_once_and_they_are_used_again() -> None:
+def test_pool_makes_as_many_clients_as_are_leased_at_once_and_reuses_them() -> None:
     async def test(pool: Pool) -> None:
         for _ in range(3):
             assert len(set(map(id, await use(pool, 3)))) == 3
@@ -54,7 +54,7 @@ def test_there_are_as_many_as_are_used_at_once_and_they_are_used_again() -> None
     with_pool(test)
 
 
-def test_the_one_used_last_is_used_next_and_the_others_go_in_time() -> None:
+def test_most_recently_used_client_is_leased_next_and_idle_ones_are_closed() -> None:
     async def test(pool: Pool) -> None:
         await use(pool, 3)
         [last] = await use(pool, 1)
@@ -67,7 +67,7 @@ def test_the_one_used_last_is_used_next_and_the_others_go_in_time() -> None:
     with_pool(test)
 
 
-def test_one_that_is_used_seldom_stays() -> None:
+def test_only_client_is_never_closed_for_being_idle() -> None:
     async def test(pool: Pool) -> None:
         first = await use(pool, 1)
         pool.now = 10 * IDLE_S
@@ -77,7 +77,7 @@ def test_one_that_is_used_seldom_stays() -> None:
     with_pool(test)
 
 
-def test_one_comes_back_from_a_request_that_failed() -> None:
+def test_client_returns_to_the_pool_after_a_failed_request() -> None:
     async def test(pool: Pool) -> None:
         with pytest.raises(ValueError, match="failed"):
             async with pool.clients.lease():
@@ -88,7 +88,7 @@ def test_one_comes_back_from_a_request_that_failed() -> None:
     with_pool(test)
 
 
-def test_those_in_use_at_the_end_go_with_their_request() -> None:
+def test_leased_client_is_closed_at_the_end_of_its_request_once_the_pool_is_closed() -> None:
     async def test(pool: Pool) -> None:
         async with pool.clients.lease() as used:
             await use(pool, 1)

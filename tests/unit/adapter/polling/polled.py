@@ -1,16 +1,16 @@
-"""A PollSource asked once, of an upstream that is a function."""
+"""Polls a PollSource once. A function plays the upstream."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import httpx2
 import pytest
 
-from adapter.polling.client import SizeLimitedTransport
+from adapter.polling.client import make_client
 from adapter.sdk import Event, PollFailed
 from adapter.sources.poll_source import PollSource
 
@@ -18,41 +18,43 @@ URL = "http://host/items"
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
-class Octets(httpx2.AsyncByteStream):
-    def __init__(self, *chunks: bytes) -> None:
-        self._chunks = chunks
+class Chunks(httpx2.AsyncByteStream):
+    """A body as it comes from a socket. ``read``: how many bytes of it were read."""
 
-    async def __aiter__(self) -> Any:
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
+            self.read += len(chunk)
             yield chunk
 
 
-def found(handler: Handler | bytes | Any, **fields: Any) -> list[Event]:
-    """What one poll finds in an answer: octets, or a value as JSON."""
-    return asyncio.run(poll(PollSource(url=URL, **fields), as_handler(handler)))
+def found(answer: Handler | bytes | Any, **fields: Any) -> list[Event]:
+    """The events of one poll. ``answer``: the body, a value that is sent as JSON, or a function."""
+    handler = answer if callable(answer) else lambda request: ok(answer)
+    source = PollSource(url=URL, **fields)
+
+    async def once() -> list[Event]:
+        async with make_client(httpx2.MockTransport(handler), source.body_limit()) as client:
+            return await poll(source, client)
+
+    return asyncio.run(once())
 
 
-def as_handler(answer: Any) -> Handler:
-    if callable(answer):
-        return answer  # type: ignore[no-any-return]  # a handler of any shape
-    return lambda request: ok(answer)
+async def poll(source: PollSource, client: httpx2.AsyncClient) -> list[Event]:
+    return [event async for event in source.poll(client)]
 
 
-def ok(answer: Any, **headers: str) -> httpx2.Response:
-    """Not yet read, as from a socket."""
-    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return httpx2.Response(
-        200, headers={name.replace("_", "-"): it for name, it in headers.items()}, stream=Octets(body)
-    )
+def ok(body: bytes | Any, **headers: str) -> httpx2.Response:
+    """200. ``headers`` are written with underscores: ``Content_Type="text/xml"``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx2.Response(200, headers=named, stream=Chunks([content]))
 
 
-async def poll(source: PollSource, handler: Handler) -> list[Event]:
-    transport = SizeLimitedTransport(httpx2.MockTransport(handler), source.body_limit())
-    async with httpx2.AsyncClient(transport=transport) as client:
-        return [event async for event in source.poll(client)]
-
-
-def failure(handler: Any, **fields: Any) -> PollFailed:
+def failure(answer: Any, **fields: Any) -> PollFailed:
     with pytest.raises(PollFailed) as caught:
-        found(handler, **fields)
+        found(answer, **fields)
     return caught.value

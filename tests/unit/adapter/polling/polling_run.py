@@ -1,4 +1,4 @@
-"""Polls of a scripted kind under a virtual clock."""
+"""Runs a Poller under a virtual clock."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from adapter.contract.durations import Interval
 from adapter.model.schedule import Schedule
+from adapter.polling.progress import WINDOW
 from adapter.sdk import Context, Event, Field, Outcome, Poller
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
@@ -21,44 +22,53 @@ Found = Sequence[str] | Exception
 
 
 class Done(Exception):
-    """The script is at its end."""
+    """The run is over."""
 
 
 class Scripted(Poller):
-    """Finds the ids of each step of ``steps`` in turn; an exception is raised."""
+    """Each poll takes the next of ``steps``: it finds items with these ids, or raises the exception."""
 
     steps: list[Any] = Field(default=[], description="What each poll finds.")
-    note: bool = Field(default=False, description="Whether the first poll only takes note.")
+    skips: bool = Field(default=False, description="Whether the first poll sends nothing.")
 
     async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
         if not self.steps:
-            raise KeyboardInterrupt  # no Exception: it comes out
+            raise KeyboardInterrupt  # ends the run: a poller handles only subclasses of Exception
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
         return [Event(type="t", id=id) for id in step]
 
     def skip_existing(self) -> bool:
-        return self.note
+        return self.skips
 
 
 class Run:
-    """Pulls events until the script is at its end; ``answer`` is what becomes of each."""
+    """Pulls events until ``poll()`` or the upstream raises KeyboardInterrupt. ``answer`` gives their outcomes."""
 
-    def __init__(self, source: Poller, answer: Callable[[Event], Outcome] = lambda event: Outcome.DELIVERED) -> None:
+    def __init__(
+        self,
+        source: Poller,
+        answer: Callable[[Event], Outcome] = lambda event: Outcome.DELIVERED,
+        *,
+        handler: Callable[[httpx2.Request], httpx2.Response] | None = None,
+        window: int = WINDOW,
+    ) -> None:
         self.clock, self.book = VirtualClock(), Logbook()
         self.polled: list[tuple[str, int]] = []
-        self.troubles: list[str | None] = []
+        self.unready: list[str | None] = []
         self.source, self.answer = source, answer
+        self.transport = httpx2.MockTransport(handler) if handler else None
+        self.window = window
         self.context = Context(
             UID, UID, START, self.clock, self.book.log,
-            polled=lambda outcome, count: self.polled.append((outcome, count)), trouble=self.troubles.append,
+            polled=lambda outcome, count: self.polled.append((outcome, count)), trouble=self.unready.append,
         )  # fmt: skip
         self.events: list[Event] = []
 
     def ids(self) -> list[str | None]:
         async def pull() -> None:
-            events = self.source.events(self.context)
+            events = self.source.events(self.context, transport=self.transport, window=self.window)
             try:
                 event = await anext(events)
                 while True:
@@ -78,5 +88,5 @@ class Run:
         return [outcome for outcome, count in self.polled for _ in range(count)]
 
 
-def run(*steps: Found, note: bool = False, interval: str = "1m") -> Run:
-    return Run(Scripted(steps=list(steps), note=note, interval=Interval(interval)))
+def run(*steps: Found, skips: bool = False, interval: str = "1m", window: int = WINDOW) -> Run:
+    return Run(Scripted(steps=list(steps), skips=skips, interval=Interval(interval)), window=window)

@@ -1,4 +1,4 @@
-"""What a poller's client reads of an answer: so many bytes, packed or unpacked, and every member of a gzip."""
+"""The client of a poller limits the size of responses and decompresses gzip."""
 
 from __future__ import annotations
 
@@ -6,34 +6,24 @@ import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 import httpx2
 import pytest
 
 from adapter.polling.client import SizeLimitedTransport
 from adapter.polling.errors import PollFailed
+from tests.unit.adapter.polling.polled import Chunks
 
 LIMIT = 1000
 
 
-class Octets(httpx2.AsyncByteStream):
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self.read = 0
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            self.read += len(chunk)
-            yield chunk
-
-
 def got(*chunks: bytes, limit: int = LIMIT, encoding: str = "gzip", method: str = "GET") -> bytes:
-    """As an author asks, who thinks of no limit."""
-    return ask(Octets(chunks), limit, encoding, method)
+    """The whole body, as an author reads it who does not think of limits."""
+    return ask(Chunks(chunks), limit, encoding, method)
 
 
-def ask(stream: Octets, limit: int, encoding: str, method: str = "GET") -> bytes:
+def ask(stream: Chunks, limit: int, encoding: str, method: str = "GET") -> bytes:
     headers = {"Content-Encoding": encoding} if encoding else {}
 
     async def get() -> bytes:
@@ -50,19 +40,19 @@ def endless(chunk: bytes) -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("encoding", ["", "identity"])
-def test_what_is_not_packed_is_read_up_to_the_limit(encoding: str) -> None:
+def test_uncompressed_body_is_read_up_to_the_limit(encoding: str) -> None:
     assert got(b"a" * 600, b"b" * 400, encoding=encoding) == b"a" * 600 + b"b" * 400
-    with pytest.raises(PollFailed, match=r"the answer is longer than 1000 bytes \(body_limit\)"):
+    with pytest.raises(PollFailed, match=r"the response is longer than 1000 bytes \(body_limit\)"):
         got(b"a" * 600, b"b" * 401, encoding=encoding)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_gzip_is_unpacked_with_all_its_members_and_padding(size: int) -> None:
+def test_gzip_is_decompressed_with_all_members_and_zero_padding(size: int) -> None:
     packed = gzip.compress(b"one") + gzip.compress(b"") + b"\0" * 9 + gzip.compress(b"two") + b"\0\0"
     assert got(*(packed[at : at + size] for at in range(0, len(packed), size))) == b"onetwo"
 
 
-def test_what_is_unpacked_counts_and_takes_no_memory_beyond_the_limit() -> None:
+def test_gzip_bomb_is_rejected_without_memory_beyond_the_limit() -> None:
     assert got(gzip.compress(b"a" * LIMIT)) == b"a" * LIMIT
     bomb = gzip.compress(b" " * 50_000_000)
     tracemalloc.start()
@@ -81,33 +71,37 @@ def test_what_is_unpacked_counts_and_takes_no_memory_beyond_the_limit() -> None:
         pytest.param(b"\0" * 100, "gzip", id="padding"),
     ],
 )
-def test_an_answer_without_end_is_cut_off(chunk: bytes, encoding: str) -> None:
+def test_endless_body_is_cut_off_at_the_limit(chunk: bytes, encoding: str) -> None:
     def chunks() -> Iterable[bytes]:
         yield gzip.compress(b"x") if encoding else b"x"
         yield from endless(chunk)
 
-    stream = Octets(chunks())
+    stream = Chunks(chunks())
     with pytest.raises(PollFailed, match="longer than"):
         ask(stream, LIMIT, encoding)
     assert stream.read <= LIMIT + 100
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "reason"),
     [
-        pytest.param(b"[]", "the answer is no gzip, though it says so", id="none"),
-        pytest.param(b"\0" * 9 + gzip.compress(b"x"), "the answer is no gzip", id="padding-first"),
-        pytest.param(gzip.compress(b"x") + b"rest", "the answer is no gzip", id="rest"),
-        pytest.param(gzip.compress(b"x" * 99)[:-3], "the answer is cut off", id="cut-off"),
-        pytest.param(gzip.compress(b"x") + gzip.compress(b"y")[:12], "the answer is cut off", id="second-cut-off"),
+        pytest.param(b"[]", "the response has content encoding gzip but is not valid gzip", id="not-gzip"),
+        pytest.param(b"\0" * 9 + gzip.compress(b"x"), "not valid gzip", id="padding-first"),
+        pytest.param(gzip.compress(b"x") + b"rest", "not valid gzip", id="rest"),
+        pytest.param(gzip.compress(b"x" * 99)[:-3], "the gzip response is truncated", id="truncated"),
+        pytest.param(
+            gzip.compress(b"x") + gzip.compress(b"y")[:12],
+            "the gzip response is truncated",
+            id="second-member-truncated",
+        ),
     ],
 )
-def test_what_cannot_be_unpacked_whole_is_a_failure(body: bytes, said: str) -> None:
-    with pytest.raises(PollFailed, match=said):
+def test_invalid_gzip_is_a_failure(body: bytes, reason: str) -> None:
+    with pytest.raises(PollFailed, match=reason):
         got(body)
 
 
-def test_an_encoding_nobody_asked_for_is_refused_unless_there_is_nothing_in_it() -> None:
-    with pytest.raises(PollFailed, match='content encoding "deflate", though gzip was asked for'):
+def test_other_content_encoding_is_a_failure_unless_the_body_is_empty() -> None:
+    with pytest.raises(PollFailed, match='content encoding "deflate"; only gzip is supported'):
         got(zlib.compress(b"x"), encoding="deflate")
     assert got(encoding="deflate", method="HEAD") == got(encoding="gzip", method="HEAD") == b""

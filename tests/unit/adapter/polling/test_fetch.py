@@ -1,4 +1,4 @@
-"""One GET of a PollSource within its bounds: conditions, redirects, secrets, size and time."""
+"""One GET of a PollSource: conditional requests, redirects, secret headers, limits of size and time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapter.polling import client as polling
+from adapter.polling.client import make_client
 from adapter.sdk import PollFailed, Unchanged
 from adapter.sources.poll_source import PollSource
 from tests.unit.adapter.polling.polled import URL, failure, found, ok, poll
@@ -19,12 +19,12 @@ from tests.unit.adapter.polling.polling_run import Run
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-def test_an_error_says_its_status_and_how_long_to_wait(status: int) -> None:
+def test_error_status_fails_with_status_and_retry_after(status: int) -> None:
     error = failure(lambda request: httpx2.Response(status, headers={"Retry-After": "90"}, content=b"secret"))
-    assert (str(error), error.retry_after_s) == (f"answered {status}", 90)
+    assert (str(error), error.retry_after_s) == (f"HTTP status {status}", 90)
 
 
-def test_nothing_new_is_told_by_304_to_what_the_last_answer_gave() -> None:
+def test_next_request_is_conditional_and_304_is_unchanged() -> None:
     asked: list[tuple[str | None, str | None]] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -35,22 +35,40 @@ def test_nothing_new_is_told_by_304_to_what_the_last_answer_gave() -> None:
 
     async def polls() -> None:
         source = PollSource(url=URL)
-        await poll(source, answer)
-        with pytest.raises(Unchanged):
-            await poll(source, answer)
+        async with make_client(httpx2.MockTransport(answer), source.body_limit()) as client:
+            await poll(source, client)
+            with pytest.raises(Unchanged):
+                await poll(source, client)
 
     asyncio.run(polls())
     assert asked == [(None, None), ('"1"', "yesterday")]
 
 
+def test_conditions_are_those_of_the_last_response() -> None:
+    asked: list[str | None] = []
+    responses = [ok([], ETag='"1"'), ok([]), ok([])]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers.get("If-None-Match"))
+        return responses[len(asked) - 1]
+
+    async def polls() -> None:
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in responses:
+                await poll(PollSource(url=URL), client)
+
+    asyncio.run(polls())
+    assert asked == [None, '"1"', None]
+
+
 @pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"mine"'}], ids=["no", "yes"])
-def test_304_is_an_answer_only_to_what_was_asked_with_a_condition(headers: dict[str, str]) -> None:
+def test_304_without_a_conditional_request_is_a_failure(headers: dict[str, str]) -> None:
     with pytest.raises(Unchanged if headers else PollFailed) as caught:
         found(lambda request: httpx2.Response(304), headers=headers)
-    assert str(caught.value) == ("" if headers else "answered 304")
+    assert str(caught.value) == ("" if headers else "HTTP status 304")
 
 
-def test_an_unchanged_answer_leaves_its_connection_open() -> None:
+def test_304_keeps_the_connection_open() -> None:
     connections = []
 
     async def unchanged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,9 +85,9 @@ def test_an_unchanged_answer_leaves_its_connection_open() -> None:
         async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
             for _ in range(3):
                 with pytest.raises(Unchanged):
-                    _ = [event async for event in source.poll(client)]
+                    await poll(source, client)
         server.close()
-        await asyncio.gather(*(it.wait_closed() for it in connections))
+        await asyncio.gather(*(writer.wait_closed() for writer in connections))
 
     asyncio.run(polls())
     assert len(connections) == 1
@@ -79,24 +97,24 @@ def gzipped(body: bytes) -> httpx2.Response:
     return ok(body, Content_Encoding="gzip")
 
 
-def test_gzip_is_unpacked_and_bounded() -> None:
-    assert [it.id for it in found(lambda request: gzipped(gzip.compress(b'[{"id": "a"}]')))] == ["a"]
+def test_gzip_is_decompressed_up_to_max_bytes() -> None:
+    assert [event.id for event in found(lambda request: gzipped(gzip.compress(b'[{"id": "a"}]')))] == ["a"]
     bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
     tracemalloc.start()
     assert "longer than maxBytes" in str(failure(lambda request: gzipped(bomb)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 1024 * 1024
-    assert "no gzip" in str(failure(lambda request: gzipped(b"[]")))
-    assert "cut off" in str(failure(lambda request: gzipped(gzip.compress(b"[]")[:-3])))
+    assert "not valid gzip" in str(failure(lambda request: gzipped(b"[]")))
+    assert "truncated" in str(failure(lambda request: gzipped(gzip.compress(b"[]")[:-3])))
 
 
-def test_an_encoding_nobody_asked_for_is_refused() -> None:
+def test_other_content_encoding_is_a_failure() -> None:
     error = failure(lambda request: ok(b"x", Content_Encoding="br"))
-    assert str(error) == 'answered with content encoding "br", though gzip was asked for'
+    assert str(error) == 'the response has content encoding "br"; only gzip is supported'
 
 
-def test_a_never_ending_answer_is_cut_off_by_size() -> None:
+def test_endless_response_is_cut_off_at_max_bytes() -> None:
     read = 0
 
     class Endless(httpx2.AsyncByteStream):
@@ -110,7 +128,7 @@ def test_a_never_ending_answer_is_cut_off_by_size() -> None:
     assert read <= 1024 * 1025
 
 
-def test_a_slow_answer_is_cut_off_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_response_is_cut_off_at_the_timeout() -> None:
     class Slow(httpx2.AsyncByteStream):
         async def __aiter__(self) -> Any:
             while True:
@@ -124,14 +142,12 @@ def test_a_slow_answer_is_cut_off_by_time(monkeypatch: pytest.MonkeyPatch) -> No
         return httpx2.Response(200, stream=Slow())
 
     asked: list[int] = []
-    mock = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    monkeypatch.setattr(polling, "_client", lambda *_: mock)
-    run = Run(PollSource.model_validate({"url": URL, "timeout": "50ms"}))
+    run = Run(PollSource.model_validate({"url": URL, "timeout": "50ms"}), handler=answer)
     assert run.ids() == []
     assert run.book.lines[0]["reason"] == "the poll took longer than 0.05 s"
 
 
-def test_secret_headers_go_to_the_urls_own_origin_alone() -> None:
+def test_secret_headers_are_sent_to_the_origin_of_the_url_only() -> None:
     seen: list[tuple[str, str | None, str | None]] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -145,14 +161,13 @@ def test_secret_headers_go_to_the_urls_own_origin_alone() -> None:
     assert seen == [("host", "hush", "yes"), ("host", "hush", "yes"), ("other", None, "yes"), ("host", None, "yes")]
 
 
-def test_a_redirect_to_https_asks_for_another_url_because_an_http_one_trusts_nobody() -> None:
+def test_redirect_from_http_to_https_is_a_failure() -> None:
     def upgrade(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(301, headers={"Location": "https://h/secret"})
 
-    assert str(failure(upgrade)) == "redirects to https://h; write an https url"
+    assert str(failure(upgrade)) == "url redirects to https://h; write an https URL"
 
 
-def test_redirects_without_end_are_a_failure() -> None:
-    assert (
-        str(failure(lambda request: httpx2.Response(302, headers={"Location": URL}))) == "redirects more than 5 times"
-    )
+def test_redirect_loop_is_a_failure() -> None:
+    error = failure(lambda request: httpx2.Response(302, headers={"Location": URL}))
+    assert str(error) == "url redirects more than 5 times"

@@ -1,8 +1,10 @@
-"""Polls under a virtual clock: when, what is sent of what they find, and what a broken upstream costs."""
+"""When a Poller polls, and which of the items that it finds it sends."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,10 +14,10 @@ import pytest
 
 from adapter import __version__
 from adapter.contract.durations import Interval
-from adapter.model import clock as clocks
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.model.clock import SystemClock
-from adapter.polling import progress as polling
-from adapter.polling.client import REDIRECTS
+from adapter.polling.client import MAX_REDIRECTS
+from adapter.polling.progress import WINDOW, SeenKeys
 from adapter.sdk import Event, Field, Outcome, Poller, PollFailed, Unchanged
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, Scripted, run
 
@@ -25,13 +27,13 @@ def answers(*outcomes: Outcome) -> Callable[[Event], Outcome]:
     return lambda event: queue.pop(0)
 
 
-def test_the_first_poll_comes_at_once_and_the_others_at_the_sources_own_times() -> None:
+def test_first_poll_is_immediate_and_later_polls_follow_the_schedule() -> None:
     polls = run([], [], [])
     polls.ids()
     assert polls.clock.sleeps == [MINUTE.due(0), MINUTE.due(1), MINUTE.due(2)]
 
 
-def test_slow_polls_do_not_add_up_and_those_that_are_late_are_not_caught_up() -> None:
+def test_overdue_polls_are_skipped_and_delays_do_not_accumulate() -> None:
     polls = Run(Scripted(steps=[["a"], ["b"], []]))
 
     def slow(event: Event) -> Outcome:
@@ -43,52 +45,57 @@ def test_slow_polls_do_not_add_up_and_those_that_are_late_are_not_caught_up() ->
     assert polls.clock.sleeps == [MINUTE.due(n) for n in (0, 4, 5)]  # 200 s are three polls
 
 
-def test_an_item_is_sent_once_however_often_it_is_found() -> None:
+def test_item_is_sent_once_however_often_it_is_found() -> None:
     assert run(["a", "b"], ["b", "a", "c", "c"], ["c"]).ids() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.DEAD_LETTERED, Outcome.REJECTED])
-def test_an_item_that_is_done_with_does_not_come_again(outcome: Outcome) -> None:
+def test_item_with_a_final_outcome_is_not_sent_again(outcome: Outcome) -> None:
     polls = Run(Scripted(steps=[["a"], ["a", "b"]]), answers(outcome, outcome))
     assert polls.ids() == ["a", "b"]
 
 
-def test_an_item_the_sink_did_not_take_ends_the_poll_and_comes_again_before_those_behind_it() -> None:
+def test_item_that_the_sink_did_not_accept_ends_the_poll_and_is_sent_first_by_the_next() -> None:
     steps = [["a", "b", "c"], ["a", "b", "c"], ["a", "b", "c"]]
     polls = Run(Scripted(steps=steps), answers(Outcome.DELIVERED, Outcome.GAVE_UP, *[Outcome.DELIVERED] * 2))
     assert polls.ids() == ["a", "b", "b", "c"]
     assert polls.outcomes == ["ok", "ok", "ok"]
 
 
-def test_the_window_of_known_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "WINDOW", 3)
-    assert run(["a", "b", "c"], ["d"], ["a", "c"]).ids() == ["a", "b", "c", "d", "a"]
+def test_only_the_last_keys_are_remembered() -> None:
+    assert run(["a", "b", "c"], ["d"], ["a", "c"], window=3).ids() == ["a", "b", "c", "d", "a"]
 
 
-def test_what_is_still_listed_stays_known_however_many_others_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "WINDOW", 3)
-    assert run(["pinned", "1"], ["pinned", "2"], ["pinned", "3"], ["pinned", "4"], ["pinned"]).ids() == [
-        "pinned", "1", "2", "3", "4",
-    ]  # fmt: skip
+def test_item_that_stays_in_the_list_stays_known() -> None:
+    steps = [["pinned", "1"], ["pinned", "2"], ["pinned", "3"], ["pinned", "4"], ["pinned"]]
+    assert run(*steps, window=3).ids() == ["pinned", "1", "2", "3", "4"]
 
 
-def test_ten_thousand_items_are_known() -> None:
-    many = [str(n) for n in range(polling.WINDOW)]
-    assert polling.WINDOW == 10_000
-    assert len(run(many, many).ids()) == polling.WINDOW
+def test_ten_thousand_keys_are_remembered_by_default() -> None:
+    many = [str(n) for n in range(WINDOW)]
+    assert WINDOW == 10_000
+    assert len(run(many, many).ids()) == WINDOW
 
 
-def test_the_first_poll_may_only_take_note_of_what_is_there() -> None:
-    polls = run(["a", "b"], ["b", "c"], note=True)
-    assert polls.ids() == ["c"]
+@pytest.mark.parametrize("key", ["", "a", "\ud800", "x" * 1_000_000], ids=["empty", "short", "surrogate", "long"])
+def test_any_text_can_be_a_key(key: str) -> None:
+    seen = SeenKeys()
+    assert key not in seen
+    seen.add(key)
+    assert key in seen
 
 
-def test_what_is_there_is_taken_note_of_by_the_first_poll_that_succeeds() -> None:
-    assert run(PollFailed("down"), ["a"], ["a", "b"], note=True).ids() == ["b"]
+def test_first_poll_can_skip_the_items_that_exist() -> None:
+    assert run(["a", "b"], ["b", "c"], skips=True).ids() == ["c"]
+
+
+@pytest.mark.parametrize("first", [PollFailed("down"), Unchanged()], ids=["failed", "unchanged"])
+def test_first_poll_that_finds_items_skips_them(first: Exception) -> None:
+    assert run(first, ["a"], ["a", "b"], skips=True).ids() == ["b"]
 
 
 class Cursor(Poller):
-    """A generator with a cursor; ``ended`` tells which polls got to their end, ``closed`` which were let go."""
+    """A generator with a cursor. ``ended``: the polls that reached their end; ``closed``: those that were closed."""
 
     ended: list[int] = Field(default=[], description="Polls.")
     closed: list[int] = Field(default=[], description="Polls.")
@@ -105,7 +112,7 @@ class Cursor(Poller):
             self.closed.append(n)
 
 
-def test_what_stands_after_the_last_yield_runs_once_the_sink_has_all_items() -> None:
+def test_code_after_the_last_yield_runs_once_the_sink_has_all_events() -> None:
     polls = Run(Cursor(), answers(Outcome.DELIVERED, Outcome.GAVE_UP, Outcome.DELIVERED))
     assert polls.ids() == ["a", "b", "b"]
     assert isinstance(polls.source, Cursor)
@@ -113,27 +120,27 @@ def test_what_stands_after_the_last_yield_runs_once_the_sink_has_all_items() -> 
     assert polls.source.closed == [0, 1, 2]
 
 
-def test_an_upstream_where_nothing_changed_is_counted_as_that_and_is_a_success() -> None:
+def test_unchanged_is_a_success_with_its_own_outcome() -> None:
     polls = run(["a"], Unchanged(), *[PollFailed("x")] * 3, Unchanged())
     polls.ids()
     assert polls.outcomes == ["ok", "unchanged", *["failed"] * 3, "unchanged"]
-    assert polls.troubles[-1] is None
+    assert polls.unready[-1] is None
 
 
-def test_every_outcome_is_there_from_the_start() -> None:
+def test_all_outcomes_are_counted_from_zero() -> None:
     polls = run()
     polls.ids()
     assert polls.polled == [("ok", 0), ("unchanged", 0), ("failed", 0)]
 
 
-def test_items_side_by_side_are_refused_when_the_class_is_defined() -> None:
-    with pytest.raises(TypeError, match=r"Wide\.max_in_flight: items are sent in order"):
+def test_max_in_flight_is_rejected_when_the_class_is_defined() -> None:
+    with pytest.raises(TypeError, match=r"Wide\.max_in_flight: a Poller sends one item at a time"):
 
         class Wide(Poller):
             max_in_flight: int = Field(2, ge=1)
 
 
-def test_the_client_is_careful_and_is_closed_at_the_end() -> None:
+def test_client_has_limits_and_is_closed_at_the_end() -> None:
     seen: list[httpx2.AsyncClient] = []
 
     class Looks(Poller):
@@ -144,13 +151,13 @@ def test_the_client_is_careful_and_is_closed_at_the_end() -> None:
     Run(Looks()).ids()
     (client,) = seen
     assert client.headers["user-agent"] == f"sample-source/{__version__}"
-    assert (client.follow_redirects, client.max_redirects, client.trust_env) == (True, REDIRECTS, False)
-    assert client.timeout.read
+    assert (client.follow_redirects, client.max_redirects, client.trust_env) == (True, MAX_REDIRECTS, False)
+    assert client.timeout == httpx2.Timeout(TIMEOUTS.upstream_idle_s)
     assert client.is_closed
 
 
 class SetClock(SystemClock):
-    """The machine's clock, ``behind`` by so much."""
+    """The clock of this machine, set back by ``behind``."""
 
     behind = timedelta()
 
@@ -158,13 +165,12 @@ class SetClock(SystemClock):
         return super().now() - self.behind
 
 
-def test_a_clock_that_is_set_back_stops_no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clocks, "SET_BACK_S", 0.05)
+def test_polls_go_on_when_the_clock_is_set_back() -> None:
     clock = SetClock()
 
     class Sets(Scripted):
         async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
-            if len(self.steps) == 2:  # while the next poll is waited for
+            if len(self.steps) == 2:  # during the wait for the next poll
                 asyncio.get_running_loop().call_later(0.02, setattr, clock, "behind", timedelta(hours=1))
             return await super().poll(client)
 
@@ -172,3 +178,9 @@ def test_a_clock_that_is_set_back_stops_no_polls(monkeypatch: pytest.MonkeyPatch
     polls.context = replace(polls.context, clock=clock)
     assert polls.ids() == ["a", "b", "c"]
     assert clock.behind == timedelta(hours=1)
+
+
+def test_importing_the_sdk_does_not_import_httpx2() -> None:
+    code = "import adapter.sdk, sys; print('httpx2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,12 +1,14 @@
-"""Polls that fail, last too long or are written wrongly: what is said, counted and shown, and what goes on."""
+"""Polls that fail or take too long are logged, counted and make the source unready; mistakes of authors are raised."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,41 +19,41 @@ from adapter.testing.clock import START
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, run
 
 
-def test_a_broken_upstream_is_said_counted_and_ends_readiness_until_a_poll_succeeds() -> None:
-    polls = run(*[PollFailed("answered 500")] * 4, ["a"], [])
+def test_failed_polls_are_logged_and_counted_and_make_the_source_unready() -> None:
+    polls = run(*[PollFailed("HTTP status 500")] * 4, ["a"], [])
     assert polls.ids() == ["a"]
     assert polls.outcomes == ["failed"] * 4 + ["ok"] * 2
-    yet, row = "no poll has succeeded yet", "{} polls in a row failed: answered 500"
-    failing = [f"{yet}: answered 500"] * 2 + [row.format(3), row.format(4)]
-    assert polls.troubles == [yet, *failing, None, None, None]
+    yet, row = "no poll has succeeded yet", "{} polls in a row failed: HTTP status 500"
+    failing = [f"{yet}: HTTP status 500"] * 2 + [row.format(3), row.format(4)]
+    assert polls.unready == [yet, *failing, None, None, None]
     first = polls.book.said("poll failed")[0]
-    assert (first["level"], first["reason"], first["count"]) == ("warn", "answered 500", 1)
+    assert (first["level"], first["reason"], first["count"]) == ("warn", "HTTP status 500", 1)
     (recovered,) = polls.book.said("polls succeed again")
     assert recovered["failures_in_a_row"] == 4
 
 
-def test_two_failures_are_no_trouble_nor_are_three_with_a_success_between() -> None:
+def test_fewer_than_three_failures_in_a_row_keep_the_source_ready() -> None:
     polls = run([], PollFailed("x"), PollFailed("x"), [], PollFailed("x"))
     polls.ids()
-    assert polls.troubles == ["no poll has succeeded yet", None, None]
+    assert polls.unready == ["no poll has succeeded yet", None, None]
 
 
-def test_an_upstream_that_answered_is_well_before_the_sink_has_its_items() -> None:
+def test_source_is_ready_before_the_sink_has_the_items_of_the_first_poll() -> None:
     polls = run(["a", "b"])
-    troubles: list[str | None] = []
-    polls.answer = lambda event: (troubles.append(polls.troubles[-1]), Outcome.DELIVERED)[1]
+    unready: list[str | None] = []
+    polls.answer = lambda event: (unready.append(polls.unready[-1]), Outcome.DELIVERED)[1]
     polls.ids()
-    assert troubles == [None, None]
+    assert unready == [None, None]
 
 
-def test_an_upstream_that_fails_every_millisecond_does_not_flood_the_log() -> None:
+def test_frequent_failures_are_throttled_in_the_log() -> None:
     polls = run(*[PollFailed("x")] * 500, interval="1ms")
     polls.ids()
     assert len(polls.book.lines) == 1
 
 
 @pytest.mark.parametrize(
-    ("asked_s", "waited_s"),
+    ("retry_after_s", "waited_s"),
     [
         pytest.param(150, 150, id="honoured"),
         pytest.param(1e9, 3600, id="capped"),
@@ -62,8 +64,8 @@ def test_an_upstream_that_fails_every_millisecond_does_not_flood_the_log() -> No
         pytest.param(nan, 0, id="no-number"),
     ],
 )
-def test_a_wait_that_was_asked_for_is_honoured_up_to_an_hour(asked_s: float, waited_s: float) -> None:
-    polls = run(PollFailed("answered 429", asked_s), [])
+def test_retry_after_is_honoured_up_to_one_hour(retry_after_s: float, waited_s: float) -> None:
+    polls = run(PollFailed("HTTP status 429", retry_after_s), [])
     polls.ids()
     earliest = START + timedelta(seconds=waited_s)
     assert earliest <= polls.clock.sleeps[0] < earliest + timedelta(minutes=1)
@@ -78,7 +80,7 @@ REQUEST = httpx2.Request("GET", "http://host/?token=hush")
     [
         pytest.param(
             httpx2.HTTPStatusError("for url http://host/?token=hush", request=REQUEST, response=httpx2.Response(502)),
-            "answered 502", id="status",
+            "HTTP status 502", id="status",
         ),
         pytest.param(httpx2.ConnectError("All connection attempts failed"),
                      "ConnectError: All connection attempts failed", id="transport"),
@@ -88,7 +90,7 @@ REQUEST = httpx2.Request("GET", "http://host/?token=hush")
         pytest.param(PollFailed("one\n  two" + "x" * 500), "one two" + "x" * 193, id="long"),
     ],
 )  # fmt: skip
-def test_a_failure_is_one_short_line_without_data_or_secrets(error: Exception, reason: str) -> None:
+def test_reason_of_a_failure_is_one_short_line_without_data_or_secrets(error: Exception, reason: str) -> None:
     polls = run(error)
     polls.ids()
     (line,) = polls.book.lines
@@ -97,14 +99,14 @@ def test_a_failure_is_one_short_line_without_data_or_secrets(error: Exception, r
     assert len(line["reason"]) <= 200
 
 
-def test_raise_for_status_knows_how_long_to_wait() -> None:
+def test_raise_for_status_honours_retry_after() -> None:
     response = httpx2.Response(503, headers={"Retry-After": "600"}, request=REQUEST)
     polls = run(httpx2.HTTPStatusError("x", request=REQUEST, response=response))
     polls.ids()
     assert polls.clock.sleeps[0] >= START + timedelta(seconds=600)
 
 
-def test_items_found_before_a_poll_breaks_are_sent() -> None:
+def test_items_found_before_a_failure_are_sent() -> None:
     class Breaks(Poller):
         polls: list[int] = Field(default=[], description="How many.")
 
@@ -121,33 +123,33 @@ def test_items_found_before_a_poll_breaks_are_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
-        pytest.param([Event(type="t")], r"poll\(\) of Wrong made an Event without id; write Event\(id=", id="no-id"),
+        pytest.param([Event(type="t")], r"Wrong\.poll\(\) found an Event without id; write Event\(id=", id="no-id"),
         pytest.param([Event(type="t", id="")], "without id", id="empty-id"),
-        pytest.param([{"id": "a"}], r"poll\(\) of Wrong found a dict; make each item an Event", id="dict"),
-        pytest.param(None, r"poll\(\) of Wrong returned NoneType; return a list of Events", id="none"),
+        pytest.param([{"id": "a"}], r"Wrong\.poll\(\) found a dict; return a list of Events", id="dict"),
+        pytest.param(None, r"Wrong\.poll\(\) found a NoneType; return a list of Events", id="none"),
     ],
 )
-def test_a_mistake_of_the_author_is_named_and_comes_out(made: Any, said: str) -> None:
+def test_mistake_of_the_author_is_raised(made: Any, message: str) -> None:
     class Wrong(Poller):
         async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
             return made  # type: ignore[no-any-return]  # wrong on purpose
 
-    with pytest.raises(TypeError, match=said):
+    with pytest.raises(TypeError, match=message):
         Run(Wrong()).ids()
 
 
-def test_a_poller_without_poll_is_told_what_to_define() -> None:
+def test_missing_poll_is_raised() -> None:
     class Empty(Poller):
         pass
 
-    with pytest.raises(TypeError, match=r"Empty has no poll\(\); define `async def poll"):
+    with pytest.raises(NotImplementedError, match=r"Empty has no poll\(\); define `async def poll"):
         Run(Empty()).ids()
 
 
 class Limited(Poller):
-    """Each step takes so many seconds before the next event; None: for ever."""
+    """Each step waits that many seconds before the next event; None waits for ever."""
 
     steps: list[Any] = Field(default=[], description="Seconds.")
 
@@ -171,14 +173,14 @@ class Limited(Poller):
         pytest.param([0.08] * 20, ["19", "18"], id="bit-by-bit"),
     ],
 )
-def test_a_poll_that_takes_too_long_is_ended_and_broken(steps: list[Any], ids: list[str]) -> None:
+def test_poll_that_exceeds_its_limit_is_cancelled_and_fails(steps: list[Any], ids: list[str]) -> None:
     polls = Run(Limited(steps=[*steps]))
     assert polls.ids()[: len(ids)] == ids
     assert polls.outcomes[0] == "failed"
     assert polls.book.lines[0]["reason"] == "the poll took longer than 0.2 s"
 
 
-def test_the_time_the_sink_takes_is_not_the_polls() -> None:
+def test_time_of_the_sink_does_not_count_as_time_of_the_poll() -> None:
     polls = Run(Limited(steps=[0, 0, 0]))
 
     def slow(event: Event) -> Outcome:
@@ -188,3 +190,45 @@ def test_the_time_the_sink_takes_is_not_the_polls() -> None:
     polls.answer = slow
     assert polls.ids() == ["2", "1", "0"]
     assert polls.outcomes == ["ok"]
+
+
+def test_timeout_of_the_author_is_not_the_limit_of_the_poll() -> None:
+    polls = run(TimeoutError())
+    polls.ids()
+    assert polls.book.lines[0]["reason"] == "TimeoutError"
+
+
+class Closing(Poller):
+    """Fails while its generator is closed."""
+
+    polls: list[int] = Field(default=[], description="How many.")
+
+    async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
+        self.polls.append(1)
+        if len(self.polls) == 2:
+            raise KeyboardInterrupt
+        try:
+            yield Event(type="t", id="a")
+        finally:
+            raise PollFailed("cannot log out")
+
+
+def test_failure_while_the_generator_is_closed_fails_the_poll() -> None:
+    polls = Run(Closing(), lambda event: Outcome.GAVE_UP)
+    assert polls.ids() == ["a"]
+    assert polls.outcomes == ["failed"]
+    assert polls.book.lines[0]["reason"] == "cannot log out"
+
+
+def test_mounted_bundle_that_cannot_be_read_fails_the_poll(tmp_path: Path) -> None:
+    (tmp_path / "company.pem").write_text("not a certificate")
+    polls = run(["a"])
+
+    def repair(reason: str | None) -> None:
+        if reason and "company.pem" in reason:
+            (tmp_path / "company.pem").unlink()
+
+    polls.context = replace(polls.context, trust_bundles=tmp_path, trouble=repair)
+    assert polls.ids() == ["a"]
+    assert polls.outcomes == ["failed", "ok"]
+    assert "company.pem holds no PEM certificates" in polls.book.lines[0]["reason"]

@@ -1,0 +1,68 @@
+"""The shared fields of a spec, and what makes a spec invalid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hooks.controller import Unprocessable
+from hooks.protocol import Parent
+from hooks.source import InvalidSpec, read_source
+from tests.unit.hooks.hook import URL_SINK, answer, condition, observed, parent
+
+
+def read(spec: Any, *, listens: bool = False, **source: Any) -> Any:
+    return read_source(Parent.model_validate(parent(spec, **source)), listens=listens)
+
+
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        ({"interval": "10"}, 'spec.interval: time: missing unit in duration "10"'),
+        ({"interval": 5}, 'spec.interval is 5: write a duration in quotes, like "10s"'),
+        ({"serviceAccountName": "No_Such"}, 'spec.serviceAccountName is "No_Such": write the name of a ServiceAccount'),
+        ({"serviceAccountName": "a..b"}, 'spec.serviceAccountName is "a..b": '),
+        ({"ceOverrides": 3}, 'spec.ceOverrides is 3: write {"extensions": {"name": "value"}}'),
+        ({"ceOverrides": {"extensions": {"type": "x"}}}, 'spec.ceOverrides.extensions: extension name "type" is reser'),
+        ({"ceOverrides": {"extensions": {"a": 1}}}, "spec.ceOverrides.extensions.a is 1: write a string"),
+        ({"delivery": 3}, "spec.delivery is 3: write an object"),
+        ({"delivery": {"retry": "x"}}, 'spec.delivery.retry is "x": write a whole number'),
+        ({"delivery": {"format": "json"}}, "spec.delivery.format is not a field; the fields are "),
+    ],
+)
+def test_invalid_spec_is_a_condition_and_keeps_a_running_adapter(bad: Any, text: str) -> None:
+    spec = {"sink": URL_SINK}
+    response = answer({**spec, **bad})
+    [ready] = response["status"]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "InvalidSpec")
+    assert ready["message"].startswith(text)
+    with pytest.raises(Unprocessable, match=r"spec\."):
+        answer({**spec, **bad}, children=observed(answer(spec)["children"][0]))
+
+
+def test_event_source_is_the_annotation_or_the_path_of_the_object() -> None:
+    path = "/apis/samples.knative.dev/v1alpha1/namespaces/ns/samplesources/hello"
+    assert read({}).event_source == path
+    chosen = {"samples.knative.dev/event-source": "sample.knative.dev/heartbeat-source"}
+    assert read({}, annotations=chosen).event_source == "sample.knative.dev/heartbeat-source"
+
+
+def test_event_source_annotation_with_control_characters_is_invalid() -> None:
+    with pytest.raises(
+        InvalidSpec, match=r"^annotation samples\.knative\.dev/event-source is .*: write a URI reference"
+    ):
+        read({}, annotations={"samples.knative.dev/event-source": "a\x7f\x9f\ufffe"})
+    annotated = answer({"sink": URL_SINK}, annotations={"samples.knative.dev/event-source": "a b"})
+    assert condition(annotated, "Ready") == ("False", "InvalidSpec")
+
+
+@pytest.mark.parametrize(("replicas", "expected"), [(None, 1), (1, 1), (32, 32), (33, 1), (0, 1), (True, 1), ("2", 1)])
+def test_replicas_of_a_listening_kind_are_1_to_32(replicas: Any, expected: int) -> None:
+    assert read({"replicas": replicas}, listens=True).replicas == expected
+
+
+def test_replicas_are_a_field_of_the_kind_if_it_does_not_listen() -> None:
+    source = read({"replicas": 3, "own": 1})
+    assert (source.replicas, source.config) == (1, {"replicas": 3, "own": 1})
+    assert read({"replicas": 3, "own": 1}, listens=True).config == {"own": 1}
