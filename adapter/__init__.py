@@ -1,8 +1,7 @@
-"""ACT: run one event source.
+"""The adapter: runs one event source and delivers its events to the sink.
 
-Authors import :mod:`adapter.sdk`; the hook imports :mod:`adapter.contract` and :mod:`adapter.serving` only.
-
-Nothing is imported here: ``import adapter.contract.environment`` runs this file inside the hook's process.
+Authors of kinds import :mod:`adapter.sdk`. The hook imports only :mod:`adapter.contract` and :mod:`adapter.serving`;
+this file imports nothing, because it also runs in the hook's process.
 """
 
 __version__ = "0.1.0"

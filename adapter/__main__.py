@@ -1,10 +1,10 @@
-"""``python -m adapter``: run the one source that the environment describes (see :mod:`adapter.contract.environment`).
+"""``python -m adapter``: run the source that the environment describes (see :mod:`adapter.contract.environment`).
 
 Exit codes:
 
 * 0 - stopped by SIGTERM or SIGINT
-* 1 - the source's own code failed; the last log line says how
-* 2 - the environment cannot be used; one line on stderr names the variable, its value and what to write
+* 1 - an exception in the source's own code; the last log line has its text and place
+* 2 - an invalid environment variable; one line on stderr has its name, its value and what to write
 * 3 - HEALTH_PORT is taken
 """
 
@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.contract.timeouts import TIMEOUTS
 from adapter.loading import load_source
 
 if TYPE_CHECKING:
+    from asyncio import Server
+
     from adapter.delivery.channel import Channel
-    from adapter.delivery.delivery import Delivery
     from adapter.model.clock import Clock
+    from adapter.model.source import Source
+    from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
@@ -32,7 +34,7 @@ SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)  # imports take a while and a stop may come before they are done
+        signal.signal(number, _exit)  # a signal may come during the imports, which take a while
     try:
         return _start(AdapterEnv.from_environ(os.environ))
     except EnvError as error:
@@ -40,7 +42,7 @@ def main() -> int:
         return BAD_ENVIRONMENT
 
 
-def _leave(*_: object) -> NoReturn:
+def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
@@ -63,49 +65,23 @@ def _start(env: AdapterEnv) -> int:
 async def _run(env: AdapterEnv) -> int:
     import asyncio
     import logging
-    from random import Random
 
-    from adapter.delivery.delivery import Delivery
     from adapter.model.clock import SystemClock
-    from adapter.observe.health import health
-    from adapter.observe.metrics import CONTENT_TYPE, Metrics
-    from adapter.runtime import Drain, Runtime, context_of
-    from adapter.serving.messages import Response
-    from adapter.serving.server import Limits, listen
+    from adapter.observe.metrics import Metrics
 
-    source = load_source(env)
-    log = logging.getLogger("adapter")
-    metrics, clock = Metrics(env.namespace, env.name, env.kind), SystemClock()
-    policy = env.policy
+    source, clock, log = load_source(env), SystemClock(), logging.getLogger("adapter")
+    metrics = Metrics(env.namespace, env.name, env.kind)
     async with contextlib.AsyncExitStack() as stack:
-        sink, dead_letters = [
-            channel and await stack.enter_async_context(contextlib.aclosing(channel))
-            for channel in _channels(env, clock)
-        ]
-        assert sink
-        delivery = Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters)
-        more = {"port": env.port, "trust_bundles": Path(env.trust_bundles)}
-        context = context_of(env.source, env.identity, env.created, clock, log, metrics, **more)
-        drain = Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0, delivery.cut_short)
-        runtime = Runtime(
-            source,
-            context,
-            delivery.deliver,
-            metrics,
-            namespace=env.namespace,
-            overrides=env.ce_overrides or {},
-            drain=drain,
-        )
+        sink, dead_letters = _channels(env, clock)
+        for channel in filter(None, (sink, dead_letters)):
+            await stack.enter_async_context(contextlib.aclosing(channel))
+        runtime = _runtime(env, source, sink, dead_letters, clock, metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
-        pages = health(
-            lambda: _unready(runtime, delivery),
-            lambda: Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE}),
-        )
         try:
-            server = await listen(pages, env.health_port, Limits())
+            server = await _serve_health(runtime, metrics, env.health_port)
         except OSError as error:
-            print(f"HEALTH_PORT {env.health_port} cannot be listened on: {error.strerror}", file=sys.stderr)
+            print(f"HEALTH_PORT is {env.health_port}: {error.strerror}; write a free port", file=sys.stderr)
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
         log.info("started", extra={"fields": fields})
@@ -117,14 +93,47 @@ async def _run(env: AdapterEnv) -> int:
     return 0
 
 
-def _unready(runtime: Runtime, delivery: Delivery) -> str | None:
-    if runtime.stopping:
-        return "stopping"
-    return runtime.trouble if delivery.healthy else "the sink takes no event"
+def _runtime(
+    env: AdapterEnv, source: Source, sink: Channel, dead_letters: Channel | None, clock: Clock, metrics: Metrics
+) -> Runtime:
+    import logging
+    from functools import partial
+    from random import Random
+
+    from adapter.cloudevents.encode import encode
+    from adapter.contract.timeouts import TIMEOUTS
+    from adapter.delivery.delivery import Delivery
+    from adapter.model.source import Context
+    from adapter.runtime import Drain, Runtime
+
+    policy, log = env.policy, logging.getLogger("adapter")
+    return Runtime(
+        source,
+        Context(
+            env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
+        ),
+        partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters),
+        metrics,
+        Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
+    )
+
+
+async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
+    from adapter.contract.timeouts import TIMEOUTS
+    from adapter.observe.metrics import CONTENT_TYPE
+    from adapter.serving.health import health
+    from adapter.serving.messages import Response
+    from adapter.serving.server import Limits, listen
+
+    def metrics_page() -> Response:
+        return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
+
+    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, Limits(TIMEOUTS.request_head_s))
 
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
-    """The sink, and the dead letter sink if there is one."""
+    """The sink and, if it is configured, the dead letter sink."""
     from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)

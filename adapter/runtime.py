@@ -1,218 +1,205 @@
-"""The life of a source: pull an event, stamp it, deliver it, send its outcome back; drain when told to stop.
+"""Runs one source: pulls an event, stamps it, delivers it, sends the outcome back; on SIGTERM it drains.
 
-An event that cannot be sent is its source's mistake, but no reason to stop the events that can: it is an error in the
-log, counted as rejected, and the source hears so. An exception of the source ends the adapter.
+An invalid event does not stop the valid ones: it is logged, counted as lost, and the source gets ``REJECTED``.
+An exception in the source's own code ends the adapter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from adapter.cloudevents.encode import Message, encode
-from adapter.contract.timeouts import TIMEOUTS
-from adapter.model.clock import Clock
+from adapter.cloudevents.encode import Message
+from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source
+from adapter.model.source import Context, Source, stamp
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
 from adapter.serving.logs import LogThrottle
 
-LEAVE_S = TIMEOUTS.listener_drain_s
-NOTE_S = 1.0  # for the source to take note of its outcome: move a cursor, answer a caller
-CLOSE_S = 5.0  # for the source to clean up
-STARTING = "starting"
+Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
 
 
-class Deliver(Protocol):
-    async def __call__(self, event: Event, message: Message) -> Outcome: ...
+class Deliverer(Protocol):
+    """What the runtime needs of :class:`adapter.delivery.delivery.Delivery`."""
+
+    @property
+    def healthy(self) -> bool: ...
+
+    def cut_short(self) -> None: ...
+
+    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome: ...
 
 
 @dataclass(frozen=True)
 class Drain:
-    """After SIGTERM: ``patience_s`` for events in hand; then ``cut_short()``, and ``last_s`` for a last attempt."""
+    """How long events in hand may take after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
 
-    patience_s: float
-    last_s: float = 0.0
-    cut_short: Callable[[], None] = lambda: None
+    ``last_attempt_s`` begins with ``Deliverer.cut_short()`` and is 0 without a dead letter sink.
+    """
+
+    timeout_s: float
+    last_attempt_s: float = 0.0
 
 
 class Runtime:
-    """Runs one source until it is stopped. Exceptions of the source's own code come out of :meth:`run`.
+    """Runs a source until :meth:`stop`. :meth:`run` raises the exceptions of the source's own code.
 
-    One event is under way at a time, so order is kept; a source with ``max_in_flight`` has as many lanes side by side.
+    Each worker delivers one event at a time. Events of ``context.send()`` are delivered concurrently with them.
     """
 
     def __init__(
         self,
         source: Source,
         context: Context,
-        deliver: Deliver,
+        encode: Encode,
+        delivery: Deliverer,
         metrics: Metrics,
-        *,
-        namespace: str,
-        overrides: Mapping[str, str],
         drain: Drain,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._source = source
-        self._context = replace(context, trouble=self._note_trouble)
-        self._trouble: str | None = STARTING
-        self._deliver = deliver
+        self._encode = encode
+        self._delivery = delivery
         self._metrics = metrics
-        self._namespace = namespace
-        self._overrides = overrides
-        self._drain_by = drain
-        self._digest = LogThrottle(context.log, context.clock.now)
-        self._told = asyncio.Event()  # to stop
-        self._stop = asyncio.Event()
-        self._in_hand: dict[int, Event] = {}  # lane -> event
-        self._settled = asyncio.Event()  # what was in hand when told to stop is no longer
+        self._drain_times = drain
+        self._timeouts = timeouts
+        self._log = context.log
+        self._throttle = LogThrottle(context.log, context.clock.now)
+        self._source_reason: str | None = "starting"
+        self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
+        self._stopping = asyncio.Event()  # SIGTERM came
+        self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
+        self._in_hand: set[asyncio.Timeout] = set()  # one for each delivery; rescheduled to end it
+        self._nothing_in_hand = asyncio.Event()
+        self._context = replace(
+            context,
+            send=self._send,
+            set_unready=self._set_unready,
+            count_missed=partial(metrics.count_events, SKIPPED),
+            count_poll=metrics.count_polls,
+            on_shutdown=self._on_shutdown.append,
+        )
 
     @property
-    def stopping(self) -> bool:
-        return self._told.is_set()
+    def unready_reason(self) -> str | None:
+        """Why the adapter is not ready, or None if it is."""
+        if self._stopping.is_set():
+            return "stopping"
+        return self._source_reason if self._delivery.healthy else "the sink accepts no events"
 
-    @property
-    def trouble(self) -> str | None:
-        """Why the source says that it is not ready."""
-        return self._trouble
-
-    def _note_trouble(self, reason: str | None) -> None:
-        self._trouble = reason
+    def _set_unready(self, reason: str | None) -> None:
+        self._source_reason = reason
 
     def stop(self) -> None:
-        """Once the source has taken leave, no event is pulled any more; those in hand have the drain's time."""
-        self._told.set()
-        if type(self._source).on_shutdown is Source.on_shutdown:
-            self._stop.set()  # now, not at the loop's next turn: what is made meanwhile is not taken
+        """Pull no more events once the ``on_shutdown`` callbacks are done, and drain those in hand."""
+        self._stopping.set()
+        if not self._on_shutdown:
+            self._stopped_pulling.set()  # now and not in the next turn of the loop: no further event is pulled
 
     async def run(self) -> None:
-        context = replace(self._context, stopping=self._stop.is_set)
-        async with self._source.running(context):
+        async with self._source.running(self._context):
             await self._run()
 
     async def _run(self) -> None:
-        lanes = getattr(self._source, "max_in_flight", 1)
-        work = {asyncio.create_task(self._work(lane, lanes)) for lane in range(lanes)}
+        count = self._source.workers()
+        if count < 1:
+            raise ValueError(f"workers() of {type(self._source).__name__} returned {count}; return 1 or more")
+        contexts = [replace(self._context, worker=n, workers=count) for n in range(count)]
+        workers = {asyncio.create_task(self._work(context)) for context in contexts}
         stopped = asyncio.create_task(self._until_stopped())
-        await asyncio.sleep(0)  # each lane has begun, and a source that is not ready yet has said so
-        if self._trouble == STARTING:
-            self._note_trouble(None)
-        done, _ = await asyncio.wait({*work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # every worker has started, and a source that is not ready has called set_unready()
+        if self._source_reason == "starting":
+            self._set_unready(None)
+        done, _ = await asyncio.wait({*workers, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stopped in done:
-            await self._drain(work)
-        for task in {*work, stopped}:
+            await self._drain(workers)
+        for task in {*workers, stopped}:
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
-        for task in (*work, stopped):
+        await asyncio.gather(*workers, return_exceptions=True)
+        for task in (*workers, stopped):
             if task.done() and not task.cancelled():
                 task.result()
 
     async def _until_stopped(self) -> None:
-        await self._told.wait()
-        if self._stop.is_set():
-            return
+        await self._stopping.wait()
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_S):
-                    await self._source.on_shutdown()
+                async with asyncio.timeout(self._timeouts.listener_drain_s):
+                    for callback in self._on_shutdown:
+                        await callback()
         finally:
-            self._stop.set()
+            self._stopped_pulling.set()
 
-    async def _drain(self, work: set[asyncio.Task[None]]) -> None:
+    async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
+        await self._wait_for_deliveries(self._drain_times.timeout_s)
         if self._in_hand:
-            await self._settle(self._drain_by.patience_s)
-        if self._in_hand:
-            self._drain_by.cut_short()
-            await self._settle(self._drain_by.last_s + NOTE_S)
-        if self._settled.is_set():
-            await asyncio.wait(work, timeout=NOTE_S)
-        for event in self._in_hand.values():
-            fields = {"event_id": event.id, "event_type": event.type}
-            self._context.log.error("event lost: stopped with it undelivered", extra={"fields": fields})
-            self._metrics.count_events(outcome_of(Outcome.GAVE_UP, returns=event.returns))
-        for task in work:
+            self._delivery.cut_short()
+            await self._wait_for_deliveries(self._drain_times.last_attempt_s + self._timeouts.outcome_s)
+        had_events = bool(self._in_hand) or self._nothing_in_hand.is_set()
+        for delivery in self._in_hand:
+            delivery.reschedule(asyncio.get_running_loop().time())
+        if had_events:
+            await asyncio.wait(workers, timeout=self._timeouts.outcome_s)
+        for task in workers:
             task.cancel()
-        await asyncio.wait(work, timeout=CLOSE_S)
+        await asyncio.wait(workers, timeout=self._timeouts.source_close_s)
 
-    async def _settle(self, seconds: float) -> None:
-        """Until nothing is in hand any more, at most for so long."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), seconds)
+    async def _wait_for_deliveries(self, timeout_s: float) -> None:
+        if self._in_hand:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nothing_in_hand.wait(), timeout_s)
 
-    async def _work(self, lane: int, lanes: int) -> None:
-        events = self._source.events(replace(self._context, lane=lane, lanes=lanes))
+    async def _work(self, context: Context) -> None:
+        async with contextlib.aclosing(self._source.events(context)) as events:
+            try:
+                event = await anext(events)
+                while True:
+                    event = await events.asend(await self._handle(event))
+                    if self._stopped_pulling.is_set():
+                        return  # this event was made while the outcome was sent back; it is not delivered
+            except StopAsyncIteration:
+                self._log.info("the source has no more events")
+                await self._stopped_pulling.wait()  # if the process ended, Kubernetes would restart it
+
+    async def _send(self, event: Event, *, timeout_s: float) -> Outcome:
+        return await self._handle(event, timeout_s)
+
+    async def _handle(self, event: Event, caller_timeout_s: float | None = None) -> Outcome:
+        """Deliver one event. ``caller_timeout_s`` is set if a caller waits for the outcome."""
+        event = stamp(event, self._context)
         try:
-            event = await anext(events)
-            while True:
-                event = await events.asend(await self._handle(lane, event))
-                if self._stop.is_set():
-                    return  # it was made while the outcome went back, and is not taken
-        except StopAsyncIteration:
-            self._context.log.info("the source has no more events")
-            await self._stop.wait()  # not the end of the process: Kubernetes would start it again
+            async with asyncio.timeout(None) as limit:
+                self._in_hand.add(limit)
+                outcome = await self._deliver(event, caller_timeout_s)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            outcome = Outcome.GAVE_UP
+            self._log_undelivered(event, returned=caller_timeout_s is not None)
         finally:
-            await close(events)
+            self._in_hand.discard(limit)
+            if self._stopped_pulling.is_set() and not self._in_hand:
+                self._nothing_in_hand.set()
+        self._metrics.count_events(outcome_of(outcome, returns=caller_timeout_s is not None))
+        return outcome
 
-    async def _handle(self, lane: int, event: Event) -> Outcome:
-        self._in_hand[lane] = event = stamp(event, self._context)
-        try:
-            outcome = await self._send(event)
-            self._metrics.count_events(outcome_of(outcome, returns=event.returns))
-            return outcome
-        finally:
-            del self._in_hand[lane]
-            if self._stop.is_set() and not self._in_hand:
-                self._settled.set()
+    def _log_undelivered(self, event: Event, *, returned: bool) -> None:
+        lost = "event lost: not delivered before shutdown"
+        message = "event not delivered before shutdown; caller notified" if returned else lost
+        self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
 
-    async def _send(self, event: Event) -> Outcome:
+    async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
         try:
-            message = encode(event, source=self._context.source, namespace=self._namespace, overrides=self._overrides)
+            message = self._encode(event)
         except ValueError as error:
-            self._digest.error(
-                "event cannot be sent: its source must make it otherwise",
-                event_id=event.id,
-                event_type=event.type,
-                reason=str(error),
-            )
+            self._throttle.error("invalid event rejected", event_id=event.id, event_type=event.type, reason=str(error))
             return Outcome.REJECTED
         self._metrics.in_flight += 1
         try:
-            return await self._deliver(event, message)
+            return await self._delivery.deliver(event, message, caller_timeout_s=caller_timeout_s)
         finally:
             self._metrics.in_flight -= 1
-
-
-def context_of(
-    source: str, uid: str, created: datetime, clock: Clock, log: logging.Logger, metrics: Metrics, **more: Any
-) -> Context:
-    """``more``: other fields of a Context."""
-    missed = partial(metrics.count_events, SKIPPED)
-    return Context(source, uid, created, clock, log, missed=missed, polled=metrics.count_polls, **more)
-
-
-def stamp(event: Event, context: Context) -> Event:
-    """Give the event the id and time that all attempts carry, where the source left them out.
-
-    No time to one that somebody else made: only its maker knows it.
-    """
-    if not isinstance(event, Event):
-        raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
-    if event.id is not None and event.time is not None:
-        return event
-    return replace(
-        event,
-        id=f"{context.uid}-{uuid.uuid4()}" if event.id is None else event.id,
-        time=context.clock.now() if event.time is None and event.source is None else event.time,
-    )
-
-
-async def close(events: AsyncGenerator[Event, Outcome]) -> None:
-    if hasattr(events, "aclose"):  # an author may return any object with anext and asend
-        await events.aclose()

@@ -1,4 +1,4 @@
-"""What the author of a source imports, and nothing else. README.md, "What a class may say", is the page to it."""
+"""Everything that the author of a kind imports."""
 
 from pydantic import Field
 

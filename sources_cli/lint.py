@@ -1,4 +1,4 @@
-"""``sources lint``: what an API server, and then the kind's own class, would say of the sources in some files."""
+"""``sources lint``: checks the sources in some files as an API server would, and then with the kind's own class."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from adapter.contract.formats import Json
 from sources_cli.admission import yaml
 from sources_cli.admission.class_checks import own_violations
-from sources_cli.admission.documents import is_source, read_yaml
+from sources_cli.admission.documents import NO_SOURCE, is_source, read_yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import unchecked_rules
 from sources_cli.kind import kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
-
-Json = Any
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,11 @@ class Finding:
     line: int
     kind: str
     name: str  # <namespace>/<name>
-    message: str  # the API server's, or the class's
+    message: str
 
 
 async def lint(options: LintOptions) -> int:
-    """0: every source would be taken; 1: one would not, and why."""
+    """Prints the findings. 0: every source would be accepted; 1: at least one would be refused."""
     findings: list[Finding] = []
     checked, unchecked = 0, set[str]()
     for file in options.files:
@@ -48,16 +46,14 @@ async def lint(options: LintOptions) -> int:
             checked += 1
             findings += _findings(str(file), document, options.package, unchecked)
     if not checked:
-        raise Problem(
-            f"{', '.join(map(str, options.files))}: no source in it; add an object whose kind ends with Source"
-        )
+        raise Problem(f"{', '.join(map(str, options.files))}: {NO_SOURCE}")
     _print(findings, checked, options.output)
     for rule in sorted(unchecked):
-        print(f"not checked, only an API server can: {rule}", file=sys.stderr)
+        print(f"rule not checked: {rule}", file=sys.stderr)
     return 1 if findings else 0
 
 
-def _findings(file: str, document: yaml.Document, package: str, unchecked: set[str]) -> Iterator[Finding]:
+def _findings(file: str, document: yaml.YamlDocument, package: str, unchecked: set[str]) -> Iterator[Finding]:
     value = document.value
     place = _place(value)
     try:
@@ -76,13 +72,13 @@ def _place(value: Json) -> str:
 
 
 def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
-    ordered = sorted(findings, key=lambda it: (it.file, it.line))
+    ordered = sorted(findings, key=lambda finding: (finding.file, finding.line))
     if output == "json":
-        print(json.dumps([asdict(it) for it in ordered], ensure_ascii=False))
+        print(json.dumps([asdict(finding) for finding in ordered], ensure_ascii=False))
     elif output == "yaml":
-        print(yaml.dump([[asdict(it) for it in ordered]]), end="")
+        print(yaml.dump([[asdict(finding) for finding in ordered]]), end="")
     else:
-        for it in ordered:
-            print(f"{it.file}:{it.line}: {it.kind} {it.name}: {it.message}")
+        for finding in ordered:
+            print(f"{finding.file}:{finding.line}: {finding.kind} {finding.name}: {finding.message}")
         if not findings:
             print(f"{checked} source{'s' if checked > 1 else ''}, no problem")

@@ -1,4 +1,4 @@
-"""Who may call a source that listens: what a kind's ``spec.auth`` says, and whether a request fits it. Pure."""
+"""Authentication of callers: ``spec.auth`` of a kind, and the check of a request against it. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from adapter.contract.formats import header_octets, header_text
 from adapter.model.fields import SecretText
 from adapter.serving.messages import Request
 
-TOLERANCE_S = 300  # Standard Webhooks: how old or new a signed request may be
-_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # not more: int() and float arithmetic have their limits
+TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now
+_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # more digits would exceed the limits of int() and float
 COMPLETE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
     "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
@@ -23,28 +23,32 @@ COMPLETE: dict[str, Any] = {
 
 
 class Auth(BaseModel):
-    """How a caller proves who it is."""
+    """How callers authenticate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [COMPLETE]})
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
-        description="bearer: Authorization: Bearer and the secret; github: X-Hub-Signature-256, an HMAC of the body; "
-        "standardWebhooks: webhook-signature, an HMAC of id, timestamp and body.",
+        description="none: no authentication. bearer: the header Authorization is Bearer and the secret. github: the "
+        "header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature is an HMAC "
+        "of webhook-id, webhook-timestamp and the body.",
     )
-    secret: SecretText | None = Field(None, description="What both sides know; not with none.")
+    secret: SecretText | None = Field(None, description="Shared secret. Must be omitted when type is none.")
 
     @model_validator(mode="after")
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
             raise ValueError(COMPLETE["message"])
         if self.secret is not None and not self.key:
-            raise ValueError("the secret is empty; anybody could sign with it")
+            raise ValueError("the secret is empty: it must have characters after whsec_")
         return self
 
     @property
     def key(self) -> bytes:
-        """Without the line end that a Secret made from a file has. Standard Webhooks: base64, as ``whsec_`` says."""
+        """The secret without surrounding white space; for Standard Webhooks decoded from base64 if possible.
+
+        The prefix ``whsec_`` requires base64.
+        """
         text = self.secret.get_secret_value().strip() if self.secret else ""
         if self.type != "standardWebhooks":
             return text.encode()
@@ -52,23 +56,23 @@ class Auth(BaseModel):
             return base64.b64decode(text.removeprefix("whsec_"), validate=True)
         except ValueError:
             if text.startswith("whsec_"):
-                raise ValueError("what stands behind whsec_ in the secret is not base64") from None
+                raise ValueError("the secret must be base64 after whsec_") from None
             return text.encode()
 
     @property
     def signs(self) -> bool:
-        """Callers sign the body, and most headers are anybody's."""
+        """True if callers sign the body: headers that are not signed cannot be trusted."""
         return self.type in ("github", "standardWebhooks")
 
 
 def auth_error(auth: Auth | None, request: Request, now: float) -> str | None:
-    """Why the caller is not believed, or None. Comparisons take the same time for any content."""
+    """Why the request is not authentic, or None. ``now`` is Unix time. Comparisons take constant time."""
     if auth is None or auth.secret is None:
         return None
     if auth.type == "bearer":
         scheme, _, token = header_text(request.headers.get("authorization", "")).partition(" ")
         matches = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), auth.key)
-        return None if matches else "Authorization is not the bearer token that is expected"
+        return None if matches else "Authorization does not have the expected bearer token"
     if auth.type == "github":
         expected = "sha256=" + hmac.new(auth.key, request.body, hashlib.sha256).hexdigest()
         given = header_octets(request.headers.get("x-hub-signature-256", ""))
@@ -77,15 +81,19 @@ def auth_error(auth: Auth | None, request: Request, now: float) -> str | None:
 
 
 def _standard(key: bytes, request: Request, now: float) -> str | None:
-    """https://www.standardwebhooks.com: ``v1,<base64>`` over ``id.timestamp.body``, several separated by spaces."""
+    """Signatures are ``v1,<base64>`` of ``id.timestamp.body``, separated by spaces.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
     id, timestamp, signatures = (
         request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
     )
     if not id:
         return "webhook-id is missing"
     if not _SECONDS.fullmatch(timestamp) or abs(now - int(timestamp)) > TOLERANCE_S:
-        return f"webhook-timestamp is missing, or more than {TOLERANCE_S} s off"
+        return f"webhook-timestamp is missing or more than {TOLERANCE_S} s from now"
     signed = b".".join((header_octets(id), timestamp.encode(), request.body))
     expected = b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
-    matches = any([hmac.compare_digest(it, expected) for it in header_octets(signatures).split()])  # all are compared
+    given = header_octets(signatures).split()
+    matches = any([hmac.compare_digest(signature, expected) for signature in given])  # a list: compares all of them
     return None if matches else "webhook-signature does not match"

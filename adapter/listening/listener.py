@@ -1,169 +1,175 @@
-"""Sources that are called over HTTP: one event per request, and the caller is answered after the sink.
+"""Sources that receive HTTP requests: one event per request, and the response follows the answer of the sink.
 
-2xx only once the sink (or the dead letter sink) has the event; else 503 with ``Retry-After``, or 422 where the sink
-refused it for good. Served by uvicorn's protocol on this loop; its own server would wake up ten times a second.
+The caller gets 2xx only once the sink or the dead letter sink has accepted the event. Otherwise it gets 422 if the
+event was refused permanently, and else 503 with ``Retry-After``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from adapter.contract.durations import Interval
+from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source
-from adapter.serving.body import BUSY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.body import RETRY_SOON_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
 from adapter.serving.logs import LogThrottle, error_location
 from adapter.serving.messages import Refusal, Request
 
-CLIENT_S = 10.0  # for a caller to bring its whole request
-RECEIVE_S = 10.0  # for the source to make an event of it
-UNDELIVERED_S = 5  # Retry-After
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One request under way: its event goes to a lane, the outcome comes back."""
-
-    event: Event
-    outcome: asyncio.Future[Outcome]
+RETRY_UNDELIVERED_S = 5  # Retry-After
+Answer = tuple[int, str, dict[str, str]]  # status, text, headers
 
 
 class Listener(Source):
-    """A source that yields one event per HTTP request."""
+    """A source that sends one event per HTTP request."""
 
     listens: ClassVar[bool] = True
     methods: ClassVar[tuple[str, ...]] = ("POST",)
 
     path: str = Field(
-        "/", pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$", max_length=256, description="The path that is answered."
+        "/",
+        pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$",
+        max_length=256,
+        description="URL path to receive requests at.",
     )
     max_in_flight: int = Field(
         32,
         ge=1,
         le=256,
         alias="maxInFlight",
-        description="How many requests are under way at most; more are answered 503 at once.",
+        description="Maximum number of requests in flight per replica. Further requests get 503 with Retry-After.",
     )
     answer_within: Interval = Field(
         Interval("8s"),
         alias="answerWithin",
-        description="How long the sink is tried before the caller is told to come again.",
+        description="How long to retry the sink before answering 503 with Retry-After.",
     )
-    replicas: int = Field(1, ge=1, le=32, description="How many adapters share the requests.")
-
-    _calls: asyncio.Queue[Call] = PrivateAttr(default_factory=asyncio.Queue)
-    _under_way: set[Call] = PrivateAttr(default_factory=set)
-    _bodies: BodyBudget = PrivateAttr(default_factory=BodyBudget)
-    _leave: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
+    replicas: int = Field(1, ge=1, le=32, description="Number of adapter pods that share the requests.")
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if not cls.methods or any(not it.isupper() for it in cls.methods):
-            raise TypeError(
-                f'{cls.__name__}.methods is {cls.methods}: write HTTP methods as they are sent, like ("POST",)'
-            )
+        if not cls.methods or any(not method.isupper() for method in cls.methods):
+            raise TypeError(f'{cls.__name__}.methods is {cls.methods}: write HTTP methods in capitals, like ("POST",)')
 
     async def receive(self, request: Request) -> Event:
-        """The event a request brings; :class:`Refusal` where it brings none. May not keep state between requests."""
+        """Return the event of a request, or raise :class:`Refusal` to send none. Keep no state between requests."""
         raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        while True:
-            call = await self._calls.get()
-            outcome = yield call.event
-            if not call.outcome.done():
-                call.outcome.set_result(outcome)
+        """Yields nothing: each request sends its own event."""
+        await asyncio.Event().wait()
+        yield Event("")
 
     @contextlib.asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
+        """Receives requests on ``context.port``."""
+        async with RequestHandler(self, context).serving():
+            yield
+
+
+class RequestHandler:
+    """The ASGI app of a running listener."""
+
+    def __init__(self, listener: Listener, context: Context, timeouts: Timeouts = TIMEOUTS) -> None:
+        self._listener = listener
+        self._context = context
+        self._timeouts = timeouts
+        self._throttle = LogThrottle(context.log, context.clock.now)
+        self._bodies = BodyBudget()
+        self._in_flight = 0
+        self._stopped = False
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
         from adapter.serving.protocol import serving
 
-        digest = LogThrottle(context.log, context.clock.now)
-        async with serving(
-            lambda scope, receive, send: self._answer(context, digest, scope, receive, send), context.port
-        ) as self._leave:
-            context.log.info("listening", extra={"fields": {"port": context.port, "path": self.path}})
-            try:
-                yield
-            finally:
-                for call in self._under_way:  # no lane is left that would
-                    if not call.outcome.done():
-                        call.outcome.set_result(Outcome.GAVE_UP)
+        times, port = self._timeouts, self._context.port
+        limits = {"head_s": times.request_head_s, "keep_alive_s": times.keep_alive_s, "responses_s": times.responses_s}
+        async with serving(self, port, **limits) as drain:
 
-    async def on_shutdown(self) -> None:
-        """Serve on while there are connections, each of which ends with its next answer."""
-        if self._leave:
-            await self._leave()
+            async def stop() -> None:
+                try:
+                    await drain()
+                finally:
+                    self._stopped = True
 
-    async def _answer(self, context: Context, digest: LogThrottle, scope: Scope, receive: Receive, send: Send) -> None:
+            self._context.on_shutdown(stop)
+            self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = BodyReader(self._bodies)
         try:
-            async with asyncio.timeout(CLIENT_S) as limit:
-                request = await self._read(scope, receive, body)
-                limit.reschedule(asyncio.get_running_loop().time() + RECEIVE_S)
-                event = await self.receive(request)
-            if not isinstance(event, Event):
-                raise TypeError(f"receive() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-            status, text, headers = await self._deliver(context, event)
+            status, text, headers = await self._answer(scope, receive, body)
         except Refusal as refusal:
             status, text, headers = refusal.status, str(refusal), refusal.headers
         except ClientDisconnect:
             return
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if _is_cancelled():
-                raise
-            if limit.expired() and not body.complete:
-                status, text = 408, f"the request took longer than {CLIENT_S:.0f} s"
-                headers = {"Connection": "close"}
-            else:
-                what = f"took longer than {RECEIVE_S:.0f} s" if limit.expired() else type(error).__name__
-                digest.error(
-                    "receive() failed", error=what, at=error_location(error)
-                )  # its words may hold the request's
-                status, text, headers = 500, "the source failed; its log says how", {}
         finally:
             body.release()
         await respond(send, status, text, headers)
 
-    async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:
-        """The whole request, within its limits."""
-        method, path = scope["method"], scope["path"]
-        if path != self.path:
-            raise Refusal(404, f"there is only {self.path}")
-        if method not in self.methods:
-            raise Refusal(405, f"only {', '.join(self.methods)}", Allow=", ".join(self.methods))
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        octets = await body.read(receive, headers.get("content-length"))
-        return Request(method, path, headers, octets, scope["query_string"].decode("latin-1"))
-
-    async def _deliver(self, context: Context, event: Event) -> tuple[int, str, dict[str, str]]:
-        if context.stopping():
-            return 503, "this adapter stops", {"Retry-After": str(BUSY_S)}
-        if len(self._under_way) >= self.max_in_flight:
-            return 503, "too many requests are under way", {"Retry-After": str(BUSY_S)}
-        event = replace(event, patience_s=self.answer_within.ns / 1e9, returns=True)
-        call = Call(event, asyncio.get_running_loop().create_future())
-        self._under_way.add(call)
+    async def _answer(self, scope: Scope, receive: Receive, body: BodyReader) -> Answer:
+        times = self._timeouts
         try:
-            self._calls.put_nowait(call)
-            outcome = await call.outcome
+            async with asyncio.timeout(times.request_body_s) as limit:
+                request = await self._read(scope, receive, body)
+                limit.reschedule(asyncio.get_running_loop().time() + times.receive_s)
+                event = await self._listener.receive(request)
+            if not isinstance(event, Event):
+                name = type(self._listener).__name__
+                raise TypeError(f"receive() of {name} returned {type(event).__name__}; return an Event")
+            return await self._deliver(event)
+        except (Refusal, ClientDisconnect):
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_cancelled():
+                raise
+            if limit.expired() and not body.complete:
+                text = f"the request took longer than {times.request_body_s:g} s"
+                return 408, text, {"Connection": "close"}
+            what = f"took longer than {times.receive_s:g} s" if limit.expired() else type(error).__name__
+            # The text of the error is not logged: it may hold parts of the request.
+            self._throttle.error("request failed", error=what, at=error_location(error))
+            return 500, "the source failed; see the log of the adapter", {}
+
+    async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:
+        """The request with its body; :class:`Refusal` if it exceeds a limit."""
+        method, path, listener = scope["method"], scope["path"], self._listener
+        if path != listener.path:
+            raise Refusal(404, f"the path is {listener.path}")
+        if method not in listener.methods:
+            allowed = ", ".join(listener.methods)
+            raise Refusal(405, f"the method must be {allowed}", Allow=allowed)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        content = await body.read(receive, headers.get("content-length"))
+        return Request(method, path, headers, content, scope["query_string"].decode("latin-1"))
+
+    async def _deliver(self, event: Event) -> Answer:
+        if self._stopped:
+            return 503, "the adapter is stopping", {"Retry-After": str(RETRY_SOON_S)}
+        if self._in_flight >= self._listener.max_in_flight:
+            return 503, "too many requests in flight", {"Retry-After": str(RETRY_SOON_S)}
+        self._in_flight += 1
+        try:
+            outcome = await self._context.send(event, timeout_s=self._listener.answer_within.ns / 1e9)
         finally:
-            self._under_way.discard(call)
+            self._in_flight -= 1
         if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
             return 202, "", {}
         if outcome is Outcome.REJECTED:
-            return 422, "the event was refused; the log of the adapter says why", {}
-        return 503, "the sink did not take the event", {"Retry-After": str(UNDELIVERED_S)}
+            return 422, "the event was refused; see the log of the adapter", {}
+        return 503, "the sink did not accept the event", {"Retry-After": str(RETRY_UNDELIVERED_S)}
 
 
 def _is_cancelled() -> bool:
-    """By whoever ends this adapter, not by what an author's code raises."""
+    """True if the adapter cancelled this task; False if the author's code raised CancelledError itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

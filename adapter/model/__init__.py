@@ -1,1 +1,1 @@
-"""What a source is and what it yields."""
+"""The classes that authors of kinds use: sources, events, field types and clocks."""

@@ -1,4 +1,4 @@
-"""Wall-clock time: what events and schedules live by. It may be set, also back."""
+"""Wall-clock time, which events and schedules use. An administrator or NTP may set it, also back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
-SET_BACK_S = 1.0  # less is no matter: a tick comes so much later
+SET_BACK_S = 1.0  # smaller backward steps only delay the next tick
 
 
 class Clock(Protocol):
@@ -15,24 +15,24 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
     async def sleep_until(self, deadline: datetime) -> None:
-        """Lets other tasks run even if ``deadline`` is past: a source that is always late must not starve SIGTERM."""
+        """Also yields to other tasks if ``deadline`` has passed, so that a source that is always late sees SIGTERM."""
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The wall clock of this machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     async def sleep_until(self, deadline: datetime) -> None:
-        """Reads the clock again after each sleep: timers may fire early, and clocks are set."""
+        """Reads the clock again after each sleep: a timer may fire early, and the clock may be set."""
         await asyncio.sleep(0)
-        while (remaining_s := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- time is no event
+        while (remaining_s := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- no event announces a time
             await asyncio.sleep(remaining_s)
 
 
 async def reached(clock: Clock, due: datetime) -> bool:
-    """Sleep until ``due``. False if the time that takes is over, and the clock is not there: it was set back."""
+    """Sleep until ``due``. False if the wait elapsed but the clock has not reached ``due``: it was set back."""
     wait_s = max(0.0, (due - clock.now()).total_seconds())
     try:
         async with asyncio.timeout(wait_s + SET_BACK_S):

@@ -1,9 +1,9 @@
-"""What a source yields, and what becomes of it."""
+"""Events that sources make, and the outcomes of their delivery."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -11,41 +11,41 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. The runtime fills ``id`` and ``time`` only where the source left them out.
+    """One CloudEvent.
 
-    ``data`` is sent as JSON; ``bytes`` and ``str`` are sent as they are (``content_type``, else
-    ``application/octet-stream`` and ``text/plain``; ``""``: none). ``source``: only for events that somebody else made,
-    which get no time they have not.
-    ``patience_s``: how long the sink is tried, where its policy would take longer. ``returns``: whoever brought it is
-    told what became of it, so one that is not delivered is not lost.
+    ``data`` is sent as JSON, but ``bytes`` and ``str`` are sent unchanged. ``content_type`` is their media type; the
+    default is ``application/octet-stream`` for ``bytes`` and ``text/plain`` for ``str``, and ``""`` sends none.
     """
 
-    type: str
-    data: Any = None
-    id: str | None = None
-    time: datetime | None = None
+    type: str  # CloudEvents type
+    data: Any = None  # JSON value, bytes or str
+    id: str | None = None  # None: the adapter creates a unique id
+    time: datetime | None = None  # None: the adapter sets the current time, but not if source is set
     subject: str | None = None
-    extensions: Mapping[str, str] = field(default_factory=dict)
-    content_type: str | None = None
-    dataschema: str | None = None
-    source: str | None = None
-    patience_s: float | None = None
-    returns: bool = False
+    extensions: Mapping[str, str] = field(default_factory=dict)  # names: lower-case letters and digits
+    content_type: str | None = None  # media type of bytes and str
+    dataschema: str | None = None  # URI of a schema
+    source: str | None = None  # set it only for events that another system made
+
+
+def with_defaults(event: Event, id: str, time: datetime | None) -> Event:
+    """The event, with this id and this time if it has none."""
+    return replace(event, id=id if event.id is None else event.id, time=time if event.time is None else event.time)
 
 
 class Outcome(Enum):
-    """What became of an event; the runtime sends it back into the generator that yielded it."""
+    """The result of a delivery. The runtime sends it into the generator that yielded the event."""
 
-    DELIVERED = "delivered"
-    DEAD_LETTERED = "dead_lettered"
-    REJECTED = "rejected"
-    GAVE_UP = "gave_up"
+    DELIVERED = "delivered"  # the sink accepted the event
+    DEAD_LETTERED = "dead_lettered"  # the dead letter sink accepted it
+    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently
+    GAVE_UP = "gave_up"  # no attempt succeeded in time
 
 
 class EventType(str):
-    """A CloudEvents ``type``, with what a registry of event types shows beside it.
+    """A CloudEvents ``type`` with the description and schema that a registry of event types shows.
 
-    ``schema``: a URI of the data's schema, or the JSON schema itself.
+    ``schema`` is the URI of a JSON schema, or the JSON schema itself.
     """
 
     __slots__ = ("description", "schema")

@@ -1,4 +1,4 @@
-"""Types for the fields of a kind beyond pydantic's own: how they stand in ``spec``, what an author's code gets."""
+"""Types of fields for kinds: their form in ``spec``, and the value that the author's code gets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adapter.contract.formats import is_http_url
 from adapter.net import tls
 
 HEADER_NAME = re.compile(r"[-!#$%&*+.^_`|~0-9A-Za-z]+", re.ASCII)
-# Rules of a CRD over a map of HTTP headers.
+# CEL rules for a map of HTTP headers.
 HEADER_NAMES: dict[str, Any] = {
     "rule": f"self.all(name, name.matches('^{HEADER_NAME.pattern}$'))",
     "message": "names of headers are letters, digits and '-', like X-Api-Key",
@@ -26,11 +26,11 @@ HEADER_VALUES: dict[str, Any] = {
 
 
 class SecretText(SecretStr):
-    """A text that stands in a Secret or ConfigMap: ``spec`` names the place, ``get_secret_value()`` is the text.
+    """A text from a Secret or ConfigMap. ``get_secret_value()`` returns it; ``str()`` and ``repr()`` hide it.
 
-    In ``spec``: ``{secretKeyRef: {name, key}}`` or ``{configMapKeyRef: {name, key}}``. The kubelet fills it in; neither
-    the hook nor a log sees it. The line end of a Secret made from a file is no part of it, and blank it may not be:
-    with an empty key anybody could sign.
+    In ``spec`` it is ``{secretKeyRef: {name, key}}`` or ``{configMapKeyRef: {name, key}}``. The kubelet resolves the
+    reference, so neither the hook nor a log has the text. Trailing line ends are removed, because a Secret made from a
+    file has one. Blank texts are errors: everyone could sign with an empty key.
     """
 
     def __init__(self, secret_value: str) -> None:
@@ -38,9 +38,10 @@ class SecretText(SecretStr):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """pydantic's own would hide what ``__init__`` says behind "a valid string"."""
+        """The schema of pydantic would replace the error of ``__init__`` by "Input should be a valid string"."""
         return core_schema.no_info_before_validator_function(
-            lambda it: _secret(it) if isinstance(it, str) else it, super().__get_pydantic_core_schema__(source, handler)
+            lambda value: _secret(value) if isinstance(value, str) else value,
+            super().__get_pydantic_core_schema__(source, handler),
         )
 
     @classmethod
@@ -50,15 +51,15 @@ class SecretText(SecretStr):
 
 def _secret(text: str) -> str:
     if not text.strip():
-        raise ValueError("the secret is empty; write one into the Secret, or take the reference out")
+        raise ValueError("the secret is empty; write a value into the Secret, or remove the reference")
     return text.rstrip("\r\n")
 
 
 class _Text(str):
-    """A text that its class checks when it is made; ``ValueError`` says what to write."""
+    """A text that is checked when it is created; the text of the ``ValueError`` is what to write."""
 
     __slots__ = ()
-    schema_format: ClassVar[str]  # by which the generator of CRDs knows it
+    schema_format: ClassVar[str]  # identifies the type for the CRD generator
     max_length: ClassVar[int]
 
     @classmethod
@@ -71,7 +72,7 @@ class _Text(str):
 
 
 class HttpUrl(_Text):
-    """An absolute http(s) URL without user and password, which belong into a Secret."""
+    """An absolute http(s) URL without user and password."""
 
     __slots__ = ()
     schema_format = "http-url"
@@ -81,12 +82,12 @@ class HttpUrl(_Text):
         if not is_http_url(text):
             raise ValueError("write an absolute http(s) URL like http://host/path")
         if "@" in urlsplit(text).netloc:
-            raise ValueError("must hold no user or password; these belong into a Secret")
+            raise ValueError("must not contain a user or password; put them into a Secret")
         return super().__new__(cls, text)
 
 
 class Certificates(_Text):
-    """PEM certificates of authorities, one or several, and nothing secret."""
+    """One or more PEM certificates of certificate authorities."""
 
     __slots__ = ()
     schema_format = "pem-certificates"

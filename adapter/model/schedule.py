@@ -1,4 +1,4 @@
-"""The times at which a source with an interval is due. Pure."""
+"""The times of a source with an interval. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Schedule:
 
     @classmethod
     def of(cls, uid: str, created: datetime, interval_ns: int) -> Schedule:
-        """The phase spreads a thousand sources that were applied at once."""
+        """The phase, a hash of the uid, spreads sources that were created at the same time."""
         phase_ns = int.from_bytes(hashlib.sha256(uid.encode("utf-8", "replace")).digest()) % interval_ns
         return cls(_unix_ns(created) + phase_ns, interval_ns)
 
@@ -31,11 +31,11 @@ class Schedule:
         return EPOCH + timedelta(microseconds=self.due_ns(n) // 1000)
 
     def next_at(self, now: datetime) -> int:
-        """The first tick due at ``now`` or later."""
+        """The number of the first tick at ``now`` or later."""
         return max(0, -((self.first_ns - _unix_ns(now)) // self.interval_ns))
 
     def latest_at(self, now: datetime) -> int:
-        """The last tick due at ``now`` or before; negative before the first."""
+        """The number of the last tick at ``now`` or before; negative before the first."""
         return (_unix_ns(now) - self.first_ns) // self.interval_ns
 
 

@@ -1,111 +1,143 @@
-"""What a source is: a pydantic class whose fields are the kind's ``spec`` and whose generator yields events.
+"""The base class of every kind: its fields are the kind's ``spec``, and its generator yields events.
 
-An author subclasses :class:`~adapter.timer.Timer` (or Poller, Listener), or :class:`Source` itself for anything else.
+Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
+:class:`~adapter.listening.listener.Listener`; anything else subclasses :class:`Source`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.model.clock import Clock
-from adapter.model.event import Event, Outcome
+from adapter.model.event import Event, Outcome, with_defaults
+
+Callback = Callable[[], Awaitable[None]]
+
+
+class Send(Protocol):
+    async def __call__(self, event: Event, *, timeout_s: float) -> Outcome: ...
+
+
+async def _no_delivery(event: Event, *, timeout_s: float) -> Outcome:
+    raise RuntimeError("context.send() works only in a running adapter")
 
 
 @dataclass(frozen=True)
 class Context:
-    """Who this source is, and the clock and log it lives by."""
+    """What a source knows about itself, and what it can ask of the adapter that runs it.
 
-    source: str
-    uid: str
-    created: datetime
-    clock: Clock
-    log: logging.Logger
-    missed: Callable[[int], None] = lambda count: None  # counts what should have happened and did not
-    polled: Callable[[str, int], None] = lambda outcome, count: None  # counts polls by what they brought
-    trouble: Callable[[str | None], None] = lambda reason: None  # why this source is not ready; None: it is
-    lane: int = 0  # which of ``lanes`` generators of this source, side by side, is asked
-    lanes: int = 1
-    port: int = 8888  # for kinds that listen
-    trust_bundles: Path | None = None  # directory of PEM files to trust, which may change
-    stopping: Callable[[], bool] = lambda: False
+    Use ``clock.sleep_until()`` instead of ``asyncio.sleep()``, so that tests take no time.
+
+    ``send(event, timeout_s=…)`` delivers an event while a caller waits for its outcome. It is for sources that receive
+    events instead of generating them. The sink and the dead letter sink are tried for ``timeout_s`` seconds in total.
+
+    ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``.
+
+    ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds. Events are
+    pulled and sent until it ends.
+    """
+
+    source: str  # CloudEvents source of the events
+    uid: str  # metadata.uid of the resource
+    created: datetime  # metadata.creationTimestamp of the resource
+    clock: Clock  # now() and sleep_until()
+    log: logging.Logger  # writes JSON lines
+    send: Send = _no_delivery  # await send(event, timeout_s=8) returns the outcome
+    set_unready: Callable[[str | None], None] = lambda reason: None  # with None, the source is ready again
+    count_missed: Callable[[int], None] = lambda count: None  # counts events that were due but not made
+    count_poll: Callable[[str, int], None] = lambda outcome, count: None  # counts polls by outcome
+    on_shutdown: Callable[[Callback], None] = lambda callback: None  # registers a callback
+    worker: int = 0  # number of this generator of Source.events()
+    workers: int = 1  # number of generators, from Source.workers()
+    port: int = 8888  # for kinds that receive requests
+    trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
+
+
+def stamp(event: Event, context: Context) -> Event:
+    """Set the id and the time if the source did not; all attempts to deliver the event carry the same.
+
+    An event of another system (its ``source`` is set) gets no time: only that system knows it.
+    """
+    if not isinstance(event, Event):
+        raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
+    if event.id is not None and event.time is not None:
+        return event
+    now = context.clock.now() if event.source is None else None
+    return with_defaults(event, f"{context.uid}-{uuid.uuid4()}", now)
 
 
 class Source(BaseModel):
-    """Base of every kind: fields are ``spec``, the class docstring is the CRD's description."""
+    """Base of every kind. Fields are ``spec``; the docstring of the class is the description in the CRD."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
-    short_name: ClassVar[str] = ""  # for kubectl; "": initials and "src", like ssrc
+    short_name: ClassVar[str] = ""  # for kubectl; default: initials and "src", such as "ssrc"
     event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
-    event_type_field: ClassVar[str] = ""  # the field of spec that says the type of all its events, if one does
-    listens: ClassVar[bool] = False  # gets a Service
+    event_type_field: ClassVar[str] = ""  # name of the spec field that holds the type of all events, if there is one
+    listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for name, info in cls.model_fields.items():
-            if problem := _clash(cls, name, info.alias or name):
+            if problem := _name_conflict(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
-            if problem := _changed(cls, name, info):
+            if problem := _redefinition(cls, name, info):
                 raise TypeError(f"{cls.__name__}.{name} {problem}, or choose another name")
+
+    def workers(self) -> int:
+        """How many generators of :meth:`events` run concurrently; events keep their order only with one."""
+        return 1
 
     @asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
-        """Around the whole life of the source: for what is opened once and closed after the last event is settled."""
+        """Wraps the whole life of the source: open resources before the ``yield``, close them after it."""
         yield
 
-    async def on_shutdown(self) -> None:
-        """Told to stop, and events are still pulled: what is best done before they no longer are. Two seconds."""
-
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        """Yield events for ever, or until there are no more; each ``yield`` returns that event's outcome."""
-        raise TypeError(f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define it")
+        """Yield events. Each ``yield`` returns the outcome of its event."""
+        raise TypeError(
+            f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define events()"
+        )
 
 
-_TYPES = {"interval": Interval, "max_in_flight": int}  # of fields that the runtime reads, whoever has them
-
-
-def _changed(cls: type[Source], name: str, info: FieldInfo) -> str | None:
-    """What is wrong with a field that a parent class, or the runtime, has a meaning for."""
-    parents = (it for it in cls.__mro__[1:] if issubclass(it, BaseModel) and name in it.model_fields)
-    inherited = next((it.model_fields[name] for it in parents), None)
-    wanted = inherited.annotation if inherited else _TYPES.get(name)
+def _redefinition(cls: type[Source], name: str, info: FieldInfo) -> str | None:
+    """What is wrong with a field that a parent class also has. ``interval`` has one type in all kinds."""
+    parents = (parent for parent in cls.__mro__[1:] if issubclass(parent, BaseModel) and name in parent.model_fields)
+    inherited = next((parent.model_fields[name] for parent in parents), None)
+    wanted = inherited.annotation if inherited else (Interval if name == "interval" else None)
     if wanted is not None and info.annotation is not wanted:
-        shown = getattr(wanted, "__name__", str(wanted))
-        return f"is of type {_shown(info.annotation)}: write `{name}: {shown}`"
+        return f"is of type {_type_name(info.annotation)}: write `{name}: {_type_name(wanted)}`"
     if inherited and (info.alias or name) != (inherited.alias or name):
         return f'is "{info.alias or name}" in spec: write alias="{inherited.alias or name}"'
-    if name == "max_in_flight" and not any(isinstance(it, Ge) and it.ge >= 1 for it in info.metadata):
-        return "may be 0, and then nothing is sent: write Field(…, ge=1)"
     return None
 
 
-def _shown(annotation: Any) -> str:
+def _type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-def _clash(cls: type[Source], name: str, written: str) -> str | None:
-    """What else a field's name would mean; ``written``: as it stands in ``spec``."""
-    for reserved in (name, written):
+def _name_conflict(cls: type[Source], name: str, spec_name: str) -> str | None:
+    """What else the name of a field means. ``spec_name`` is its name in ``spec``."""
+    for reserved in (name, spec_name):
         if reserved in SHARED_FIELDS:
             return f'every source has "{reserved}" in its spec already'
-    others = (it.alias or other for other, it in cls.model_fields.items() if other != name)
-    if written in others:
-        return f'"{written}" is another field\'s name in spec'
+    if spec_name in (info.alias or other for other, info in cls.model_fields.items() if other != name):
+        return f'another field is already called "{spec_name}" in spec'
     parents = (parent for parent in cls.__mro__[1:] if issubclass(parent, BaseModel))
     if any(name not in parent.model_fields and hasattr(parent, name) for parent in parents):
-        return f'"{name}" is a name of the class {cls.__mro__[1].__name__}'
+        return f'"{name}" is an attribute of the class {cls.__mro__[1].__name__}'
     return None

@@ -1,1 +1,1 @@
-"""What operators see of a running adapter: metrics and health pages. Secrets are kept out of texts."""
+"""Metrics of a running adapter, for operators."""

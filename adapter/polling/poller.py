@@ -38,8 +38,8 @@ class Poller(Source):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if "max_in_flight" in cls.model_fields:
-            raise TypeError(f"{cls.__name__}.max_in_flight: a Poller sends one item at a time; remove the field")
+        if "workers" in vars(cls):
+            raise TypeError(f"{cls.__name__}.workers(): a Poller sends one item at a time; remove the method")
 
     def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]]:
         """The current items, each an Event with an id; items that were sent before may be among them.

@@ -60,18 +60,18 @@ class PollMonitor:
         self._failures = 0  # in a row
         self._logged_failure = False  # in this row
         self._ready = False  # since the first success
-        context.trouble(NO_SUCCESS_YET)
+        context.set_unready(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
-            context.polled(outcome, 0)
+            context.count_poll(outcome, 0)
 
     def first_item_seen(self) -> None:
         """Makes a new source ready before its first poll ends, which a slow sink can delay."""
         if not self._ready:
             self._ready = True
-            self._context.trouble(None)
+            self._context.set_unready(None)
 
     def record(self, result: PollResult) -> None:
-        self._context.polled(result.outcome, 1)
+        self._context.count_poll(result.outcome, 1)
         if result.outcome == FAILED:
             self._failed(result)
         else:
@@ -79,7 +79,7 @@ class PollMonitor:
 
     def _succeeded(self) -> None:
         self._ready = True
-        self._context.trouble(None)
+        self._context.set_unready(None)
         self._throttle.flush()
         if self._logged_failure:
             self._context.log.info("polls succeed again", extra={"fields": {"failures_in_a_row": self._failures}})
@@ -90,6 +90,6 @@ class PollMonitor:
         logged = self._throttle.warning("poll failed", reason=result.reason, retry_after_s=result.retry_after_s)
         self._logged_failure = self._logged_failure or logged
         if self._failures >= FAILURES_UNTIL_UNREADY:
-            self._context.trouble(f"{self._failures} polls in a row failed: {result.reason}")
+            self._context.set_unready(f"{self._failures} polls in a row failed: {result.reason}")
         elif not self._ready:
-            self._context.trouble(f"{NO_SUCCESS_YET}: {result.reason}")
+            self._context.set_unready(f"{NO_SUCCESS_YET}: {result.reason}")

@@ -1,1 +1,1 @@
-"""HTTP servers with limits, and JSON logs. Imports nothing else of the adapter; the hook may import this package."""
+"""HTTP servers with limits, and JSON logs. It imports no other package of the adapter, so the hook may import it."""

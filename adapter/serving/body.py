@@ -1,4 +1,4 @@
-"""A request's body within its limits, and an answer: what a listener does with ASGI's messages."""
+"""Reads request bodies within limits, and writes responses, as ASGI messages."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 
 from adapter.serving.messages import Refusal
 
-BODY_LIMIT = 1024 * 1024
-BODIES_LIMIT = 32 * 1024 * 1024  # of all requests together, from their first octet to their answer
-BUSY_S = 1  # Retry-After
+BODY_LIMIT = 1024 * 1024  # bytes of one body
+BODIES_LIMIT = 32 * 1024 * 1024  # bytes of all bodies in memory, so that a pod stays within its memory limit
+RETRY_SOON_S = 1  # Retry-After
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class ClientDisconnect(Exception):
-    """The caller hung up before its request was whole."""
+    """The caller closed the connection before it had sent the whole request."""
 
 
 class BodyBudget:
-    """How much all bodies together hold; a pod has so much memory and no more."""
+    """Counts the bytes of all bodies in memory."""
 
     def __init__(self) -> None:
         self.size = 0
 
 
 class BodyReader:
-    """One request's body, read within its own limit and that of all together."""
+    """Reads the body of one request. It raises :class:`Refusal` at ``BODY_LIMIT`` and at ``BODIES_LIMIT``."""
 
-    def __init__(self, all: BodyBudget) -> None:
-        self._all = all
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
         self._size = 0
         self.complete = False
 
@@ -42,28 +42,30 @@ class BodyReader:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            body += self._counted(message.get("body", b""))
+            body += self._count(message.get("body", b""))
             self.complete = not message.get("more_body")
         return bytes(body)
 
-    def _counted(self, octets: bytes) -> bytes:
-        self._size += len(octets)
-        self._all.size += len(octets)
+    def _count(self, chunk: bytes) -> bytes:
+        self._size += len(chunk)
+        self._budget.size += len(chunk)
         if self._size > BODY_LIMIT:
             raise _too_long()
-        if self._all.size > BODIES_LIMIT:
-            raise Refusal(503, "too many requests are under way", Retry_After=str(BUSY_S), Connection="close")
-        return octets
+        if self._budget.size > BODIES_LIMIT:
+            raise Refusal(503, "too many requests in flight", Retry_After=str(RETRY_SOON_S), Connection="close")
+        return chunk
 
     def release(self) -> None:
-        self._all.size -= self._size
+        """Give the bytes of this body back to the budget."""
+        self._budget.size -= self._size
 
 
 def _too_long() -> Refusal:
-    return Refusal(413, f"a body has at most {BODY_LIMIT} bytes", Connection="close")
+    return Refusal(413, f"the body is longer than {BODY_LIMIT} bytes", Connection="close")
 
 
 async def respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+    """Send a response with ``text`` and a line feed as its body; no body if ``text`` is empty."""
     body = f"{text}\n".encode("utf-8", "replace") if text else b""
     listed = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **headers}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed.items()]

@@ -1,16 +1,15 @@
-"""The adapter's log: one JSON object a line on stderr, never an event's data, never a flood."""
+"""JSON logs on stderr, one object per line. They never contain event data, and a repeated message is throttled."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
-LEVELS = {  # zap's names
+LEVELS = {  # names of the Go logger zap
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warn": logging.WARNING,
@@ -24,18 +23,18 @@ QUIET = timedelta(minutes=1)
 
 
 class JsonLines(logging.Formatter):
-    """Puts what stands in ``extra={"fields": {...}}`` beside ts, level, msg, namespace and name."""
+    """Writes ts, level, msg, namespace and name, and the fields of ``extra={"fields": {...}}``."""
 
     def __init__(self, namespace: str, name: str) -> None:
         super().__init__()
-        self._who = {"namespace": namespace, "name": name}
+        self._source = {"namespace": namespace, "name": name}
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
             "level": _NAMES.get(record.levelno, record.levelname.lower()),
             "msg": record.getMessage(),
-            **self._who,
+            **self._source,
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -44,42 +43,46 @@ class JsonLines(logging.Formatter):
 
 
 class LogThrottle:
-    """Says each message at most once a minute: the first at once, those in between as the next one's ``count``.
+    """Logs each message at most once a minute. ``count`` is the number of calls that a line stands for.
 
-    The counts add up: what a minute held back comes with the next call, be it :meth:`settle` when all is well again.
+    Calls within the minute are held back and counted in the next line. Call :meth:`flush` on success, so that the last
+    ones are logged too.
     """
 
     def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:
         self._log = log
         self._now = now
-        self._said: dict[str, datetime] = {}
+        self._logged: dict[str, datetime] = {}  # message -> when it was last logged
         self._held: dict[str, tuple[int, int, dict[str, Any]]] = {}  # message -> level, count, last fields
 
     def warning(self, message: str, count: int = 1, **fields: Any) -> bool:
-        """Whether the line was written."""
-        return self._say(logging.WARNING, message, count, fields)
+        """True if the line was written."""
+        return self._throttled(logging.WARNING, message, count, fields)
 
     def error(self, message: str, count: int = 1, **fields: Any) -> bool:
-        return self._say(logging.ERROR, message, count, fields)
+        return self._throttled(logging.ERROR, message, count, fields)
 
     def flush(self) -> None:
-        """Say what was held back and whose minute is over."""
+        """Log the messages that were held back and whose minute is over."""
         for message, (level, _, fields) in list(self._held.items()):
-            self._say(level, message, 0, fields)
+            self._throttled(level, message, 0, fields)
 
-    def _say(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
+    def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
         now = self._now()
         _, held, _ = self._held.pop(message, (level, 0, fields))
-        if message in self._said and timedelta(0) <= now - self._said[message] < QUIET:
+        if message in self._logged and timedelta(0) <= now - self._logged[message] < QUIET:
             self._held[message] = level, held + count, fields
             return False
-        self._said[message] = now
+        self._logged[message] = now
         self._log.log(level, message, extra={"fields": {"count": held + count, **fields}})
         return True
 
 
-def configure(namespace: str, name: str, logging_config: str, stream: TextIO = sys.stderr) -> logging.Logger:
-    """The logger ``adapter`` at the level of ``K_LOGGING_CONFIG``; a config that cannot be read is a warning."""
+def configure(namespace: str, name: str, logging_config: str, stream: TextIO | None = None) -> logging.Logger:
+    """Set up the root logger, and return the logger ``adapter`` at the level of ``K_LOGGING_CONFIG``.
+
+    An invalid config is logged as a warning. ``stream``: default ``sys.stderr``.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines(namespace, name))
     root = logging.getLogger()
@@ -90,12 +93,12 @@ def configure(namespace: str, name: str, logging_config: str, stream: TextIO = s
     try:
         log.setLevel(level_of(logging_config))
     except (ValueError, RecursionError) as error:
-        log.warning("K_LOGGING_CONFIG is not usable; logging at info", extra={"fields": {"error": str(error)}})
+        log.warning("K_LOGGING_CONFIG is invalid; the level is info", extra={"fields": {"error": str(error)}})
     return log
 
 
 def level_of(logging_config: str) -> int:
-    """``{"zap-logger-config": "{\\"level\\": \\"debug\\", …}"}`` -> ``logging.DEBUG``; info where nothing is said."""
+    """``{"zap-logger-config": "{\\"level\\": \\"debug\\", …}"}`` -> ``logging.DEBUG``; default info."""
     outer = json.loads(logging_config or "{}")
     if not isinstance(outer, dict):
         raise ValueError("write a JSON object")
@@ -109,7 +112,7 @@ def level_of(logging_config: str) -> int:
 
 
 def error_location(error: BaseException) -> str:
-    """The file and line that raised, instead of a traceback."""
+    """``file:line`` that raised the error; it replaces a traceback, which could show event data."""
     traceback = error.__traceback__
     while traceback and traceback.tb_next:
         traceback = traceback.tb_next

@@ -1,4 +1,4 @@
-"""An HTTP request and the answer to it."""
+"""HTTP requests and responses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Request:
-    method: str
-    path: str
-    headers: dict[str, str]  # names in lower case; the last of equal names
+    """One HTTP request with its whole body."""
+
+    method: str  # in capitals
+    path: str  # without the query
+    headers: dict[str, str]  # names are lower case; of repeated headers the last counts
     body: bytes
-    query: str = ""  # as it was written
+    query: str = ""  # not decoded
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,17 @@ class Response:
 
 
 class Refusal(Exception):
-    """Raised by ``receive``: the caller is answered ``status`` (4xx) and ``reason``, and nothing is sent."""
+    """Raise it in ``receive()`` to send no event. The caller gets ``status`` (4xx or 5xx) and ``reason`` as the body.
+
+    ``headers`` are response headers; write ``_`` for ``-``, as in ``Retry_After="5"``.
+    """
 
     def __init__(self, status: int, reason: str, **headers: str) -> None:
         if not isinstance(status, int) or not 400 <= status <= 599:
-            raise ValueError(f"Refusal({status!r}): write a status from 400 to 599; 2xx is for what the sink has")
+            raise ValueError(f"Refusal({status!r}): status must be from 400 to 599; to answer 2xx, return an Event")
         for name, value in headers.items():
             if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-                raise ValueError(f"Refusal's header {name} is {value!r}: write one line of ASCII characters")
+                raise ValueError(f"Refusal({name}={value!r}): write one line of ASCII characters")
         super().__init__(reason)
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}

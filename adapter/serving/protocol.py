@@ -1,14 +1,16 @@
-"""uvicorn's HTTP protocol on the adapter's own loop: without a request it never wakes up, and a caller has limits.
+"""Serves an ASGI app with uvicorn's HTTP/1.1 protocol on the running event loop.
 
-Nothing but HTTP/1.1 is spoken; a request that offers something else is read as what it is. What one connection may
-hold in memory beside a body is bounded, and so is the time it may take for the head of each request.
+``uvicorn.Server`` wakes up ten times a second, and this does not wake up without a request. Each connection has limits
+on the size and the time of a request head. Offers to upgrade to another protocol are declined.
+
+This is the only module that uses uvicorn's internals, so pyproject.toml allows only the uvicorn versions that were
+tested with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -17,35 +19,35 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-HEAD_S = 10.0  # for a connection to bring its first request's head, and for each later one from its first octet
-HEAD_LIMIT = 64 * 1024  # octets of a head, and of what stands between the parts of a body
-IDLE_S = 75  # between requests; longer than the idle time of common load balancers
-GRACE_S = 2.0  # for answers under way when serving ends
-NO_REQUEST = 400, "this is no HTTP/1.1 request"
-TOO_LONG = 431, f"the head of a request has at most {HEAD_LIMIT} bytes"
-Leave = Callable[[], Awaitable[None]]
+from adapter.serving.server import bind_all_addresses
+
+HEAD_LIMIT = 64 * 1024  # bytes of a head, and of what stands between the chunks of a body
+BAD_REQUEST = 400, "not an HTTP/1.1 request"
+HEAD_TOO_LONG = 431, f"the request head is longer than {HEAD_LIMIT} bytes"
+Drain = Callable[[], Awaitable[None]]
 
 
-class _TooLong(Exception):
-    """Ends the parser."""
+class _HeadTooLong(Exception):
+    """Stops the parser."""
 
 
-class _Protocol(HttpToolsProtocol):
-    """One caller's connection."""
+class _Connection(HttpToolsProtocol):
+    """One connection of a client."""
 
-    _too_slow: asyncio.TimerHandle | None = None
-    _overhead = 0  # octets since the head began, or since the last of the body
+    _head_timer: asyncio.TimerHandle | None = None
+    _overhead = 0  # bytes since the head began, or since the last byte of the body
 
-    def __init__(self, config: Config, state: ServerState, leaving: asyncio.Event) -> None:
+    def __init__(self, config: Config, state: ServerState, draining: asyncio.Event, head_s: float) -> None:
         super().__init__(config, state, {})
-        self._leaving = leaving
+        self._draining = draining
+        self._head_s = head_s
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
         super().connection_made(transport)
-        self._expect_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_there()
+        self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -54,17 +56,17 @@ class _Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:  # uvicorn would write a line for each
-            self._refuse(*(TOO_LONG if isinstance(error.__context__, _TooLong) else NO_REQUEST))
+        except httptools.HttpParserError as error:  # uvicorn would log a line for each
+            self._reject(*(HEAD_TOO_LONG if isinstance(error.__context__, _HeadTooLong) else BAD_REQUEST))
         else:
             if self._overhead > HEAD_LIMIT:
-                self._refuse(*TOO_LONG)
+                self._reject(*HEAD_TOO_LONG)
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Take the request as if it had offered none (RFC 9110 section 7.8); the parser has left out its body."""
+        """Parse the request again without its Upgrade header (RFC 9110 section 7.8): the parser skipped its body."""
         method = self.parser.get_method()
         if method == b"CONNECT":
-            return self._refuse(405, "this is no proxy")
+            return self._reject(405, "CONNECT is not supported")
         kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, b"".join(kept), rest))
@@ -73,18 +75,18 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._overhead = 0
         self._unset_keepalive_if_required()
-        if self._too_slow is None:
-            self._expect_head()
+        if self._head_timer is None:
+            self._start_head_timer()
 
     def on_headers_complete(self) -> None:
-        self._head_is_there()
+        self._stop_head_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_LIMIT:
-            raise _TooLong
+            raise _HeadTooLong
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
-        if self._leaving.is_set():
-            self.say_goodbye()
+        if self._draining.is_set():
+            self.close_after_response()
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
@@ -95,20 +97,20 @@ class _Protocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def say_goodbye(self) -> None:
-        """With the answer under way, if there is one: it is the last one on this connection, and says so."""
+    def close_after_response(self) -> None:
+        """Send ``Connection: close`` with the response of the request in flight, if there is one."""
         if self.cycle:
             self.cycle.keep_alive = False
 
-    def _expect_head(self) -> None:
-        self._too_slow = self.loop.call_later(HEAD_S, self.transport.close)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self._head_s, self.transport.close)
 
-    def _head_is_there(self) -> None:
-        if self._too_slow:
-            self._too_slow.cancel()
-            self._too_slow = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _reject(self, status: int, text: str) -> None:
         body = f"{text}\n".encode()
         head = f"HTTP/1.1 {status} \r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
@@ -116,53 +118,56 @@ class _Protocol(HttpToolsProtocol):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncIterator[Leave]:
-    """``OSError`` if the port is taken.
+async def serving(
+    app: Any, port: int, *, head_s: float, keep_alive_s: float, responses_s: float
+) -> AsyncIterator[Drain]:
+    """Serve ``app`` on all addresses of this machine; ``OSError`` if the port is taken.
 
-    What it gives is awaited before the end: from then on each answer ends its connection and says so, until none is
-    left. A caller that keeps its connection may send the next request the moment it is closed, and gets no answer.
+    ``head_s`` is the time for a request head, ``keep_alive_s`` the time between two requests, and ``responses_s`` the
+    time for the last responses once the block ends.
+
+    The block gets a function that drains: from then on each response closes its connection, and the function returns
+    when no connection is open. Without it, a client could send a request on a connection that is just being closed.
     """
-    config = Config(
-        app,
-        lifespan="off",
-        access_log=False,
-        proxy_headers=False,  # nobody asks who calls
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=IDLE_S,
-        interface="asgi3",
-    )
-    config.load()
-    state, leaving = ServerState(), asyncio.Event()
-    server = await _listen(lambda: _Protocol(config, state, leaving), port)
+    config, state, draining = _config(app, keep_alive_s), ServerState(), asyncio.Event()
 
-    async def leave() -> None:
-        leaving.set()
-        for connection in state.connections:
-            assert isinstance(connection, _Protocol)
-            connection.say_goodbye()
-        while state.connections:  # noqa: ASYNC110 -- uvicorn tells nobody when its last connection ends
-            await asyncio.sleep(0.01)
+    async def bind(host: str | None) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: _Connection(config, state, draining, head_s), host, port, backlog=1024)
 
+    server = await bind_all_addresses(bind)
     try:
-        yield leave
+        yield lambda: _drain(state, draining)
     finally:
         server.close()
         for connection in list(state.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                while state.tasks:  # noqa: ASYNC110 -- uvicorn tells nobody when its last answer is out
+            async with asyncio.timeout(responses_s):
+                while state.tasks:  # noqa: ASYNC110 -- uvicorn has no event for its last response
                     await asyncio.sleep(0.01)
 
 
-async def _listen(protocol: Callable[[], asyncio.Protocol], port: int) -> asyncio.Server:
-    """On every address; a node may have IPv6 switched off."""
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(protocol, None, port, backlog=1024)
-    except OSError as error:
-        if error.errno != errno.EADDRNOTAVAIL:
-            raise
-        return await loop.create_server(protocol, "0.0.0.0", port, backlog=1024)
+async def _drain(state: ServerState, draining: asyncio.Event) -> None:
+    draining.set()
+    for connection in state.connections:
+        assert isinstance(connection, _Connection)
+        connection.close_after_response()
+    while state.connections:  # noqa: ASYNC110 -- uvicorn has no event for its last connection
+        await asyncio.sleep(0.01)
+
+
+def _config(app: Any, keep_alive_s: float) -> Config:
+    config = Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        proxy_headers=False,  # the client's address is not used
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=int(keep_alive_s),
+        interface="asgi3",
+    )
+    config.load()
+    return config

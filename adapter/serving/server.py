@@ -1,6 +1,6 @@
-"""A small HTTP server, h11 on asyncio's streams: without a connection open it never wakes up.
+"""A small HTTP/1.1 server for health pages and test sinks: h11 on asyncio streams.
 
-:func:`health` answers for a running adapter; :mod:`adapter.display` answers events on the same server.
+It does not wake up while no connection is open.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LINGER_S = 1.0
 
 
 class Reset(Exception):
-    """Raised by a handler to break the connection off instead of answering."""
+    """Raise it in a handler to reset the connection instead of responding."""
 
 
 class RequestRejected(Exception):
-    """The request cannot be taken; its one argument is the status to answer."""
+    """The request is not passed to the handler; the only argument is the status of the response."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may cost. The time covers a whole request, waiting for it to begin included."""
+    """``request_s``: seconds for a whole request, including the wait for it on an open connection."""
 
-    request_s: float = 10.0
+    request_s: float
     body_size: int = READ_SIZE
 
 
@@ -41,29 +41,39 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def listen(handler: Handler, port: int, limits: Limits, *, host: str | None = None) -> asyncio.Server:
-    """Serve on every address of this machine, or on ``host``; ``OSError`` if the port is taken. Port 0 picks one."""
+    """Serve on all addresses of this machine, or on ``host``; ``OSError`` if the port is taken. Port 0 picks one."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _converse(reader, writer, handler, limits)
         except Reset:
-            now = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see an orderly end
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            no_linger = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see a normal end
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
             writer.transport.abort()
         except (OSError, TimeoutError, h11.ProtocolError):
-            pass  # the client is gone, or too slow, or no HTTP client
+            pass  # the client disconnected, is too slow, or does not speak HTTP
         except asyncio.CancelledError:
             pass  # the process ends; Python 3.11 would print a traceback for each open connection
         finally:
             with contextlib.suppress(OSError):
                 writer.close()
 
+    async def bind(address: str | None) -> asyncio.Server:
+        return await asyncio.start_server(connected, address, port)
+
+    if host or port == 0:  # port 0 on all addresses would be a different port for each
+        return await bind(host or "0.0.0.0")
+    return await bind_all_addresses(bind)
+
+
+async def bind_all_addresses(bind: Callable[[str | None], Awaitable[asyncio.Server]]) -> asyncio.Server:
+    """``bind(None)``, and ``bind("0.0.0.0")`` on a node where IPv6 is disabled."""
     try:
-        return await asyncio.start_server(connected, host or (None if port else "0.0.0.0"), port)
+        return await bind(None)
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL:
             raise
-        return await asyncio.start_server(connected, "0.0.0.0", port)  # IPv6 is switched off on this node
+        return await bind("0.0.0.0")
 
 
 def port_of(server: asyncio.Server) -> int:
@@ -93,7 +103,7 @@ async def _converse(
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hear out a client that still sends: closing on it would reset the connection, and it would not see the answer."""
+    """Read on while the client still sends: a close would reset the connection before the client reads the response."""
     writer.write_eof()
     async with asyncio.timeout(LINGER_S):
         while await reader.read(READ_SIZE):
@@ -103,7 +113,7 @@ async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def _receive(
     connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body_size: int
 ) -> Request | None:
-    """The next request; None if the client ends the conversation."""
+    """The next request, or None if the client closed the connection."""
     request, body = None, bytearray()
     while True:
         event = connection.next_event()

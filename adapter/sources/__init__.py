@@ -1,1 +1,1 @@
-"""One file, one class, one kind: ``SampleSource`` lives in ``sample_source.py``."""
+"""The kinds of this package. Each is one class in one file: ``SampleSource`` is in ``sample_source.py``."""

@@ -1,4 +1,4 @@
-"""The kind to start from."""
+"""A timer with the smallest possible code; copy it to start a kind."""
 
 from adapter.sdk import Event, EventType, Timer
 
@@ -9,7 +9,7 @@ class SampleSource(Timer):
     event_types = (
         EventType(
             "dev.knative.sample",
-            "A heartbeat: its number since the source was created, and the interval.",
+            "A heartbeat with its number since the creation of the source, and the interval.",
             {"type": "object", "properties": {"sequence": {"type": "integer"}, "heartbeat": {"type": "string"}}},
         ),
     )

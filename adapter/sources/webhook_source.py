@@ -1,4 +1,4 @@
-"""Receives webhooks: whoever calls is checked, and answered after the sink."""
+"""Receives webhooks: authenticates the caller, and responds after the sink has answered."""
 
 from __future__ import annotations
 
@@ -16,42 +16,43 @@ from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Event, EventType, Listener, Refusal, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
-SIGNED_ID = "webhook-id"  # Standard Webhooks sign it, and no other header that could be an id
+SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
 ID_HEADERS = ("x-github-delivery", SIGNED_ID, "x-gitlab-event-uuid")
 _IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 
 
 class WebhookSource(Listener):
-    """Receives HTTP requests and sends one event for each. CloudEvents pass through with their own attributes."""
+    """Receives HTTP requests and sends one event for each. CloudEvents are forwarded with their own attributes."""
 
-    event_types = (EventType(DEFAULT_TYPE, "A request: its body as it came, with its content type."),)
+    event_types = (EventType(DEFAULT_TYPE, "The body of a request, unchanged and with its content type."),)
     event_type_field = "eventType"
 
-    auth: Auth | None = Field(None, description="How a caller proves who it is; by default nobody is asked.")
+    auth: Auth | None = Field(None, description="How callers authenticate. Default: no authentication.")
     event_type: str = Field(
-        DEFAULT_TYPE, alias="eventType", min_length=1, max_length=256, description="The CloudEvents type."
+        DEFAULT_TYPE, alias="eventType", min_length=1, max_length=256, description="CloudEvents type of the events."
     )
     event_type_header: HeaderName = Field(
-        "", alias="eventTypeHeader", description="A header whose value is appended to the type, like X-GitHub-Event."
+        "", alias="eventTypeHeader", description="Header whose value is appended to the type, such as X-GitHub-Event."
     )
     id_header: HeaderName = Field(
         "",
         alias="idHeader",
-        description="The header that holds the caller's delivery id; by default X-GitHub-Delivery, webhook-id and "
-        "X-Gitlab-Event-UUID, with auth standardWebhooks always webhook-id, which is signed. Without one, the id is a "
-        "digest of the body.",
+        description="Header with the caller's delivery id, which becomes the event id. Default: the first "
+        "of X-GitHub-Delivery, webhook-id and X-Gitlab-Event-UUID. With auth type standardWebhooks it is always "
+        "webhook-id, which is signed. Without such a header, the event id is a digest of the body.",
     )
 
     async def receive(self, request: Request) -> Event:
         if problem := auth_error(self.auth, request, time.time()):
             raise Refusal(401, problem)
         if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
-            raise Refusal(415, f"content encoding {encoding} is not unpacked here", Accept_Encoding="identity")
+            raise Refusal(415, f"content encoding {encoding} is not supported", Accept_Encoding="identity")
         content_type = request.headers.get("content-type", "")
         if content_type and not is_header_text(content_type):
-            raise Refusal(400, "Content-Type is no media type: it holds what is not printable ASCII")
-        binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)  # else they are anybody's
+            raise Refusal(400, "Content-Type is not a media type: it must be printable ASCII")
+        # Signatures do not cover ce- headers, so these count only if the caller does not sign.
+        binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)
         if binary or is_structured(request):
             return passed_through(request)
         return Event(
@@ -71,7 +72,7 @@ class WebhookSource(Listener):
 
 
 def passed_through(request: Request) -> Event:
-    """A CloudEvent as it came, now in binary mode."""
+    """A CloudEvent with unchanged attributes and data, in binary mode."""
     try:
         event = read_event(request)
     except Unsupported as error:
@@ -79,7 +80,9 @@ def passed_through(request: Request) -> Event:
     except ValueError as error:
         raise Refusal(400, str(error)) from None
     if media_type(event.content_type).startswith(FAMILY):
-        raise Refusal(400, "data of a CloudEvent that is CloudEvents itself would be taken for them; wrap it in JSON")
+        raise Refusal(
+            400, "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON"
+        )
     return _event(event)
 
 

@@ -1,14 +1,13 @@
-"""A pytest plugin for authors of kinds: what a source's events are, and that they arrive, without a cluster.
+"""A pytest plugin for authors of kinds: fixtures that test a source without a cluster.
 
-Installed with the package, it adds fixtures and nothing else; until one is used it loads nothing but pytest. Their
-types are here, for annotations: ``def test_…(run: Run, sink: Sink) -> None``.
+pytest loads this module in every test run where the package is installed, so it imports nothing but pytest until a
+fixture is used. The fixtures' types are for annotations: ``def test_…(run: Run, sink: Sink) -> None``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -21,14 +20,16 @@ if TYPE_CHECKING:
     from adapter.testing.sink import RESET, Reply, Sink
 
 __all__ = ["RESET", "Deliver", "Poll", "Receive", "Reply", "Run", "Sink", "VirtualClock"]
-_LATER = {"RESET": "sink", "Reply": "sink", "Sink": "sink", "VirtualClock": "clock"}
 
 
 def __getattr__(name: str) -> Any:
-    """Loaded when asked for: every test run of everybody who has this installed imports this module."""
-    if name not in _LATER:
+    """Imports a public name at its first use."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    from adapter.testing.clock import VirtualClock
+    from adapter.testing.sink import RESET, Reply, Sink
+
+    return {"RESET": RESET, "Reply": Reply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
 
 
 class Run(Protocol):
@@ -76,10 +77,10 @@ class Receive(Protocol):
 
 @pytest.fixture
 def run() -> Run:
-    """``run(source, ticks=3)``: the source's first events; its sleeps move a clock instead of waiting.
+    """``run(source, ticks=3)`` returns the first events of a source. Its sleeps advance a virtual clock.
 
-    ``outcomes``: what is sent back for each event in turn, then DELIVERED. The last event's is not sent: a source gets
-    it when the next event is asked for. ``deadline_s`` is real time.
+    ``outcomes`` are sent back for the events in turn, and after that ``DELIVERED``. A source gets an outcome when its
+    next event is pulled, so it does not get the last one. ``deadline_s`` is real time.
     """
     from adapter.testing.harness import run
 
@@ -88,9 +89,9 @@ def run() -> Run:
 
 @pytest.fixture
 def deliver() -> Deliver:
-    """``deliver(source, sink, ticks=3)``: what became of the first events, sent as an adapter sends them.
+    """``deliver(source, sink, ticks=3)`` delivers the first events as an adapter does, and returns their outcomes.
 
-    Waits between attempts move a clock; one attempt's time-out is real. ``delivery`` is ``spec.delivery``.
+    ``delivery`` is ``spec.delivery``. Waits between attempts advance a virtual clock; timeouts are real.
     """
     from adapter.testing.harness import deliver
 
@@ -99,7 +100,7 @@ def deliver() -> Deliver:
 
 @pytest.fixture
 def poll() -> Poll:
-    """``poll(source, answer)``: the events a Poller makes of an upstream that answers so: JSON data, or a Response."""
+    """``poll(source, answer)`` returns the events that a Poller makes of a response: JSON data, or a Response."""
     from adapter.testing.harness import poll
 
     return poll
@@ -107,7 +108,7 @@ def poll() -> Poll:
 
 @pytest.fixture
 def receive() -> Receive:
-    """``receive(source, body)``: the event a Listener makes of a request; ``body``: bytes, text, or data to be JSON."""
+    """``receive(source, body)`` returns the event that a Listener makes of a request: bytes, text, or JSON data."""
     from adapter.testing.harness import receive
 
     return receive
@@ -115,7 +116,7 @@ def receive() -> Receive:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    """A sink on this machine that keeps what arrives and answers as told, see :class:`Sink`."""
+    """A sink on this machine that records events and can be told to fail, see :class:`Sink`."""
     from adapter.testing.sink import Sink
 
     with Sink() as sink:

@@ -1,4 +1,4 @@
-"""Virtual time: asking to sleep moves the clock; nothing waits."""
+"""A virtual clock: a sleep advances it and takes no time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualClock:
-    """``late_s``: how long after its deadline each sleep ends. ``sleeps``: all deadlines that were asked for."""
+    """Each sleep ends ``late_s`` after its deadline. ``sleeps`` records all deadlines."""
 
     def __init__(self, now: datetime = START, late_s: float = 0.0) -> None:
         self._now = now
@@ -25,5 +25,5 @@ class VirtualClock:
     async def sleep_until(self, deadline: datetime) -> None:
         self.sleeps.append(deadline)
         await asyncio.sleep(0)
-        # In UTC: between two times of one zone, Python counts what its clocks show, not what passes.
+        # In UTC: Python subtracts two times of one zone without regard to daylight saving time.
         self._now = max(self._now, deadline.astimezone(UTC) + self._late)

@@ -1,4 +1,4 @@
-"""A real sink on a loopback port: it keeps every CloudEvent that arrives and answers as it was told."""
+"""A real sink on a loopback port that records every CloudEvent and responds as configured."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BODY_SIZE = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Reply:
-    """What the sink does with one event; ``reset``: it breaks the connection off."""
+    """The response to one event. ``reset``: reset the connection instead of responding."""
 
     status: int = 202
-    delay_s: float = 0.0
+    delay_s: float = 0.0  # before the response
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     reset: bool = False
@@ -31,12 +31,15 @@ RESET = Reply(reset=True)
 
 
 class Sink:
-    """``events``: each CloudEvent that arrived, repeated ones too; ``taken``: those it answered with 2xx."""
+    """``events`` are all CloudEvents that arrived, including retries; ``taken`` are those that were answered 2xx.
+
+    ``refused`` has the reason for each request that is not a CloudEvent; such a request gets 400.
+    """
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.taken: list[dict[str, Any]] = []
-        self.refused: list[str] = []  # why requests were no CloudEvents; they are answered 400
+        self.refused: list[str] = []
         self.url = ""
         self._replies: deque[Reply] = deque()
         self._changed = threading.Condition()
@@ -44,23 +47,23 @@ class Sink:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     def answer(self, *replies: int | Reply) -> None:
-        """Answer the next events so, in turn: a status or a :class:`Reply`. Then 202 for ever."""
-        self._replies.extend(Reply(it) if isinstance(it, int) else it for it in replies)
+        """Respond to the next events with these, in turn: a status or a :class:`Reply`. After that, respond 202."""
+        self._replies.extend(Reply(reply) if isinstance(reply, int) else reply for reply in replies)
 
     def wait_for(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
-        """``events``, once there are so many."""
+        """Wait for ``count`` events; return ``events``."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.events) >= count, within_s):
-                seen = [(it["type"], it["id"]) for it in self.events]
+                seen = [(event["type"], event["id"]) for event in self.events]
                 raise AssertionError(
-                    f"{len(seen)} of {count} events arrived within {within_s:g} s: {seen}; no events: {self.refused}"
+                    f"{len(seen)} of {count} events arrived within {within_s:g} s: {seen}; refused: {self.refused}"
                 )
             return list(self.events)
 
     def __enter__(self) -> Sink:
         self._thread.start()
         if not self._started.wait(10):
-            raise AssertionError("the recording sink did not start within 10 s")
+            raise AssertionError("the sink did not start within 10 s")
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -1,4 +1,4 @@
-"""YAML files -> Kubernetes objects as the API server would have stored them. Reads files; starts nothing."""
+"""Reads YAML files as the Kubernetes objects that an API server would store."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from adapter.contract.formats import format_time
+from adapter.contract.formats import Json, format_time
 from hooks.names import plural
 from sources_cli.admission import yaml
 from sources_cli.admission.resource import object_violations
@@ -19,14 +18,14 @@ from sources_cli.kind import Kind, kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
 
-Json = Any
 NO_SOURCE = "no source in it; add an object whose kind ends with Source"
+_NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
 CORE_API_VERSIONS = ("v1", "apps/v1")
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Everything the files hold; ``sources`` is the part that is run through the hook."""
+    """All objects of the files. The hook gets those in ``sources``."""
 
     objects: Sequence[dict[str, Json]]
     package: str
@@ -37,24 +36,24 @@ class Documents:
 
     @property
     def values(self) -> dict[tuple[str, str, str], dict[str, str]]:
-        """What Secrets and ConfigMaps hold, as a container sees it."""
+        """(kind, namespace, name) of each Secret and ConfigMap -> its data, decoded as for a container."""
         return {
-            (it["kind"], it["metadata"]["namespace"], it["metadata"]["name"]): _texts(it)
-            for it in self.objects
-            if it["apiVersion"] == "v1" and it["kind"] in ("Secret", "ConfigMap")
+            (document["kind"], document["metadata"]["namespace"], document["metadata"]["name"]): _data(document)
+            for document in self.objects
+            if document["apiVersion"] == "v1" and document["kind"] in ("Secret", "ConfigMap")
         }
 
     @property
     def sink_kinds(self) -> list[str]:
-        """``v1/Service`` and every other kind in the files that has an address; ``<apiVersion>/<Kind>``."""
-        kinds = [f"{it['apiVersion']}/{it['kind']}" for it in self.objects if _has_address(it)]
+        """``v1/Service`` and each kind in the files with ``status.address``, as ``<apiVersion>/<Kind>``."""
+        kinds = [f"{document['apiVersion']}/{document['kind']}" for document in self.objects if _has_address(document)]
         return list(dict.fromkeys(("v1/Service", *kinds)))
 
     def of_resource(self, api_version: str, resource: str) -> list[dict[str, Json]]:
-        return [it for it in self.objects if (it["apiVersion"], plural(it["kind"])) == (api_version, resource)]
+        return [each for each in self.objects if (each["apiVersion"], plural(each["kind"])) == (api_version, resource)]
 
     def of_kind(self, api_version: str, kind: str) -> list[dict[str, Json]]:
-        return [it for it in self.objects if (it["apiVersion"], it["kind"]) == (api_version, kind)]
+        return [each for each in self.objects if (each["apiVersion"], each["kind"]) == (api_version, kind)]
 
 
 def is_source(document: dict[str, Json]) -> bool:
@@ -62,45 +61,47 @@ def is_source(document: dict[str, Json]) -> bool:
 
 
 def key(document: dict[str, Json]) -> str:
-    """How Metacontroller v2 names an object within its kind."""
+    """``<namespace>/<name>``: Metacontroller's key of an object within its kind."""
     return f"{document['metadata']['namespace']}/{document['metadata']['name']}"
 
 
 def read_documents(files: Iterable[Path], package: str, *, sink: str | None = None) -> Documents:
-    """``package``: where the sources' classes are; ``sink``: the URL every source sends to, whatever it says."""
+    """``package``: the package with the sources' classes. ``sink``: a URL that replaces the sink of every source."""
     paths = list(files)
-    documents = Documents([_stored(path, it, package, sink) for path in paths for it in read_yaml(path)], package)
+    objects = [_stored(path, document, package, sink) for path in paths for document in read_yaml(path)]
+    documents = Documents(objects, package)
     if not documents.sources:
         raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
     return documents
 
 
-def read_yaml(path: Path) -> list[yaml.Document]:
-    """The Kubernetes objects in a file, each with apiVersion, kind and metadata."""
+def read_yaml(path: Path) -> list[yaml.YamlDocument]:
+    """The Kubernetes objects of a file; each has apiVersion and kind."""
     try:
         documents = yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Problem(f"{path}: is not UTF-8 text") from None
+        raise Problem(f"{path}: the file is not UTF-8 text") from None
     except yaml.BrokenYAML as error:
         raise Problem(f"{path}:{error.line}: broken YAML: {error}") from None
     for document in documents:
-        value = document.value
-        if not isinstance(value, dict) or not all(
-            isinstance(it, str) and it for it in (value.get("apiVersion"), value.get("kind"))
-        ):
-            line = document.line(())
-            raise Problem(f"{path}:{line}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
+        if not _is_object(document.value):
+            raise Problem(f"{path}:{document.line(())}: {_NO_OBJECT}")
     return documents
 
 
-def _stored(path: Path, written: yaml.Document, package: str, sink: str | None) -> dict[str, Json]:
-    """What the API server keeps of it, or a Problem where it would refuse."""
+def _is_object(value: Json) -> bool:
+    names = (value.get("apiVersion"), value.get("kind")) if isinstance(value, dict) else ("",)
+    return all(isinstance(name, str) and name for name in names)
+
+
+def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | None) -> dict[str, Json]:
+    """The object as the API server stores it; ``Problem`` if it would refuse it."""
     document = written.value
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
-        raise Problem(f"{path}: not a Kubernetes object; each document needs apiVersion, kind and metadata")
+        raise Problem(f"{path}: {_NO_OBJECT}")
     if not isinstance(metadata.get("name"), str) or not metadata["name"]:
         raise Problem(f"{path}: {document['kind']} needs metadata.name")
     if document["kind"] == "Deployment" and not _has_container(document):
@@ -120,14 +121,14 @@ def _stored(path: Path, written: yaml.Document, package: str, sink: str | None) 
     return {**document, "metadata": {**created, **metadata}}
 
 
-def _as_source(path: Path, written: yaml.Document, kind: Kind) -> dict[str, Json]:
+def _as_source(path: Path, written: yaml.YamlDocument, kind: Kind) -> dict[str, Json]:
     for violation in object_violations(kind, written.value):
         name = f"{kind.name} {written.value['metadata']['name']}"
         raise Problem(f"{path}:{written.line(violation.path)}: {name}: {violation.text}")
     return {**written.value, "spec": stored(spec_schema(kind), written.value["spec"])}
 
 
-def _texts(document: dict[str, Json]) -> dict[str, str]:
+def _data(document: dict[str, Json]) -> dict[str, str]:
     data = {key: str(value) for key, value in (document.get("data") or {}).items()}
     if document["kind"] == "ConfigMap":
         return data
@@ -139,12 +140,12 @@ def _secret_problem(document: dict[str, Json]) -> str | None:
     for field in ("data", "stringData"):
         entries = document.get(field) or {}
         if not isinstance(entries, dict):
-            return f"{field} is no mapping; write key: value"
+            return f"{field} is not a mapping; write key: value"
         for key, value in entries.items():
             if not isinstance(value, str):
-                return f"{field}.{key} is not a string; put it in quotes"
+                return f"{field}.{key} is not a string; put the value in quotes"
             if document["kind"] == "Secret" and field == "data" and not _is_base64(value):
-                return f"data.{key} is not base64; encode it, or write it under stringData"
+                return f"data.{key} is not base64; encode the value, or write it under stringData"
     return None
 
 

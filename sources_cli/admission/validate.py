@@ -1,52 +1,72 @@
-"""What an API server says of a value under a structural schema: the same verdicts, the same words. Pure.
+"""Checks a value against a structural schema with the verdict of an API server, without one. Pure.
 
-Its order: unknown fields (strict decoding) alone; then null dropped and defaults set; then types and bounds; then rules
-too, unless a mistake was found that hides them. Words: apimachinery ``field.Error``, kube-openapi ``validate``;
-tests/contract/specs.yaml has them as a real server gave them.
+The order is that of the API server: unknown fields (strict decoding) end the check; then null is removed from maps and
+defaults are set; then types and bounds; then CEL rules, unless an error was found that prevents them.
+tests/contract/specs.yaml holds the answers of a real server.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from sources_cli.admission.go_values import go_pattern, is_choice, is_time, shown, type_of
-from sources_cli.schema.rules import BY_CEL
+from adapter.contract.formats import Json, parse_time
+from sources_cli.admission import cel
 
-_GO_FORMATS = {"integer": "int64", "number": "float64"}
-_NO_FORMAT = ("string", "array", "null")
-Json = Any
 Path = tuple[str | int, ...]
+_TYPES = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
+_SIZES = {"string": ("Length", "characters"), "array": ("Items", "items"), "object": ("Properties", "entries")}
+_HIDDEN_VALUE = re.compile(r"\n|://[^/]*@|.{200}")  # may contain a private key or a password, or is too long to read
 
 
 @dataclass(frozen=True)
 class Violation:
     path: Path  # keys and indexes from the object's root
-    text: str  # the API server's, beginning with the field
-    hides_rules: bool = False  # beside it no rule is checked (apiextensions-apiserver, ``hasBlockingErr``)
+    problem: str  # like 'Invalid value: "x": write a duration'
+    prevents_rules: bool = False  # the API server checks no rule then (apiextensions-apiserver, ``hasBlockingErr``)
+    rule_message: str = ""  # if a CEL rule is broken
+
+    @property
+    def text(self) -> str:
+        return f"{field_name(self.path)}: {self.problem}"
 
 
-def violations(schema: Json, value: Json, path: Path = (), *, rules: bool = True) -> list[Violation]:
-    found = list(_unknown(schema, value, path))
-    if not found:
-        value = stored(schema, value)
-        found = list(_invalid(schema, value, path, written(path)))
-        if rules and not any(it.hides_rules for it in found):
-            found += _against_rules(schema, value, path, written(path))
+def violations(schema: Json, value: Json, path: Path = ()) -> list[Violation]:
+    return list(unknown_fields(schema, value, path)) or value_violations(schema, value, path)
+
+
+def value_violations(schema: Json, value: Json, path: Path = (), *, rules: bool = True) -> list[Violation]:
+    """``rules``: whether to check CEL rules, too."""
+    value = stored(schema, value)
+    found = list(_invalid(schema, value, path))
+    if rules and not any(violation.prevents_rules for violation in found):
+        found += _broken_rules(schema, value, path)
     return found
 
 
 def unchecked_rules(schema: Json) -> list[str]:
-    """CEL that an author wrote and Python does not know; only the API server judges by it."""
-    rules = [rule["rule"] for rule in schema.get("x-kubernetes-validations", ()) if rule["rule"] not in BY_CEL]
-    for inner in _inner(schema):
-        rules += unchecked_rules(inner)
-    return rules
+    """The rules that lint cannot evaluate, each with the reason."""
+    reasons = [(rule["rule"], cel.unsupported(rule)) for rule in schema.get("x-kubernetes-validations", ())]
+    rules = [f"{text} ({reason})" for text, reason in reasons if reason]
+    inside = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return rules + [rule for inner in inside if inner for rule in unchecked_rules(inner)]
 
 
-def written(path: Path) -> str:
+def stored(schema: Json, value: Json) -> Json:
+    """What the API server keeps: without null in maps (no generated field is nullable), with defaults."""
+    if isinstance(value, list):
+        return [stored(schema.get("items", {}), item) for item in value]
+    if not isinstance(value, dict) or not ("properties" in schema or "additionalProperties" in schema):
+        return value
+    defaults = {key: inner["default"] for key, inner in schema.get("properties", {}).items() if "default" in inner}
+    present = defaults | {key: member for key, member in value.items() if member is not None}
+    return {**present, **{key: stored(inner, member) for key, inner, member in _members(schema, present)}}
+
+
+def field_name(path: Path) -> str:
     """``spec.items[0].name``"""
     text = ""
     for part in path:
@@ -54,144 +74,123 @@ def written(path: Path) -> str:
     return text
 
 
-def _inner(schema: Json) -> Iterator[Json]:
-    yield from schema.get("properties", {}).values()
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), dict):
-            yield schema[key]
+def invalid(value: Json, problem: str) -> str:
+    """The text of an "Invalid value". It shows a scalar if that is short and cannot contain a secret."""
+    if value is None or isinstance(value, dict | list) or _HIDDEN_VALUE.search(str(value)):
+        return f"Invalid value: {problem}"
+    text = json.dumps(value, ensure_ascii=not str(value).isprintable())
+    return f"Invalid value: {text}: {problem}"
 
 
 def _members(schema: Json, value: Json) -> Iterator[tuple[str | int, Json, Json]]:
-    """(key or index, schema, value) of everything directly inside that the schema describes."""
+    """(key or index, schema, value) of each direct member that the schema describes."""
     if isinstance(value, dict):
-        for key, it in value.items():
+        for key, member in value.items():
             inner = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
             if isinstance(inner, dict):
-                yield key, inner, it
+                yield key, inner, member
     elif isinstance(value, list) and "items" in schema:
-        for index, it in enumerate(value):
-            yield index, schema["items"], it
+        for index, item in enumerate(value):
+            yield index, schema["items"], item
 
 
-def _unknown(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
-    """Types are not looked at yet: an object where a text is wanted has keys that nobody knows."""
+def unknown_fields(schema: Json, value: Json, path: Path = ()) -> Iterator[Violation]:
+    """Decoding comes before the check of types: keys of an object in place of a string are unknown fields."""
     described = {key: inner for key, inner, _ in _members(schema, value)}
     closed = not schema.get("x-kubernetes-preserve-unknown-fields")
-    for key, it in value.items() if isinstance(value, dict) else ():
+    for key, member in value.items() if isinstance(value, dict) else ():
         if key in described:
-            yield from _unknown(described[key], it, (*path, key))
+            yield from unknown_fields(described[key], member, (*path, key))
         elif closed:
-            yield Violation((*path, key), f'unknown field "{written((*path, key))}"')
-    for index, it in enumerate(value) if isinstance(value, list) else ():
+            known = ", ".join(schema.get("properties", ()))
+            yield Violation((*path, key), f"unknown field; known fields: {known}" if known else "unknown field")
+    for index, item in enumerate(value) if isinstance(value, list) else ():
         if index in described or closed:
-            yield from _unknown(described.get(index, {}), it, (*path, index))
+            yield from unknown_fields(described.get(index, {}), item, (*path, index))
 
 
-def stored(schema: Json, value: Json) -> Json:
-    """What the server keeps: without null in maps (no field of ours is nullable), with defaults."""
-    if isinstance(value, list):
-        return [stored(schema.get("items", {}), it) for it in value]
-    if not isinstance(value, dict) or not ("properties" in schema or "additionalProperties" in schema):
-        return value
-    defaults = {key: it["default"] for key, it in schema.get("properties", {}).items() if "default" in it}
-    present = defaults | {key: it for key, it in value.items() if it is not None}
-    return {**present, **{key: stored(inner, it) for key, inner, it in _members(schema, present)}}
-
-
-def _invalid(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:
-    def violation(text: str, *, hides_rules: bool = True) -> Violation:
-        return Violation(path, f"{field}: {text}", hides_rules)
-
-    got = type_of(value)
-    if of := _mistaken_type(schema, got):
-        shape = f'"{_GO_FORMATS.get(got, "") if of == schema.get("format") else got}"'
-        yield violation(f"Invalid value: {shape}: {field} in body must be of type {of}: {shape}")
-    elif schema.get("format") == "date-time" and got == "string" and not is_time(value):
-        yield violation(f"Invalid value: {shown(value)}: {field} in body must be of type date-time: {shown(value)}")
-    if "enum" in schema and not any(is_choice(value, it) for it in schema["enum"]):
-        listed = ", ".join(f'"{it}"' for it in schema["enum"])
-        yield violation(f"Unsupported value: {shown(value)}: supported values: {listed}")
-    checks: dict[str, Callable[[Json, Any, str], Iterator[str]]] = {
-        "string": _text,
-        "integer": _number,
-        "number": _number,
-        "array": _size,
-        "object": _size,
-    }
-    if got in checks:
-        for text in checks[got](schema, value, field):
-            yield violation(text, hides_rules=text.startswith("Too "))
+def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
+    got, expected = _type_of(value), _expected_types(schema)
+    if expected and not _is_of_type(schema, got, expected):
+        shown = None if expected == ["object"] else value  # a string there may be a secret without its reference
+        problem = invalid(shown, f"must be of type {' or '.join(expected)}, not {got}")
+        yield Violation(path, problem, prevents_rules=True)
+        return
+    if schema.get("format") == "date-time" and got == "string" and not _is_time(value):
+        problem = invalid(value, "write an RFC 3339 time like 2026-01-31T12:00:00Z")
+        yield Violation(path, problem, prevents_rules=True)
+    if value not in schema.get("enum", [value]):
+        choices = ", ".join(json.dumps(choice) for choice in schema["enum"])
+        yield Violation(path, f"Unsupported value: {json.dumps(value)}: write one of {choices}", prevents_rules=True)
+    if got in _SIZES:
+        yield from _size_violations(schema, value, path, *_SIZES[got])
+    if got in ("integer", "number"):
+        yield from (Violation(path, invalid(value, problem)) for problem in _number_problems(schema, value))
+    if got == "string" and "pattern" in schema and not cel.matches(value, schema["pattern"]):
+        yield Violation(path, invalid(value, f"must match the pattern {schema['pattern']}"))
     if got == "object":
-        for name in schema.get("required", ()):
-            if name not in value:
-                below = f"{field}.{name}" if field else name
-                yield Violation((*path, name), f"{below}: Required value", hides_rules=True)
-    if schema.get("x-kubernetes-list-type") == "set" and isinstance(value, list):
-        for index, it in enumerate(value):
-            if it in value[:index]:
-                yield Violation((*path, index), f"{field}[{index}]: Duplicate value: {shown(it)}")
-    for key, inner, it in _members(schema, value):
-        below = f"{field}[{key}]" if isinstance(key, int) else f"{field}.{key}" if field else key
-        yield from _invalid(inner, it, (*path, key), below)
+        missing = [name for name in schema.get("required", ()) if name not in value]
+        yield from (Violation((*path, name), "Required value", prevents_rules=True) for name in missing)
+    if schema.get("x-kubernetes-list-type") == "set" and got == "array":
+        repeated = [index for index, item in enumerate(value) if item in value[:index]]
+        yield from (Violation((*path, index), f"Duplicate value: {json.dumps(value[index])}") for index in repeated)
+    for key, inner, member in _members(schema, value):
+        yield from _invalid(inner, member, (*path, key))
 
 
-def _mistaken_type(schema: Json, got: str) -> str:
-    """What it should have been, as the server calls it: by the field's format, unless a text or a list came."""
-    expected = _expected_type(schema)
-    if not expected or got in expected or (got == "integer" and "number" in expected):
-        return ""
-    if "format" in schema and got == "array" and expected == ["string"]:
-        return ""  # kube-openapi leaves a list to the check of the format, which looks at texts only
-    return str(schema["format"]) if "format" in schema and got not in _NO_FORMAT else ",".join(expected)
-
-
-def _text(schema: Json, value: str, field: str) -> Iterator[str]:
-    if len(value) > schema.get("maxLength", math.inf):
-        yield f"Too long: may not be more than {schema['maxLength']} bytes"
-    if len(value) < schema.get("minLength", 0):
-        yield f"Invalid value: {shown(value)}: {field} in body should be at least {schema['minLength']} chars long"
-    if "pattern" in schema and not go_pattern(schema["pattern"]).search(value):
-        yield f"Invalid value: {shown(value)}: {field} in body should match '{schema['pattern']}'"
-
-
-def _number(schema: Json, value: float, field: str) -> Iterator[str]:
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    if value < low or (value == low and schema.get("exclusiveMinimum")):
-        bound = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
-        yield f"Invalid value: {shown(value)}: {field} in body should be {bound} {shown(low)}"
-    if value > high or (value == high and schema.get("exclusiveMaximum")):
-        bound = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
-        yield f"Invalid value: {shown(value)}: {field} in body should be {bound} {shown(high)}"
-    if "multipleOf" in schema and value % schema["multipleOf"]:
-        yield f"Invalid value: {shown(value)}: {field} in body should be a multiple of {shown(schema['multipleOf'])}"
-
-
-def _size(schema: Json, value: Json, field: str) -> Iterator[str]:
-    of, thing = ("Items", "items") if isinstance(value, list) else ("Properties", "properties")
-    if len(value) > schema.get(f"max{of}", math.inf):
-        yield f"Too many: {len(value)}: must have at most {schema[f'max{of}']} items"
-    if len(value) < schema.get(f"min{of}", 0):
-        yield f"Invalid value: {len(value)}: {field} in body should have at least {schema[f'min{of}']} {thing}"
-
-
-def _against_rules(schema: Json, value: Json, path: Path, field: str) -> Iterator[Violation]:
-    for entry in schema.get("x-kubernetes-validations", ()):
-        rule = BY_CEL.get(entry["rule"])
-        if rule is None or rule.holds(value):
-            continue
-        if rule.required:
-            text = f"Required value: {rule.message}"
-        else:
-            text = f"Invalid value: {'' if isinstance(value, dict | list) else shown(value) + ': '}{rule.message}"
-        place = (*path, rule.field_path[1:]) if rule.field_path else path
-        yield Violation(place, f"{field}{rule.field_path}: {text}")
-    open_keys = "additionalProperties" in schema
-    for key, inner, it in _members(schema, value):
-        below = f"{field}[{key}]" if isinstance(key, int) or open_keys else f"{field}.{key}" if field else key
-        yield from _against_rules(inner, it, (*path, key), below)
-
-
-def _expected_type(schema: Json) -> list[str]:
+def _expected_types(schema: Json) -> list[str]:
     if schema.get("x-kubernetes-int-or-string"):
         return ["integer", "string"]
     return [schema["type"]] if "type" in schema else []
+
+
+def _is_of_type(schema: Json, got: str, expected: list[str]) -> bool:
+    if got in expected or (got == "integer" and "number" in expected):
+        return True
+    return got == "array" and expected == ["string"] and "format" in schema  # kube-openapi does not check it
+
+
+def _type_of(value: Json) -> str:
+    """Go reads a whole number of 64 bits as an integer, even if it is written as 1.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _TYPES[type(value)]
+    is_whole = isinstance(value, int) or value.is_integer()
+    return "integer" if is_whole and -(2**63) <= value < 2**63 else "number"
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(parse_time(text))
+    except ValueError:
+        return False
+
+
+def _size_violations(schema: Json, value: Json, path: Path, keyword: str, unit: str) -> Iterator[Violation]:
+    size, most, least = len(value), schema.get(f"max{keyword}", math.inf), schema.get(f"min{keyword}", 0)
+    if size > most:
+        what = "Too long" if unit == "characters" else "Too many"
+        yield Violation(path, f"{what}: {size} {unit}; write at most {most}", prevents_rules=True)
+    if size < least:
+        yield Violation(path, f"Invalid value: {size} {unit}; write at least {least}")
+
+
+def _number_problems(schema: Json, value: float) -> Iterator[str]:
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    if value < low or (value == low and schema.get("exclusiveMinimum")):
+        yield f"must be {'greater than' if schema.get('exclusiveMinimum') else 'at least'} {low}"
+    if value > high or (value == high and schema.get("exclusiveMaximum")):
+        yield f"must be {'less than' if schema.get('exclusiveMaximum') else 'at most'} {high}"
+    if "multipleOf" in schema and value % schema["multipleOf"]:
+        yield f"must be a multiple of {schema['multipleOf']}"
+
+
+def _broken_rules(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        if failure := cel.failure(rule, schema, value):
+            reason = rule.get("reason", "FieldValueInvalid").removeprefix("FieldValue")  # else Required, for one
+            problem = invalid(value, failure.message) if reason == "Invalid" else f"{reason} value: {failure.message}"
+            if failure.error:
+                problem += f" (the rule {rule['rule']} could not be evaluated: {failure.error})"
+            yield Violation((*path, *cel.field_path(rule)), problem, rule_message=failure.message)
+    for key, inner, member in _members(schema, value):
+        yield from _broken_rules(inner, member, (*path, key))

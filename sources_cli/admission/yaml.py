@@ -1,4 +1,4 @@
-"""YAML as ``kubectl`` reads it (1.1 of go-yaml v2), both ways: ``y`` is true, ``1e3`` a number, times are text."""
+"""Reads and writes YAML 1.1 as ``kubectl`` does (go-yaml v2): ``y`` is true, ``1e3`` a number, times are strings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-Json = Any
+from adapter.contract.formats import Json
+
 Path = tuple[str | int, ...]
 _BOOL = {"yes": True, "y": True, "true": True, "on": True, "no": False, "n": False, "false": False, "off": False}
 _RESOLVERS = (
-    ("tag:yaml.org,2002:bool", "|".join(f"{it}|{it.title()}|{it.upper()}" for it in _BOOL), "yYtToOnNfF"),
+    ("tag:yaml.org,2002:bool", "|".join(f"{word}|{word.title()}|{word.upper()}" for word in _BOOL), "yYtToOnNfF"),
     ("tag:yaml.org,2002:int", r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
     ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("tag:yaml.org,2002:float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
@@ -43,10 +44,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)  # lists stand below their key, as in Kubernetes' own examples
+        super().increase_indent(flow, False)  # indents lists below their key, as in Kubernetes' documentation
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
+def _represent_str(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
     plain = all(char.isprintable() or char == "\n" for char in text) and not _is_special(text)
     style = '"' if not plain else "|" if "\n" in text.rstrip("\n") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -56,7 +57,7 @@ def _is_special(text: str) -> bool:
     return any(pattern.match(text) for _, pattern in _Dumper.yaml_implicit_resolvers.get(text[:1], ()))
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_str)
 
 
 class BrokenYAML(ValueError):
@@ -68,19 +69,19 @@ class BrokenYAML(ValueError):
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     value: Json
-    lines: dict[Path, int]  # where each value's key (or item) stands, counted from 1; () is the document itself
+    lines: dict[Path, int]  # path -> line of its key or item, counted from 1; () is the document itself
 
     def line(self, path: Path) -> int:
-        """Of what ``path`` leads to, or of the nearest thing around it that is written."""
+        """The line of the value at ``path``, or of the closest value around it if the document has none there."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
 
 
-def load(text: str) -> list[Document]:
-    """Every document that is not empty; ``BrokenYAML`` also for a key written twice, as kubectl refuses it."""
+def load(text: str) -> list[YamlDocument]:
+    """The documents that are not empty. ``BrokenYAML`` also for a repeated key, which kubectl refuses."""
     try:
         return list(_documents(_Loader(text)))
     except BrokenYAML:
@@ -92,22 +93,22 @@ def load(text: str) -> list[Document]:
         raise BrokenYAML(1, str(error).splitlines()[0]) from None
 
 
-def _documents(loader: _Loader) -> Iterator[Document]:
+def _documents(loader: _Loader) -> Iterator[YamlDocument]:
     while loader.check_node():
         node = loader.get_node()
         assert node is not None
         lines = dict(_lines(node, ()))
         value = loader.construct_document(node)
         if value is not None:
-            yield Document(value, {(): node.start_mark.line + 1, **lines})
+            yield YamlDocument(value, {(): node.start_mark.line + 1, **lines})
 
 
 def dump(documents: Iterable[Json], *, header: str = "") -> str:
-    """``header``: comment lines for the top, without their #."""
+    """``header``: the lines of a comment at the top, without ``#``."""
     comment = "".join(f"# {line}\n" for line in header.splitlines())
     bodies = [
-        yaml.dump(it, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
-        for it in documents
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+        for document in documents
     ]
     return comment + "---\n".join(bodies)
 

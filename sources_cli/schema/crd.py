@@ -1,22 +1,24 @@
-"""The CustomResourceDefinition of a kind: its class's fields, what every source shares, and the hook's status."""
+"""The CustomResourceDefinition of a kind: the fields of its class, the fields of every source, the hook's status."""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 
+from adapter.contract.formats import Json
 from adapter.loading import describe_error
 from adapter.model.event import EventType
 from hooks.status import Status
 from sources_cli.kind import Kind
 from sources_cli.problem import Problem
+from sources_cli.schema.rules import DURATION, DURATION_OR_EMPTY, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
-Json = Any
 CATEGORIES = ("all", "knative", "eventing", "sources")
 
 
@@ -54,8 +56,9 @@ def crd(kind: Kind) -> Json:
     }
 
 
+@cache
 def object_schema(kind: Kind) -> Json:
-    """The structural schema of a whole source."""
+    """The structural schema of a whole source; do not change it."""
     status = structural(TypeAdapter(Status).json_schema(), bounded=False, at="status")
     conditions = status["properties"]["conditions"]
     conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -67,30 +70,37 @@ def object_schema(kind: Kind) -> Json:
     }
 
 
+@cache
 def spec_schema(kind: Kind) -> Json:
-    """The kind's own fields first: they are why somebody reads ``kubectl explain``."""
+    """``kubectl explain`` lists the kind's own fields first."""
     own = structural(_json_schema(kind))
     shared = structural(SharedSpec.model_json_schema())
     for name, field in own["properties"].items():
         if not field.get("description"):
             raise Problem(f'{kind.name}.{name} has no description; write Field(description="...") for kubectl explain')
-    required = {"required": own["required"]} if "required" in own else {}
-    return {**shared, **required, "properties": own["properties"] | shared["properties"]}
+    interval = own["properties"].get("interval", {})
+    if interval.get("x-kubernetes-validations") == DURATION:
+        interval |= validations(*DURATION_OR_EMPTY)  # the hook ignores an empty spec.interval
+    listed = validations(*shared["x-kubernetes-validations"], *own.get("x-kubernetes-validations", ()))
+    description = {"description": shared["description"]}
+    return {**shared, **own, **description, **listed, "properties": own["properties"] | shared["properties"]}
 
 
 def _json_schema(kind: Kind) -> Json:
     try:
         return kind.source_class.model_json_schema()
-    except Exception as error:  # pydantic's, or whatever an author's own type raises
-        said = describe_error(error).partition(" For further information visit ")[0]
+    except Exception as error:  # pydantic's, or any error of an author's own type
+        reason = describe_error(error)
+        if isinstance(error, PydanticUserError):  # its text ends with a URL, its message does not
+            reason = f"{type(error).__name__}: {error.message}"
         raise Problem(
-            f"{_without_schema(kind)} is of a type without JSON schema ({said}); "
-            "choose one that a CRD can say, like str, int or list[str]"
+            f"{_without_schema(kind)} has a type without JSON schema ({reason}); "
+            "choose a type that a CRD can describe, like str, int or list[str]"
         ) from None
 
 
 def _without_schema(kind: Kind) -> str:
-    """The first field that cannot be described by itself: pydantic's errors do not name it."""
+    """The first field whose type has no JSON schema; pydantic's errors do not name it."""
     for name, field in kind.source_class.model_fields.items():
         alone: Any = Annotated[field.annotation, *(field.metadata or [None])]
         try:
@@ -101,13 +111,14 @@ def _without_schema(kind: Kind) -> str:
 
 
 def registry(kind: Kind) -> str:
-    """``registry.knative.dev/eventTypes``: a JSON array of type, schema and description (contract §8.1, S10)."""
-    return json.dumps([_event_type(it) for it in kind.event_types], ensure_ascii=False)
+    """``registry.knative.dev/eventTypes``: a JSON array of type, schema and description, which Knative's tools read."""
+    return json.dumps([_event_type(event_type) for event_type in kind.event_types], ensure_ascii=False)
 
 
-def _event_type(it: EventType) -> Json:
-    text = it.schema if isinstance(it.schema, str) else _data_uri(it.schema)
-    described = {"type": str(it), "schema": text, "description": it.description}
+def _event_type(event_type: EventType) -> Json:
+    schema = event_type.schema
+    uri = schema if isinstance(schema, str) else _data_uri(schema)
+    described = {"type": str(event_type), "schema": uri, "description": event_type.description}
     return {key: value for key, value in described.items() if value}
 
 
@@ -118,7 +129,7 @@ def _data_uri(schema: Json) -> str:
 def _description(kind: Kind) -> str:
     text = (kind.source_class.__doc__ or "").strip()
     if not text:
-        raise Problem(f"{kind.name} has no docstring; its first line is what kubectl explain says of the kind")
+        raise Problem(f"{kind.name} has no docstring; write one: kubectl explain shows it as the kind's description")
     return "\n".join(line.strip() for line in text.splitlines())
 
 

@@ -1,19 +1,18 @@
-"""pydantic's JSON schema -> a structural schema as CRDs want it: one type a field, no references, no titles.
+"""Converts pydantic's JSON schema to the structural schema of a CRD: one type per field, no references, no titles.
 
-What a CRD cannot say is a ``Problem`` that names the field; strings, lists and maps without a bound get one, because
-the API server refuses rules over what may grow without end.
+A type that a CRD cannot describe raises a ``Problem`` that names the field. Strings, lists and maps without a bound get
+one, because the API server refuses rules over values of unlimited size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from adapter.contract.formats import Json
 from sources_cli.problem import Problem
 from sources_cli.schema import rules
-from sources_cli.schema.rules import Rule
+from sources_cli.schema.rules import Rule, validations
 
-Json = Any
 MAX_LENGTH, MAX_ITEMS, MAX_PROPERTIES = 1024, 64, 64
 _KEPT = (
     "description", "default", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf",
@@ -24,7 +23,7 @@ _SCALARS = {"string": "string", "integer": "integer", "number": "number", "boole
 
 
 def structural(schema: Json, *, bounded: bool = True, at: str = "spec") -> Json:
-    """``at``: the path a Problem starts with. ``bounded``: strings, lists and maps without a bound get one."""
+    """``at``: the path that a Problem names. ``bounded``: strings, lists and maps without a bound get one."""
     return _Structural(schema.get("$defs", {}), bounded).convert(schema, at)
 
 
@@ -35,17 +34,17 @@ class _Structural:
         self._inside: list[str] = []
 
     def convert(self, schema: Json, at: str) -> Json:
-        schema = self._alone(schema, at)
+        schema = self._without_union(schema, at)
         if "$ref" in schema:
             return self._reference(schema, at)
         if schema.get("format") in _EXPANSIONS:
-            return {**_described(schema), **_EXPANSIONS["spec.interval" if at == "spec.interval" else schema["format"]]}
+            return {**_described(schema), **_EXPANSIONS[schema["format"]]}
         if schema.get("type") == "int-or-string":
             return {**_kept(schema), "x-kubernetes-int-or-string": True}
         type = schema.get("type") or _type_of(schema.get("enum", [schema.get("const")]))
         if type is None:
             if "enum" in schema or "const" in schema:
-                raise Problem(f"{at} may be of several types; a field of a CRD has one")
+                raise Problem(f"{at} has several types; a field of a CRD has one type, like str, int or list[str]")
             return {**_kept(schema), "x-kubernetes-preserve-unknown-fields": True}
         kept = {"type": type, **_kept(schema)}
         if "const" in schema:
@@ -54,26 +53,26 @@ class _Structural:
             return kept | self._object(schema, at)
         if type == "array":
             return kept | self._array(schema, at)
-        return kept | (self._text(schema) if type == "string" else _number(schema, type))
+        return kept | (self._string(schema) if type == "string" else _number(schema, type))
 
-    def _alone(self, schema: Json, at: str) -> Json:
-        """One of several: ``X | None`` is X, which may be left out; a number or a text is int-or-string."""
-        several = [it for it in schema.get("anyOf", schema.get("oneOf", ())) if it.get("type") != "null"]
+    def _without_union(self, schema: Json, at: str) -> Json:
+        """``X | None`` becomes X, which may be left out; ``int | str`` becomes int-or-string."""
+        several = [option for option in schema.get("anyOf", schema.get("oneOf", ())) if option.get("type") != "null"]
         if not several:
             return schema
-        outer = {key: it for key, it in schema.items() if key not in ("anyOf", "oneOf", "discriminator")}
+        outer = {key: part for key, part in schema.items() if key not in ("anyOf", "oneOf", "discriminator")}
         if len(several) == 1:
             return {**several[0], **outer}
-        if sorted(str(it.get("type")) for it in several) == ["integer", "string"]:
+        if sorted(str(option.get("type")) for option in several) == ["integer", "string"]:
             return {**outer, "type": "int-or-string"}
-        raise Problem(f"{at} may be of several types; a field of a CRD has one")
+        raise Problem(f"{at} has several types; a field of a CRD has one type, like str, int or list[str]")
 
     def _reference(self, schema: Json, at: str) -> Json:
         name = schema["$ref"].removeprefix("#/$defs/")
         if name in self._inside:
-            raise Problem(f"{at} is a {name} inside a {name}; a CRD cannot describe what contains itself")
+            raise Problem(f"{at} is a {name} inside a {name}; a CRD cannot describe a recursive type")
         self._inside.append(name)
-        outer = {key: it for key, it in schema.items() if key != "$ref"}
+        outer = {key: part for key, part in schema.items() if key != "$ref"}
         converted = self.convert({**self._definitions[name], **outer}, at)
         self._inside.pop()
         return converted
@@ -81,7 +80,7 @@ class _Structural:
     def _object(self, schema: Json, at: str) -> Json:
         if "properties" in schema:
             more = {"x-kubernetes-preserve-unknown-fields": True} if schema.get("additionalProperties") is True else {}
-            named = {name: self.convert(it, f"{at}.{name}") for name, it in schema["properties"].items()}
+            named = {name: self.convert(field, f"{at}.{name}") for name, field in schema["properties"].items()}
             return {**more, "properties": named}
         values = schema.get("additionalProperties")
         if not isinstance(values, dict) or not values:
@@ -91,13 +90,13 @@ class _Structural:
 
     def _array(self, schema: Json, at: str) -> Json:
         if not isinstance(schema.get("items"), dict) or not schema["items"]:
-            raise Problem(f"{at} is a list of anything; name the type of its items, like list[str]")
+            raise Problem(f"{at} is a list without a type for its items; write one like list[str]")
         bound = {"maxItems": schema.get("maxItems", MAX_ITEMS)} if self._bounded else {}
         items = self.convert(schema["items"], f"{at}[*]")
         unique = schema.get("uniqueItems") and items["type"] in _SCALARS
         return {**bound, "items": items, **({"x-kubernetes-list-type": "set"} if unique else {})}
 
-    def _text(self, schema: Json) -> Json:
+    def _string(self, schema: Json) -> Json:
         if schema.get("format") in _FORMATS:
             return {"format": schema["format"], **({"maxLength": 64} if self._bounded else {})}
         needs = self._bounded and not any(key in schema for key in ("enum", "const", "maxLength"))
@@ -106,7 +105,7 @@ class _Structural:
 
 def _number(schema: Json, type: str) -> Json:
     converted: Json = {"format": "int64"} if type == "integer" else {}
-    for bound in ("minimum", "maximum"):  # JSON schema gives the bound itself, OpenAPI 3.0 says that it is excluded
+    for bound in ("minimum", "maximum"):  # exclusiveMinimum is a number in JSON schema, a boolean in OpenAPI 3.0
         exclusive = schema.get(f"exclusive{bound.capitalize()}")
         if exclusive is not None:
             converted |= {bound: exclusive, f"exclusive{bound.capitalize()}": True}
@@ -128,53 +127,31 @@ def _type_of(values: list[Json]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _checked(*listed: Rule) -> Json:
-    return [rule.as_schema() for rule in listed]
-
-
 def _key_of(kind: str) -> Json:
     return {
         "type": "object",
         "description": f"A key of a {kind} in the source's namespace.",
-        "x-kubernetes-validations": _checked(*rules.KEY_OF),
+        **validations(*rules.KEY_OF),
         "properties": {
-            "name": _named(f"The {kind}'s name.", rules.OBJECT_NAME),
-            "key": _named(f"The key in the {kind}'s data.", rules.KEY),
-            "optional": {"type": "boolean", "description": "Whether the key may be missing."},
+            "name": _string(253, rules.OBJECT_NAME, description=f"The {kind}'s name."),
+            "key": _string(253, rules.KEY, description=f"The key in the {kind}'s data."),
+            "optional": {"type": "boolean", "description": "If true, the key may be missing."},
         },
     }
 
 
-def _named(description: str, rule: Rule) -> Json:
-    return {
-        "type": "string",
-        "maxLength": 253,
-        "description": description,
-        "x-kubernetes-validations": _checked(rule),
-    }
+def _string(max_length: int, *listed: Rule, **more: Json) -> Json:
+    return {"type": "string", "maxLength": max_length, **more, **validations(*listed)}
 
 
-def _duration(listed: Sequence[Rule]) -> Json:
-    return {"type": "string", "maxLength": rules.DURATION_MAX_LENGTH, "x-kubernetes-validations": _checked(*listed)}
-
-
-# What the types of ``adapter.sdk`` stand for; they are known by the format they give in their JSON schema.
+# The schemas of the types of ``adapter.sdk``, by the format in their JSON schema.
 _EXPANSIONS: Mapping[str, Json] = {
-    "spec.interval": _duration(rules.INTERVAL),
-    "go-duration": _duration(rules.DURATION),
-    "http-url": {
-        "type": "string",
-        "maxLength": 2048,
-        "x-kubernetes-validations": _checked(*rules.HTTP_URL, rules.PRINTABLE, rules.PORT_OF_URL),
-    },
-    "pem-certificates": {
-        "type": "string",
-        "maxLength": 65536,
-        "x-kubernetes-validations": _checked(rules.CERTIFICATES),
-    },
+    "go-duration": _string(rules.DURATION_MAX_LENGTH, *rules.DURATION),
+    "http-url": _string(2048, *rules.HTTP_URL, rules.PRINTABLE, rules.PORT_OF_URL),
+    "pem-certificates": _string(65536, rules.CERTIFICATES),
     "key-reference": {
         "type": "object",
-        "x-kubernetes-validations": _checked(*rules.KEY_REFERENCE),
+        **validations(rules.KEY_REFERENCE),
         "properties": {"secretKeyRef": _key_of("Secret"), "configMapKeyRef": _key_of("ConfigMap")},
     },
 }

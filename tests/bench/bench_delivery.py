@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -56,33 +57,40 @@ def nginx() -> Iterator[str]:
 
 
 async def adapter(url: str, count: int, side_by_side: int) -> None:
+    from adapter.cloudevents.encode import Message, encode
     from adapter.contract.delivery_policy import Policy
     from adapter.delivery.channel import Channel, Destination
     from adapter.delivery.delivery import Delivery
     from adapter.model.clock import SystemClock
+    from adapter.model.event import Event, Outcome
+    from adapter.model.source import Context
     from adapter.observe.metrics import Metrics
-    from adapter.runtime import Drain, Runtime, context_of
+    from adapter.runtime import Drain, Runtime
     from tests.kinds.burst_source import BurstSource
 
     metrics, clock, log = Metrics("ns", "n", "BurstSource"), SystemClock(), logging.getLogger("bench")
     channel = Channel(Destination(url), 10, clock)
     delivery = Delivery(channel, Policy(), clock, random.Random(), metrics, log)
     source = BurstSource(count=count, maxInFlight=side_by_side)
-    context = context_of("/s", "uid", clock.now(), clock, log, metrics)
-    runtime = Runtime(
-        source, context, delivery.deliver, metrics, namespace="ns", overrides={"region": "eu"}, drain=Drain(5)
-    )
+    context = Context("/s", "uid", clock.now(), clock, log)
+    encoder = functools.partial(encode, source="/s", namespace="ns", overrides={"region": "eu"})
     done = 0
 
-    async def deliver(event: object, message: object) -> object:
-        nonlocal done
-        outcome = await delivery.deliver(event, message)  # type: ignore[arg-type]  # only counted
-        done += 1
-        if done == count:
-            runtime.stop()
-        return outcome
+    class Counted:
+        """Stops the runtime after the last event."""
 
-    runtime._deliver = deliver  # type: ignore[assignment]  # to stop after the last
+        healthy = True
+        cut_short = delivery.cut_short
+
+        async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+            nonlocal done
+            outcome = await delivery.deliver(event, message)
+            done += 1
+            if done == count:
+                runtime.stop()
+            return outcome
+
+    runtime = Runtime(source, context, encoder, Counted(), metrics, Drain(5))
     await runtime.run()
     await channel.aclose()
 

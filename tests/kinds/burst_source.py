@@ -1,4 +1,4 @@
-"""Events as fast as the sink takes them; for measuring, not shipped."""
+"""Events as fast as the sink accepts them, for benchmarks."""
 
 from collections.abc import AsyncGenerator
 
@@ -6,11 +6,14 @@ from adapter.sdk import Context, Event, Field, Outcome, Source
 
 
 class BurstSource(Source):
-    """Emits a number of events one after the other, and then no more."""
+    """Sends a number of events without pause."""
 
-    count: int = Field(1000, ge=1, description="How many events.")
-    max_in_flight: int = Field(1, ge=1, le=256, alias="maxInFlight", description="How many side by side.")
+    count: int = Field(1000, ge=1, description="Number of events.")
+    max_in_flight: int = Field(1, ge=1, le=256, alias="maxInFlight", description="Number of events in flight.")
+
+    def workers(self) -> int:
+        return self.max_in_flight
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        for n in range(context.lane, self.count, context.lanes):
+        for n in range(context.worker, self.count, context.workers):
             yield Event(type="com.example.burst", id=str(n), data={"n": n})

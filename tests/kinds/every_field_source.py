@@ -1,4 +1,4 @@
-"""A kind with a field of every type a CRD can hold; for the generator and the validator."""
+"""A kind with a field of every type, for tests of the CRD generator and the validator."""
 
 from datetime import datetime
 from enum import Enum
@@ -9,22 +9,22 @@ from pydantic import BaseModel
 from adapter.sdk import Certificates, Event, Field, HttpUrl, Interval, SecretText, Timer
 
 
-class Colour(str, Enum):  # noqa: UP042 - an author's plain enum
+class Colour(str, Enum):  # noqa: UP042 -- authors may write plain enums
     RED = "red"
     BLUE = "blue"
 
 
 class Item(BaseModel):
-    """One of several."""
+    """An object in a list."""
 
-    name: str = Field(description="What it is called.", min_length=2, max_length=5)
-    weight: int = Field(1, description="How heavy it is.", ge=1, le=10)
+    name: str = Field(description="Its name.", min_length=2, max_length=5)
+    weight: int = Field(1, description="Its weight.", ge=1, le=10)
 
 
 class Loose(BaseModel, extra="allow"):
-    """Something that may hold more than is known."""
+    """An object that allows unknown fields."""
 
-    name: str = Field("x", description="What is known.", max_length=5)
+    name: str = Field("x", description="A known field.", max_length=5)
 
 
 class EveryFieldSource(Timer):
@@ -35,15 +35,15 @@ class EveryFieldSource(Timer):
     event_types = ("com.example.every",)
 
     url: str = Field(description="A pattern.", pattern="^https?://", max_length=30, examples=["http://example.com"])
-    words: str = Field("a b", description="A pattern to the end.", pattern=r"^\w+( \w+)*$")
+    words: str = Field("a b", description="A pattern with an end anchor.", pattern=r"^\w+( \w+)*$")
     colour: Colour = Field(Colour.RED, description="An enum.")
     mode: Literal["a", "b"] = Field("a", description="One of two texts.")
     level: Literal[1, 2] = Field(1, description="One of two numbers.")
-    ratio: float = Field(0.5, description="Bounds that are excluded.", gt=0, lt=1)
-    count: int = Field(4, description="A step.", multiple_of=2)
+    ratio: float = Field(0.5, description="Exclusive bounds.", gt=0, lt=1)
+    count: int = Field(4, description="A multiple.", multiple_of=2)
     port: int | str = Field(80, description="A number or a text.")
     items: list[Item] = Field([], description="A list of objects.", max_length=3)
-    first: Item | None = Field(None, description="The same kind of object again.")
+    first: Item | None = Field(None, description="The same object type again.")
     names: list[str] = Field(["x"], description="A list that must not be empty.", min_length=1, max_length=3)
     tags: set[str] = Field(set(), description="A set.", max_length=3)
     labels: dict[str, str] = Field({}, description="A map of texts.", max_length=2)
@@ -53,7 +53,7 @@ class EveryFieldSource(Timer):
     headers: dict[str, SecretText] = Field({}, description="Secrets by name.")
     on: bool = Field(False, description="A switch.")
     free: dict[str, Any] = Field({}, description="Anything.")
-    loose: Loose = Field(Loose(), description="An object that may hold more.")
+    loose: Loose = Field(Loose(), description="An object that allows unknown fields.")
     every: Interval = Field(Interval("1m"), description="A duration.")
     endpoint: HttpUrl | None = Field(None, description="A URL.")
     authorities: Certificates | None = Field(None, description="Certificates.")

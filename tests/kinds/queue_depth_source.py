@@ -1,17 +1,17 @@
-"""A kind as an author writes one; not shipped. Everything it needs comes from ``adapter.sdk``."""
+"""An example of an author's kind, for tests. It imports only ``adapter.sdk``."""
 
 from adapter.sdk import Event, EventType, Field, SecretText, Timer
 
 
 class QueueDepthSource(Timer):
-    """Tells how deep a queue is, every interval."""
+    """Reports the depth of a queue every interval."""
 
     api_version = "queues.example.com/v1"
-    event_types = (EventType("com.example.queue.depth", "How many messages wait in a queue."),)
+    event_types = (EventType("com.example.queue.depth", "The number of messages in a queue."),)
 
-    queue: str = Field(min_length=1, max_length=63, description="The queue to look at.", examples=["orders"])
-    warn_at: int = Field(100, ge=1, le=1_000_000, alias="warnAt", description="The depth from which it warns.")
-    token: SecretText = Field(description="What the queue's server is asked with.")
+    queue: str = Field(min_length=1, max_length=63, description="Name of the queue.", examples=["orders"])
+    warn_at: int = Field(100, ge=1, le=1_000_000, alias="warnAt", description="Depth from which warns is true.")
+    token: SecretText = Field(description="Token for the queue server.")
 
     def tick(self, n: int) -> Event:
         depth = n + len(self.token.get_secret_value())

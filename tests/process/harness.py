@@ -1,4 +1,4 @@
-"""Real processes and real sockets on this machine, for tests; every wait has a deadline and says what it last saw."""
+"""Real processes and sockets for tests. Every wait has a deadline, and its error shows the last state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until(met: Callable[[], Any], what: str, seen: Callable[[], object] = l
 
 
 class Process:
-    """A child process whose lines are read as they come."""
+    """A child process whose output is read while it runs."""
 
     def __init__(self, *arguments: str, **environ: str) -> None:
         env = {"PATH": os.environ["PATH"], **environ}
@@ -70,11 +70,11 @@ class Process:
             raise AssertionError(f"no line within {DEADLINE_S} s; stderr: {self.errors}") from None
 
     def event(self) -> dict[str, Any]:
-        """The next event a display shows."""
+        """The next event that a display shows."""
         return dict(json.loads(self.line()))
 
     def said(self, words: str) -> dict[str, Any]:
-        """The first line of an adapter's log whose message holds ``words``."""
+        """Wait for a line in the log of an adapter whose message contains ``words``."""
 
         def find() -> str | None:
             return next((line for line in self.errors if words in json.loads(line)["msg"]), None)
@@ -98,7 +98,7 @@ class Process:
         return self.ended(), time.monotonic() - started
 
     def ended(self) -> int:
-        """Exit code; stderr is complete afterwards."""
+        """Wait for the end; return the exit code. ``errors`` is complete then."""
         try:
             code = self.child.wait(40)
         except subprocess.TimeoutExpired:
@@ -159,7 +159,7 @@ class RunningHook:
 
 @contextmanager
 def running_hook(**environ: str) -> Iterator[RunningHook]:
-    """The real ``python -m hooks``; at the end it must leave on SIGTERM with exit code 0 and without a traceback."""
+    """The real ``python -m hooks``. It must end on SIGTERM with exit code 0 and without a traceback."""
     port = free_port()
     with processes() as start:
         process = start("hooks", **{"ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), **environ})
@@ -181,7 +181,7 @@ def display(start: Start, *faults: str) -> tuple[Process, str]:
 
 
 class Adapter:
-    """A SampleSource of uid u1 in a process of its own."""
+    """A SampleSource process with the uid u1."""
 
     def __init__(self, start: Start, sink: str, interval: str = "100ms", **environ: str) -> None:
         self.port = free_port()
@@ -214,21 +214,21 @@ class Adapter:
         self.wait_for(f'source_delivery_attempts_total{{code="{code}"', least)
 
     def assert_log_is_json(self) -> None:
-        """No traceback, no warning of the interpreter."""
+        """Every line is JSON, so there is no traceback and no warning of the interpreter."""
         for line in self.process.errors:
             assert line.startswith("{"), self.process.errors
             assert "Traceback" not in line, self.process.errors
 
 
 def soon(interval: str) -> str:
-    """A creation time that puts tick 0 a second from now, when an adapter started now is ready."""
+    """A creation time for which tick 0 is one second from now, when a new adapter is ready."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     phase = Schedule.of(UID, epoch, parse_duration(interval)).due(0) - epoch
     return (datetime.now(UTC) + timedelta(seconds=1) - phase).isoformat()
 
 
 class ScriptedSink:
-    """A socket server that answers each connection with what ``script`` writes, and keeps the requests.
+    """A socket server that records requests and lets ``script`` write the responses.
 
     ``script(connection, n)`` is called once request n (from 0) has been read whole.
     """

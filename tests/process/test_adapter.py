@@ -1,4 +1,4 @@
-"""The real ``python -m adapter`` against the real display, configured only by its environment."""
+"""The real ``python -m adapter`` and the real display, configured only by the environment."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def test_events_arrive_numbered_without_a_gap(start: Start) -> None:
     source.assert_log_is_json()
 
 
-def test_the_pages_of_the_health_port(start: Start) -> None:
+def test_health_port_serves_health_readiness_and_metrics(start: Start) -> None:
     sink, url = display(start)
     source = Adapter(start, url)
     sink.event()
     source.wait_for_attempts("202")
     assert source.get("/health") == (200, "ok\n")
     assert source.get("/readiness") == (200, "ok\n")
-    assert source.get("/") == (404, "there are /health, /readiness, /metrics, /healthz, /readyz\n")
+    assert source.get("/") == (404, "the pages are /health, /readiness, /metrics, /healthz, /readyz\n")
     status, text = source.get("/metrics")
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert (status, sorted(families)) == (200, METRICS)
 
 
-def test_events_and_their_outcomes_are_counted(start: Start) -> None:
+def test_metrics_count_events_by_outcome(start: Start) -> None:
     _, url = display(start, "--statuses", "202,400,202")
     source = Adapter(start, url)
     source.wait_for_attempts("202", 3)
@@ -60,7 +60,7 @@ def test_events_and_their_outcomes_are_counted(start: Start) -> None:
     assert source.metric("source_last_success_timestamp_seconds") > 1_700_000_000
 
 
-def test_it_runs_under_the_environment_knatives_controller_gives(start: Start) -> None:
+def test_adapter_runs_with_the_environment_of_knatives_controller(start: Start) -> None:
     sink, url = display(start)
     start(
         "adapter",
@@ -89,15 +89,15 @@ def test_it_runs_under_the_environment_knatives_controller_gives(start: Start) -
         pytest.param({"K_SINK": "http://h", "INTERVAL": "10"}, "INTERVAL", id="interval-without-unit"),
         pytest.param({"K_SINK": "http://h", "INTERVAL": "0s"}, "INTERVAL", id="interval-zero"),
         pytest.param({"K_SINK": "http://h", "SOURCE_KIND": "NoSource"}, "SampleSource", id="kind-unknown"),
-        pytest.param({"K_SINK": "http://h", "SOURCE_CONFIG": "[]"}, "SOURCE_CONFIG", id="config-no-object"),
+        pytest.param({"K_SINK": "http://h", "SOURCE_CONFIG": "[]"}, "SOURCE_CONFIG", id="config-not-an-object"),
         pytest.param({"K_SINK": "http://h", "SOURCE_CONFIG": '{"x":1}'}, "SOURCE_CONFIG", id="config-unknown-field"),
         pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"type":"x"}}'}, "type", id="reserved"),
-        pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"a-b":"x"}}'}, "a-b", id="ill-formed"),
-        pytest.param({"K_SINK": "https://h", "K_CA_CERTS": "x"}, "K_CA_CERTS", id="no-pem"),
+        pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"a-b":"x"}}'}, "a-b", id="invalid-name"),
+        pytest.param({"K_SINK": "https://h", "K_CA_CERTS": "x"}, "K_CA_CERTS", id="not-pem"),
         pytest.param({"K_SINK": "http://h", "HEALTH_PORT": "0"}, "HEALTH_PORT", id="port"),
     ],
 )
-def test_a_malformed_variable_is_one_line_and_exit_code_2(environ: dict[str, str], named: str) -> None:
+def test_invalid_variable_is_one_line_on_stderr_and_exit_code_2(environ: dict[str, str], named: str) -> None:
     env = {"PATH": os.environ["PATH"], **environ}
     done = subprocess.run(
         [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S

@@ -1,4 +1,4 @@
-"""SIGTERM in each state an adapter can be in; each test makes sure of the state first."""
+"""SIGTERM in each state of an adapter. Each test first waits for that state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_between_ticks_it_ends_at_once(start: Start, number: signal.Signals) -> None:
+def test_adapter_ends_at_once_between_ticks(start: Start, number: signal.Signals) -> None:
     sink, url = display(start)
     source = Adapter(start, url, LONG)
     sink.event()
@@ -31,7 +31,7 @@ def test_between_ticks_it_ends_at_once(start: Start, number: signal.Signals) -> 
     assert source.process.said("stopped")["level"] == "info"
 
 
-def test_before_its_first_tick_it_ends_at_once(start: Start) -> None:
+def test_adapter_ends_at_once_before_its_first_tick(start: Start) -> None:
     _, url = display(start)
     source = Adapter(start, url, "24h", SOURCE_CREATED="2200-01-01T00:00:00Z")
     source.process.said("started")
@@ -41,7 +41,7 @@ def test_before_its_first_tick_it_ends_at_once(start: Start) -> None:
 
 
 class HeldSink:
-    """Answers nobody until told to."""
+    """Answers once ``answer`` is set."""
 
     def __init__(self) -> None:
         self.answer = threading.Event()
@@ -57,7 +57,7 @@ def in_hand(source: Adapter, sink: ScriptedSink) -> None:
     assert source.get("/readiness")[0] == 200
 
 
-def test_an_event_in_hand_arrives_if_the_sink_answers_and_is_sent_once(start: Start) -> None:
+def test_event_in_hand_is_delivered_once_after_sigterm(start: Start) -> None:
     held = HeldSink()
     with ScriptedSink(held) as sink:
         source = Adapter(start, sink.url, "500ms")
@@ -73,7 +73,7 @@ def test_an_event_in_hand_arrives_if_the_sink_answers_and_is_sent_once(start: St
     assert not any("event lost" in line for line in source.process.errors)
 
 
-def test_a_second_signal_does_not_cut_the_drain_short(start: Start) -> None:
+def test_second_signal_does_not_shorten_the_drain(start: Start) -> None:
     held = HeldSink()
     with ScriptedSink(held) as sink:
         source = Adapter(start, sink.url, LONG)
@@ -88,7 +88,7 @@ def test_a_second_signal_does_not_cut_the_drain_short(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_sink_that_hangs_ends_the_drain_within_the_grace_period(start: Start) -> None:
+def test_drain_ends_within_the_grace_period_when_the_sink_hangs(start: Start) -> None:
     held = HeldSink()
     with ScriptedSink(held) as sink:
         source = Adapter(start, sink.url, "1h", SOURCE_DELIVERY='{"timeout":"PT1S","backoffDelay":"PT30S"}')
@@ -101,7 +101,7 @@ def test_a_sink_that_hangs_ends_the_drain_within_the_grace_period(start: Start) 
     source.assert_log_is_json()
 
 
-def test_between_retries_it_waits_for_the_next_one_and_the_event_arrives(start: Start) -> None:
+def test_drain_waits_for_the_next_retry_and_delivers_the_event(start: Start) -> None:
     sink, url = display(start, "--statuses", "503,202", "--retry-after", "3")
     source = Adapter(start, url, LONG)
     first = sink.event()
@@ -113,7 +113,7 @@ def test_between_retries_it_waits_for_the_next_one_and_the_event_arrives(start: 
     assert sink.lines.empty()
 
 
-def test_at_a_sink_that_breaks_off_what_is_in_hand_goes_to_the_dead_letter_sink(start: Start) -> None:
+def test_drain_sends_the_event_in_hand_to_the_dead_letter_sink_when_the_sink_fails(start: Start) -> None:
     _, url = display(start, "--reset")
     dead, dead_url = display(start)
     source = Adapter(start, url, "1h", DEAD_LETTER_SINK=dead_url, SOURCE_DELIVERY='{"timeout":"PT0.1S"}')
@@ -127,7 +127,7 @@ def test_at_a_sink_that_breaks_off_what_is_in_hand_goes_to_the_dead_letter_sink(
     assert source.process.said("event sent to the dead letter sink")["event_id"] == event["id"]
 
 
-def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:
+def test_adapter_with_overdue_ticks_ends_at_once(start: Start) -> None:
     sink, url = display(start, "--delay", "20ms")
     source = Adapter(start, url, "1ms")
     for _ in range(3):
@@ -138,7 +138,7 @@ def test_although_every_tick_is_overdue_it_ends_at_once(start: Start) -> None:
     assert seconds < SOON_S
 
 
-def test_with_a_client_on_its_health_port_it_ends_at_once_and_without_a_word(start: Start) -> None:
+def test_open_health_connection_does_not_delay_shutdown(start: Start) -> None:
     _, url = display(start)
     source = Adapter(start, url, LONG)
     source.process.said("started")
@@ -153,8 +153,8 @@ def test_with_a_client_on_its_health_port_it_ends_at_once_and_without_a_word(sta
 
 
 @pytest.mark.parametrize("module", ["pydantic", "httpx2", "own_sources"])
-def test_while_it_still_imports_it_ends_at_once(start: Start, tmp_path: Path, module: str) -> None:
-    """A module of that name stands first on the path, says so, and never finishes."""
+def test_adapter_ends_at_once_during_its_imports(start: Start, tmp_path: Path, module: str) -> None:
+    """A module of that name is first on the path, prints a line, and never finishes."""
     path = tmp_path / module
     path.mkdir()
     (path / "__init__.py").write_text(

@@ -10,7 +10,6 @@ import threading
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,16 +29,6 @@ from tests.process.harness import (
 LONG = bool(os.environ.get("LONG"))
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 KINDS = {"SOURCES_PACKAGE": "tests.kinds", "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def rss_kib(process: Process) -> int:
-    status = Path(f"/proc/{process.child.pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-
-def logged(process: Process, words: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in list(process.errors)]
-    return [line for line in lines if words in line["msg"]]
 
 
 @pytest.mark.timeout(600)
@@ -84,7 +73,7 @@ def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(
 
 
 def first_sequence(process: Process) -> int:
-    [line] = wait_until(lambda: logged(process, "ticking"), "a first tick", lambda: process.errors)
+    [line] = wait_until(lambda: process.logged("ticking"), "a first tick", lambda: process.errors)
     return int(line["first_sequence"])
 
 
@@ -94,21 +83,21 @@ def test_no_event_is_missing_after_an_outage_and_memory_does_not_grow(start: Sta
     port = free_port()
     source = Adapter(start, f"http://127.0.0.1:{port}", "100ms")
     source.wait_for_attempts("transport", 3)
-    before = rss_kib(source.process)
+    before = source.process.memory_kib()
     threading.Event().wait(outage_s)  # the outage itself
     sink = start("adapter.display", "--port", str(port), "--format", "jsonl")
     events = [sink.event() for _ in range(20)]
     skipped = 'source_events_total{kind="SampleSource",name="source",namespace="default",outcome="skipped"}'
     wait_until(lambda: source.metric(skipped) > 0, "skipped ticks")
     sequences = [event["data"]["sequence"] for event in events]
-    [ticking] = logged(source.process, "ticking")
+    [ticking] = source.process.logged("ticking")
     assert sequences[0] == ticking["first_sequence"]  # the event that was under way when the outage began
     gaps = sum(b - a - 1 for a, b in pairwise(sequences))
     assert gaps == source.metric(skipped)
     assert (
         source.metric('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="lost"}') == 0
     )
-    assert rss_kib(source.process) - before < 2048
+    assert source.process.memory_kib() - before < 2048
 
 
 def test_two_replicas_send_the_same_ids(start: Start) -> None:
@@ -140,10 +129,10 @@ def test_flaky_sink_gets_every_event_in_order_and_memory_does_not_grow(start: St
         if event["status"] == 202:
             taken.append(event["id"])
             if len(taken) == count // 5:
-                warm = rss_kib(source.process)
+                warm = source.process.memory_kib()
         else:
             refused += 1
-    assert rss_kib(source.process) - warm < 2048
+    assert source.process.memory_kib() - warm < 2048
     assert taken == [str(n) for n in range(count)]
     assert 0.15 < refused / (refused + count) < 0.25
     source.wait_for(
@@ -158,11 +147,11 @@ def test_adapter_is_unready_when_all_retries_are_used_up_until_the_next_success(
     _, url = display(start, "--statuses", ",".join(["503"] * 6))
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 2})
     source = Adapter(start, url, "1s", SOURCE_DELIVERY=policy)
-    wait_until(lambda: logged(source.process, "started"), "a start")
+    wait_until(lambda: source.process.logged("started"), "a start")
     assert source.get("/readiness") == (200, "ok\n")
-    wait_until(lambda: source.get("/readiness") == (503, "the sink takes no event\n"), "unready")
+    wait_until(lambda: source.get("/readiness") == (503, "the sink accepts no events\n"), "unready")
     assert source.get("/health")[0] == 200
-    lost = wait_until(lambda: logged(source.process, "event lost"), "a lost event")[0]
+    lost = wait_until(lambda: source.process.logged("event lost"), "a lost event")[0]
     assert (lost["attempts"], lost["code"], lost["level"]) == (3, "503", "error")
     wait_until(lambda: source.get("/readiness")[0] == 200, "ready again", lambda: source.process.errors)
 

@@ -1,4 +1,4 @@
-"""An adapter costs nothing between ticks, and carries nothing that it does not use."""
+"""An adapter does not wake up between ticks, and does not import what it does not use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import asyncio
 from adapter.sdk import Source
 
 class RestlessSource(Source):
-    """Looks every second whether there is anything to do."""
+    """Wakes up every second."""
 
     async def events(self, context):
         while True:
@@ -29,13 +29,13 @@ class RestlessSource(Source):
 '''
 
 
-def test_nothing_wakes_an_adapter_between_ticks() -> None:
+def test_adapter_does_not_wake_up_between_ticks() -> None:
     with adapter(INTERVAL="87600h") as pid:
         assert quiet_window(pid, DEADLINE_S)
 
 
-def test_a_source_that_looks_every_second_would_be_seen(tmp_path: Path) -> None:
-    """The measurement above can fail."""
+def test_measurement_detects_a_source_that_wakes_up_every_second(tmp_path: Path) -> None:
+    """Shows that the test above can fail."""
     package = tmp_path / "restless"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -48,7 +48,7 @@ def test_a_source_that_looks_every_second_would_be_seen(tmp_path: Path) -> None:
     "name",
     ["fastapi", "uvicorn", "opentelemetry", "hooks", "yaml", "argparse", "jmespath", "feedparser"],
 )
-def test_an_adapter_loads_no(name: str) -> None:
+def test_adapter_does_not_import(name: str) -> None:
     code = "import adapter.__main__, adapter.delivery.delivery, adapter.runtime, adapter.serving.server"
     code += ", adapter.sources.sample_source"
     done = subprocess.run(
@@ -74,11 +74,11 @@ def adapter(**environ: str) -> Iterator[int]:
 
 
 def quiet_window(pid: int, within_s: float) -> bool:
-    """Whether for ``WINDOW_S`` on end the process did not run at all."""
+    """True if the process did not run at all for ``WINDOW_S`` seconds."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         before = switches(pid)
-        time.sleep(WINDOW_S)  # what is measured, not what is waited for
+        time.sleep(WINDOW_S)  # the measurement itself, not a wait for something
         if switches(pid) == before:
             return True
     return False

@@ -78,7 +78,7 @@ def test_mistake_in_a_field_of_the_kind_is_found_before_it_runs(tmp_path: Path) 
     text = (directory / "all.yaml").read_text().replace("warnAt: 1", "warnAt: 0")
     (directory / "all.yaml").write_text(text)
     line = text.splitlines().index("  warnAt: 0") + 1
-    message = "spec.warnAt: Invalid value: 0: spec.warnAt in body should be greater than or equal to 1"
+    message = "spec.warnAt: Invalid value: 0: must be at least 1"
     linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
     assert linted.stdout == f"all.yaml:{line}: QueueDepthSource default/queue-depth: {message}\n"
     ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
@@ -155,7 +155,7 @@ def test_field_that_shadows_a_method_is_one_line_in_the_log(tmp_path: Path) -> N
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    message = 'TypeError: HidingSource.copy: "copy" is a name of the class Timer; choose another name'
+    message = 'TypeError: HidingSource.copy: "copy" is an attribute of the class Timer; choose another name'
     assert json.loads(line)["error"] == message
 
 

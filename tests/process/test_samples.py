@@ -174,18 +174,18 @@ FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # GitHub's default
 @pytest.mark.parametrize(
     ("body", "others", "status", "message"),
     [
-        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not fit", id="signature"),
-        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not fit", id="unsigned"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not match", id="signature"),
+        pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not match", id="unsigned"),
         pytest.param(b"payload=%7B%7D", FORM, 415, "choose the content type application/json", id="form"),
         pytest.param(PUSH, {"Content_Type": None}, 415, "choose the content type", id="no content type"),
         pytest.param(PUSH, {"X_GitHub_Delivery": None}, 400, "X-GitHub-Delivery is missing or empty", id="no delivery"),
         pytest.param(PUSH, {"X_GitHub_Delivery": ""}, 400, "missing or empty", id="empty delivery"),
         pytest.param(PUSH, {"X_GitHub_Event": ""}, 400, "missing or empty", id="empty event"),
-        pytest.param(b"[]", {}, 400, "no JSON object", id="list"),
-        pytest.param(b'"push"', {}, 400, "no JSON object", id="text"),
-        pytest.param(b"null", {}, 400, "no JSON object", id="null"),
-        pytest.param(b"{", {}, 400, "no JSON object", id="broken"),
-        pytest.param(b"\xff", {}, 400, "no JSON object", id="octets"),
+        pytest.param(b"[]", {}, 400, "not a JSON object", id="list"),
+        pytest.param(b'"push"', {}, 400, "not a JSON object", id="text"),
+        pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
+        pytest.param(b"{", {}, 400, "not a JSON object", id="broken"),
+        pytest.param(b"\xff", {}, 400, "not a JSON object", id="octets"),
     ],
 )
 def test_invalid_github_webhook_is_rejected_with_its_reason(

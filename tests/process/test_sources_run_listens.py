@@ -104,7 +104,7 @@ class StuckSource(Source):
     """Is never ready."""
 
     async def events(self, context):
-        context.trouble("waits for a licence")
+        context.set_unready("waits for a licence")
         await context.clock.sleep_until(context.clock.now() + timedelta(hours=1))
         yield Event("a")
 '''

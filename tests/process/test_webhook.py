@@ -1,4 +1,4 @@
-"""A listener in a process of its own: callers are checked, limited, and answered only after the sink."""
+"""A WebhookSource process: authentication, limits, and responses that follow the sink."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display, free
 from tests.process.webhook import ACCEPTED, SECRET, Webhook, github, raw
 
 
-def test_a_request_becomes_an_event_with_the_callers_id_and_body(start: Start) -> None:
+def test_request_becomes_an_event_with_the_callers_id_and_body(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url, eventType="com.github", eventTypeHeader="X-GitHub-Event")
     body = b'{"zen": "Keep it small."}'
@@ -29,7 +29,7 @@ def test_a_request_becomes_an_event_with_the_callers_id_and_body(start: Start) -
     assert event["headers"]["content-type"] == "application/json"
 
 
-def test_a_delivery_that_comes_again_has_the_id_it_had(start: Start) -> None:
+def test_repeated_delivery_has_the_same_event_id(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url)
     for body in (b"a", b"a, as the caller has it now"):
@@ -37,7 +37,7 @@ def test_a_delivery_that_comes_again_has_the_id_it_had(start: Start) -> None:
     assert [sink.event()["id"] for _ in range(2)] == ["d-1", "d-1"]
 
 
-def test_without_a_delivery_id_equal_bodies_have_equal_ids(start: Start) -> None:
+def test_event_id_is_a_digest_of_the_body_without_a_delivery_id(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url)
     for body in (b"a", b"a", b"b"):
@@ -47,7 +47,7 @@ def test_without_a_delivery_id_equal_bodies_have_equal_ids(start: Start) -> None
     assert ids[2] != ids[0]
 
 
-def test_only_a_right_signature_is_let_in(start: Start) -> None:
+def test_wrong_github_signature_is_401(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url, "hush", auth=SECRET)
     assert hook.post(b"a", X_Hub_Signature_256=github("hush", b"a")).status_code == 202
@@ -59,7 +59,7 @@ def test_only_a_right_signature_is_let_in(start: Start) -> None:
     assert "hush" not in "".join(hook.process.errors)
 
 
-def test_a_bearer_token_is_compared(start: Start) -> None:
+def test_wrong_bearer_token_is_401(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url, "hush", auth=SECRET | {"type": "bearer"})
     assert hook.post(Authorization="Bearer hush").status_code == 202
@@ -67,7 +67,7 @@ def test_a_bearer_token_is_compared(start: Start) -> None:
         assert hook.post(Authorization=wrong).status_code == 401
 
 
-def test_ids_and_tokens_in_utf_8_are_read_as_such(start: Start) -> None:
+def test_ids_and_tokens_are_decoded_as_utf_8(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url, "pässwort", auth=SECRET | {"type": "bearer"}, idHeader="X-Id")
     headers = {"Authorization": "Bearer pässwort".encode(), "X-Id": "café".encode()}
@@ -76,7 +76,7 @@ def test_ids_and_tokens_in_utf_8_are_read_as_such(start: Start) -> None:
     assert sink.event()["id"] == "café"
 
 
-def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
+def test_standard_webhooks_with_an_old_timestamp_are_401(start: Start) -> None:
     sink, url = display(start)
     key = b"a key of sixteen"
     hook = Webhook(start, url, f"whsec_{base64.b64encode(key).decode()}", auth=SECRET | {"type": "standardWebhooks"})
@@ -103,7 +103,7 @@ def test_standard_webhooks_are_checked_with_their_time(start: Start) -> None:
         pytest.param(lambda hook: hook.post(b"x" * 1_100_000), 413, ("connection", "close"), id="size"),
     ],
 )
-def test_what_is_outside_the_limits_is_refused(
+def test_wrong_path_method_or_size_is_refused(
     start: Start, send: Callable[[Webhook], httpx2.Response], status: int, header: tuple[str, str] | None
 ) -> None:
     sink, url = display(start)
@@ -130,7 +130,7 @@ def test_expect_100_continue_is_answered(start: Start) -> None:
         pytest.param(b"POST / HTTP/1.1\r\nHost:", b"", id="headers"),
     ],
 )
-def test_a_caller_that_is_too_slow_is_cut_off(start: Start, octets: bytes, answer: bytes) -> None:
+def test_slow_caller_is_disconnected(start: Start, octets: bytes, answer: bytes) -> None:
     _, url = display(start)
     with raw(Webhook(start, url), octets) as connection:
         assert connection.recv(100).startswith(answer)
@@ -140,7 +140,7 @@ def test_a_caller_that_is_too_slow_is_cut_off(start: Start, octets: bytes, answe
     ("code", "answered", "again"),
     [pytest.param("400", 422, None, id="refused"), pytest.param("503", 503, "5", id="failing")],
 )
-def test_the_caller_is_told_what_the_sink_did_not_take(
+def test_response_tells_whether_the_sink_refused_or_failed(
     start: Start, code: str, answered: int, again: str | None
 ) -> None:
     _, url = display(start, "--statuses", ",".join([code] * 50))
@@ -152,7 +152,7 @@ def test_the_caller_is_told_what_the_sink_did_not_take(
     assert 'outcome="lost"} 0.0' in metrics
 
 
-def test_what_a_dead_letter_sink_takes_is_accepted(start: Start) -> None:
+def test_event_accepted_by_the_dead_letter_sink_is_202(start: Start) -> None:
     _, url = display(start, "--statuses", "400,400")
     dead, dead_url = display(start)
     assert Webhook(start, url).post().status_code == 422
@@ -160,7 +160,7 @@ def test_what_a_dead_letter_sink_takes_is_accepted(start: Start) -> None:
     assert dead.event()["extensions"]["knativeerrorcode"] == "400"
 
 
-def test_the_dead_letter_sink_has_its_share_of_the_time_that_somebody_waits(start: Start) -> None:
+def test_dead_letter_sink_is_tried_within_answer_within(start: Start) -> None:
     dead, dead_url = display(start)
     hook = Webhook(start, f"http://127.0.0.1:{free_port()}", answerWithin="2s", DEAD_LETTER_SINK=dead_url)
     began = time.monotonic()
@@ -169,7 +169,7 @@ def test_the_dead_letter_sink_has_its_share_of_the_time_that_somebody_waits(star
     assert dead.event()["extensions"]["knativeerrorcode"] == "500"
 
 
-def test_who_waits_is_told_in_time_though_the_dead_letter_sink_hangs_too(start: Start) -> None:
+def test_response_is_in_time_when_both_sinks_hang(start: Start) -> None:
     release = threading.Event()
     with ScriptedSink(lambda connection, n: release.wait(DEADLINE_S)) as sink:
         hook = Webhook(start, sink.url, answerWithin="1s", DEAD_LETTER_SINK=sink.url)
@@ -179,7 +179,7 @@ def test_who_waits_is_told_in_time_though_the_dead_letter_sink_hangs_too(start: 
         release.set()
 
 
-def test_nobody_waits_in_line_beyond_the_limit(start: Start) -> None:
+def test_request_beyond_max_in_flight_is_503_at_once(start: Start) -> None:
     release = threading.Event()
 
     def hold(connection: socket.socket, n: int) -> None:

@@ -1,4 +1,4 @@
-"""CloudEvents that a listener in a process of its own passes through: unchanged, or refused with a sentence."""
+"""CloudEvents that a WebhookSource process forwards unchanged, or refuses with a reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def structured() -> tuple[bytes, dict[str, str]]:
 
 
 @pytest.mark.parametrize("mode", [pytest.param(binary, id="binary"), pytest.param(structured, id="structured")])
-def test_a_cloudevent_passes_through_with_its_own_attributes(
+def test_cloudevent_is_forwarded_with_its_own_attributes(
     start: Start, mode: Callable[[], tuple[bytes, dict[str, str]]]
 ) -> None:
     sink, url = display(start)
@@ -49,7 +49,7 @@ CARRIED = {
 
 
 @pytest.mark.parametrize(("members", "content_type", "data"), CARRIED.values(), ids=CARRIED)
-def test_nothing_of_a_cloudevent_is_changed_added_or_lost(
+def test_attributes_and_data_of_a_cloudevent_are_unchanged(
     start: Start, members: str, content_type: str | None, data: bytes
 ) -> None:
     with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
@@ -67,7 +67,7 @@ def test_nothing_of_a_cloudevent_is_changed_added_or_lost(
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        pytest.param({"Content_Encoding": "gzip"}, "content encoding gzip is not unpacked here\n", id="packed"),
+        pytest.param({"Content_Encoding": "gzip"}, "content encoding gzip is not supported\n", id="gzip"),
         pytest.param(
             {"Content_Type": "application/cloudevents-batch+json"},
             "content type application/cloudevents-batch+json is not supported; "
@@ -76,7 +76,7 @@ def test_nothing_of_a_cloudevent_is_changed_added_or_lost(
         ),
     ],
 )
-def test_what_is_not_read_here_is_refused_with_a_sentence(start: Start, headers: dict[str, str], said: str) -> None:
+def test_unsupported_request_is_415_with_a_reason(start: Start, headers: dict[str, str], said: str) -> None:
     sink, url = display(start)
     answer = Webhook(start, url).post(b"[]", **headers)
     assert (answer.status_code, answer.text) == (415, said)
@@ -84,13 +84,13 @@ def test_what_is_not_read_here_is_refused_with_a_sentence(start: Start, headers:
     assert sink.lines.empty()
 
 
-def test_a_broken_cloudevent_is_refused_with_the_reason(start: Start) -> None:
+def test_invalid_cloudevent_is_400_with_a_reason(start: Start) -> None:
     _, url = display(start)
     answer = Webhook(start, url).post(b"x", ce_specversion="1.0")
     assert (answer.status_code, answer.text) == (400, "required attributes are missing: id, source, type\n")
 
 
-def test_attributes_that_a_signature_does_not_cover_are_ignored(start: Start) -> None:
+def test_attributes_outside_the_signature_are_ignored(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url, "hush", auth=SECRET)
     headers = {"ce_specversion": "1.0", "ce_id": "1", "ce_type": "com.bank.payment", "ce_source": "/bank"}

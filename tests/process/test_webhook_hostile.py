@@ -1,4 +1,4 @@
-"""A listener among callers who mean no good, or speak in ways of their own: nothing is lost, and its pod lives."""
+"""A WebhookSource under malicious or unusual requests: no event is lost, and memory stays within its limit."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ import httpx2
 import pytest
 
 from tests.process.harness import Start, display, wait_until
-from tests.process.test_delivery import rss_kib
 from tests.process.webhook import Webhook, raw
 
 MIB = 1024 * 1024
 
 
 def octets(connection: socket.socket) -> bytes:
-    """All until the other side ends it."""
+    """All bytes until the server closes the connection."""
     received = b""
     try:
         while part := connection.recv(65536):
             received += part
-    except ConnectionResetError:  # it did not read all we sent
+    except ConnectionResetError:  # the server did not read everything
         pass
     return received
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.0"])
-def test_a_request_that_offers_another_protocol_is_taken_as_what_it_is(start: Start, upgrade: str) -> None:
-    """Java's client and curl --http2 do so; a 2xx for a body that was left out would be a lie."""
+def test_offer_to_upgrade_is_declined_and_the_request_is_accepted(start: Start, upgrade: str) -> None:
+    """The client of Java and curl --http2 send such offers. The event must contain the whole body."""
     sink, url = display(start)
     hook = Webhook(start, url)
     offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": upgrade, "HTTP2-Settings": "AAMAAABkAAQ"}
@@ -43,7 +42,7 @@ def test_a_request_that_offers_another_protocol_is_taken_as_what_it_is(start: St
     assert sink.event()["data"] == "ab"
 
 
-def test_an_offer_whose_body_comes_later_is_taken_whole_too(start: Start) -> None:
+def test_offer_to_upgrade_with_a_later_body_is_accepted(start: Start) -> None:
     sink, url = display(start)
     offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with raw(Webhook(start, url), b"POST / HTTP/1.1\r\nHost: h\r\n" + offer) as connection:
@@ -53,7 +52,7 @@ def test_an_offer_whose_body_comes_later_is_taken_whole_too(start: Start) -> Non
     assert sink.event()["data"] == "ab"
 
 
-def test_a_proxy_is_not_what_it_is(start: Start) -> None:
+def test_connect_is_405(start: Start) -> None:
     _, url = display(start)
     with raw(Webhook(start, url), b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n") as connection:
         assert octets(connection).startswith(b"HTTP/1.1 405 ")
@@ -71,10 +70,10 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("beginning", ENDLESS.values(), ids=ENDLESS)
-def test_what_never_ends_is_cut_off_before_it_costs_much(start: Start, beginning: bytes) -> None:
+def test_endless_input_is_cut_off_and_uses_little_memory(start: Start, beginning: bytes) -> None:
     _, url = display(start)
     hook = Webhook(start, url)
-    before = rss_kib(hook.process)
+    before = hook.process.memory_kib()
     with raw(hook, beginning) as connection:
         sent = 0
         try:
@@ -83,19 +82,19 @@ def test_what_never_ends_is_cut_off_before_it_costs_much(start: Start, beginning
                 sent += 65536
         except OSError:
             pass
-        assert sent < 16 * MIB  # what the kernels hold
-    assert rss_kib(hook.process) - before < 4 * 1024
+        assert sent < 16 * MIB  # buffers of the kernel
+    assert hook.process.memory_kib() - before < 4 * 1024
     assert hook.post(b"x").status_code == 202
 
 
-def test_a_long_head_is_answered_431(start: Start) -> None:
+def test_long_request_head_is_431(start: Start) -> None:
     _, url = display(start)
     many = b"".join(b"X-%d: %s\r\n" % (n, b"a" * 1000) for n in range(200))
     with raw(Webhook(start, url), HEAD + many + b"\r\n") as connection:
         assert octets(connection).startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_body_in_chunks_of_one_octet_is_no_long_head(start: Start) -> None:
+def test_body_in_chunks_of_one_byte_is_accepted(start: Start) -> None:
     sink, url = display(start)
     with raw(Webhook(start, url), HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 50_000) as connection:
         connection.sendall(b"0\r\n\r\n")
@@ -103,26 +102,26 @@ def test_a_body_in_chunks_of_one_octet_is_no_long_head(start: Start) -> None:
     assert len(sink.event()["data"]) == 50_000
 
 
-def test_bodies_that_are_on_their_way_are_bounded_all_together(start: Start) -> None:
+def test_total_size_of_bodies_is_limited(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url, maxInFlight=256)
     head = HEAD + b"Content-Length: 1048576\r\n\r\n"
     with contextlib.ExitStack() as stack:
         waiting = {stack.enter_context(raw(hook, head + b"a" * (MIB - 1))) for _ in range(60)}
 
-        def turned_away() -> int:
+        def refused() -> int:
             for connection in select.select(list(waiting), [], [], 0)[0]:
                 assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
                 waiting.remove(connection)
             return 60 - len(waiting)
 
-        wait_until(lambda: turned_away() >= 25, "callers that are turned away", turned_away)
-        assert turned_away() < 35
-        assert rss_kib(hook.process) < 115 * 1024  # of the 128 MiB its pod may have
+        wait_until(lambda: refused() >= 25, "refused callers", refused)
+        assert refused() < 35
+        assert hook.process.memory_kib() < 115 * 1024  # the memory limit of the pod is 128 MiB
     wait_until(lambda: hook.post(b"a" * (MIB - 1)).status_code == 202, "room again")
 
 
-def test_garbage_is_refused_without_a_word(start: Start) -> None:
+def test_invalid_http_is_400_and_not_logged(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url)
     for _ in range(50):
@@ -133,7 +132,7 @@ def test_garbage_is_refused_without_a_word(start: Start) -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_it_listens_where_its_probes_are_answered(start: Start) -> None:
+def test_listener_serves_ipv6(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url)
     assert httpx2.post(f"http://[::1]:{hook.port}/", content=b"x", trust_env=False).status_code == 202

@@ -1,4 +1,4 @@
-"""The law of a listener under load: no 2xx without the sink having the event, whatever dies meanwhile."""
+"""A WebhookSource under load: the caller gets 2xx only if the sink has the event, also during failures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REFUSED = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Callers:
-    """``CALLERS`` threads, together ``PER_S`` requests a second, each with an id of its own, to the ports in turn."""
+    """``CALLERS`` threads that send ``PER_S`` requests a second in total, with unique ids, to the ports in turn."""
 
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
         self.accepted: list[str] = []
-        self.others: list[int] = []  # status; 0: no answer
+        self.others: list[int] = []  # status; 0: no response
         self._stop = threading.Event()
         self._ids = itertools.count()
         self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
@@ -57,7 +57,7 @@ def post(port: int, id: str) -> int:
         connection.close()
 
 
-def test_no_2xx_without_delivery_while_the_sink_dies_and_the_adapter_is_rolled(start: Start) -> None:
+def test_no_2xx_without_delivery_while_the_sink_fails_and_the_adapter_is_replaced(start: Start) -> None:
     dead = threading.Event()
     taken: set[str] = set()
 
@@ -73,17 +73,17 @@ def test_no_2xx_without_delivery_while_the_sink_dies_and_the_adapter_is_rolled(s
         old = Webhook(start, sink.url, answerWithin="1s", maxInFlight=64)
         with Callers([old.port]) as callers:
             wait_until(lambda: len(callers.accepted) > PER_S // 2, "accepted requests", lambda: callers.others)
-            dead.set()  # the sink dies
+            dead.set()  # the sink fails
             wait_until(lambda: callers.others.count(503) > 20, "refused callers", lambda: old.process.errors)
             dead.clear()
             seen = len(callers.accepted)
             wait_until(lambda: len(callers.accepted) > seen + PER_S // 2, "accepted again", lambda: callers.others)
             new = Webhook(start, sink.url, answerWithin="1s", maxInFlight=64)
-            callers.ports[:] = [new.port]  # a Service that knows the new pod only, then the old one's end
+            callers.ports[:] = [new.port]  # the Service has only the new pod, and then the old pod ends
             assert old.process.stop()[0] == 0
             seen = len(callers.accepted)
-            wait_until(lambda: len(callers.accepted) > seen + PER_S // 2, "accepted by the new one")
+            wait_until(lambda: len(callers.accepted) > seen + PER_S // 2, "accepted by the new pod")
     assert set(callers.accepted) <= taken
-    assert 0 not in callers.others  # no connection was refused or broken off
+    assert 0 not in callers.others  # no connection was refused or reset
     assert len(callers.accepted) > PER_S
     assert all(line.startswith("{") for line in old.process.errors), old.process.errors

@@ -1,4 +1,4 @@
-"""From SIGTERM on: a listener answers who is under way, and says to each caller that its connection ends."""
+"""Shutdown of a WebhookSource: it answers requests in flight and closes connections with the last response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display, wait
 from tests.process.webhook import ACCEPTED, Webhook, raw
 
 
-def told_to_stop(hook: Webhook) -> None:
+def terminate(hook: Webhook) -> None:
     hook.process.child.terminate()
     readiness = f"http://127.0.0.1:{hook.health_port}/readiness"
     wait_until(
@@ -20,17 +20,17 @@ def told_to_stop(hook: Webhook) -> None:
     )
 
 
-ASKED = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
+REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def test_a_caller_that_keeps_its_connection_is_told_that_it_ends(start: Start) -> None:
-    """Closed without a word, it may be closed on the caller's next request."""
+def test_last_response_on_a_connection_closes_it(start: Start) -> None:
+    """Without ``Connection: close``, the caller may send a request on a connection that is being closed."""
     _, url = display(start)
     hook = Webhook(start, url)
-    with raw(hook, ASKED) as connection:
+    with raw(hook, REQUEST) as connection:
         assert b"connection: close" not in connection.recv(1000).lower()
-        told_to_stop(hook)
-        connection.sendall(ASKED)
+        terminate(hook)
+        connection.sendall(REQUEST)
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert b"\r\nconnection: close\r\n" in answer
@@ -38,17 +38,17 @@ def test_a_caller_that_keeps_its_connection_is_told_that_it_ends(start: Start) -
     assert hook.process.ended() == 0
 
 
-def test_a_connection_that_is_kept_and_not_used_does_not_hold_a_stop_for_long(start: Start) -> None:
+def test_idle_connection_delays_the_shutdown_only_by_listener_drain_s(start: Start) -> None:
     _, url = display(start)
     hook = Webhook(start, url)
-    with raw(hook, ASKED) as connection:
+    with raw(hook, REQUEST) as connection:
         connection.recv(1000)
         code, seconds = hook.process.stop()
         assert (code, connection.recv(1000)) == (0, b"")
     assert TIMEOUTS.listener_drain_s <= seconds < TIMEOUTS.listener_drain_s + 3
 
 
-def test_a_stop_answers_who_is_under_way_and_then_turns_newcomers_away(start: Start) -> None:
+def test_requests_in_flight_are_answered_and_new_requests_get_503(start: Start) -> None:
     release = threading.Event()
 
     def hold(connection: socket.socket, n: int) -> None:
@@ -62,7 +62,7 @@ def test_a_stop_answers_who_is_under_way_and_then_turns_newcomers_away(start: St
         caller.start()
         sink.wait_for(1)
         hook.process.child.terminate()
-        wait_until(lambda: answered_soon(hook, b"late") == "this adapter stops\n", "newcomers turned away")
+        wait_until(lambda: text_of_quick_response(hook, b"late") == "the adapter is stopping\n", "new requests refused")
         release.set()
         caller.join()
         assert [(it.status_code, it.headers["connection"]) for it in answers] == [(202, "close")]
@@ -70,8 +70,8 @@ def test_a_stop_answers_who_is_under_way_and_then_turns_newcomers_away(start: St
         assert all(line.startswith("{") for line in hook.process.errors), hook.process.errors
 
 
-def answered_soon(hook: Webhook, content: bytes) -> str | None:
-    """What; None if it was let in and waits for the sink."""
+def text_of_quick_response(hook: Webhook, content: bytes) -> str | None:
+    """The text of the response; None if the request waits for the sink."""
     try:
         return httpx2.post(hook.url, content=content, timeout=0.3, trust_env=False).text
     except httpx2.ReadTimeout:

@@ -1,4 +1,4 @@
-"""A WebhookSource in a process of its own, and callers of it."""
+"""A WebhookSource process and its callers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n
 
 
 class Webhook:
-    """A WebhookSource in front of ``sink``; ``env`` variables in capitals."""
+    """A WebhookSource with this sink. Keywords in capitals are variables, the others are fields of ``spec``."""
 
     def __init__(self, start: Start, sink: str, secret: str = "", delivery: Any = None, **config: Any) -> None:
         self.port, self.health_port = free_port(), free_port()

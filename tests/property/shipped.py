@@ -1,4 +1,4 @@
-"""Specs of the shipped kinds beside SampleSource, for hypothesis: right ones, and ones with mistakes."""
+"""Hypothesis strategies for specs of PollSource and WebhookSource, valid ones and invalid ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ key = st.fixed_dictionaries(
     {"name": st.sampled_from(["s", "s.t", "s..t", "S"]), "key": st.sampled_from(["k", ".k", "..k", "k k"])},
     optional={"optional": st.booleans()},
 )
-secrets = st.builds(lambda place, it: {place: it}, st.sampled_from(["secretKeyRef", "configMapKeyRef"]), key)
+secrets = st.builds(
+    lambda place, reference: {place: reference}, st.sampled_from(["secretKeyRef", "configMapKeyRef"]), key
+)
 right_key = st.just({"secretKeyRef": {"name": "s", "key": "k"}})
 texts = st.text(max_size=6)
 expressions = st.sampled_from(["@", "data.items", "a || `$(HOME)`"])
@@ -74,10 +76,11 @@ MISTAKES: Fields = {
 
 
 def specs(fields: Fields, sink: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    needed = {"sink": sink} | {name: it for name, it in fields.items() if name == "url"}
-    return st.fixed_dictionaries(needed, optional={name: it for name, it in fields.items() if name not in needed})
+    needed = {"sink": sink} | {name: values for name, values in fields.items() if name == "url"}
+    optional = {name: values for name, values in fields.items() if name not in needed}
+    return st.fixed_dictionaries(needed, optional=optional)
 
 
 def wrong(fields: Fields) -> Fields:
-    """Some values with mistakes, some that are of no use in any field."""
-    return {name: st.one_of(it, it, MISTAKES.get(name, it), _things) for name, it in fields.items()}
+    """Half of the values are valid; the others are mistakes of the field, or of a type that few fields accept."""
+    return {name: st.one_of(valid, valid, MISTAKES.get(name, valid), _things) for name, valid in fields.items()}

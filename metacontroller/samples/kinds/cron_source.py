@@ -1,4 +1,4 @@
-"""Events by a cron expression and in a time zone, as Debian's cron reads it. Its image needs cronsim."""
+"""Events at the times of a cron expression in a time zone. The image of this kind needs cronsim."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
@@ -13,18 +13,18 @@ class CronSource(Source):
     """Sends an event at the times of a cron expression."""
 
     api_version = "samples.example.com/v1"
-    event_types = (EventType("com.example.cron", "When it was due, in the source's time zone."),)
-    schedule: str = Field(pattern=r"^\S+( \S+){4,5}$", description='Like "0 9 * * MON-FRI".', examples=["0 9 * * *"])
-    time_zone: ZoneInfo = Field(ZoneInfo("UTC"), alias="timeZone", description="Like Europe/Berlin.")
+    event_types = (EventType("com.example.cron", "The scheduled time, in the time zone of the source."),)
+    schedule: str = Field(pattern=r"^\S+( \S+){4,5}$", description="Cron expression.", examples=["0 9 * * MON-FRI"])
+    time_zone: ZoneInfo = Field(ZoneInfo("UTC"), alias="timeZone", description="Such as Europe/Berlin.")
 
     def model_post_init(self, _: object) -> None:
-        CronSim(self.schedule, datetime.now(self.time_zone))  # refuses what is no expression
+        CronSim(self.schedule, datetime.now(self.time_zone))  # raises if the expression is invalid
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        now, recent = context.clock.now, timedelta(minutes=1)  # what a killed process had in hand comes again
+        now, recent = context.clock.now, timedelta(minutes=1)  # repeats what a killed process may not have delivered
         for due in CronSim(self.schedule, max(context.created, now() - recent).astimezone(self.time_zone)):
             if now() - due > recent:
-                context.missed(1)
+                context.count_missed(1)
                 continue
             await context.clock.sleep_until(due)
             yield Event("com.example.cron", {"due": due.isoformat()}, f"{context.uid}-{due.timestamp():.0f}", due)

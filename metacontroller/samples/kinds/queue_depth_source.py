@@ -1,4 +1,4 @@
-"""How deep a RabbitMQ queue is, from the management interface."""
+"""The depth of a RabbitMQ queue, from its management API."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,16 +8,16 @@ from adapter.sdk import Event, EventType, Field, HttpUrl, Poller, SecretText
 
 
 class QueueDepthSource(Poller):
-    """Tells how many messages wait in a RabbitMQ queue, every interval."""
+    """Reports the number of messages in a RabbitMQ queue every interval."""
 
     api_version = "samples.example.com/v1"
-    event_types = (EventType("com.example.queue.depth", "How many messages waited in a queue."),)
+    event_types = (EventType("com.example.queue.depth", "The number of messages in a queue."),)
 
-    url: HttpUrl = Field(description="The management interface.", examples=["http://rabbitmq:15672"])
-    vhost: str = Field("/", description="The queue's virtual host.")
-    queue: str = Field(min_length=1, description="The queue's name.", examples=["orders"])
-    user: str = Field("guest", description="Who asks.")
-    password: SecretText = Field(description="The user's password.")
+    url: HttpUrl = Field(description="URL of the management API.", examples=["http://rabbitmq:15672"])
+    vhost: str = Field("/", description="Virtual host of the queue.")
+    queue: str = Field(min_length=1, description="Name of the queue.", examples=["orders"])
+    user: str = Field("guest", description="User of the management API.")
+    password: SecretText = Field(description="Password of the user.")
 
     async def poll(self, client: Any) -> Iterable[Event]:
         path = f"/api/queues/{quote(self.vhost, safe='')}/{quote(self.queue, safe='')}"

@@ -1,62 +1,96 @@
-"""The life of one source in a test: its runtime, and what it sent, logged and counted."""
+"""A runtime around a scripted source, with what it delivered, logged and counted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from typing import Any, ClassVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
-from adapter.cloudevents.encode import Message
+from pydantic import PrivateAttr
+
+from adapter.cloudevents.encode import Message, encode
+from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime, context_of
+from adapter.runtime import Drain, Runtime
 from adapter.sdk import Context, Event, Outcome, Source
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 Events = AsyncGenerator[Event, Outcome]
 DEADLINE_S = 10
-PATIENT = Drain(20)
+DRAIN = Drain(20)
+
+
+class ScriptedSource(Source):
+    """Does what the test says."""
+
+    _events: Callable[[Context], Events] = PrivateAttr()
+    _on_shutdown: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
+    _workers: int = PrivateAttr(1)
+
+    def workers(self) -> int:
+        return self._workers
+
+    def events(self, context: Context) -> Events:
+        return self._events(context)
+
+    @asynccontextmanager
+    async def running(self, context: Context) -> AsyncIterator[None]:
+        if self._on_shutdown:
+            context.on_shutdown(self._on_shutdown)
+        yield
 
 
 class Life:
-    """A runtime around ``events``; ``deliver`` decides on each event."""
+    """Runs ``events``. ``deliver`` decides on each event; by default each is delivered."""
 
     def __init__(
         self,
-        events: Callable[[Context], Events],
+        events: Callable[[Context], Events] | Source,
         deliver: Callable[[Event], Awaitable[Outcome]] | None = None,
-        drain: Drain = PATIENT,
-        max_in_flight: int = 1,
+        drain: Drain = DRAIN,
+        workers: int = 1,
+        timeouts: Timeouts = TIMEOUTS,
+        on_shutdown: Callable[[], Awaitable[None]] | None = None,
+        port: int = 8888,
     ) -> None:
-        lanes = max_in_flight
-
-        class Scripted(Source):
-            max_in_flight: ClassVar[int] = lanes
-
-            def events(self, context: Context) -> Events:
-                return events(context)
-
+        self.port = port
         self.book, self.metrics = Logbook(), Metrics("ns", "n", "K")
-        context = context_of("/s", "uid", START, VirtualClock(), self.book.log, self.metrics)
         self.delivered: list[tuple[Event, Message]] = []
+        self.caller_timeouts: list[float | None] = []
+        self.healthy = True
+        self.was_cut_short = asyncio.Event()
         self._decide = deliver
-        self.runtime = Runtime(
-            Scripted(), context, self._deliver, self.metrics, namespace="ns", overrides={}, drain=drain
-        )
+        source = events if isinstance(events, Source) else self._scripted(events, workers, on_shutdown)
+        context = Context("/s", "uid", START, VirtualClock(), self.book.log, port=port)
+        encoder = partial(encode, source="/s", namespace="ns", overrides={})
+        self.runtime = Runtime(source, context, encoder, self, self.metrics, drain, timeouts)
 
-    async def _deliver(self, event: Event, message: Message) -> Outcome:
+    @staticmethod
+    def _scripted(
+        events: Callable[[Context], Events], workers: int, on_shutdown: Callable[[], Awaitable[None]] | None
+    ) -> Source:
+        source = ScriptedSource()
+        source._events, source._workers, source._on_shutdown = events, workers, on_shutdown
+        return source
+
+    def cut_short(self) -> None:
+        self.was_cut_short.set()
+
+    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
         self.delivered.append((event, message))
+        self.caller_timeouts.append(caller_timeout_s)
         return await self._decide(event) if self._decide else Outcome.DELIVERED
 
     async def until(self, count: int) -> None:
-        """So many events were delivered."""
-        async with asyncio.timeout(DEADLINE_S):
-            while len(self.delivered) < count:  # noqa: ASYNC110 -- what is delivered is no event of asyncio's
-                await asyncio.sleep(0.001)
+        """Waits until so many events were delivered."""
+        await until(lambda: len(self.delivered) >= count)
 
     def count(self, outcome: str) -> float:
-        who = 'kind="K",name="n",namespace="ns"'
-        start = f'source_events_total{{{who},outcome="{outcome}"}} '
+        labels = 'kind="K",name="n",namespace="ns"'
+        start = f'source_events_total{{{labels},outcome="{outcome}"}} '
         (line,) = [line for line in self.metrics.render().decode().splitlines() if line.startswith(start)]
         return float(line.removeprefix(start))
 
@@ -64,6 +98,12 @@ class Life:
         start = "source_in_flight{"
         (line,) = [line for line in self.metrics.render().decode().splitlines() if line.startswith(start)]
         return float(line.rpartition(" ")[2])
+
+
+async def until(met: Callable[[], object]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not met():  # noqa: ASYNC110 -- the condition has no event of asyncio
+            await asyncio.sleep(0.001)
 
 
 def within_deadline(test: Coroutine[Any, Any, None]) -> None:

@@ -84,7 +84,7 @@ AUTH = {"type": "bearer", "secret": FIRST}
         pytest.param(
             {"auth": AUTH}, (" \n",),
             'SOURCE_CONFIG, field auth.secret, is "": '
-            "the secret is empty; write one into the Secret, or take the reference out", id="empty-secret",
+            "the secret is empty; write a value into the Secret, or remove the reference", id="empty-secret",
         ),
         pytest.param(
             {"header": FIRST}, (f"!{TOKEN}",),

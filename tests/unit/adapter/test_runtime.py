@@ -1,18 +1,19 @@
-"""The life of a source: outcomes go back, SIGTERM drains, a bad event does not stop the good ones."""
+"""The runtime sends outcomes back, runs workers, rejects invalid events and knows whether it is ready."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 from adapter.model.clock import SystemClock
 from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
-from tests.unit.adapter.life import DEADLINE_S, Events, Life, for_ever, within_deadline
+from tests.unit.adapter.life import Events, Life, for_ever, until, within_deadline
 
 
-def test_each_yield_returns_its_own_events_outcome() -> None:
+def test_each_yield_returns_the_outcome_of_its_event() -> None:
     outcomes = {"a": Outcome.DELIVERED, "b": Outcome.GAVE_UP, "c": Outcome.DEAD_LETTERED, "d": Outcome.REJECTED}
     seen = {}
 
@@ -27,15 +28,15 @@ def test_each_yield_returns_its_own_events_outcome() -> None:
     life = Life(events, deliver)
     within_deadline(life.runtime.run())
     assert seen == outcomes
-    assert [life.count(it) for it in ("delivered", "lost", "dead_lettered", "skipped")] == [1, 2, 1, 0]
+    assert [life.count(name) for name in ("delivered", "lost", "dead_lettered", "skipped")] == [1, 2, 1, 0]
 
 
-def test_an_event_gets_an_id_and_a_time_only_where_it_has_none() -> None:
+def test_runtime_sets_only_a_missing_id_and_a_missing_time() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
         yield Event(type="t")
         yield Event(type="t", id="own", time=START.replace(year=2000))
-        yield Event(type="t", id="theirs", source="/theirs")  # whose time is theirs to know
+        yield Event(type="t", id="theirs", source="/theirs")  # the time of a foreign event is not made up
         life.runtime.stop()
 
     life = Life(events)
@@ -49,13 +50,13 @@ def test_an_event_gets_an_id_and_a_time_only_where_it_has_none() -> None:
     assert life.delivered[0][1].headers["ce-id"] == first.id
 
 
-def test_lanes_run_side_by_side_each_in_its_own_order() -> None:
+def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
     under_way: set[str | None] = set()
     most = 0
 
     async def events(context: Context) -> Events:
         for n in range(3):
-            yield Event(type="t", id=f"{context.lane}/{context.lanes}-{n}")
+            yield Event(type="t", id=f"{context.worker}/{context.workers}-{n}")
 
     async def deliver(event: Event) -> Outcome:
         nonlocal most
@@ -67,26 +68,34 @@ def test_lanes_run_side_by_side_each_in_its_own_order() -> None:
             life.runtime.stop()
         return Outcome.DELIVERED
 
-    life = Life(events, deliver, max_in_flight=4)
+    life = Life(events, deliver, workers=4)
     within_deadline(life.runtime.run())
     ids = [event.id for event, _ in life.delivered]
     assert most == 4
-    for lane in range(4):
-        assert [it for it in ids if it and it.startswith(f"{lane}/")] == [f"{lane}/4-{n}" for n in range(3)]
+    for worker in range(4):
+        assert [id for id in ids if id and id.startswith(f"{worker}/")] == [f"{worker}/4-{n}" for n in range(3)]
 
 
-def test_an_exception_in_one_lane_ends_them_all() -> None:
+def test_source_without_workers_is_an_error() -> None:
     async def events(context: Context) -> Events:
-        if context.lane == 1:
+        yield Event(type="t")
+
+    with pytest.raises(ValueError, match=r"workers\(\) of ScriptedSource returned 0; return 1 or more"):
+        within_deadline(Life(events, workers=0).runtime.run())
+
+
+def test_exception_in_one_worker_ends_all_workers() -> None:
+    async def events(context: Context) -> Events:
+        if context.worker == 1:
             raise LookupError("mine")
         await for_ever()
         yield Event(type="t")
 
     with pytest.raises(LookupError, match="mine"):
-        within_deadline(Life(events, max_in_flight=3).runtime.run())
+        within_deadline(Life(events, workers=3).runtime.run())
 
 
-def test_the_system_clock_lets_others_run_although_its_deadline_is_past() -> None:
+def test_system_clock_yields_to_other_tasks_after_the_deadline() -> None:
     async def test() -> None:
         stopped = asyncio.Event()
         asyncio.get_running_loop().call_soon(stopped.set)
@@ -96,15 +105,13 @@ def test_the_system_clock_lets_others_run_although_its_deadline_is_past() -> Non
     within_deadline(test())
 
 
-def test_a_source_that_ends_does_not_end_the_process() -> None:
+def test_process_goes_on_when_the_source_has_no_more_events() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
     async def test() -> None:
         run = asyncio.create_task(life.runtime.run())
-        async with asyncio.timeout(DEADLINE_S):
-            while not life.book.said("no more events"):  # noqa: ASYNC110 -- the log is what a person sees
-                await asyncio.sleep(0.001)
+        await until(lambda: life.book.said("no more events"))
         assert not run.done()
         life.runtime.stop()
         await run
@@ -115,7 +122,7 @@ def test_a_source_that_ends_does_not_end_the_process() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["before-the-first", "after-one"])
-def test_an_exception_of_the_source_comes_out(before: int) -> None:
+def test_run_raises_the_exception_of_the_source(before: int) -> None:
     async def events(context: Context) -> Events:
         for _ in range(before):
             yield Event(type="t")
@@ -135,7 +142,7 @@ def test_an_exception_of_the_source_comes_out(before: int) -> None:
         pytest.param(Event(type="t", id="bad", extensions={"id": "x"}), id="extension"),
     ],
 )
-def test_an_event_that_cannot_be_sent_is_said_counted_and_the_next_is_sent(bad: Event) -> None:
+def test_invalid_event_is_logged_and_counted_and_the_next_is_delivered(bad: Event) -> None:
     outcomes = []
 
     async def events(context: Context) -> Events:
@@ -148,13 +155,13 @@ def test_an_event_that_cannot_be_sent_is_said_counted_and_the_next_is_sent(bad: 
     assert outcomes == [Outcome.REJECTED, Outcome.DELIVERED]
     assert [event.id for event, _ in life.delivered] == ["good"]
     assert life.count("lost") == 1
-    (line,) = life.book.said("event cannot be sent")
+    (line,) = life.book.said("invalid event rejected")
     assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
     assert line["reason"]
     assert "secret" not in life.book.text
 
 
-def test_a_source_that_yields_something_else_is_told_what() -> None:
+def test_error_names_the_type_of_a_yielded_object_that_is_not_an_event() -> None:
     async def events(context: Context) -> Events:
         yield {"type": "t"}  # type: ignore[misc]  # wrong on purpose
 
@@ -162,47 +169,115 @@ def test_a_source_that_yields_something_else_is_told_what() -> None:
         within_deadline(Life(events).runtime.run())
 
 
-def test_a_source_is_in_trouble_until_it_has_begun_and_said_no_other() -> None:
+async def seen_reasons(reason: str | None) -> list[str | None]:
+    """What a readiness probe could see at each turn of the loop, for a source that starts with this reason."""
+
     async def events(context: Context) -> Events:
-        await asyncio.Event().wait()
+        if reason:
+            context.set_unready(reason)
+        await for_ever()
         yield Event(type="t")
 
-    async def troubles(trouble: str | None) -> list[str | None]:
-        """At each turn of the loop, when a probe might come."""
-
-        async def told(context: Context) -> Events:
-            context.trouble(trouble)
-            async for event in events(context):
-                yield event
-
-        life = Life(told if trouble else events)
-        running = asyncio.create_task(life.runtime.run())
-        seen = []
-        for _ in range(20):
-            seen.append(life.runtime.trouble)
-            await asyncio.sleep(0)
-        life.runtime.stop()
-        await running
-        return seen
-
-    async def both() -> None:
-        assert set(await troubles("not yet")) == {"starting", "not yet"}
-        assert (await troubles(None))[-1] is None
-
-    within_deadline(both())
+    life = Life(events)
+    running = asyncio.create_task(life.runtime.run())
+    seen = []
+    for _ in range(20):
+        seen.append(life.runtime.unready_reason)
+        await asyncio.sleep(0)
+    life.runtime.stop()
+    await running
+    return seen
 
 
-def test_a_source_may_say_that_it_is_in_trouble() -> None:
+def test_runtime_is_unready_until_the_source_has_started() -> None:
+    async def test() -> None:
+        assert set(await seen_reasons("not yet")) == {"starting", "not yet"}
+        seen = await seen_reasons(None)
+        assert (seen[0], seen[-1]) == ("starting", None)
+
+    within_deadline(test())
+
+
+def test_unready_reason_is_stopping_before_the_sink_before_the_source() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
-        seen.append(life.runtime.trouble)
-        context.trouble("upstream")
-        seen.append(life.runtime.trouble)
+        context.set_unready("no upstream")
+        seen.append(life.runtime.unready_reason)
+        life.healthy = False
+        seen.append(life.runtime.unready_reason)
+        life.runtime.stop()
+        seen.append(life.runtime.unready_reason)
+        yield Event(type="t")
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    assert seen == ["no upstream", "the sink accepts no events", "stopping"]
+
+
+def test_sink_that_accepts_again_leaves_the_reason_of_the_source() -> None:
+    seen = []
+
+    async def events(context: Context) -> Events:
+        life.healthy = False
+        context.set_unready(None)
+        seen.append(life.runtime.unready_reason)
+        life.healthy = True
+        seen.append(life.runtime.unready_reason)
         life.runtime.stop()
         yield Event(type="t")
 
     life = Life(events)
-    assert life.runtime.trouble == "starting"
     within_deadline(life.runtime.run())
-    assert seen == ["starting", "upstream"]
+    assert seen == ["the sink accepts no events", None]
+
+
+def test_sent_events_are_delivered_concurrently_with_the_time_of_their_callers() -> None:
+    both = asyncio.Barrier(2)
+    outcomes: list[Outcome] = []
+
+    async def events(context: Context) -> Events:
+        sent = [context.send(Event(type="t", id=id), timeout_s=3) for id in ("delivered", "lost")]
+        outcomes.extend(await asyncio.gather(*sent))
+        life.runtime.stop()
+        await for_ever()
+        yield Event(type="t")
+
+    async def deliver(event: Event) -> Outcome:
+        await both.wait()
+        return Outcome.DELIVERED if event.id == "delivered" else Outcome.GAVE_UP
+
+    life = Life(events, deliver)
+    within_deadline(life.runtime.run())
+    assert outcomes == [Outcome.DELIVERED, Outcome.GAVE_UP]
+    assert life.caller_timeouts == [3, 3]
+    assert [life.count(name) for name in ("delivered", "returned", "lost")] == [1, 1, 0]
+
+
+def test_pulled_events_have_no_caller() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t")
+        life.runtime.stop()
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    assert life.caller_timeouts == [None]
+
+
+def test_context_counts_missed_events_and_polls() -> None:
+    async def events(context: Context) -> Events:
+        context.count_missed(2)
+        context.count_poll("ok", 3)
+        life.runtime.stop()
+        yield Event(type="t")
+
+    life = Life(events)
+    within_deadline(life.runtime.run())
+    assert life.count("skipped") == 2
+    assert b'outcome="ok"} 3.0' in life.metrics.render()
+
+
+def test_send_outside_an_adapter_is_an_error() -> None:
+    context = Context("/s", "uid", START, SystemClock(), logging.getLogger("adapter"))
+    with pytest.raises(RuntimeError, match=r"context.send\(\) works only in a running adapter"):
+        asyncio.run(context.send(Event(type="t"), timeout_s=1))

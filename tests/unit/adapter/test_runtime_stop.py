@@ -1,30 +1,22 @@
-"""From SIGTERM on: taking leave, what is in hand, and the end of the source."""
+"""Shutdown: on_shutdown callbacks, the drain of events in hand, and the end of the source."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from pydantic import PrivateAttr
 
-from adapter import runtime as runtime_module
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.runtime import CLOSE_S, LEAVE_S, NOTE_S, Drain
-from adapter.sdk import Context, Event, Outcome, Source
+from adapter.runtime import Drain
+from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
 from tests.unit.adapter.life import Events, Life, for_ever, within_deadline
 
 
-def test_the_grace_period_is_never_overrun() -> None:
-    for attempt_s in (10.0, 60.0):
-        for last_s in (0.0, attempt_s):
-            needed_s = LEAVE_S + TIMEOUTS.drain_s(attempt_s) + last_s + 2 * NOTE_S + CLOSE_S
-            assert needed_s < TIMEOUTS.grace_period_s(attempt_s, dead_letter=bool(last_s), listens=True)
-
-
-def test_a_stop_before_the_first_event_closes_the_source_at_once() -> None:
+def test_stop_before_the_first_event_closes_the_source_at_once() -> None:
     closed = []
 
     async def events(context: Context) -> Events:
@@ -41,7 +33,7 @@ def test_a_stop_before_the_first_event_closes_the_source_at_once() -> None:
     assert (life.delivered, life.book.lines) == ([], [])
 
 
-def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pulls_no_other() -> None:
+def test_stop_delivers_the_event_in_hand_sends_its_outcome_back_and_pulls_no_other() -> None:
     noted: list[object] = []
 
     async def events(context: Context) -> Events:
@@ -70,10 +62,7 @@ def test_a_stop_with_an_event_in_hand_delivers_it_sends_the_outcome_back_and_pul
 
 
 @pytest.mark.parametrize("answered_s", [0, 0.02], ids=["with-the-signal", "after-the-signal"])
-def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(
-    monkeypatch: pytest.MonkeyPatch, answered_s: float
-) -> None:
-    monkeypatch.setattr(runtime_module, "NOTE_S", 0.1)
+def test_source_that_waits_after_its_outcome_is_closed_after_outcome_s(answered_s: float) -> None:
     closed: list[object] = []
 
     async def events(context: Context) -> Events:
@@ -91,13 +80,13 @@ def test_a_source_that_waits_after_its_outcome_is_closed_after_a_moment(
             await asyncio.sleep(answered_s)
         return Outcome.DELIVERED
 
-    life = Life(events, deliver)
+    life = Life(events, deliver, timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.1))
     within_deadline(life.runtime.run())
     assert closed == [Outcome.DELIVERED, True]
     assert life.book.lines == []
 
 
-def test_a_sink_that_hangs_ends_the_drain_at_its_limit_and_the_event_is_named() -> None:
+def test_drain_ends_at_its_limit_when_the_sink_hangs_and_the_event_is_logged() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t", id="lost", data="secret")
 
@@ -106,19 +95,18 @@ def test_a_sink_that_hangs_ends_the_drain_at_its_limit_and_the_event_is_named() 
         await for_ever()
         raise AssertionError
 
-    life = Life(events, deliver, drain=Drain(0.05))
+    life = Life(events, deliver, drain=Drain(0.05), timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.01))
     started = time.monotonic()
     within_deadline(life.runtime.run())
     assert 0.05 <= time.monotonic() - started < 5
-    (line,) = life.book.lines
+    (line,) = life.book.said("event lost")
     assert (line["event_id"], line["level"]) == ("lost", "error")
-    assert line["msg"] == "event lost: stopped with it undelivered"
+    assert line["msg"] == "event lost: not delivered before shutdown"
     assert life.count("lost") == 1
     assert "secret" not in life.book.text
 
 
-def test_a_drain_that_takes_too_long_hurries_what_is_in_hand_and_waits_for_its_last_try() -> None:
-    cut_short = asyncio.Event()
+def test_drain_that_reaches_its_limit_cuts_delivery_short_and_waits_for_the_last_attempt() -> None:
     outcomes = []
 
     async def events(context: Context) -> Events:
@@ -126,21 +114,19 @@ def test_a_drain_that_takes_too_long_hurries_what_is_in_hand_and_waits_for_its_l
 
     async def deliver(event: Event) -> Outcome:
         life.runtime.stop()
-        await cut_short.wait()
-        await asyncio.sleep(0.02)  # the dead letter sink takes its time
+        await life.was_cut_short.wait()
+        await asyncio.sleep(0.02)  # the dead letter sink is slow
         return Outcome.DEAD_LETTERED
 
-    life = Life(events, deliver, drain=Drain(0.05, 5, cut_short.set))
+    life = Life(events, deliver, drain=Drain(0.05, last_attempt_s=5))
     within_deadline(life.runtime.run())
     assert outcomes == [Outcome.DEAD_LETTERED]
     assert (life.count("dead_lettered"), life.count("lost")) == (1, 0)
 
 
-def test_a_drain_waits_for_every_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_module, "NOTE_S", 0.001)
-
+def test_drain_waits_for_all_workers() -> None:
     async def events(context: Context) -> Events:
-        yield Event(type="t", id=str(context.lane))
+        yield Event(type="t", id=str(context.worker))
         await for_ever()
 
     async def deliver(event: Event) -> Outcome:
@@ -149,14 +135,13 @@ def test_a_drain_waits_for_every_lane(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0.01 * int(event.id or ""))
         return Outcome.DELIVERED
 
-    life = Life(events, deliver, max_in_flight=3)
+    life = Life(events, deliver, workers=3, timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.001))
     within_deadline(life.runtime.run())
     assert life.count("delivered") == 3
     assert life.book.lines == []
 
 
-def test_a_source_that_will_not_close_does_not_hold_the_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_module, "CLOSE_S", 0.05)
+def test_source_that_does_not_close_does_not_block_the_shutdown() -> None:
     release = asyncio.Event()
 
     async def events(context: Context) -> Events:
@@ -171,11 +156,11 @@ def test_a_source_that_will_not_close_does_not_hold_the_adapter(monkeypatch: pyt
         await life.runtime.run()
         release.set()
 
-    life = Life(events)
+    life = Life(events, timeouts=dataclasses.replace(TIMEOUTS, source_close_s=0.05))
     within_deadline(test())
 
 
-def test_a_source_that_is_always_overdue_sees_the_stop() -> None:
+def test_source_that_is_always_overdue_is_stopped() -> None:
     pulled = 0
 
     async def events(context: Context) -> Events:
@@ -194,26 +179,13 @@ def test_a_source_that_is_always_overdue_sees_the_stop() -> None:
     assert pulled > 1
 
 
-class Leaving(Source):
-    """Takes leave as it is told, and goes on yielding events meanwhile."""
+def shut_down(callback: Callable[[Life], Awaitable[None]], listener_drain_s: float = 5) -> Life:
+    """A source that is stopped after its first event, and runs ``callback`` meanwhile."""
 
-    _take_leave: Callable[[], Awaitable[None]] = PrivateAttr()
-
-    async def events(self, context: Context) -> Events:
+    async def events(context: Context) -> Events:
         while True:
             await asyncio.sleep(0.001)
-            yield Event(type="t", data=context.stopping())
-
-    async def on_shutdown(self) -> None:
-        await self._take_leave()
-
-
-def leave(on_shutdown: Callable[[Life], Awaitable[None]]) -> Life:
-    """What was delivered by a source that was told to stop after its first event."""
-    life = Life(lambda context: source.events(context))
-    source = Leaving()
-    source._take_leave = lambda: on_shutdown(life)
-    life.runtime._source = source
+            yield Event(type="t")
 
     async def test() -> None:
         run = asyncio.create_task(life.runtime.run())
@@ -221,28 +193,69 @@ def leave(on_shutdown: Callable[[Life], Awaitable[None]]) -> Life:
         life.runtime.stop()
         await run
 
+    timeouts = dataclasses.replace(TIMEOUTS, listener_drain_s=listener_drain_s)
+    life = Life(events, timeouts=timeouts, on_shutdown=lambda: callback(life))
     within_deadline(test())
     return life
 
 
-def test_events_are_pulled_until_the_source_has_taken_leave() -> None:
-    async def on_shutdown(life: Life) -> None:
-        assert life.runtime.stopping
+def test_events_are_pulled_until_the_shutdown_callback_is_done() -> None:
+    async def callback(life: Life) -> None:
+        assert life.runtime.unready_reason == "stopping"
         await life.until(len(life.delivered) + 3)
 
-    life = leave(on_shutdown)
-    assert len(life.delivered) >= 4
-    assert not any(event.data for event, _ in life.delivered)  # to the source it is no stop yet
+    assert len(shut_down(callback).delivered) >= 4
 
 
-def test_a_leave_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_module, "LEAVE_S", 0.05)
-    leave(lambda life: for_ever())
+def test_shutdown_callback_has_a_time_limit() -> None:
+    shut_down(lambda life: for_ever(), listener_drain_s=0.05)
 
 
-def test_an_exception_of_a_leave_comes_out() -> None:
-    async def on_shutdown(life: Life) -> None:
+def test_run_raises_the_exception_of_a_shutdown_callback() -> None:
+    async def callback(life: Life) -> None:
         raise LookupError("mine")
 
     with pytest.raises(LookupError, match="mine"):
-        leave(on_shutdown)
+        shut_down(callback)
+
+
+def test_sent_event_that_is_not_delivered_before_shutdown_is_returned_to_its_caller() -> None:
+    outcomes: list[Outcome] = []
+    callers: set[asyncio.Task[None]] = set()
+
+    async def call(context: Context) -> None:
+        outcomes.append(await context.send(Event(type="t", id="1", data="secret"), timeout_s=60))
+
+    async def events(context: Context) -> Events:
+        callers.add(asyncio.create_task(call(context)))
+        await for_ever()
+        yield Event(type="t")
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        await for_ever()
+        raise AssertionError
+
+    life = Life(events, deliver, drain=Drain(0.01), timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.01))
+    within_deadline(life.runtime.run())
+    assert outcomes == [Outcome.GAVE_UP]
+    (line,) = life.book.lines
+    assert (line["msg"], line["event_id"]) == ("event not delivered before shutdown; caller notified", "1")
+    assert (life.count("returned"), life.count("lost")) == (1, 0)
+    assert "secret" not in life.book.text
+
+
+def test_source_gets_the_outcome_of_an_event_that_is_lost_at_shutdown() -> None:
+    outcomes = []
+
+    async def events(context: Context) -> Events:
+        outcomes.append((yield Event(type="t")))
+
+    async def deliver(event: Event) -> Outcome:
+        life.runtime.stop()
+        await for_ever()
+        raise AssertionError
+
+    life = Life(events, deliver, drain=Drain(0.01), timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.1))
+    within_deadline(life.runtime.run())
+    assert outcomes == [Outcome.GAVE_UP]

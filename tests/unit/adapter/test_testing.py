@@ -1,8 +1,9 @@
-"""The plugin for authors of kinds: events under virtual time, a sink that fails as told, errors that say what to do."""
+"""The pytest plugin for authors of kinds: virtual time, a sink that fails on demand, and clear errors."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ Events = AsyncGenerator[Event, Outcome]
 
 
 class CursorSource(Source):
-    """Goes on to its next item once the last one was delivered."""
+    """Yields an item again until it is delivered."""
 
     async def events(self, context: Context) -> Events:
         cursor = 0
@@ -49,7 +50,7 @@ class BriefSource(Source):
 
 
 class SilentSource(Source):
-    """Waits for somebody else."""
+    """Never yields."""
 
     async def events(self, context: Context) -> Events:
 
@@ -58,53 +59,53 @@ class SilentSource(Source):
 
 
 class PolledSource(Source):
-    """Asks a server."""
+    """Polls a server."""
 
     async def poll(self, client: Any) -> Iterable[Event]:
         answer = await client.get("http://upstream.example/items")
-        return [Event(type="t", id=it["id"], data=it) for it in answer.json()]
+        return [Event(type="t", id=item["id"], data=item) for item in answer.json()]
 
 
 class StreamedSource(Source):
-    """Asks a server, page by page."""
+    """Polls a server, page by page."""
 
     async def poll(self, client: Any) -> Any:
         yield Event(type="t", id=(await client.get("http://upstream.example/items")).text)
 
 
 class CalledSource(Source):
-    """Is asked by a client."""
+    """Receives requests."""
 
     async def receive(self, request: Request) -> Event:
         return Event(type=request.headers["x-type"], subject=f"{request.method} {request.path}", data=request.body)
 
 
-def test_an_hour_of_ticks_takes_no_time(run: Run) -> None:
+def test_a_thousand_hourly_ticks_take_no_time(run: Run) -> None:
     started = time.monotonic()
     events = run(SampleSource(interval=Interval("1h")), ticks=1000)
     assert [event.data["sequence"] for event in events] == list(range(1000))
     assert time.monotonic() - started < 10
 
 
-def test_the_clock_may_be_the_authors_own(run: Run) -> None:
+def test_run_uses_the_given_clock(run: Run) -> None:
     clock = VirtualClock(START + timedelta(days=1), late_s=1)
     (event,) = run(SampleSource(interval=Interval("10s")), 1, clock=clock, created=START)
-    assert event.data["sequence"] == 8639  # the last one before, which may have been in hand
+    assert event.data["sequence"] == 8639  # the last tick before, which may not have been delivered
     assert len(clock.sleeps) == 1
 
 
-def test_the_clock_tells_utc_whatever_the_zone_of_a_deadline() -> None:
+def test_clock_is_in_utc_for_a_deadline_in_another_time_zone() -> None:
     clock, berlin = VirtualClock(datetime(2026, 3, 28, 12, tzinfo=UTC)), ZoneInfo("Europe/Berlin")
-    asyncio.run(clock.sleep_until(datetime(2026, 3, 29, 1, tzinfo=berlin)))  # at 2 its clocks go forward
+    asyncio.run(clock.sleep_until(datetime(2026, 3, 29, 1, tzinfo=berlin)))  # daylight saving time begins at 2
     assert datetime(2026, 3, 29, 4, tzinfo=berlin) - clock.now() == timedelta(hours=2)
 
 
-def test_outcomes_go_back_in_turn_and_then_all_is_delivered(run: Run) -> None:
+def test_outcomes_are_sent_back_in_turn_and_then_delivered(run: Run) -> None:
     events = run(CursorSource(), 5, outcomes=[Outcome.GAVE_UP, Outcome.DELIVERED, Outcome.REJECTED])
     assert [event.id for event in events] == ["0", "0", "1", "1", "2"]
 
 
-def test_the_source_is_closed_afterwards_whatever_object_it_gave(run: Run) -> None:
+def test_any_object_with_anext_and_aclose_is_pulled_and_closed(run: Run) -> None:
     closed = []
 
     class Handmade:
@@ -116,13 +117,13 @@ def test_the_source_is_closed_afterwards_whatever_object_it_gave(run: Run) -> No
 
     class HandmadeSource(Source):
         def events(self, context: Context) -> Events:
-            return Handmade()  # type: ignore[return-value]  # any object with anext and asend will do
+            return Handmade()  # type: ignore[return-value]  # asend is needed from the second event on
 
     assert run(HandmadeSource(), 1) == [Event(type="t")]
     assert closed == [True]
 
 
-def test_what_a_source_opens_once_is_open_while_it_makes_events(run: Run, deliver: Deliver, sink: Sink) -> None:
+def test_running_wraps_the_events_of_a_source(run: Run, deliver: Deliver, sink: Sink) -> None:
     seen: list[str] = []
 
     class OpeningSource(Source):
@@ -141,13 +142,13 @@ def test_what_a_source_opens_once_is_open_while_it_makes_events(run: Run, delive
     assert seen == ["opened", "event", "closed"] * 2
 
 
-def test_a_source_that_ends_early_is_named_with_how_far_it_came(run: Run, deliver: Deliver, sink: Sink) -> None:
+def test_source_that_ends_early_fails_the_test(run: Run, deliver: Deliver, sink: Sink) -> None:
     for use in (lambda: run(BriefSource(), 3), lambda: deliver(BriefSource(), sink, 3)):
         with pytest.raises(AssertionError, match=r"^BriefSource ended after 2 of 3 events$"):
             use()
 
 
-def test_a_source_that_waits_for_ever_is_named_with_how_far_it_came(run: Run) -> None:
+def test_source_that_never_yields_fails_the_test(run: Run) -> None:
     started = time.monotonic()
     with pytest.raises(AssertionError, match=r"^SilentSource made 0 of 1 events within 0.05 s$"):
         run(SilentSource(), 1, deadline_s=0.05)
@@ -158,12 +159,12 @@ def test_a_source_that_waits_for_ever_is_named_with_how_far_it_came(run: Run) ->
     ("made", "said"),
     [
         pytest.param({"type": "t"}, "made {'type': 't'}, which is a dict; make an Event", id="no-event"),
-        pytest.param(Event(type="t", data=object()), "cannot be sent: data cannot be written as JSON", id="no-json"),
-        pytest.param(Event(type=""), "cannot be sent: type is ''", id="no-type"),
+        pytest.param(Event(type="t", data=object()), "is invalid: data cannot be written as JSON", id="no-json"),
+        pytest.param(Event(type=""), "is invalid: type is ''", id="no-type"),
         pytest.param(Event(type="t", extensions={"Big": "x"}), 'extension name "Big" is not valid', id="extension"),
     ],
 )
-def test_what_could_not_be_sent_fails_the_test(run: Run, made: Any, said: str) -> None:
+def test_invalid_event_fails_the_test(run: Run, made: Any, said: str) -> None:
     class OddSource(Source):
         async def events(self, context: Context) -> Events:
             yield made
@@ -172,7 +173,7 @@ def test_what_could_not_be_sent_fails_the_test(run: Run, made: Any, said: str) -
         run(OddSource(), 1)
 
 
-def test_what_the_source_raises_comes_out_as_it_is(run: Run, deliver: Deliver, sink: Sink) -> None:
+def test_exception_of_the_source_is_raised_unchanged(run: Run, deliver: Deliver, sink: Sink) -> None:
     class Failing(Timer):
         def tick(self, n: int) -> Event:
             raise LookupError("the queue is gone")
@@ -189,7 +190,7 @@ def test_events_arrive_as_an_adapter_sends_them(deliver: Deliver, sink: Sink) ->
     assert {(event["source"], event["type"]) for event in sink.events} == {(source, "dev.knative.sample")}
 
 
-def test_a_fault_is_answered_once_and_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
+def test_failed_attempts_are_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
     sink.answer(503, RESET, Reply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
     clock = VirtualClock()
     assert deliver(SampleSource(), sink, 1, clock=clock) == [Outcome.DELIVERED]
@@ -198,28 +199,28 @@ def test_a_fault_is_answered_once_and_retried_with_the_same_id(deliver: Deliver,
     assert clock.now() - START > timedelta(seconds=60)
 
 
-def test_a_refusal_and_a_used_up_budget_go_back_to_the_source(deliver: Deliver, sink: Sink) -> None:
+def test_source_gets_rejected_and_gave_up(deliver: Deliver, sink: Sink) -> None:
     sink.answer(400, 500, 500)
     outcomes = deliver(CursorSource(), sink, 3, delivery={"retry": 1})
     assert outcomes == [Outcome.REJECTED, Outcome.GAVE_UP, Outcome.DELIVERED]
     assert [event["id"] for event in sink.events] == ["0"] * 4
 
 
-def test_a_slow_answer_is_an_attempt_that_timed_out(deliver: Deliver, sink: Sink) -> None:
+def test_slow_response_is_an_attempt_that_timed_out(deliver: Deliver, sink: Sink) -> None:
     sink.answer(Reply(delay_s=5))
     clock = VirtualClock()
     assert deliver(CursorSource(), sink, 1, delivery={"timeout": "PT0.5S"}, clock=clock) == [Outcome.DELIVERED]
     assert len(clock.sleeps) == 1  # the wait before the second attempt
 
 
-def test_a_second_sink_may_take_the_dead_letters(deliver: Deliver, sink: Sink) -> None:
+def test_second_sink_is_the_dead_letter_sink(deliver: Deliver, sink: Sink) -> None:
     with Sink() as dead_letters:
         sink.answer(400)
         assert deliver(CursorSource(), sink, 1, dead_letters=dead_letters) == [Outcome.DEAD_LETTERED]
         assert dead_letters.events[0]["extensions"]["knativeerrorcode"] == "400"
 
 
-def test_a_sink_that_waits_in_vain_says_what_it_saw(deliver: Deliver, sink: Sink) -> None:
+def test_error_of_wait_for_lists_what_arrived(deliver: Deliver, sink: Sink) -> None:
     deliver(CursorSource(), sink, 1)
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(sink.url, b"hello")
@@ -227,7 +228,7 @@ def test_a_sink_that_waits_in_vain_says_what_it_saw(deliver: Deliver, sink: Sink
         sink.wait_for(2, within_s=0.05)
 
 
-def test_the_sink_is_on_this_machine_only_and_gone_afterwards() -> None:
+def test_sink_binds_to_loopback_and_closes_at_the_end() -> None:
     with Sink() as sink:
         assert sink.url.startswith("http://127.0.0.1:")
         with pytest.raises(urllib.error.HTTPError, match="400"):
@@ -238,25 +239,32 @@ def test_the_sink_is_on_this_machine_only_and_gone_afterwards() -> None:
         urllib.request.urlopen(sink.url, timeout=10)
 
 
-def test_poll_gives_the_events_of_one_answer(poll: Poll) -> None:
+def test_poll_returns_the_events_of_one_response(poll: Poll) -> None:
     assert [event.id for event in poll(PolledSource(), [{"id": "a"}, {"id": "b"}])] == ["a", "b"]
     assert [event.id for event in poll(StreamedSource(), httpx2.Response(200, text="a"))] == ["a"]
-    with pytest.raises(AssertionError, match="cannot be sent: id is 1"):
+    with pytest.raises(AssertionError, match="is invalid: id is 1"):
         poll(PolledSource(), [{"id": 1}])
 
 
-def test_receive_gives_the_event_of_one_request(receive: Receive) -> None:
+def test_receive_returns_the_event_of_one_request(receive: Receive) -> None:
     event = receive(CalledSource(), {"a": 1}, headers={"X-Type": "t"}, path="/hook")
     assert event == Event(type="t", subject="POST /hook", data=b'{"a": 1}')
 
 
-def test_until_a_fixture_is_used_the_plugin_loads_nothing() -> None:
+def test_public_names_can_be_imported() -> None:
+    module = importlib.import_module("adapter.testing")
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+    with pytest.raises(AttributeError, match=r"module adapter\.testing has no attribute Nothing"):
+        module.Nothing  # noqa: B018
+
+
+def test_plugin_imports_nothing_until_a_fixture_is_used() -> None:
     code = "import pytest, sys; before = set(sys.modules); import adapter.testing; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"adapter", "adapter.testing"} <= set(done.stdout.split()) <= {"adapter", "adapter.testing", "__future__"}
 
 
-def test_an_installation_makes_pytest_load_it(tmp_path: Path) -> None:
+def test_installed_package_registers_the_plugin(tmp_path: Path) -> None:
     environ = environ_with(tmp_path / "site")
     command = [sys.executable, "-W", "error", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)

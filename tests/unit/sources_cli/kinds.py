@@ -1,4 +1,4 @@
-"""Kinds that tests make up."""
+"""Builds kinds for tests."""
 
 from __future__ import annotations
 

@@ -1,26 +1,25 @@
-"""What a caller is answered when the source, or its end, gets in the way."""
+"""The responses of a listener when the source, the sink or a shutdown gets in the way."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
 
-from adapter import runtime as runtime_module
-from adapter.cloudevents.encode import Message
-from adapter.listening import listener
-from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime, context_of
-from adapter.sdk import Event, Listener, Outcome, Refusal, Request
-from adapter.serving.logs import LogThrottle
+from adapter.contract.timeouts import TIMEOUTS, Timeouts
+from adapter.listening.listener import RequestHandler
+from adapter.runtime import Drain
+from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 from tests.process.harness import free_port
+from tests.unit.adapter.life import Life, for_ever, until
 
 
 class BellSource(Listener):
@@ -30,67 +29,81 @@ class BellSource(Listener):
         return Event(type="ring")
 
 
-def test_a_caller_whose_event_is_not_delivered_by_the_end_of_a_stop_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not left without an answer: nobody else would know what became of it."""
-    monkeypatch.setattr(runtime_module, "LEAVE_S", 0.01)
-    monkeypatch.setattr(runtime_module, "NOTE_S", 0.01)
+async def response_at_shutdown(deliver: Callable[[Life], Awaitable[Outcome]]) -> tuple[Life, httpx2.Response]:
+    """The response to a request whose delivery has begun when the adapter stops."""
+    in_hand = asyncio.Event()
 
-    async def test() -> httpx2.Response:
-        in_hand = asyncio.Event()
+    async def decide(event: Event) -> Outcome:
+        in_hand.set()
+        return await deliver(life)
 
-        async def deliver(event: Event, message: Message) -> Outcome:
-            in_hand.set()
-            await asyncio.Event().wait()
-            raise AssertionError("nobody sets it")
-
-        metrics, port = Metrics("ns", "n", "K"), free_port()
-        context = context_of("/s", "uid", START, VirtualClock(), Logbook().log, metrics, port=port)
-        runtime = Runtime(
-            BellSource(), context, deliver, metrics, namespace="ns", overrides={}, drain=Drain(patience_s=0.01)
-        )
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-            run = tasks.create_task(runtime.run())
-            while runtime.trouble:  # noqa: ASYNC110 -- readiness is what a kubelet sees
-                await asyncio.sleep(0.001)
-            async with httpx2.AsyncClient(trust_env=False) as client:
-                call = tasks.create_task(client.post(f"http://127.0.0.1:{port}/"))
-                await in_hand.wait()
-                runtime.stop()
-                await run
-                return await call
-
-    answer = asyncio.run(test())
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    timeouts = dataclasses.replace(TIMEOUTS, listener_drain_s=0.01, outcome_s=0.05)
+    life = Life(BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(life.runtime.run())
+        await until(lambda: life.runtime.unready_reason is None)
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            call = tasks.create_task(client.post(f"http://127.0.0.1:{life.port}/"))
+            await in_hand.wait()
+            life.runtime.stop()
+            await run
+            return life, await call
 
 
-Sent = list[dict[str, Any]]
+def test_caller_gets_503_when_its_event_is_not_delivered_before_shutdown() -> None:
+    """The caller must get a response: nothing else tells it that the event was not delivered."""
+
+    async def deliver(life: Life) -> Outcome:
+        await for_ever()
+        raise AssertionError("never reached")
+
+    life, response = asyncio.run(response_at_shutdown(deliver))
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert (life.count("returned"), life.count("lost")) == (1, 0)
+    assert life.caller_timeouts == [8]
 
 
-def answer_of(receive: Callable[[Request], Any], book: Logbook | None = None, body: bytes = b"") -> tuple[int, bytes]:
-    """Of a source that makes of the request what ``receive`` makes of it, and sends nothing."""
+def test_caller_gets_202_when_the_last_attempt_after_the_drain_succeeds() -> None:
+    async def deliver(life: Life) -> Outcome:
+        await life.was_cut_short.wait()
+        return Outcome.DEAD_LETTERED
+
+    life, response = asyncio.run(response_at_shutdown(deliver))
+    assert response.status_code == 202
+    assert life.count("dead_lettered") == 1
+
+
+Message = dict[str, Any]
+SCOPE = {"method": "POST", "path": "/", "headers": [], "query_string": b"a=b"}
+
+
+def handler_of(source: Listener, book: Logbook, timeouts: Timeouts = TIMEOUTS) -> RequestHandler:
+    return RequestHandler(source, Context("/s", "uid", START, VirtualClock(), book.log), timeouts)
+
+
+def answer_of(
+    receive: Callable[[Request], Any], book: Logbook | None = None, body: bytes = b"", timeouts: Timeouts = TIMEOUTS
+) -> tuple[int, bytes]:
+    """Status and body of the response of a source with this ``receive()``."""
 
     class OwnSource(Listener):
-        """A source of the test's own."""
+        """A source of this test."""
 
         async def receive(self, request: Request) -> Event:
             made = receive(request)
-            return await made if inspect.isawaitable(made) else made  # type: ignore[no-any-return]  # or whatever else
+            return await made if inspect.isawaitable(made) else made  # type: ignore[no-any-return]  # on purpose
 
-    book = book or Logbook()
-    sent: Sent = []
+    sent: list[Message] = []
 
-    async def given() -> dict[str, Any]:
+    async def request() -> Message:
         return {"type": "http.request", "body": body}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
     async def test() -> None:
-        clock = VirtualClock()
-        context = context_of("/s", "uid", START, clock, book.log, Metrics("ns", "n", "K"))
-        scope = {"method": "POST", "path": "/", "headers": [], "query_string": b"a=b"}
         async with asyncio.timeout(10):
-            await OwnSource()._answer(context, LogThrottle(book.log, clock.now), scope, given, send)
+            await handler_of(OwnSource(), book or Logbook(), timeouts)(SCOPE, request, send)
 
     asyncio.run(test())
     return sent[0]["status"], sent[1]["body"]
@@ -104,40 +117,40 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
 
 
 @pytest.mark.parametrize(
-    ("receive", "said"),
+    ("receive", "logged"),
     [
         pytest.param(lambda request: int(request.body), "ValueError", id="exception"),
         pytest.param(fails(SystemExit(3)), "SystemExit", id="exit"),
         pytest.param(fails(asyncio.CancelledError()), "CancelledError", id="cancelled"),
-        pytest.param(lambda request: {"type": "x"}, "TypeError", id="no-event"),
+        pytest.param(lambda request: {"type": "x"}, "TypeError", id="not-an-event"),
         pytest.param(lambda request: fails(Refusal(200, "fine"))(request), "ValueError", id="2xx-refusal"),
         pytest.param(lambda request: fails(Refusal("401", "no"))(request), "ValueError", id="text-status"),  # type: ignore[arg-type]  # on purpose
         pytest.param(lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError", id="two-line-header"),
     ],
 )
-def test_a_source_that_fails_is_500_and_its_log_names_the_place_and_nothing_of_the_request(
-    receive: Callable[[Request], Any], said: str
+def test_failing_source_is_500_and_the_log_has_the_place_but_no_request_data(
+    receive: Callable[[Request], Any], logged: str
 ) -> None:
     book = Logbook()
-    assert answer_of(receive, book, b"hush") == (500, b"the source failed; its log says how\n")
+    assert answer_of(receive, book, b"hush") == (500, b"the source failed; see the log of the adapter\n")
     (line,) = book.lines
-    assert line["error"] == said
+    assert (line["msg"], line["error"]) == ("request failed", logged)
     assert re.search(r"\w+\.py:\d+$", line["at"])
     assert "hush" not in str(line)
 
 
-def test_a_source_that_takes_too_long_is_500_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "RECEIVE_S", 0.01)
+def test_source_that_takes_too_long_is_500() -> None:
     book = Logbook()
-    assert answer_of(lambda request: asyncio.Event().wait(), book)[0] == 500
-    assert book.lines[0]["error"] == "took longer than 0 s"
+    timeouts = dataclasses.replace(TIMEOUTS, receive_s=0.01)
+    assert answer_of(lambda request: asyncio.Event().wait(), book, timeouts=timeouts)[0] == 500
+    assert book.lines[0]["error"] == "took longer than 0.01 s"
 
 
-def test_a_source_sees_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_gets_the_query() -> None:
     assert answer_of(lambda request: fails(Refusal(400, request.query))(request)) == (400, b"a=b\n")
 
 
-def test_an_end_from_outside_is_no_failure_of_the_source() -> None:
+def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
     async def test() -> None:
         waiting = asyncio.Event()
 
@@ -146,19 +159,17 @@ def test_an_end_from_outside_is_no_failure_of_the_source() -> None:
 
             async def receive(self, request: Request) -> Event:
                 waiting.set()
-                await asyncio.Event().wait()
-                raise AssertionError("nobody sets it")
+                await for_ever()
+                raise AssertionError("never reached")
 
-        async def given() -> dict[str, Any]:
+        async def request() -> Message:
             return {"type": "http.request"}
 
-        async def send(message: dict[str, Any]) -> None:
-            raise AssertionError(f"it was answered {message}")
+        async def send(message: Message) -> None:
+            raise AssertionError(f"unexpected response {message}")
 
-        book, clock = Logbook(), VirtualClock()
-        context = context_of("/s", "uid", START, clock, book.log, Metrics("ns", "n", "K"))
-        scope = {"method": "POST", "path": "/", "headers": [], "query_string": b""}
-        call = asyncio.create_task(SlowSource()._answer(context, LogThrottle(book.log, clock.now), scope, given, send))
+        book = Logbook()
+        call = asyncio.create_task(handler_of(SlowSource(), book)(SCOPE, request, send))
         await waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -166,3 +177,18 @@ def test_an_end_from_outside_is_no_failure_of_the_source() -> None:
         assert book.lines == []
 
     asyncio.run(test())
+
+
+def test_request_whose_body_takes_too_long_is_408() -> None:
+    sent: list[Message] = []
+
+    async def request() -> Message:
+        await for_ever()
+        raise AssertionError("never reached")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    timeouts = dataclasses.replace(TIMEOUTS, request_body_s=0.01)
+    asyncio.run(asyncio.wait_for(handler_of(BellSource(), Logbook(), timeouts)(SCOPE, request, send), 10))
+    assert (sent[0]["status"], sent[1]["body"]) == (408, b"the request took longer than 0.01 s\n")

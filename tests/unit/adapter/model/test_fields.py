@@ -1,4 +1,4 @@
-"""Types of fields: what an author's class takes, refuses and gets."""
+"""Types of fields: valid and invalid values, and the value that the author gets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CERTIFICATES: TypeAdapter[Certificates] = TypeAdapter(Certificates)
 
 
 @pytest.mark.parametrize("text", ["http://h", "https://h:8443/p?q=1#f", "http://[::1]:80/"])
-def test_a_url_is_the_text_that_was_written(text: str) -> None:
+def test_url_is_the_text_as_written(text: str) -> None:
     assert URLS.validate_python(text) == text
 
 
@@ -28,15 +28,15 @@ def test_a_url_is_the_text_that_was_written(text: str) -> None:
         pytest.param("http://h:0", "write an absolute http(s) URL", id="port"),
         pytest.param("http://h/a b", "write an absolute http(s) URL", id="space"),
         pytest.param("http://[::1", "write an absolute http(s) URL", id="bracket"),
-        pytest.param("http://u:p@h", "must hold no user or password; these belong into a Secret", id="password"),
+        pytest.param("http://u:p@h", "must not contain a user or password; put them into a Secret", id="password"),
     ],
 )
-def test_what_is_no_url_is_refused_with_what_to_write(text: str, said: str) -> None:
+def test_invalid_url_is_an_error_that_says_what_to_write(text: str, said: str) -> None:
     with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace(")", r"\)")):
         URLS.validate_python(text)
 
 
-def test_certificates_are_taken_with_their_comments_and_nothing_else_is() -> None:
+def test_certificates_may_have_comments_but_must_be_pem() -> None:
     pem = trustme.CA().cert_pem.bytes().decode()
     assert CERTIFICATES.validate_python(f"# Behörde\n{pem}{pem}") == f"# Behörde\n{pem}{pem}"
     with pytest.raises(ValidationError, match="write PEM certificates"):
@@ -44,19 +44,19 @@ def test_certificates_are_taken_with_their_comments_and_nothing_else_is() -> Non
 
 
 @pytest.mark.parametrize(("stored", "text"), [("hush", "hush"), ("hush\n", "hush"), ("a b \r\n", "a b ")])
-def test_a_secret_has_no_line_end(stored: str, text: str) -> None:
+def test_secret_has_no_trailing_line_end(stored: str, text: str) -> None:
     assert SECRETS.validate_python(stored).get_secret_value() == SecretText(stored).get_secret_value() == text
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n"], ids=["empty", "space", "line-end"])
-def test_a_blank_secret_is_none(blank: str) -> None:
-    with pytest.raises(ValidationError, match="the secret is empty; write one into the Secret"):
+def test_blank_secret_is_an_error(blank: str) -> None:
+    with pytest.raises(ValidationError, match="the secret is empty; write a value into the Secret"):
         SECRETS.validate_python(blank)
     with pytest.raises(ValueError, match="the secret is empty"):
         SecretText(blank)
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_secret_is_hidden_in_texts_and_dumps() -> None:
     secret = SECRETS.validate_python("hush")
     assert "hush" not in f"{secret!r} {secret} {SECRETS.dump_json(secret)!r}"
     assert SECRETS.validate_python(secret) == secret

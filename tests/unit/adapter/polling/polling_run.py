@@ -62,7 +62,7 @@ class Run:
         self.window = window
         self.context = Context(
             UID, UID, START, self.clock, self.book.log,
-            polled=lambda outcome, count: self.polled.append((outcome, count)), trouble=self.unready.append,
+            count_poll=lambda outcome, count: self.polled.append((outcome, count)), set_unready=self.unready.append,
         )  # fmt: skip
         self.events: list[Event] = []
 

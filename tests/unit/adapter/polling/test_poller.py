@@ -133,11 +133,12 @@ def test_all_outcomes_are_counted_from_zero() -> None:
     assert polls.polled == [("ok", 0), ("unchanged", 0), ("failed", 0)]
 
 
-def test_max_in_flight_is_rejected_when_the_class_is_defined() -> None:
-    with pytest.raises(TypeError, match=r"Wide\.max_in_flight: a Poller sends one item at a time"):
+def test_workers_method_is_rejected_when_the_class_is_defined() -> None:
+    with pytest.raises(TypeError, match=r"Wide\.workers\(\): a Poller sends one item at a time"):
 
         class Wide(Poller):
-            max_in_flight: int = Field(2, ge=1)
+            def workers(self) -> int:
+                return 2
 
 
 def test_client_has_limits_and_is_closed_at_the_end() -> None:

@@ -228,7 +228,7 @@ def test_mounted_bundle_that_cannot_be_read_fails_the_poll(tmp_path: Path) -> No
         if reason and "company.pem" in reason:
             (tmp_path / "company.pem").unlink()
 
-    polls.context = replace(polls.context, trust_bundles=tmp_path, trouble=repair)
+    polls.context = replace(polls.context, trust_bundles=tmp_path, set_unready=repair)
     assert polls.ids() == ["a"]
     assert polls.outcomes == ["failed", "ok"]
     assert "company.pem holds no PEM certificates" in polls.book.lines[0]["reason"]

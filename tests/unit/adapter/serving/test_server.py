@@ -1,20 +1,21 @@
-"""The small HTTP server, octet by octet on a real socket."""
+"""The small HTTP server, byte by byte on a real socket."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from adapter.observe.health import health
+from adapter.serving.health import health
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Handler, Limits, Reset, listen, port_of
+from adapter.serving.server import Handler, Limits, Reset, bind_all_addresses, listen, port_of
 
 DEADLINE_S = 10
+LIMITS = Limits(request_s=10)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -24,7 +25,7 @@ async def echo(request: Request) -> Response:
     return Response(200, request.method.encode() + b" " + request.path.encode() + b" " + request.body)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connection(handler: Handler, limits: Limits) -> AsyncIterator[Streams]:
     server = await listen(handler, 0, limits)
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
@@ -41,14 +42,14 @@ def talk(
     limits: Limits | None = None,
 ) -> Any:
     async def run() -> Any:
-        async with asyncio.timeout(DEADLINE_S), connection(handler, limits or Limits()) as streams:
+        async with asyncio.timeout(DEADLINE_S), connection(handler, limits or LIMITS) as streams:
             return await test(*streams)
 
     return asyncio.run(run())
 
 
-def answers(octets: bytes, handler: Handler = echo, limits: Limits | None = None) -> str:
-    """All that comes back until the server hangs up."""
+def response_to(octets: bytes, handler: Handler = echo, limits: Limits | None = None) -> str:
+    """The bytes that the server sends until it closes the connection."""
 
     async def test(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         writer.write(octets)
@@ -64,27 +65,27 @@ def request(line: str, *headers: str, body: str = "") -> bytes:
 CLOSE = "Connection: close"
 
 
-def test_a_request_is_answered_with_the_length_of_its_body() -> None:
-    answer = answers(request("POST /x?q=1", CLOSE, "Content-Length: 3", body="abc"))
-    head, _, body = answer.partition("\r\n\r\n")
+def test_response_has_a_content_length() -> None:
+    response = response_to(request("POST /x?q=1", CLOSE, "Content-Length: 3", body="abc"))
+    head, _, body = response.partition("\r\n\r\n")
     assert head.splitlines()[0] == "HTTP/1.1 200 "
     assert "content-length: 11" in head.lower()
     assert body == "POST /x abc"
 
 
-def test_a_chunked_body_is_put_together() -> None:
+def test_chunks_of_a_body_are_joined() -> None:
     body = "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-    assert answers(request("POST /", CLOSE, "Transfer-Encoding: chunked", body=body)).endswith("POST / abcde")
+    assert response_to(request("POST /", CLOSE, "Transfer-Encoding: chunked", body=body)).endswith("POST / abcde")
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
     pipeline = request("GET /1") + request("POST /2", "Content-Length: 1", body="x") + request("GET /3", CLOSE)
-    answer = answers(pipeline)
-    assert answer.count("HTTP/1.1 200") == 3
-    assert answer.index("GET /1") < answer.index("POST /2 x") < answer.index("GET /3")
+    response = response_to(pipeline)
+    assert response.count("HTTP/1.1 200") == 3
+    assert response.index("GET /1") < response.index("POST /2 x") < response.index("GET /3")
 
 
-def test_a_connection_serves_one_request_after_the_other() -> None:
+def test_connection_is_kept_alive() -> None:
     async def test(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[bytes]:
         seen = []
         for n in range(3):
@@ -95,17 +96,17 @@ def test_a_connection_serves_one_request_after_the_other() -> None:
     assert talk(test) == [b"GET /0 ", b"GET /1 ", b"GET /2 "]
 
 
-def test_http_1_0_is_answered_and_hung_up_on() -> None:
-    assert answers(b"GET /x HTTP/1.0\r\n\r\n").endswith("GET /x ")
+def test_http_1_0_connection_is_closed_after_the_response() -> None:
+    assert response_to(b"GET /x HTTP/1.0\r\n\r\n").endswith("GET /x ")
 
 
-def test_head_gets_the_length_without_the_body() -> None:
-    answer = answers(request("HEAD /x", CLOSE))
-    assert "content-length: 8" in answer.lower()
-    assert answer.endswith("\r\n\r\n")
+def test_head_response_has_a_length_but_no_body() -> None:
+    response = response_to(request("HEAD /x", CLOSE))
+    assert "content-length: 8" in response.lower()
+    assert response.endswith("\r\n\r\n")
 
 
-def test_who_expects_100_continue_gets_it_before_the_body() -> None:
+def test_100_continue_is_sent_before_the_body_is_read() -> None:
     async def test(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         writer.write(request("POST /", CLOSE, "Content-Length: 3", "Expect: 100-continue"))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 \r\n\r\n"
@@ -118,7 +119,7 @@ def test_who_expects_100_continue_gets_it_before_the_body() -> None:
 @pytest.mark.parametrize(
     ("octets", "status"),
     [
-        pytest.param(b"nonsense\r\n\r\n", 400, id="no-http"),
+        pytest.param(b"nonsense\r\n\r\n", 400, id="not-http"),
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no-host"),
         pytest.param(request("GET /", "Bad header: x"), 400, id="header-name"),
         pytest.param(request("POST /", "Content-Length: x"), 400, id="length"),
@@ -131,15 +132,15 @@ def test_who_expects_100_continue_gets_it_before_the_body() -> None:
         ),
     ],
 )
-def test_a_request_that_cannot_be_taken_is_answered_and_hung_up_on(octets: bytes, status: int) -> None:
-    answer = answers(octets, limits=Limits(body_size=8))
-    assert answer.startswith(f"HTTP/1.1 {status} ")
-    assert "connection: close" in answer.lower()
+def test_rejected_request_gets_a_response_and_its_connection_is_closed(octets: bytes, status: int) -> None:
+    response = response_to(octets, limits=Limits(request_s=10, body_size=8))
+    assert response.startswith(f"HTTP/1.1 {status} ")
+    assert "connection: close" in response.lower()
 
 
-def test_a_body_of_just_the_limit_is_taken() -> None:
+def test_body_of_exactly_the_limit_is_accepted() -> None:
     octets = request("POST /", CLOSE, "Content-Length: 8", body="12345678")
-    assert answers(octets, limits=Limits(body_size=8)).startswith("HTTP/1.1 200 ")
+    assert response_to(octets, limits=Limits(request_s=10, body_size=8)).startswith("HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
@@ -150,28 +151,28 @@ def test_a_body_of_just_the_limit_is_taken() -> None:
         pytest.param(request("POST /", "Content-Length: 3", body="a"), id="half-a-body"),
     ],
 )
-def test_a_client_that_is_too_slow_is_hung_up_on(octets: bytes) -> None:
-    assert answers(octets, limits=Limits(request_s=0.05)) == ""
+def test_connection_of_a_slow_client_is_closed(octets: bytes) -> None:
+    assert response_to(octets, limits=Limits(request_s=0.05)) == ""
 
 
-def test_a_slow_client_does_not_hold_up_another() -> None:
+def test_slow_client_does_not_delay_another_client() -> None:
     async def run() -> bytes:
         async with asyncio.timeout(DEADLINE_S):
-            server = await listen(echo, 0, Limits())
+            server = await listen(echo, 0, LIMITS)
             _, slow = await asyncio.open_connection("127.0.0.1", port_of(server))
             slow.write(b"GET / HT")
             reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
             writer.write(request("GET /", CLOSE))
-            answer = await reader.read()
+            response = await reader.read()
             for each in (slow, writer):
                 each.close()
             server.close()
-            return answer
+            return response
 
     assert asyncio.run(run()).endswith(b"GET / ")
 
 
-def test_a_handler_may_break_the_connection_off() -> None:
+def test_handler_can_reset_the_connection() -> None:
     async def test(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request("GET /reset"))
         with pytest.raises(ConnectionResetError):
@@ -180,29 +181,36 @@ def test_a_handler_may_break_the_connection_off() -> None:
     talk(test)
 
 
-def test_a_node_without_ipv6_is_served_over_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, hosts = asyncio.start_server, []
+@pytest.mark.parametrize(
+    ("code", "hosts"),
+    [
+        pytest.param(errno.EADDRNOTAVAIL, [None, "0.0.0.0"], id="no-ipv6"),
+        pytest.param(errno.EADDRINUSE, [None], id="in-use"),
+    ],
+)
+def test_node_without_ipv6_is_served_over_ipv4(code: int, hosts: list[str | None]) -> None:
+    bound: list[str | None] = []
 
-    async def without_ipv6(connected: Any, host: str | None, port: int) -> asyncio.Server:
-        hosts.append(host)
+    async def bind(host: str | None) -> asyncio.Server:
+        bound.append(host)
         if host is None:
-            raise OSError(errno.EADDRNOTAVAIL, "no ::")
-        return await real(connected, "127.0.0.1", 0)
+            raise OSError(code, "cannot bind ::")
+        return await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
 
     async def run() -> None:
-        monkeypatch.setattr(asyncio, "start_server", without_ipv6)
-        (await listen(echo, 8080, Limits())).close()
+        with contextlib.suppress(OSError):
+            (await bind_all_addresses(bind)).close()
 
     asyncio.run(run())
-    assert hosts == [None, "0.0.0.0"]
+    assert bound == hosts
 
 
-def test_a_port_that_is_taken_is_an_error() -> None:
+def test_port_in_use_is_an_error() -> None:
     async def run() -> None:
-        server = await listen(echo, 0, Limits())
+        server = await listen(echo, 0, LIMITS)
         try:
             with pytest.raises(OSError, match="in use"):
-                await listen(echo, port_of(server), Limits())
+                await listen(echo, port_of(server), LIMITS)
         finally:
             server.close()
 
@@ -219,19 +227,21 @@ def test_a_port_that_is_taken_is_an_error() -> None:
         pytest.param("GET /readiness?verbose=1", 200, "ok\n", id="query"),
         pytest.param("GET /metrics", 200, "m 1\n", id="metrics"),
         pytest.param("HEAD /health", 200, "", id="head"),
-        pytest.param("POST /health", 405, "only GET\n", id="post"),
-        pytest.param("GET /other", 404, "there are /health, /readiness, /metrics, /healthz, /readyz\n", id="unknown"),
+        pytest.param("POST /health", 405, "the method must be GET\n", id="post"),
+        pytest.param(
+            "GET /other", 404, "the pages are /health, /readiness, /metrics, /healthz, /readyz\n", id="unknown"
+        ),
     ],
 )
-def test_the_pages_of_an_adapter(line: str, status: int, body: str) -> None:
-    answer = answers(request(line, CLOSE), health(lambda: None, lambda: Response(200, b"m 1\n")))
-    assert answer.startswith(f"HTTP/1.1 {status} ")
-    assert answer.partition("\r\n\r\n")[2] == body
-    assert ("allow: get, head" in answer.lower()) == (status == 405)
+def test_pages_of_the_health_port(line: str, status: int, body: str) -> None:
+    response = response_to(request(line, CLOSE), health(lambda: None, lambda: Response(200, b"m 1\n")))
+    assert response.startswith(f"HTTP/1.1 {status} ")
+    assert response.partition("\r\n\r\n")[2] == body
+    assert ("allow: get, head" in response.lower()) == (status == 405)
 
 
-@pytest.mark.parametrize(("alive", "ready"), [("/health", "/readiness"), ("/healthz", "/readyz")])
-def test_a_stopping_adapter_is_alive_but_not_ready(alive: str, ready: str) -> None:
+@pytest.mark.parametrize(("live", "ready"), [("/health", "/readiness"), ("/healthz", "/readyz")])
+def test_stopping_adapter_is_live_but_not_ready(live: str, ready: str) -> None:
     pages = health(lambda: "stopping", lambda: Response(200))
-    assert answers(request(f"GET {ready}", CLOSE), pages).startswith("HTTP/1.1 503 ")
-    assert answers(request(f"GET {alive}", CLOSE), pages).startswith("HTTP/1.1 200 ")
+    assert response_to(request(f"GET {ready}", CLOSE), pages).startswith("HTTP/1.1 503 ")
+    assert response_to(request(f"GET {live}", CLOSE), pages).startswith("HTTP/1.1 200 ")

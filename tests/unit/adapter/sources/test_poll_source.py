@@ -180,7 +180,7 @@ def test_start_decides_whether_the_first_poll_sends_existing_items(start: str) -
         pytest.param("url", "http://", "write an absolute http(s) URL", id="no-host"),
         pytest.param("url", "http://h:99999/", "write an absolute http(s) URL", id="port"),
         pytest.param(
-            "url", "http://u:p@h/", "must hold no user or password; these belong into a Secret", id="password"
+            "url", "http://u:p@h/", "must not contain a user or password; put them into a Secret", id="password"
         ),
         pytest.param("items", "data[", 'write a JMESPath expression like "data.items" (Incomplete', id="items"),
         pytest.param("id", "a.b[?c(@)] | d(@)", "JMESPath has no function c(); it has abs", id="function"),

@@ -1,4 +1,4 @@
-"""What a webhook's request becomes: CloudEvents stay what they were, and nobody's unsigned word counts as signed."""
+"""Events of WebhookSource: CloudEvents are forwarded unchanged, and unsigned headers do not count as signed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def signed(type: str, body: bytes, id: str = "m-1") -> dict[str, str]:
 
 @pytest.mark.parametrize(("type", "taken"), [("none", True), ("bearer", True), ("github", False),
                                              ("standardWebhooks", False)])  # fmt: skip
-def test_ce_headers_count_only_where_whoever_sends_them_is_believed(type: str, taken: bool) -> None:
+def test_ce_headers_count_only_if_the_caller_does_not_sign(type: str, taken: bool) -> None:
     source = OPEN if type == "none" else webhook(type)
     proof = {} if type == "none" else signed(type, b"{}")
     event = received(b"{}", {**BINARY, **proof}, source)
@@ -66,14 +66,14 @@ def test_ce_headers_count_only_where_whoever_sends_them_is_believed(type: str, t
 
 
 @pytest.mark.parametrize("type", ["bearer", "github", "standardWebhooks"])
-def test_a_structured_event_is_all_in_the_body_that_is_signed(type: str) -> None:
+def test_structured_event_is_forwarded_because_its_body_is_signed(type: str) -> None:
     body, headers = structured()
     event = received(body, {**headers, **signed(type, body)}, webhook(type))
     assert (event.source, event.type, event.id) == ("/theirs", "their.type", "7")
 
 
 @pytest.mark.parametrize("config", [{}, {"idHeader": "X-GitHub-Delivery"}], ids=["default", "id-header"])
-def test_a_signed_request_repeated_has_the_id_that_is_signed(config: dict[str, str]) -> None:
+def test_replayed_signed_request_has_the_signed_id(config: dict[str, str]) -> None:
     source = webhook("standardWebhooks", **config)
     headers = signed("standardWebhooks", b"body")
     ids = [received(b"body", {**headers, "x-github-delivery": given}, source).id for given in ("r1", "r2")]
@@ -87,17 +87,17 @@ def test_a_signed_request_repeated_has_the_id_that_is_signed(config: dict[str, s
         pytest.param("caf\xe9", "café", id="latin-1"),
     ],
 )
-def test_an_id_is_read_as_utf_8_where_it_is_that(header: str, id: str) -> None:
+def test_id_header_is_decoded_as_utf_8_or_latin_1(header: str, id: str) -> None:
     assert received(headers={"webhook-id": header}).id == id
 
 
-def test_the_content_type_decides_whatever_ce_headers_stand_beside_it() -> None:
+def test_structured_content_type_takes_precedence_over_ce_headers() -> None:
     body, headers = structured("Application/CloudEvents+JSON; charset=utf-8", data={"n": 1})
     event = received(body, {**headers, **BINARY, "ce-id": "8", "ce-team": "x"})
     assert (event.id, event.extensions, event.data) == ("7", {}, b'{"n": 1}')
 
 
-def test_a_binary_event_goes_on_with_the_bytes_and_words_it_came_with() -> None:
+def test_binary_event_is_forwarded_unchanged() -> None:
     headers = {
         **BINARY,
         "ce-time": "2026-01-02T03:04:05.123456789+02:00",
@@ -111,13 +111,13 @@ def test_a_binary_event_goes_on_with_the_bytes_and_words_it_came_with() -> None:
     assert {name.lower(): value for name, value in passed.headers.items()} == headers | {"kn-namespace": "ns"}
 
 
-def test_what_an_event_lacks_is_not_made_up() -> None:
+def test_missing_attributes_are_not_added() -> None:
     for body, headers in ((b"", BINARY), structured()):
         passed = message(received(body, headers))
         assert passed == Message({**BINARY, "Kn-Namespace": "ns"}, b"")
 
 
-def test_json_that_python_cannot_read_goes_on_in_binary_mode() -> None:
+def test_invalid_json_is_forwarded_in_binary_mode() -> None:
     event = received(b"{", {**BINARY, "content-type": "application/json"})
     assert (event.data, event.content_type) == (b"{", "application/json")
 
@@ -126,24 +126,24 @@ def test_json_that_python_cannot_read_goes_on_in_binary_mode() -> None:
     ("member", "text"),
     [(True, "true"), (False, "false"), (5, "5"), (-2147483648, "-2147483648"), ("True", "True"), ("", "")],
 )
-def test_an_extension_is_written_as_cloudevents_writes_its_type(member: Any, text: str) -> None:
+def test_extension_has_the_canonical_string_of_its_type(member: Any, text: str) -> None:
     assert message(received(*structured(on=member))).headers["ce-on"] == text
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
-def test_a_body_that_is_packed_is_refused(encoding: str) -> None:
+def test_content_encoding_is_415(encoding: str) -> None:
     for headers in ({}, BINARY, JSON):
         status, said = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
-        assert (status, said) == (415, f"content encoding {encoding.lower()} is not unpacked here")
+        assert (status, said) == (415, f"content encoding {encoding.lower()} is not supported")
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
-def test_a_body_that_is_not_packed_is_taken(encoding: str) -> None:
+def test_identity_content_encoding_is_accepted(encoding: str) -> None:
     assert received(b"x", {"content-encoding": encoding}).data == b"x"
 
 
 @pytest.mark.parametrize("format", ["-batch+json", "+avro", "-batch+JSON; charset=utf-8", "+protobuf", ""])
-def test_a_mode_or_format_that_is_not_read_is_refused(format: str) -> None:
+def test_unsupported_mode_or_format_is_415(format: str) -> None:
     status, said = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
     assert status == 415
     assert said.endswith("is not supported; send application/cloudevents+json, one event a request")
@@ -153,15 +153,15 @@ BAD = {
     "no-event": ((b"x", {"ce-specversion": "1.0"}), "required attributes are missing: id, source, type"),
     "nested": (
         structured(datacontenttype="application/CloudEvents+json", data={}),
-        "data of a CloudEvent that is CloudEvents itself would be taken for them; wrap it in JSON",
+        "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON",
     ),
     "content-type": (
         (b"x", {"content-type": "text/pl\xe4in"}),
-        "Content-Type is no media type: it holds what is not printable ASCII",
+        "Content-Type is not a media type: it must be printable ASCII",
     ),
 }
 
 
 @pytest.mark.parametrize(("request_", "sentence"), BAD.values(), ids=BAD)
-def test_what_cannot_be_carried_is_the_callers_mistake(request_: tuple[bytes, dict[str, str]], sentence: str) -> None:
+def test_request_that_cannot_be_forwarded_is_400(request_: tuple[bytes, dict[str, str]], sentence: str) -> None:
     assert refusal(*request_) == (400, sentence)

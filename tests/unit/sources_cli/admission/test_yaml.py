@@ -1,4 +1,4 @@
-"""YAML means what it means to kubectl, and what is written here reads the same there."""
+"""YAML is read as kubectl reads it, and written so that kubectl reads the same value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(text: str) -> Any:
         ("1.2.3", "1.2.3"), ("'10'", "10"), (".inf", float("inf")),
     ],
 )  # fmt: skip
-def test_a_plain_scalar_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
+def test_plain_scalar_has_the_type_that_kubectl_gives_it(text: str, value: Any) -> None:
     found = read(f"a: {text}")["a"]
     assert (found, type(found)) == (value, type(value))
 
@@ -31,21 +31,21 @@ def test_a_plain_scalar_means_what_it_means_to_kubectl(text: str, value: Any) ->
 @pytest.mark.parametrize(
     "text", ["y", "n", "yes", "10", "1e3", "null", "~", "", ".5", "on", "0x1", "<<", "a: b", "# a", "-"]
 )
-def test_a_text_that_looks_like_something_else_is_quoted(text: str) -> None:
+def test_string_that_looks_like_another_type_is_quoted(text: str) -> None:
     assert read(yaml.dump([{"a": text}])) == {"a": text}
     assert yaml.dump([{"a": text}])[3] in "\"'"
 
 
-def test_what_stands_twice_is_written_twice() -> None:
+def test_shared_value_is_written_twice_without_alias() -> None:
     twice = {"b": 1}
     assert yaml.dump([{"x": twice, "y": [twice]}]) == 'x:\n  b: 1\n"y":\n  - b: 1\n'
 
 
-def test_lines_of_text_are_a_block_and_documents_are_separated() -> None:
+def test_multiline_string_is_a_block_and_documents_are_separated() -> None:
     assert yaml.dump([{"a": "b\nc\n"}, {"d": 1}], header="One.\nTwo.") == "# One.\n# Two.\na: |\n  b\n  c\n---\nd: 1\n"
 
 
-def test_each_value_has_a_line_and_what_is_absent_the_nearest() -> None:
+def test_value_has_its_line_and_an_absent_value_the_closest_one() -> None:
     first, second = yaml.load("# c\na:\n  b:\n    - x\n    - y: 1\n---\n\nd: {e: 2}\n")
     assert [first.line(path) for path in (("a",), ("a", "b"), ("a", "b", 1), ("a", "b", 1, "y"))] == [2, 3, 5, 5]
     assert first.line(("a", "nothing", "there")) == 2
@@ -53,7 +53,7 @@ def test_each_value_has_a_line_and_what_is_absent_the_nearest() -> None:
     assert second.line(("d", "e")) == 8
 
 
-def test_a_document_may_be_empty_and_merge_keys_work() -> None:
+def test_empty_documents_are_skipped_and_merge_keys_work() -> None:
     assert yaml.load("---\n---\n# only a comment\n") == []
     assert read("base: &b {x: 1}\nmore: {<<: *b, y2: 2}")["more"] == {"x": 1, "y2": 2}
 
@@ -71,7 +71,7 @@ def test_a_document_may_be_empty_and_merge_keys_work() -> None:
         pytest.param("[" * 5000, 1, "", id="too deep"),
     ],
 )
-def test_broken_yaml_says_where_and_what(text: str, line: int, problem: str) -> None:
+def test_broken_yaml_has_a_line_and_a_problem(text: str, line: int, problem: str) -> None:
     with pytest.raises(yaml.BrokenYAML) as broken:
         yaml.load(text)
     assert broken.value.line == line

@@ -1,4 +1,4 @@
-"""What a kind's CRD promises: structural, described, bounded; and what a class must be for it."""
+"""The CRD of a kind is structural, described and bounded; a class that cannot have one raises a Problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from sources_cli.kind import Kind, kind_named
 from sources_cli.manifests import controller
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd, object_schema, registry, spec_schema
-from sources_cli.schema.rules import BY_CEL
 from tests.unit.hooks.hook import answer
 from tests.unit.sources_cli.kinds import of
 
@@ -50,20 +49,20 @@ def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @kinds
-def test_the_schema_has_only_what_a_structural_schema_may_have(kind: Kind) -> None:
+def test_schema_has_only_keywords_of_structural_schemas(kind: Kind) -> None:
     for path, schema in nodes(object_schema(kind)):
         assert schema.keys() <= STRUCTURAL, path
         assert "type" in schema or "x-kubernetes-int-or-string" in schema or path.startswith(".spec.free"), path
 
 
 @kinds
-def test_every_field_is_described(kind: Kind) -> None:
+def test_every_field_has_a_description(kind: Kind) -> None:
     for path, schema in nodes(object_schema(kind)):
         assert path.endswith("[*]") or len(schema.get("description", "")) > 5, path
 
 
 @kinds
-def test_everything_in_spec_that_could_grow_is_bounded(kind: Kind) -> None:
+def test_strings_lists_and_maps_in_spec_are_bounded(kind: Kind) -> None:
     bounds = {"string": ("maxLength", "enum"), "array": ("maxItems",)}
     for path, schema in nodes(spec_schema(kind)):
         wanted = bounds.get(schema.get("type", ""), ())
@@ -73,24 +72,23 @@ def test_everything_in_spec_that_could_grow_is_bounded(kind: Kind) -> None:
 
 
 @kinds
-def test_every_rule_is_one_that_lint_knows_and_speaks_to_people(kind: Kind) -> None:
+def test_lint_can_evaluate_every_rule_and_each_has_a_message(kind: Kind) -> None:
     schema = object_schema(kind)
     assert unchecked_rules(schema) == []
     for path, node in nodes(schema):
         for rule in node.get("x-kubernetes-validations", ()):
-            assert BY_CEL[rule["rule"]].message == rule["message"], path
-            assert re.fullmatch(r"[a-z][^{}]*", rule["message"]), rule["message"]
+            assert re.fullmatch(r"[a-z][^{}]*", rule["message"]), (path, rule["message"])
 
 
 @kinds
-def test_what_the_schema_sets_by_default_the_schema_accepts(kind: Kind) -> None:
+def test_schema_accepts_its_own_defaults(kind: Kind) -> None:
     for path, schema in nodes(spec_schema(kind)):
         if "default" in schema:
             assert violations(schema, schema["default"]) == [], path
 
 
 @kinds
-def test_the_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
+def test_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
     defaults = {name: it["default"] for name, it in spec_schema(kind)["properties"].items() if "default" in it}
     own = {field.alias or name for name, field in kind.source_class.model_fields.items()}
     required = {"url": "http://a", "queue": "q", "token": "t"}
@@ -99,11 +97,11 @@ def test_the_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
 
 
 @kinds
-def test_the_sample_is_one_the_api_server_accepts(kind: Kind) -> None:
+def test_generated_sample_is_valid(kind: Kind) -> None:
     assert violations(spec_schema(kind), sample(kind)["spec"]) == []
 
 
-def test_the_crd_is_one_that_knative_finds() -> None:
+def test_crd_has_the_labels_and_annotation_of_a_knative_source() -> None:
     made = crd(KINDS[0])
     labels = made["metadata"]["labels"]
     assert labels == {"duck.knative.dev/source": "true", "eventing.knative.dev/source": "true"}
@@ -114,26 +112,25 @@ def test_the_crd_is_one_that_knative_finds() -> None:
     assert event["schema"].startswith("data:application/schema+json,{%22type%22:%22object%22")
 
 
-def test_the_columns_are_ready_reason_sink_interval_age_and_wide_the_message() -> None:
+def test_printer_columns_are_ready_reason_sink_interval_age_and_message() -> None:
     columns = crd(KINDS[0])["spec"]["versions"][0]["additionalPrinterColumns"]
     assert [(it["name"], it.get("priority", 0)) for it in columns] == [
         ("Ready", 0), ("Reason", 0), ("Sink", 0), ("Interval", 0), ("Age", 0), ("Message", 1)
     ]  # fmt: skip
 
 
-def test_a_kind_without_interval_has_no_column_for_it() -> None:
+def test_kind_without_interval_has_no_interval_column() -> None:
     columns = crd(of({}, (Source,)))["spec"]["versions"][0]["additionalPrinterColumns"]
     assert "Interval" not in [it["name"] for it in columns]
 
 
-def test_defaults_are_those_of_the_issue() -> None:
+def test_defaults_of_interval_and_service_account() -> None:
     properties = spec_schema(KINDS[0])["properties"]
     assert properties["interval"]["default"] == "10s"
     assert properties["serviceAccountName"]["default"] == "default"
 
 
-def test_the_status_schema_is_what_the_hook_answers() -> None:
-    """Nothing the hook writes would be pruned or refused."""
+def test_status_schema_keeps_everything_that_the_hook_writes() -> None:
     sink = {
         "uri": "https://h",
         "CACerts": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
@@ -153,7 +150,7 @@ def test_the_status_schema_is_what_the_hook_answers() -> None:
     ("types", "registered"),
     [
         pytest.param((), [], id="none"),
-        pytest.param(("a.b",), [{"type": "a.b"}], id="a text alone"),
+        pytest.param(("a.b",), [{"type": "a.b"}], id="a string"),
         pytest.param(
             (EventType("a", "An a.", "http://h/s"),),
             [{"type": "a", "schema": "http://h/s", "description": "An a."}],
@@ -161,7 +158,7 @@ def test_the_status_schema_is_what_the_hook_answers() -> None:
         ),
     ],
 )
-def test_event_types_are_registered(types: tuple[str, ...], registered: Any) -> None:
+def test_event_types_are_in_the_registry_annotation(types: tuple[str, ...], registered: Any) -> None:
     assert json.loads(registry(of({}, event_types=types))) == registered
 
 
@@ -169,7 +166,7 @@ def test_event_types_are_registered(types: tuple[str, ...], registered: Any) -> 
     ("name", "short"),
     [("SampleSource", "ssrc"), ("QueueDepthSource", "qdsrc"), ("EveryFieldSource", "efs")],
 )
-def test_a_short_name_is_made_of_initials_or_given(name: str, short: str) -> None:
+def test_short_name_is_the_initials_or_that_of_the_class(name: str, short: str) -> None:
     assert next(kind for kind in KINDS if kind.name == name).short_name == short
 
 
@@ -187,23 +184,21 @@ class Mixed(Enum):
 @pytest.mark.parametrize(
     ("type", "problem"),
     [
-        pytest.param(int | dict[str, str], "spec.f may be of several types; a field of a CRD has one", id="a union"),
-        pytest.param(Mixed, "spec.f may be of several types; a field of a CRD has one", id="an enum of two types"),
+        pytest.param(int | dict[str, str], "spec.f has several types; a field of a CRD has one type", id="a union"),
+        pytest.param(Mixed, "spec.f has several types; a field of a CRD has one type", id="an enum of two types"),
+        pytest.param(list[Any], "spec.f is a list without a type for its items; write one like list[str]", id="a list"),
         pytest.param(
-            list[Any], "spec.f is a list of anything; name the type of its items, like list[str]", id="a list"
-        ),
-        pytest.param(
-            Leaf, "spec.f.inner[*] is a Leaf inside a Leaf; a CRD cannot describe what contains itself", id="recursion"
+            Leaf, "spec.f.inner[*] is a Leaf inside a Leaf; a CRD cannot describe a recursive type", id="recursion"
         ),
     ],
 )
-def test_what_a_crd_cannot_say_is_a_sentence(type: Any, problem: str) -> None:
+def test_type_that_a_crd_cannot_describe_raises_a_problem(type: Any, problem: str) -> None:
     with pytest.raises(Problem, match=re.escape(problem)):
         crd(of({"f": (type, Field(description="A field."))}))
 
 
 class Own:
-    """A type whose own schema fails in words of its own."""
+    """A type whose own schema raises an error."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
@@ -219,7 +214,7 @@ class Holder(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("type", "said"),
+    ("type", "reason"),
     [
         pytest.param(
             Callable[[], int],
@@ -230,32 +225,33 @@ class Holder(BaseModel):
         pytest.param(Holder, "RuntimeError: not today", id="inside another"),
     ],
 )
-def test_a_type_without_json_schema_is_a_sentence_that_names_the_field(type: Any, said: str) -> None:
+def test_type_without_json_schema_raises_a_problem_that_names_the_field(type: Any, reason: str) -> None:
     kind = of({"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))})
     with pytest.raises(Problem) as problem:
         crd(kind)
     assert str(problem.value) == (
-        f"spec.eff is of a type without JSON schema ({said}); choose one that a CRD can say, like str, int or list[str]"
+        f"spec.eff has a type without JSON schema ({reason}); "
+        "choose a type that a CRD can describe, like str, int or list[str]"
     )
 
 
-def test_a_field_without_description_is_a_sentence() -> None:
+def test_field_without_description_raises_a_problem() -> None:
     with pytest.raises(Problem, match=r'TinySource\.f has no description; write Field\(description="..."\)'):
         crd(of({"f": (int, 1)}))
 
 
-def test_a_class_without_docstring_is_a_sentence() -> None:
+def test_class_without_docstring_raises_a_problem() -> None:
     with pytest.raises(Problem, match="TinySource has no docstring"):
         crd(of({}, __doc__=None))
 
 
-def test_a_sample_that_cannot_be_made_says_what_to_write() -> None:
+def test_sample_that_cannot_be_generated_raises_a_problem() -> None:
     kind = of({"f": (str, Field(description="A field.", pattern="^[0-9]+$"))})
     with pytest.raises(Problem, match=r"spec\.f: Invalid value: .*; write Field\(examples=\[\.\.\.\]\) for f"):
         sample(kind)
 
 
-def test_a_field_may_be_left_out_where_it_may_be_none() -> None:
+def test_field_that_may_be_none_is_optional() -> None:
     fields = {"f": (Interval | None, Field(None, description="A field."))}
     schema = spec_schema(of(fields))
     assert "required" not in schema
@@ -263,14 +259,14 @@ def test_a_field_may_be_left_out_where_it_may_be_none() -> None:
     assert "default" not in schema["properties"]["f"]
 
 
-def test_a_secret_reaches_the_class_as_text_that_does_not_show_itself() -> None:
+def test_secret_is_a_string_for_the_class_and_hidden_in_repr() -> None:
     kind = of({"token": (SecretText, Field(description="A secret."))})
     source = kind.source_class.model_validate({"token": "hush"})
     assert source.token.get_secret_value() == "hush"  # type: ignore[attr-defined]  # a class made in the test
     assert "hush" not in repr(source)
 
 
-def test_a_literal_of_one_value_is_an_enum_of_one() -> None:
+def test_literal_of_one_value_is_an_enum_with_one_value() -> None:
     kind = of({"f": (Literal["a"], Field("a", description="A field."))})
     assert spec_schema(kind)["properties"]["f"]["enum"] == ["a"]
 
@@ -281,6 +277,6 @@ def test_two_versions_of_a_sink_kind_are_one_resource_in_the_role() -> None:
     assert [it["resources"] for it in role["rules"] if it["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
 
 
-def test_a_kind_without_event_types_has_none_in_its_query() -> None:
+def test_kind_without_event_types_has_no_types_in_its_query() -> None:
     made = controller(of({}), ManifestsOptions("tests"))
     assert made["spec"]["hooks"]["sync"]["webhook"]["path"] == "/sync?sinkKinds=v1/Service"
