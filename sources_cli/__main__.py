@@ -1,170 +1,203 @@
-"""``sources``: arguments in, exit code out. A person's mistake is one line and exit code 2."""
+"""The ``sources`` command. A mistake of the user is one line on stderr and exit code 2.
+
+Each command imports its implementation when it is called, so that help and shell completion are fast.
+"""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from sources_cli import arguments as types
-from sources_cli.lint import LintOptions, lint
-from sources_cli.local.hook import LOCAL_IMAGE
-from sources_cli.manifests import ManifestsOptions, manifests
-from sources_cli.new import ImageOptions, NewOptions, image, new
+import typer
+from typer import Argument, Option
+
+from sources_cli import arguments
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.problem import Problem
-from sources_cli.render import RenderOptions, render
-from sources_cli.run import Options, run
+
+app = typer.Typer(
+    help="Create, check, run and install event sources.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+Files = Annotated[list[Path], Argument(metavar="FILE", help="YAML files that contain sources.")]
+Package = Annotated[
+    str,
+    Option(metavar="PACKAGE", envvar="SOURCES_PACKAGE", help="Python package that contains the kinds' modules."),
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = vars(_parse(argv))
-    command: Callable[[dict[str, Any]], Coroutine[Any, Any, int]] = arguments.pop("command")
-    sys.path.insert(0, os.getcwd())  # as `python -m` does, so that a person's own kinds are found
+    sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's kinds are in the working directory
+    app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
     try:
-        return asyncio.run(command(arguments))
+        return int(typer.main.get_command(app).main(argv, "sources", standalone_mode=False))
+    except typer.TyperException as error:
+        message, code = error.format_message().replace("Value error, ", "", 1), error.exit_code  # pydantic's prefix
     except Problem as problem:
-        print(f"sources: {problem}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `sources run … | head`
-        sys.stderr.close()
+        message, code = str(problem), 2
+    print(f"sources: {message}", file=sys.stderr)
+    return code
+
+
+@app.command("run")
+def run_command(
+    files: Files,
+    package: Package = arguments.DEFAULT_PACKAGE,
+    for_s: Annotated[
+        float | None,
+        Option("--for", parser=arguments.seconds, metavar="DURATION", help="Stop after this time, for example 30s."),
+    ] = None,
+    hook_port: Annotated[
+        int | None,
+        Option("--port", parser=arguments.port, metavar="PORT", show_default="a free one", help="Port of the hook."),
+    ] = None,
+    once: Annotated[
+        bool,
+        Option(
+            "--once",
+            help="Stop when every source is ready and its first event has arrived. "
+            "Exit code 1 if that takes longer than --for (default: 1m).",
+        ),
+    ] = False,
+    sink: Annotated[
+        str | None,
+        Option(parser=arguments.url, metavar="URL", help="Send the events of all sources to this URL."),
+    ] = None,
+    logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
+) -> int:
+    """Run sources on this machine, without a cluster."""
+    from sources_cli.run import RunOptions, run
+
+    options = RunOptions(
+        files=files, package=package, for_s=for_s, hook_port=hook_port, once=once, sink=sink, logs=logs
+    )
+    return _run(run(options))
+
+
+@app.command("render")
+def render_command(
+    files: Files,
+    package: Package = arguments.DEFAULT_PACKAGE,
+    output: Annotated[
+        Literal["yaml", "json"],
+        Option("-o", "--output", help="Output format; json is the hook's response, one line per source."),
+    ] = "yaml",
+    image: Annotated[str, Option(metavar="IMAGE", help="Image of the adapters.")] = arguments.LOCAL_IMAGE,
+) -> int:
+    """Print the Deployment and the status that each source would get."""
+    from sources_cli.render import render
+
+    return _run(render(files, package=package, output=output, image=image))
+
+
+@app.command("lint")
+def lint_command(
+    files: Files,
+    package: Package = arguments.DEFAULT_PACKAGE,
+    output: Annotated[Literal["text", "yaml", "json"], Option("-o", "--output", help="Output format.")] = "text",
+) -> int:
+    """Check sources as the API server and the kind's class would."""
+    from sources_cli.lint import LintOptions, lint
+
+    return _run(lint(LintOptions(files, output, package)))
+
+
+@app.command("manifests")
+def manifests_command(
+    module: Annotated[
+        str,
+        Argument(
+            metavar="MODULE", help="Module of the kind, such as adapter.sources.sample_source or kinds/my_source.py."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        Option("-o", "--output", metavar="DIR", show_default="print to stdout", help="Directory to write to."),
+    ] = None,
+    check: Annotated[
+        bool, Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
+    ] = False,
+    sink_kinds: Annotated[
+        Any,
+        Option(parser=arguments.sink_kinds, metavar="KINDS", help="Kinds that sink.ref may name, separated by commas."),
+    ] = arguments.SINK_KINDS,
+    hook: Annotated[
+        str, Option(parser=arguments.namespaced_name, metavar="NAMESPACE/NAME", help="Service of the hook.")
+    ] = ManifestsOptions.hook,
+    metacontroller: Annotated[
+        str,
+        Option(
+            parser=arguments.namespaced_name,
+            metavar="NAMESPACE/NAME",
+            help="ServiceAccount of Metacontroller, which gets the role.",
+        ),
+    ] = ManifestsOptions.metacontroller,
+    diagnose_pods: Annotated[
+        bool,
+        Option(
+            "--diagnose-pods",
+            help="Explain in the conditions why an adapter's pod does not run. "
+            "Metacontroller then watches the pods of all namespaces.",
+        ),
+    ] = False,
+    image: Annotated[
+        str | None,
+        Option(metavar="IMAGE", show_default="ADAPTER_IMAGE of the hook", help="Image of this kind's adapters."),
+    ] = None,
+) -> int:
+    """Write the manifests that install a kind in a cluster."""
+    from sources_cli.manifests import manifests
+
+    options = ManifestsOptions(
+        module, output, check, sink_kinds, hook, metacontroller, image=image, diagnose_pods=diagnose_pods
+    )
+    return _run(manifests(options))
+
+
+@app.command("new")
+def new_command(
+    kind: Annotated[
+        str,
+        Argument(metavar="KIND", help="Class name in CamelCase that ends in Source, such as QueueDepthSource."),
+    ],
+    timer: Annotated[bool, Option("--timer", help="A kind that sends events at fixed times (default).")] = False,
+    poll: Annotated[bool, Option("--poll", help="A kind that polls a server.")] = False,
+    listen: Annotated[bool, Option("--listen", help="A kind that receives HTTP requests.")] = False,
+) -> int:
+    """Create a kind in this directory: module, test, sink and README."""
+    from sources_cli.new import new
+
+    if timer + poll + listen > 1:
+        raise typer.BadParameter("write only one of --timer, --poll and --listen")
+    return _run(new(kind, "poll" if poll else "listen" if listen else "timer"))
+
+
+@app.command("image")
+def image_command(
+    package: Annotated[
+        str, Option(parser=arguments.dotted_package, metavar="PACKAGE", help="Package of the kinds.")
+    ] = arguments.OWN_PACKAGE,
+    base: Annotated[
+        str, Option("--from", parser=arguments.image, metavar="IMAGE", help="Image to build on.")
+    ] = arguments.BASE_IMAGE,
+) -> int:
+    """Print the Dockerfile of an image with your kinds."""
+    from sources_cli.new import image
+
+    return _run(image(package, base))
+
+
+def _run(command: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(command)
+    except BrokenPipeError:  # `sources run … | head`: Python must not fail when it flushes stdout at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="sources", description="Event sources on this machine, without a cluster.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_run(commands)
-    _add_render(commands)
-    _add_lint(commands)
-    _add_manifests(commands)
-    _add_new(commands)
-    _add_image(commands)
-    return parser.parse_args(argv)
-
-
-def _add_run(commands: Any) -> None:
-    command = commands.add_parser("run", help="run the sources in YAML files as a cluster would")
-    _add_files(command)
-    _add_package(command)
-    command.add_argument(
-        "--for", dest="for_s", type=types.seconds, metavar="DURATION", help="stop by itself after, e.g. 30s"
-    )
-    command.add_argument(
-        "--port", dest="hook_port", type=types.port, default=0, help="port of the hook (default: a free one)"
-    )
-    command.add_argument(
-        "--once", action="store_true", help="stop when every source is ready and its first event arrived; else exit 1"
-    )
-    command.add_argument("--sink", type=types.url, metavar="URL", help="send every source's events there")
-    command.add_argument("--logs", action="store_true", help="show what the processes log, on stderr")
-    command.set_defaults(command=lambda arguments: run(Options(**arguments)))
-
-
-def _add_render(commands: Any) -> None:
-    command = commands.add_parser("render", help="print the Deployment and status the sources in YAML files would get")
-    _add_files(command)
-    _add_package(command)
-    command.add_argument(
-        "-o", "--output", choices=("yaml", "json"), default="yaml", help="json: the hook's answer, one line a source"
-    )
-    command.add_argument("--image", default=LOCAL_IMAGE, help=f"the adapters' image (default: {LOCAL_IMAGE})")
-    command.set_defaults(command=lambda arguments: render(RenderOptions(**arguments)))
-
-
-def _add_lint(commands: Any) -> None:
-    command = commands.add_parser(
-        "lint", help="say what an API server, and the kind's own class, would say of the sources in YAML files"
-    )
-    _add_files(command)
-    _add_package(command)
-    command.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text")
-    command.set_defaults(command=lambda arguments: lint(LintOptions(**arguments)))
-
-
-def _add_manifests(commands: Any) -> None:
-    command = commands.add_parser("manifests", help="write the YAML that installs a kind of source")
-    command.add_argument(
-        "module", metavar="MODULE", help="adapter.sources.sample_source, or a file: kinds/my_source.py"
-    )
-    command.add_argument("-o", "--output", type=Path, metavar="DIR", help="write files there (default: print them)")
-    command.add_argument("--check", action="store_true", help="write nothing; exit 1 where DIR is not current")
-    default = ManifestsOptions("")
-    command.add_argument(
-        "--sink-kinds",
-        type=types.sink_kinds,
-        default=default.sink_kinds,
-        metavar="KINDS",
-        help=f"what a sink.ref may name, for the hook and for Metacontroller's role (default: {default.sink_kinds[0]})",
-    )
-    command.add_argument(
-        "--hook",
-        type=types.place,
-        default=default.hook,
-        metavar="NAMESPACE/SERVICE",
-        help=f"where the hook answers (default: {default.hook})",
-    )
-    command.add_argument(
-        "--metacontroller",
-        type=types.place,
-        default=default.metacontroller,
-        metavar="NAMESPACE/SERVICEACCOUNT",
-        help=f"who gets the role (default: {default.metacontroller})",
-    )
-    command.add_argument(
-        "--diagnose-pods",
-        action="store_true",
-        help="conditions tell why an adapter's pod does not run; Metacontroller watches the pods of all namespaces",
-    )
-    command.add_argument("--image", help="the adapters' image of this kind (default: the hook's ADAPTER_IMAGE)")
-    command.set_defaults(command=lambda arguments: manifests(ManifestsOptions(**arguments)))
-
-
-def _add_new(commands: Any) -> None:
-    command = commands.add_parser("new", help="write a kind of your own to start from: its module, its test, a README")
-    command.add_argument("kind", metavar="KIND", help="CamelCase that ends with Source, like QueueDepthSource")
-    ways = command.add_mutually_exclusive_group()
-    for way, does in (
-        ("timer", "acts at fixed times (the default)"),
-        ("poll", "asks a server"),
-        ("listen", "is called over HTTP"),
-    ):
-        ways.add_argument(f"--{way}", dest="way", action="store_const", const=way, default="timer", help=f"it {does}")
-    command.set_defaults(command=lambda arguments: new(NewOptions(**arguments)))
-
-
-def _add_image(commands: Any) -> None:
-    command = commands.add_parser("image", help="print the Dockerfile of an image with your kinds")
-    default = ImageOptions()
-    command.add_argument(
-        "--package",
-        type=types.dotted,
-        default=default.package,
-        help=f"where the kinds are (default: {default.package})",
-    )
-    command.add_argument(
-        "--from",
-        dest="image",
-        type=types.image,
-        default=default.image,
-        metavar="IMAGE",
-        help=f"the adapters' image (default: {default.image})",
-    )
-    command.set_defaults(command=lambda arguments: image(ImageOptions(**arguments)))
-
-
-def _add_files(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-
-
-def _add_package(command: argparse.ArgumentParser) -> None:
-    default = os.environ.get("SOURCES_PACKAGE") or "adapter.sources"
-    command.add_argument(
-        "--package", default=default, help=f"Python package that holds the kinds' modules (default: {default})"
-    )
 
 
 if __name__ == "__main__":

@@ -1,40 +1,65 @@
-"""What the arguments of ``sources`` may be; each error shows the value and says what to write."""
+"""Parsers of command line arguments, and defaults. An error shows the value and says what to write.
+
+Imports nothing heavy: shell completion loads this module at each press of Tab.
+"""
 
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
 
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import is_http_url
 from hooks.settings import parse_sink_kinds
+
+DEFAULT_PACKAGE = "adapter.sources"
+OWN_PACKAGE = "kinds"
+BASE_IMAGE = "registry.local/sample-source:dev"
+LOCAL_IMAGE = "sample-source:local"
+SINK_KINDS = "v1/Service"
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+
+@dataclass(frozen=True)
+class ManifestsOptions:
+    module: str
+    output: Path | None = None
+    check: bool = False
+    sink_kinds: tuple[str, ...] = (SINK_KINDS,)
+    hook: str = "sample-source/sources-hook"  # <namespace>/<Service>
+    metacontroller: str = "metacontroller/metacontroller"  # <namespace>/<ServiceAccount>
+    image: str | None = None
+    diagnose_pods: bool = False
 
 
 def sink_kinds(text: str) -> tuple[str, ...]:
     try:
         kinds = parse_sink_kinds(text, "the list")
     except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+        raise typer.BadParameter(str(error)) from None
     if not kinds:
-        raise ArgumentTypeError("names no kind; write some like v1/Service,eventing.knative.dev/v1/Broker")
+        raise typer.BadParameter("the list is empty; write kinds like v1/Service,eventing.knative.dev/v1/Broker")
     return kinds
 
 
-def place(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?", text, re.ASCII):
-        raise ArgumentTypeError(f'"{text}" is not <namespace>/<name>')
+def namespaced_name(text: str) -> str:
+    if not re.fullmatch(rf"{_DNS_LABEL}/{_DNS_LABEL}", text, re.ASCII):
+        raise typer.BadParameter(f'"{text}" is not <namespace>/<name>')
     return text
 
 
-def dotted(text: str) -> str:
+def dotted_package(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
-        raise ArgumentTypeError(f'"{text}" is no dotted Python package; write one like kinds')
+        raise typer.BadParameter(f'"{text}" is not a dotted Python package; write one like kinds')
     return text
 
 
 def image(text: str) -> str:
     if not text or any(char.isspace() for char in text):
-        raise ArgumentTypeError(f'"{text}" is no image; write one like registry.local/sample-source:dev')
+        raise typer.BadParameter(f'"{text}" is not an image; write one like registry.local/sample-source:dev')
     return text
 
 
@@ -42,19 +67,19 @@ def seconds(text: str) -> float:
     try:
         seconds = parse_duration(text) / 1e9
     except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+        raise typer.BadParameter(str(error)) from None
     if seconds <= 0:
-        raise ArgumentTypeError(f'"{text}" is not positive; write a duration like 30s')
+        raise typer.BadParameter(f'"{text}" is not positive; write a duration like 30s')
     return seconds
 
 
 def url(text: str) -> str:
     if not is_http_url(text):
-        raise ArgumentTypeError(f'"{text}" is not an absolute http(s) URL; write one like http://127.0.0.1:8080')
+        raise typer.BadParameter(f'"{text}" is not an absolute http(s) URL; write one like http://127.0.0.1:8080')
     return text
 
 
 def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise ArgumentTypeError(f'"{text}" is not a port; write a number from 1 to 65535')
+        raise typer.BadParameter(f'"{text}" is not a port; write a number from 1 to 65535')
     return int(text)

@@ -1,33 +1,36 @@
-"""A kind: its class, and the names Kubernetes has for it."""
+"""A kind: its class, and its names in Kubernetes."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adapter.contract.environment import EnvError
-from adapter.loading import load_module, module_name, source_class
+from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from hooks.names import kebab, plural
 from sources_cli.problem import Problem
 
-Json = Any
 _GROUP = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
 _API_VERSION = re.compile(rf"{_GROUP}/v[0-9]+((alpha|beta)[0-9]+)?", re.ASCII)
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
+_WRITTEN_AS = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # an adapter's variable -> how a user sets it
 
 
 @dataclass(frozen=True)
 class Kind:
-    cls: type[Source]
+    source_class: type[Source]
     package: str
 
     @property
     def name(self) -> str:
-        return self.cls.__name__
+        return self.source_class.__name__
+
+    @property
+    def api_version(self) -> str:
+        return self.source_class.api_version
 
     @property
     def module(self) -> str:
@@ -35,11 +38,11 @@ class Kind:
 
     @property
     def group(self) -> str:
-        return self.cls.api_version.partition("/")[0]
+        return self.api_version.partition("/")[0]
 
     @property
     def version(self) -> str:
-        return self.cls.api_version.partition("/")[2]
+        return self.api_version.partition("/")[2]
 
     @property
     def plural(self) -> str:
@@ -52,56 +55,69 @@ class Kind:
     @property
     def short_name(self) -> str:
         initials = "".join(word[0] for word in self.kebab.removesuffix("source").split("-") if word)
-        return self.cls.short_name or f"{initials}src"
+        return self.source_class.short_name or f"{initials}src"
 
     @property
     def listens(self) -> bool:
-        return self.cls.listens
+        return self.source_class.listens
 
     @property
     def event_types(self) -> tuple[EventType, ...]:
-        return tuple(it if isinstance(it, EventType) else EventType(it) for it in self.cls.event_types)
+        types = self.source_class.event_types
+        return tuple(type_ if isinstance(type_, EventType) else EventType(type_) for type_ in types)
 
     @property
     def query(self) -> dict[str, str]:
-        """What the hook is told of the kind: the types its status lists."""
-        told = {"types": ",".join(self.event_types), "typeField": self.cls.event_type_field}
-        return {name: value for name, value in told.items() if value}
+        """Query parameters for the hook: the event types that it lists in ``status``."""
+        parameters = {"types": ",".join(self.event_types), "typeField": self.source_class.event_type_field}
+        return {name: value for name, value in parameters.items() if value}
 
 
 def kind_named(name: str, package: str) -> Kind:
-    """The class a source's ``kind`` means, found as the adapter finds it."""
+    """The kind that a source names in ``kind``, found in the same way as the adapter finds it."""
     try:
-        return _checked(source_class(name, package), package)
+        cls = source_class(name, package)
     except EnvError as error:
-        raise Problem(str(error).replace("SOURCES_PACKAGE", "--package").replace("SOURCE_KIND", "kind")) from None
-    except Exception as error:  # whatever an author's module may raise
-        raise _broken(f"{package}.{module_name(name)}", error) from None
+        raise Problem(f"{_WRITTEN_AS[error.variable]}{str(error).removeprefix(error.variable)}") from None
+    except Exception as error:  # the user's module may raise anything
+        raise _not_loaded(f"{package}.{module_name(name)}", error) from None
+    return _checked(cls, package)
 
 
 def kind_of_module(text: str) -> Kind:
-    """``package.module``, or the module's file below the working directory; it holds one kind."""
+    """``text``: ``package.module``, or a file below the working directory. The module must define one kind."""
     dotted = _dotted(Path(text)) if text.endswith(".py") else text
     package, _, last = dotted.rpartition(".")
     if not package:
-        raise Problem(f'"{text}" is in no package; put it into a directory, like kinds/{last}.py')
+        raise Problem(f'"{text}" is not in a package; move it into a directory, like kinds/{last}.py')
+    classes = _own_source_classes(dotted)
+    if len(classes) != 1:
+        found = ", ".join(cls.__name__ for cls in classes) or "none"
+        raise Problem(f"{dotted} must define exactly one subclass of Source; found: {found}")
+    expected = module_name(classes[0].__name__)
+    if expected != last:
+        raise Problem(
+            f"{dotted} defines {classes[0].__name__}, but adapters import it from {expected}.py; rename the file"
+        )
+    return _checked(classes[0], package)
+
+
+def check_name(kind: str) -> None:
+    if not _CLASS.fullmatch(kind):
+        raise Problem(f'the class name "{kind}" is not valid; write CamelCase that ends in Source')
+
+
+def _own_source_classes(dotted: str) -> list[type[Source]]:
+    """The subclasses of Source that the module defines itself."""
     try:
         module = load_module(dotted)
-    except ModuleNotFoundError as error:
-        if error.name and f"{dotted}.".startswith(f"{error.name}."):
-            raise Problem(f'there is no module "{dotted}"; write one like adapter.sources.sample_source') from None
-        raise _broken(dotted, error) from None
-    except Exception as error:  # whatever an author's module may raise
-        raise _broken(dotted, error) from None
-    own = [it for it in vars(module).values() if isinstance(it, type) and issubclass(it, Source)]
-    classes = [it for it in own if it.__module__ == module.__name__]
-    if len(classes) != 1:
-        found = ", ".join(it.__name__ for it in classes) or "none"
-        raise Problem(f"{dotted} must hold one subclass of Source; it holds: {found}")
-    if module_name(classes[0].__name__) != last:
-        wanted = module_name(classes[0].__name__)
-        raise Problem(f"{dotted} holds {classes[0].__name__}, which adapters look for in {wanted}.py; rename the file")
-    return _checked(classes[0], package)
+    except Exception as error:  # the user's module may raise anything
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{dotted}.".startswith(f"{missing}."):
+            raise Problem(f'module "{dotted}" does not exist; write one like adapter.sources.sample_source') from None
+        raise _not_loaded(dotted, error) from None
+    classes = [member for member in vars(module).values() if isinstance(member, type) and issubclass(member, Source)]
+    return [cls for cls in classes if cls.__module__ == module.__name__]
 
 
 def _dotted(path: Path) -> str:
@@ -109,25 +125,20 @@ def _dotted(path: Path) -> str:
         relative = path.resolve().relative_to(Path.cwd())
     except ValueError:
         raise Problem(
-            f"{path} is not below the working directory; change into the directory above its package"
+            f"{path} is not below the working directory; change to the directory that contains its package"
         ) from None
     return ".".join(relative.with_suffix("").parts)
-
-
-def check_name(kind: str) -> None:
-    if not _CLASS.fullmatch(kind):
-        raise Problem(f'the class "{kind}" names a kind: write CamelCase that ends with Source')
 
 
 def _checked(cls: type[Source], package: str) -> Kind:
     check_name(cls.__name__)
     if not _API_VERSION.fullmatch(cls.api_version):
         raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
-    if cls.event_type_field and cls.event_type_field not in {it.alias or name for name, it in cls.model_fields.items()}:
+    fields = {field.alias or name for name, field in cls.model_fields.items()}
+    if cls.event_type_field and cls.event_type_field not in fields:
         raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')
     return Kind(cls, package)
 
 
-def _broken(module: str, error: Exception) -> Problem:
-    text = " ".join(str(error).split())
-    return Problem(f"{module} cannot be loaded: {type(error).__name__}: {text}")
+def _not_loaded(module: str, error: Exception) -> Problem:
+    return Problem(f"{module} cannot be loaded: {describe_error(error)}")

@@ -1,66 +1,58 @@
-"""``sources new`` and ``sources image``: what a kind of one's own starts from. Nothing that exists is overwritten."""
+"""``sources new`` and ``sources image``: create what a new kind needs. No existing file is overwritten."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from adapter.loading import module_name
 from hooks.names import kebab
+from sources_cli.arguments import OWN_PACKAGE
 from sources_cli.generate import templates
 from sources_cli.kind import check_name
 from sources_cli.problem import Problem
 
-PACKAGE = "kinds"
-IMAGE = "registry.local/sample-source:dev"
 
-
-@dataclass(frozen=True)
-class NewOptions:
-    kind: str
-    way: Literal["timer", "poll", "listen"] = "timer"
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    package: str = PACKAGE
-    image: str = IMAGE
-
-
-async def new(options: NewOptions) -> int:
-    """The kind's own files must not be there; those of the directory are written with its first kind."""
-    check_name(options.kind)
-    module = module_name(options.kind)
-    words = kebab(options.kind).removesuffix("-source")
-    texts = {
-        "type": f"com.example.{words.replace('-', '.')}",
-        "image": f"registry.local/{words}:dev",
-        "run": templates.filled(templates.RUNS[options.way], module=module),
-        "cluster": templates.CLUSTERS[options.way],
-    }
-    code, test = templates.MODULES[options.way]
-    own = {Path(PACKAGE, f"{module}.py"): code, Path("tests", f"test_{module}.py"): test}
-    shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
-    if options.way == "poll":
-        shared[Path("list.json")] = templates.LIST
+async def new(kind: str, way: str) -> int:
+    """``way``: timer, poll or listen. Keeps the README and the sink of an earlier kind in the same directory."""
+    check_name(kind)
+    module = module_name(kind)
+    own, shared = _files(kind, module, way)
     for path in own:
         if path.exists():
-            raise Problem(f"{path} exists; choose another name, or take the file away")
+            raise Problem(f"{path} already exists; choose another name, or delete the file")
     for path, text in {**own, **shared}.items():
         if path in shared and path.exists():
-            print(f"{path} is there already and stays as it is")
-            continue
-        _write(path, templates.filled(text, kind=options.kind, module=module, **texts))
-        print(f"{path} written")
+            print(f"{path} kept (it already exists)")
+        else:
+            _write(path, text)
+            print(f"{path} written")
     return 0
 
 
-async def image(options: ImageOptions) -> int:
-    directory = options.package.replace(".", "/")
-    text = templates.filled(templates.DOCKERFILE, image=options.image, package=options.package, directory=directory)
-    print(text, end="")
+async def image(package: str, base: str) -> int:
+    directory = package.replace(".", "/")
+    print(templates.filled(templates.DOCKERFILE, image=base, package=package, directory=directory), end="")
     return 0
+
+
+def _files(kind: str, module: str, way: str) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Path -> text of the files of this kind, and of those that all kinds in the directory share."""
+    words = kebab(kind).removesuffix("-source")
+    values = {
+        "kind": kind,
+        "module": module,
+        "type": f"com.example.{words.replace('-', '.')}",
+        "image": f"registry.local/{words}:dev",
+        "cluster": templates.CLUSTERS[way],
+    }
+    values["run"] = templates.filled(templates.RUNS[way], **values)
+    code, test = templates.MODULES[way]
+    own = {Path(OWN_PACKAGE, f"{module}.py"): code, Path("tests", f"test_{module}.py"): test}
+    shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
+    if way == "poll":
+        shared[Path("list.json")] = templates.LIST
+    filled = [{path: templates.filled(text, **values) for path, text in files.items()} for files in (own, shared)]
+    return filled[0], filled[1]
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,5 +1,5 @@
-"""What a person can put right: one line, exit code 2, no traceback."""
+"""An error that the user can fix. The command prints it as one line and exits with code 2."""
 
 
 class Problem(Exception):
-    """The text names the thing, shows the value and says what to write."""
+    """The text names the file, field or option, shows the value, and says what to write."""

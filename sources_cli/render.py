@@ -1,4 +1,4 @@
-"""``sources render``: what the hook would answer for the sources in some files, to read or to diff. Runs nothing."""
+"""``sources render``: prints what the hook would answer for the sources in some files. Starts no adapter."""
 
 from __future__ import annotations
 
@@ -6,49 +6,37 @@ import json
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from adapter.contract.formats import EPOCH, format_time
+from adapter.contract.formats import EPOCH, Json, format_time
 from sources_cli.admission import yaml
 from sources_cli.admission.documents import Documents, key, read_documents
 from sources_cli.kind import kind_named
-from sources_cli.local.hook import LOCAL_IMAGE, Hook, Refusal
+from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.screen.plain import ready_condition
 
-Json = Any
 
-
-@dataclass(frozen=True)
-class RenderOptions:
-    files: Sequence[Path]
-    output: str = "yaml"
-    image: str = LOCAL_IMAGE
-    package: str = "adapter.sources"
-
-
-async def render(options: RenderOptions) -> int:
-    """0; 1 where a source would not run: its sink is not resolved, or its spec cannot be honoured."""
-    documents = read_documents(options.files, options.package)
-    hook = await Hook.start(0, documents.sink_kinds, lambda line: None, image=options.image)
+async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
+    """The exit code: 0, or 1 if a source would not run, because of its sink or its spec. ``output``: yaml or json."""
+    documents = read_documents(files, package)
+    hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
     try:
-        shown = [await _show(hook, _as_new(source), documents, options.output) for source in documents.sources]
+        runs = [await _render(hook, _with_fixed_metadata(source), documents, output) for source in documents.sources]
     finally:
         await hook.stop()
-    return 0 if all(shown) else 1
+    return 0 if all(runs) else 1
 
 
-async def _show(hook: Hook, source: Json, documents: Documents, output: str) -> bool:
+async def _render(hook: Hook, source: Json, documents: Documents, output: str) -> bool:
     related = await hook.customize(source, documents)
     try:
-        answer = await hook.sync_bytes(source, kind_named(source["kind"], documents.package), {}, related)
-    except Refusal as refusal:
-        print(f"{key(source)}: {refusal}", file=sys.stderr)
+        response = await hook.sync_bytes(source, kind_named(source["kind"], documents.package), {}, related)
+    except HookRejected as error:
+        print(f"{key(source)}: {error}", file=sys.stderr)
         return False
-    parsed = json.loads(answer)
+    parsed = json.loads(response)
     if output == "json":
-        print(answer.decode())
+        print(response.decode())
     else:
         print(f"---\n# {source['kind']} {key(source)}")
         print(yaml.dump([parsed]), end="")
@@ -58,8 +46,8 @@ async def _show(hook: Hook, source: Json, documents: Documents, output: str) -> 
     return ready["status"] != "False"
 
 
-def _as_new(source: Json) -> Json:
-    """The same uid and time at each call, so that two renderings can be compared."""
+def _with_fixed_metadata(source: Json) -> Json:
+    """With the same uid and creation time in each call, so that two outputs can be compared."""
     path = f"{source['apiVersion']}/{source['kind']}/{key(source)}"
     fixed = {"uid": str(uuid.uuid5(uuid.NAMESPACE_URL, path)), "creationTimestamp": format_time(EPOCH)}
     return {**source, "metadata": source["metadata"] | fixed}

@@ -1,6 +1,7 @@
-"""``sources run``: the part of a cluster around the hook, on one machine.
+"""``sources run``: runs the hook, the adapters and their sinks on this machine, without a cluster.
 
-Files -> the real hook's answers -> local processes -> their state -> the hook again, until nothing changes.
+Documents from files -> responses of the real hook -> local processes -> their status -> the hook again, until nothing
+changes.
 """
 
 from __future__ import annotations
@@ -10,138 +11,145 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sources_cli.admission.documents import Documents, key, read_documents
-from sources_cli.local.controller import RunningSource
+from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
-from sources_cli.local.objects import LocalPorts, event_of, is_display, stands_for
-from sources_cli.local.replica import Surroundings
+from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, parse_event, selects
+from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.watch import edits
 from sources_cli.problem import Problem
-from sources_cli.screen.plain import PlainScreen, Screen, trouble
+from sources_cli.screen.plain import PlainScreen, Screen, delivery_failure
 
-Json = Any
 DISPLAY_START_S = 20.0
-ONCE_S = 60.0  # how long --once waits where --for says nothing
+ONCE_LIMIT_S = 60.0  # how long --once waits without --for
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
     files: Sequence[Path]
-    package: str = "adapter.sources"
+    package: str
     for_s: float | None = None
-    hook_port: int = 0
-    logs: bool = False
+    hook_port: int | None = None  # None: a free one
     once: bool = False
     sink: str | None = None
+    logs: bool = False
+
+    @property
+    def limit_s(self) -> float | None:
+        return self.for_s or (ONCE_LIMIT_S if self.once else None)
+
+    def read(self) -> Documents:
+        return read_documents(self.files, self.package, sink=self.sink)
 
 
-async def run(options: Options) -> int:
-    """0; with ``once``, 1 where a source was not ready or brought no event in time."""
-    documents = _read(options)
-    stop = asyncio.Event()
+async def run(options: RunOptions) -> int:
+    """The exit code: 0, or 1 if ``once`` is set and a source was not ready or sent no event in time."""
+    documents = options.read()
     cluster = Cluster(options, documents, _screen(documents))
-    async with _signals(stop, cluster):
-        await cluster.run(stop)
+    with _on_signal(cluster.interrupt):
+        await cluster.run()
     return 0 if cluster.satisfied or not options.once else 1
 
 
 class Cluster:
-    def __init__(self, options: Options, documents: Documents, screen: Screen) -> None:
+    def __init__(self, options: RunOptions, documents: Documents, screen: Screen) -> None:
         self._options = options
         self._documents = documents
         self._screen = screen
-        self._running: dict[str, RunningSource] = {}  # "Kind namespace/name" -> source
+        self._controllers: dict[str, SourceController] = {}  # "Kind namespace/name" -> controller
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
-        self._seen_all = asyncio.Event()
-        self._loops: set[asyncio.Task[None]] = set()
-        self._surroundings = Surroundings(
+        self._tasks: list[asyncio.Task[None]] = []
+        self._end = asyncio.Event()
+        self._interrupted = False
+        self._env = ClusterEnv(
             ports=self._service_ports,
             values=lambda: self._documents.values,
-            on_event=self._event,
-            on_log=self._log,
-            say=screen.say,
-            package=self._options.package,
-            once=self._options.once,
+            on_event=self._on_event,
+            on_log=self._on_log,
+            message=screen.message,
+            package=options.package,
+            once=options.once,
         )
 
     @property
     def satisfied(self) -> bool:
-        """Every source is Ready and its first event arrived - where there is a display to see it arrive."""
-        return all(it.ready and (it.events or not self._displays) for it in self._running.values())
+        """Every source is Ready and its first event has arrived. Without a display, no arrival can be seen."""
+        return all(source.ready and (source.events or not self._displays) for source in self._controllers.values())
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self) -> None:
+        """Until ``interrupt``, the time limit, or the first events with ``once``; an error in a task is raised."""
         try:
-            self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._log)
+            self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
             await self._start_displays()
             self._screen.start()
-            self._take(self._documents)
-            await self._until(stop)
+            self._apply(self._documents, self._hook)
+            self._start(self._watch(self._hook))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.limit_s):
+                    await self._end.wait()
+            await self._cancel_tasks()
         finally:
             await self._drain()
 
-    def kill(self) -> None:
-        """Somebody is out of patience."""
-        for deployment in self._all_deployments():
-            deployment.kill()
+    def interrupt(self) -> None:
+        """The first call ends the run. A second one kills the processes that are still stopping."""
+        if self._interrupted:
+            for deployment in self._deployments():
+                deployment.kill()
+        self._interrupted = True
+        self._end.set()
 
-    async def _until(self, stop: asyncio.Event) -> None:
-        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self._watch())]
-        if self._options.once:
-            ends.append(asyncio.create_task(self._seen_all.wait()))
-        loop = asyncio.get_running_loop()
-        for_s = self._options.for_s or (ONCE_S if self._options.once else None)
-        deadline = None if for_s is None else loop.time() + for_s
-        done: set[asyncio.Task[Any]] = set()
-        while not done and (deadline is None or loop.time() < deadline):
-            # An edit may add a source, and with it a loop: look again now and then.
-            tasks = [*ends, *self._loops]
-            wait_s = 1.0 if deadline is None else min(1.0, deadline - loop.time())
-            done, _ = await asyncio.wait(tasks, timeout=wait_s, return_when="FIRST_COMPLETED")
-        pending = [task for task in (*ends, *self._loops) if not task.done()]
-        for task in pending:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """An error in ``work`` ends the run."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._end.set())
+        self._tasks.append(task)
+
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            task.result()  # a Problem in a loop is everybody's
+        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
-    async def _watch(self) -> None:
-        """An edit of a file is taken as ``kubectl apply`` would; what cannot be read leaves all as it is."""
+    async def _watch(self, hook: Hook) -> None:
+        """Applies each edit of a file as ``kubectl apply`` would; a file that cannot be read changes nothing."""
         async for _ in edits(self._options.files):
             try:
-                documents = _read(self._options)
+                documents = self._options.read()
             except Problem as problem:
-                self._screen.say(f"not applied: {problem}")
+                self._screen.message(f"not applied: {problem}")
             else:
-                self._take(documents)
+                self._apply(documents, hook)
 
-    def _take(self, documents: Documents) -> None:
-        assert self._hook is not None
+    def _apply(self, documents: Documents, hook: Hook) -> None:
         self._documents = documents
-        for parent in documents.sources:
-            name = f"{parent['kind']} {key(parent)}"
-            if name in self._running:
-                self._running[name].edit(parent.get("spec"), parent["metadata"].get("annotations"))
-                continue
-            source = RunningSource(parent, self._hook, self._surroundings, self._show)
-            self._running[name] = source
-            self._loops.add(asyncio.create_task(source.reconcile(lambda: self._documents)))
-        for source in self._running.values():
-            source.wake()
+        for source in documents.sources:
+            name = f"{source['kind']} {key(source)}"
+            if name in self._controllers:
+                self._controllers[name].edit(source.get("spec"), source["metadata"].get("annotations"))
+            else:
+                self._controllers[name] = SourceController(source, hook, self._env, self._show)
+                self._start(self._controllers[name].reconcile(lambda: self._documents))
+        for controller in self._controllers.values():
+            controller.wake()
 
     async def _start_displays(self) -> None:
         for desired in self._documents.of_kind("apps/v1", "Deployment"):
             if is_display(desired):
                 name = desired["metadata"]["name"]
-                self._displays[key(desired)] = LocalDeployment(desired, self._surroundings, name, lambda: None)
+                self._displays[key(desired)] = LocalDeployment(desired, self._env, name, lambda: None)
             else:
-                self._screen.say(f"Deployment {key(desired)} is not started here: only `python -m adapter.display` is")
+                self._screen.message(
+                    f"Deployment {key(desired)} is skipped: `sources run` starts only `python -m {DISPLAY_MODULE}`"
+                )
         await asyncio.gather(*(display.ready(DISPLAY_START_S) for display in self._displays.values()))
 
     def _service_ports(self) -> LocalPorts:
@@ -149,62 +157,51 @@ class Cluster:
             (service["metadata"]["namespace"], service["metadata"]["name"]): display.port
             for service in self._documents.of_kind("v1", "Service")
             for display in self._displays.values()
-            if stands_for(service, display.desired)
+            if selects(service, display.desired)
         }
 
-    def _event(self, line: str) -> None:
-        event = event_of(line)
+    def _on_event(self, line: str) -> None:
+        event = parse_event(line)
         if event is None:
-            return self._log(line)
-        source = next((it for it in self._running.values() if it.emits(event["source"])), None)
-        self._screen.event(source.name if source else event["source"], event)
-        if source:
-            source.events += 1
-            self._show(source)
+            return self._on_log(line)
+        emitting = (each for each in self._controllers.values() if each.emits(event["source"]))
+        controller = next(emitting, None)
+        self._screen.event(controller.name if controller else event["source"], event)
+        if controller:
+            controller.events += 1
+            self._show(controller)
 
-    def _show(self, source: RunningSource) -> None:
-        self._screen.row(source.parent, source.events)
-        if self.satisfied:
-            self._seen_all.set()
+    def _show(self, controller: SourceController) -> None:
+        self._screen.row(controller.source, controller.events)
+        if self._options.once and self.satisfied:
+            self._end.set()
 
-    def _log(self, line: str) -> None:
+    def _on_log(self, line: str) -> None:
         if self._options.logs:
-            self._screen.say(line)
-        elif told := trouble(line):
-            self._screen.say(told)
+            self._screen.message(line)
+        elif failure := delivery_failure(line):
+            self._screen.message(failure)
 
     async def _drain(self) -> None:
-        """Adapters first, so that what they have in hand still arrives; then the sinks, then the hook."""
-        await asyncio.gather(*(source.stop() for source in self._running.values()))
+        """Stops the adapters first, so that their last events still arrive; then the sinks, then the hook."""
+        await asyncio.gather(*(controller.stop() for controller in self._controllers.values()))
         await asyncio.gather(*(display.stop() for display in self._displays.values()))
         if self._hook:
             await self._hook.stop()
         await self._screen.close()
-        for source in self._running.values():
-            codes = ", ".join(str(it.exit_code) for it in source.deployments.values())
-            ended = f"; its adapter's exit code: {codes}" if codes else "; no adapter ran"
-            print(f"{source.name}: {source.events} event{'' if source.events == 1 else 's'} arrived{ended}", flush=True)
+        for controller in self._controllers.values():
+            print(controller.summary, flush=True)
 
-    def _all_deployments(self) -> list[LocalDeployment]:
-        adapters = [it for source in self._running.values() for it in source.deployments.values()]
-        return [*adapters, *self._displays.values()]
-
-
-def _read(options: Options) -> Documents:
-    """The files; with ``--sink`` every source sends there."""
-    return read_documents(options.files, options.package, sink=options.sink)
+    def _deployments(self) -> Iterator[LocalDeployment]:
+        for controller in self._controllers.values():
+            yield from controller.deployments.values()
+        yield from self._displays.values()
 
 
-@contextlib.asynccontextmanager
-async def _signals(stop: asyncio.Event, cluster: Cluster) -> AsyncIterator[None]:
-    """The first Ctrl-C or SIGTERM drains; the second does not wait. During the start it waits for the start."""
+@contextlib.contextmanager
+def _on_signal(handle: Callable[[], None]) -> Iterator[None]:
+    """Calls ``handle`` at each Ctrl-C and SIGTERM."""
     loop = asyncio.get_running_loop()
-
-    def handle() -> None:
-        if stop.is_set():
-            cluster.kill()
-        stop.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, handle)
     try:
@@ -216,7 +213,7 @@ async def _signals(stop: asyncio.Event, cluster: Cluster) -> AsyncIterator[None]
 
 def _screen(documents: Documents) -> Screen:
     if sys.stdout.isatty() and os.environ.get("TERM") not in (None, "", "dumb"):
-        from sources_cli.screen.live import LiveScreen  # rich takes its time to load
+        from sources_cli.screen.live import LiveScreen  # rich is slow to import
 
         return LiveScreen()
     return PlainScreen(documents.sources)

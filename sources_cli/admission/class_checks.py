@@ -26,7 +26,7 @@ def own_violations(kind: Kind, value: Json) -> list[Violation]:
         del own["interval"]
     config, references = split_references(own)
     try:
-        kind.cls.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
+        kind.source_class.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
     except ValidationError as error:
         errors = error.errors(include_url=False)
         known = [detail for detail in errors if not _contains_secret(detail["input"])]

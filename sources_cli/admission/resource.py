@@ -19,8 +19,8 @@ _METADATA = (
 
 def object_violations(kind: Kind, value: Json) -> list[Violation]:
     """Why an API server would refuse to create ``value``, a source of this kind; empty if it would not."""
-    if value.get("apiVersion") != kind.cls.api_version:
-        problem = invalid(value.get("apiVersion"), f'{kind.name} has another version; write "{kind.cls.api_version}"')
+    if value.get("apiVersion") != kind.api_version:
+        problem = invalid(value.get("apiVersion"), f'{kind.name} has another version; write "{kind.api_version}"')
         return [Violation(("apiVersion",), problem)]
     metadata = value.get("metadata")
     if mistakes := list(_metadata_mistakes(metadata)):

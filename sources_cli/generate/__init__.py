@@ -1,1 +1,1 @@
-"""The files that ``sources manifests`` and ``sources new`` write."""
+"""Generates the files of ``sources manifests`` and ``sources new``."""

@@ -1,18 +1,17 @@
-"""Who may do what with a kind: people, Knative's discovery, and Metacontroller. The hook and adapters need nothing.
+"""RBAC for a kind: roles for people, for Knative's discovery and for Metacontroller. Hook and adapters need none.
 
-Metacontroller's verbs are those an audit log showed (design §5), for dynamic apply (``update``) and server-side apply
-(``patch``) alike. What it needs for no particular kind is in ``metacontroller/base``.
+Metacontroller gets the verbs that it used in an audit log, with dynamic apply (``update``) and with server-side apply
+(``patch``). Its permissions that do not depend on a kind are in ``metacontroller/base``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from adapter.contract.formats import Json
 from hooks.names import plural
 from sources_cli.kind import Kind
 
-Json = Any
 READ = ["get", "list", "watch"]
 WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
@@ -37,21 +36,21 @@ def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose
 
 
 def _parent(kind: Kind) -> list[Json]:
-    # Children block their owner's deletion; clusters with OwnerReferencesPermissionEnforcement ask who says so.
-    subresources = [f"{kind.plural}/{it}" for it in ("finalizers", "status")]
+    # finalizers: OwnerReferencesPermissionEnforcement requires it to set blockOwnerDeletion in children.
+    subresources = [f"{kind.plural}/finalizers", f"{kind.plural}/status"]
     return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
 
 
 def _children(kind: Kind) -> list[Json]:
-    """Without ``delete``: no answer of the hook leaves out a running adapter, and one that did must not stop it."""
+    """Without ``delete``: the hook never omits a running adapter, and a mistake in it must not stop adapters."""
     verbs = ["create", "list", "patch", "update", "watch"]
     return [_rule("apps", ["deployments"], verbs), *([_rule("", ["services"], verbs)] if kind.listens else [])]
 
 
 def _related(kinds: Sequence[str]) -> list[Json]:
     groups: dict[str, list[str]] = {}
-    for it in kinds:
-        api_version, _, kind = it.rpartition("/")
+    for api_version_and_kind in kinds:
+        api_version, _, kind = api_version_and_kind.rpartition("/")
         group = api_version.rpartition("/")[0]
         resource = plural(kind)
         if resource not in groups.setdefault(group, []):

@@ -1,15 +1,13 @@
-"""A source of a kind to start from: every field that has no default, the interval, and a sink. Lint accepts it."""
+"""A sample source of a kind: its required fields, those with examples, the interval and a sink. It passes lint."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from adapter.contract.formats import Json
 from sources_cli.admission.validate import violations
 from sources_cli.kind import Kind
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
 
-Json = Any
 SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
 
 
@@ -18,7 +16,7 @@ def sample(kind: Kind) -> Json:
     required = schema.get("required", [])
     examples = {
         name: field["examples"][0]
-        for name, field in kind.cls.model_json_schema().get("properties", {}).items()
+        for name, field in kind.source_class.model_json_schema().get("properties", {}).items()
         if field.get("examples")
     }
     own = {
@@ -27,7 +25,7 @@ def sample(kind: Kind) -> Json:
         if name in required or name in examples or name == "interval"
     }
     document = {
-        "apiVersion": kind.cls.api_version,
+        "apiVersion": kind.api_version,
         "kind": kind.name,
         "metadata": {"name": kind.kebab.removesuffix("-source"), "namespace": "default"},
         "spec": {**own, "sink": SINK},
@@ -35,7 +33,7 @@ def sample(kind: Kind) -> Json:
     for violation in violations(schema, document["spec"], ("spec",)):
         field = violation.path[1] if len(violation.path) > 1 else "spec"
         raise Problem(
-            f"no sample of {kind.name} can be made: {violation.text}; write Field(examples=[...]) for {field}"
+            f"cannot generate a sample of {kind.name}: {violation.text}; write Field(examples=[...]) for {field}"
         )
     return document
 

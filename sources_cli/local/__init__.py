@@ -1,1 +1,1 @@
-"""Runs sources on this machine: the hook, the adapters and their sinks as processes."""
+"""Runs sources on this machine: the hook, the adapters and their sinks as child processes."""

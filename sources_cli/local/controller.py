@@ -1,6 +1,6 @@
-"""One source and what became of it: the hook's answers, the processes they ask for, the status shown.
+"""One source: calls the hook until nothing changes, runs the adapters it asks for, and keeps the status.
 
-Decides nothing itself: which process runs, with what environment and what status, is the hook's word.
+The hook makes all decisions: which process runs, its environment and the status.
 """
 
 from __future__ import annotations
@@ -8,107 +8,111 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from adapter.contract.formats import Json
 from sources_cli.admission.documents import Documents, key
 from sources_cli.kind import kind_named
 from sources_cli.local.deployment import LocalDeployment
-from sources_cli.local.hook import Hook, Refusal
+from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.objects import event_source
-from sources_cli.local.replica import Surroundings
+from sources_cli.local.replica import ClusterEnv
 from sources_cli.screen.plain import ready_condition
 
-Json = Any
-SETTLE_SYNCS = 10  # a status still moving after so many answers in a row waits for the next change
+SETTLE_SYNCS = 10  # stop calling the hook after so many syncs in a row, even if the status still changes
 
 
-class RunningSource:
-    """The controller of one source: asks the hook whenever something changed, until the answer stays."""
+class SourceController:
+    """``source`` is the object with its current status; ``events`` is the number of its events that arrived."""
 
-    def __init__(
-        self, parent: Json, hook: Hook, surroundings: Surroundings, show: Callable[[RunningSource], None]
-    ) -> None:
-        self.parent = parent
+    def __init__(self, source: Json, hook: Hook, cluster: ClusterEnv, show: Callable[[SourceController], None]) -> None:
+        self.source = source
         self.events = 0
         self.deployments: dict[str, LocalDeployment] = {}
-        self.services: list[Json] = []
         self._hook = hook
-        self._surroundings = surroundings
+        self._cluster = cluster
         self._show = show
-        self._refusal = ""
-        self._said_port = 0
+        self._listens = False
+        self._last_error = ""
+        self._announced_port = 0
         self._changed = asyncio.Event()
 
     @property
     def name(self) -> str:
-        return str(self.parent["metadata"]["name"])
+        return str(self.source["metadata"]["name"])
 
     @property
     def ready(self) -> bool:
-        return ready_condition(self.parent.get("status") or {}).get("status") == "True"
+        return ready_condition(self.source.get("status") or {}).get("status") == "True"
+
+    @property
+    def summary(self) -> str:
+        codes = ", ".join(str(deployment.exit_code) for deployment in self.deployments.values())
+        ended = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
+        return f"{self.name}: {self.events} event{'' if self.events == 1 else 's'} arrived; {ended}"
 
     def emits(self, source: str) -> bool:
-        """Whether events with this CloudEvents ``source`` are its own."""
-        return any(source in (event_source(it.desired), key(self.parent)) for it in self.deployments.values())
+        """Whether ``source`` is the CloudEvents source of this object's events."""
+        deployments = self.deployments.values()
+        return any(source in (event_source(each.desired), key(self.source)) for each in deployments)
 
     def edit(self, spec: Json, annotations: Json) -> None:
-        """What ``kubectl apply`` of another spec does; the same one changes nothing."""
-        metadata = self.parent["metadata"]
-        if spec != self.parent.get("spec"):
-            self.parent["spec"] = spec
-            self.parent["metadata"] = metadata = {**metadata, "generation": metadata["generation"] + 1}
+        """Does what ``kubectl apply`` does: a different spec increments the generation."""
+        metadata = self.source["metadata"]
+        if spec != self.source.get("spec"):
+            self.source["spec"] = spec
+            self.source["metadata"] = metadata = {**metadata, "generation": metadata["generation"] + 1}
         if annotations != metadata.get("annotations"):
-            self.parent["metadata"] = {**metadata, "annotations": annotations}
+            self.source["metadata"] = {**metadata, "annotations": annotations}
 
     def wake(self) -> None:
-        """Something this source is decided by has changed."""
+        """Calls the hook again: something that its decision depends on has changed."""
         self._changed.set()
 
     async def reconcile(self, documents: Callable[[], Documents]) -> None:
         while True:
             self._changed.clear()
-            again_s = await self._settle(documents())
+            resync_after_s = await self._settle(documents())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), again_s)
+                await asyncio.wait_for(self._changed.wait(), resync_after_s)
 
     async def stop(self) -> None:
-        await asyncio.gather(*(it.stop() for it in self.deployments.values()))
+        await asyncio.gather(*(deployment.stop() for deployment in self.deployments.values()))
 
     async def _settle(self, documents: Documents) -> float | None:
-        """Sync until the status stays; the seconds after which the hook wants to be asked again."""
-        again_s: float | None = None
+        """Syncs until the status stays the same. Returns the hook's ``resyncAfterSeconds``."""
+        resync_after_s: float | None = None
         for _ in range(SETTLE_SYNCS):
             try:
-                answer = await self._ask(documents)
-            except Refusal as refusal:  # as Metacontroller: children and status stay, an event tells
-                if str(refusal) != self._refusal:
-                    self._surroundings.say(f"{self.name}: SyncError: {refusal}")
-                self._refusal = str(refusal)
+                response = await self._sync(documents)
+            except HookRejected as error:  # as Metacontroller: children and status stay as they are
+                if str(error) != self._last_error:
+                    self._cluster.message(f"{self.name}: SyncError: {error}")
+                self._last_error = str(error)
                 return None
-            self._refusal = ""
-            again_s = answer.get("resyncAfterSeconds") or None
-            before = self.parent.get("status")
-            generation = self.parent["metadata"]["generation"]
-            self.parent["status"] = {**answer["status"], "observedGeneration": generation}
+            self._last_error = ""
+            resync_after_s = response.get("resyncAfterSeconds") or None
+            before = self.source.get("status")
+            generation = self.source["metadata"]["generation"]
+            self.source["status"] = {**response["status"], "observedGeneration": generation}
             self._show(self)
-            self._say_where()
-            applied = await self._apply(answer.get("children") or [])
-            if self.parent["status"] == before and not applied:
+            self._announce_port()
+            applied = await self._apply(response.get("children") or [])
+            if self.source["status"] == before and not applied:
                 break
-        return again_s
+        return resync_after_s
 
-    async def _ask(self, documents: Documents) -> Json:
-        related = await self._hook.customize(self.parent, documents)
-        kind = kind_named(self.parent["kind"], documents.package)
-        observed = {name: it.observed for name, it in self.deployments.items()}
-        return await self._hook.sync(self.parent, kind, {"Deployment.apps/v1": observed}, related)
+    async def _sync(self, documents: Documents) -> Json:
+        related = await self._hook.customize(self.source, documents)
+        kind = kind_named(self.source["kind"], documents.package)
+        observed = {name: deployment.observed for name, deployment in self.deployments.items()}
+        return await self._hook.sync(self.source, kind, {"Deployment.apps/v1": observed}, related)
 
     async def _apply(self, children: Sequence[Json]) -> bool:
-        """Make the processes what the hook wants; whether any had to change."""
-        namespace = self.parent["metadata"]["namespace"]
-        stored = [{**it, "metadata": {"namespace": namespace, **it["metadata"]}} for it in children]
+        """Starts, changes and stops processes to match ``children``. Returns whether anything changed."""
+        namespace = self.source["metadata"]["namespace"]
+        stored = [{**child, "metadata": {"namespace": namespace, **child["metadata"]}} for child in children]
         wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
-        self.services = [child for child in stored if child["kind"] == "Service"]
+        self._listens = any(child["kind"] == "Service" for child in stored)
         gone = [name for name in self.deployments if name not in wanted]
         for name in gone:
             await self.deployments.pop(name).stop()
@@ -118,14 +122,14 @@ class RunningSource:
     def _put(self, name: str, child: Json) -> bool:
         if name in self.deployments:
             return self.deployments[name].apply(child)
-        self.deployments[name] = LocalDeployment(child, self._surroundings, self.name, self.wake)
+        self.deployments[name] = LocalDeployment(child, self._cluster, self.name, self.wake)
         return True
 
-    def _say_where(self) -> None:
-        """Once it is ready: whoever calls before then is refused. A newer template has another port."""
-        ports = [it.port for it in self.deployments.values()] if self.services and self.ready else []
+    def _announce_port(self) -> None:
+        """Only when the source is ready: earlier connections would be refused. Each rollout has a new port."""
+        ports = [deployment.port for deployment in self.deployments.values()] if self._listens and self.ready else []
         for port in ports:
-            if port != self._said_port:
-                self._said_port = port
-                waits = " and waits for a request" if self._surroundings.once else ""
-                self._surroundings.say(f"{self.name}: listens on http://127.0.0.1:{port}{waits}")
+            if port != self._announced_port:
+                self._announced_port = port
+                waits = " and waits for a request" if self._cluster.once else ""
+                self._cluster.message(f"{self.name}: listens on http://127.0.0.1:{port}{waits}")

@@ -1,4 +1,4 @@
-"""A Deployment as local processes - one replica, two while a new template rolls out - and the status that makes."""
+"""A Deployment as local processes: one replica, or two while a new template rolls out."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-from adapter.contract.formats import format_time
+from adapter.contract.formats import Json, format_time
 from sources_cli.local.objects import deployment_status
-from sources_cli.local.replica import Replica, Surroundings
-
-Json = Any
+from sources_cli.local.replica import ClusterEnv, Replica
 
 
 class LocalDeployment:
-    """``changed`` is called whenever ``observed`` shows something else."""
+    """``changed`` is called after each change of ``observed``. Messages begin with ``name``."""
 
-    def __init__(self, desired: Json, surroundings: Surroundings, name: str, changed: Callable[[], None]) -> None:
+    def __init__(self, desired: Json, cluster: ClusterEnv, name: str, changed: Callable[[], None]) -> None:
         self.desired = desired
         self._generation = 1
         self._created = format_time(datetime.now(UTC))
-        self._surroundings = surroundings
+        self._cluster = cluster
         self._name = name
         self._changed = changed
-        self._newest = Replica(desired, surroundings, name, changed)
+        self._newest = Replica(desired, cluster, name, changed)
         self._old: Replica | None = None
         self._rollout: asyncio.Task[None] | None = None
 
@@ -39,7 +36,7 @@ class LocalDeployment:
 
     @property
     def observed(self) -> Json:
-        """The object as the API server would hold it now."""
+        """The object as the API server would store it now."""
         metadata = {**self.desired["metadata"], "generation": self._generation, "creationTimestamp": self._created}
         old = self._old.state if self._old else None
         status = deployment_status(
@@ -51,21 +48,21 @@ class LocalDeployment:
         return {**self.desired, "metadata": metadata, "status": status}
 
     def apply(self, desired: Json) -> bool:
-        """Take another wanted state; a new template rolls out: the old process ends once the new one is ready."""
+        """Whether ``desired`` is a change. A new template rolls out: the old process ends when the new one is ready."""
         if desired == self.desired:
             return False
         template_stays = desired["spec"]["template"] == self.desired["spec"]["template"]
         self.desired = desired
         self._generation += 1
         if not template_stays:
-            superseded = self._newest if self._old else None  # never became ready: the older one still serves
+            superseded = self._newest if self._old else None  # never became ready; the older one still serves
             self._old = self._old or self._newest
-            self._newest = Replica(desired, self._surroundings, self._name, self._changed)
+            self._newest = Replica(desired, self._cluster, self._name, self._changed)
             self._rollout = asyncio.create_task(self._roll_out(self._rollout, superseded))
         return True
 
     async def ready(self, deadline_s: float) -> bool:
-        """Whether it became ready in time."""
+        """Whether the newest replica became ready within ``deadline_s``."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._newest.became_ready.wait(), deadline_s)
         return self._newest.became_ready.is_set()
@@ -74,7 +71,7 @@ class LocalDeployment:
         if self._rollout:
             self._rollout.cancel()
             await asyncio.gather(self._rollout, return_exceptions=True)
-        await asyncio.gather(*(it.stop() for it in (self._old, self._newest) if it))
+        await asyncio.gather(*(replica.stop() for replica in (self._old, self._newest) if replica))
 
     def kill(self) -> None:
         for replica in (self._old, self._newest):

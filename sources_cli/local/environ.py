@@ -1,4 +1,4 @@
-"""A container's ``env`` list -> the environment its process gets, as the kubelet does it. Pure."""
+"""The ``env`` list of a container -> the environment of its process, by the rules of the kubelet. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
 def expand(text: str, defined: Mapping[str, str]) -> str:
-    """``$(NAME)`` becomes its value, an unknown one stays as written, ``$$`` is a dollar sign."""
+    """Replaces ``$(NAME)`` with the value of NAME, and ``$$`` with ``$``. An unknown reference stays as written."""
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -23,7 +23,7 @@ def expand(text: str, defined: Mapping[str, str]) -> str:
 
 
 def container_environ(entries: Iterable[Mapping[str, Any]], pod: Mapping[str, str], values: Values) -> dict[str, str]:
-    """Entries see only those before them. ``pod`` holds the ``fieldPath`` values that exist here."""
+    """An entry can refer only to entries before it. ``pod`` maps each supported ``fieldPath`` to its value."""
     environ: dict[str, str] = {}
     for entry in entries:
         name = entry["name"]
@@ -36,14 +36,14 @@ def container_environ(entries: Iterable[Mapping[str, Any]], pod: Mapping[str, st
 
 
 def _value_from(name: str, reference: Mapping[str, Any], pod: Mapping[str, str], values: Values) -> str | None:
-    """None: an optional reference to what is not there."""
+    """None if an optional reference names a missing object or key."""
     for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
         if field in reference:
             return _looked_up(kind, reference[field], pod["metadata.namespace"], values)
     path = str((reference.get("fieldRef") or {}).get("fieldPath", ""))
     if path not in pod:
         where = path or ", ".join(reference)
-        raise Problem(f"variable {name} comes from {where}, which does not exist without a cluster; write the value")
+        raise Problem(f"variable {name} refers to {where}, which exists only in a cluster; write the value instead")
     return pod[path]
 
 
@@ -55,5 +55,5 @@ def _looked_up(kind: str, reference: Mapping[str, Any], namespace: str, values: 
     if reference.get("optional"):
         return None
     if data is None:
-        raise Problem(f'{kind} "{name}" not found in namespace "{namespace}"; add it to the files')
+        raise Problem(f'{kind} "{name}" not found in namespace "{namespace}"; add it to the YAML files')
     raise Problem(f'{kind} "{name}" has no key "{key}"; it has: {", ".join(sorted(data)) or "none"}')

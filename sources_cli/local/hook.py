@@ -1,4 +1,4 @@
-"""The real hook as a child process, asked over HTTP as Metacontroller asks it."""
+"""The real hook as a child process, called over HTTP in the same way as Metacontroller calls it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 
+from adapter.contract.formats import Json
 from sources_cli.admission.documents import Documents, key
+from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import Kind
 from sources_cli.local.process import OnLine, Process, free_port, port_is_free
 from sources_cli.problem import Problem
 
-Json = Any
 Children = Mapping[str, Mapping[str, Json]]  # "Kind.apiVersion" -> "namespace/name" -> object
 START_S = 20.0
-LOCAL_IMAGE = "sample-source:local"
 
 
-class Refusal(Problem):
-    """The hook's 4xx: Metacontroller keeps the children and records a SyncError."""
+class HookRejected(Problem):
+    """The hook answered 4xx. Metacontroller would keep the children and record a SyncError event."""
 
 
 class Hook:
@@ -32,9 +31,11 @@ class Hook:
         self._client = client
 
     @classmethod
-    async def start(cls, port: int, sink_kinds: Sequence[str], on_line: OnLine, *, image: str = LOCAL_IMAGE) -> Hook:
+    async def start(
+        cls, port: int | None, sink_kinds: Sequence[str], on_line: OnLine, *, image: str = LOCAL_IMAGE
+    ) -> Hook:
         if port and not port_is_free(port):
-            raise Problem(f"port {port} is in use; stop what uses it or choose another with --port")
+            raise Problem(f"port {port} is in use; choose another one with --port, or leave it out to use a free one")
         port = port or free_port()
         environ = {
             "HOST": "127.0.0.1",
@@ -43,24 +44,24 @@ class Hook:
             "SINK_KINDS": ",".join(sink_kinds),
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
-        # trust_env=False: a proxy for the outside world must not see calls to this machine
+        # trust_env=False: calls to this machine must not go through the user's HTTP proxy
         client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
         hook = cls(process, client)
         try:
-            await hook._answers()
+            await hook._wait_until_healthy()
         except BaseException:
             await hook.stop()
             raise
         return hook
 
     async def customize(self, parent: Json, documents: Documents) -> dict[str, dict[str, Json]]:
-        """The related objects this source is to be decided with, by ``Kind.apiVersion`` and ``namespace/name``."""
-        answer = json.loads(await self._post("/customize", {"controller": {}, "parent": parent}))
+        """The related objects that the hook asks for, by ``Kind.apiVersion`` and ``namespace/name``."""
+        response = json.loads(await self._post("/customize", {"controller": {}, "parent": parent}))
         related: dict[str, dict[str, Json]] = {}
-        for rule in answer.get("relatedResources", []):
-            for it in documents.of_resource(rule["apiVersion"], rule["resource"]):
-                if _matches(rule, it["metadata"]):
-                    related.setdefault(f"{it['kind']}.{it['apiVersion']}", {})[key(it)] = it
+        for rule in response.get("relatedResources", []):
+            for found in documents.of_resource(rule["apiVersion"], rule["resource"]):
+                if _matches(rule, found["metadata"]):
+                    related.setdefault(f"{found['kind']}.{found['apiVersion']}", {})[key(found)] = found
         return related
 
     async def sync(self, parent: Json, kind: Kind, children: Children, related: Json) -> Json:
@@ -80,7 +81,7 @@ class Hook:
         await self._client.aclose()
         await self.process.stop(5)
 
-    async def _answers(self) -> None:
+    async def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_S
         while self.process.running and time.monotonic() < deadline:
             try:
@@ -90,7 +91,7 @@ class Hook:
                 pass
             await asyncio.sleep(0.05)
         if self.process.running:
-            raise Problem(f"the hook does not answer {START_S:.0f}s after its start")
+            raise Problem(f"the hook did not become healthy within {START_S:.0f}s")
         code = await self.process.wait()
         raise Problem(f"the hook exited with code {code}: {self.process.last_error or 'no message'}")
 
@@ -98,10 +99,10 @@ class Hook:
         try:
             response = await self._client.post(path, json=body)
         except httpx2.TransportError as error:
-            raise Problem(f"the hook is gone: {self.process.last_error or error}") from None
+            raise Problem(f"the hook cannot be reached: {self.process.last_error or error}") from None
         if response.status_code != 200:
-            refused = Refusal if response.is_client_error else Problem
-            raise refused(f"the hook refuses: {_error_text(response)} (HTTP {response.status_code})")
+            error_class = HookRejected if response.is_client_error else Problem
+            raise error_class(f"the hook answered {response.status_code}: {_error_text(response)}")
         return response.content
 
 

@@ -1,20 +1,21 @@
-"""What Kubernetes objects say, and what Kubernetes would say of a local process. Pure."""
+"""Reads Kubernetes objects, and describes local processes as Kubernetes would. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-Json = Any
+from adapter.contract.formats import Json
+
+DISPLAY_MODULE = "adapter.display"  # `python -m` of it is a sink that prints events
 LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on this machine
 
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """``failure``: why it does not run or is not ready now; None while it starts or is ready."""
+    """``failure``: why it does not run or is not ready. None while it starts, and when it is ready."""
 
     ready: bool = False
     was_ready: bool = False
@@ -24,12 +25,13 @@ class ReplicaState:
 def deployment_status(
     *, generation: int, newest: ReplicaState, old: ReplicaState | None = None, wanted: int = 1
 ) -> Json:
-    """Kubernetes' words; ``old`` is there while a new template rolls out. One process stands for all replicas wanted.
+    """The status of a Deployment with ``wanted`` replicas, all of them represented by one process.
 
-    Kubernetes calls a crash a failure after ``progressDeadlineSeconds``; here nobody waits for that.
+    ``old`` is the previous replica while a new template rolls out. A crash is reported as ProgressDeadlineExceeded at
+    once; Kubernetes would wait for ``progressDeadlineSeconds``.
     """
     replicas = [newest, old] if old else [newest]
-    ready = sum(it.ready for it in replicas)
+    ready = sum(replica.ready for replica in replicas)
     if ready:
         available = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
@@ -62,11 +64,11 @@ def container(deployment: Json) -> Json:
 
 def is_display(deployment: Json) -> bool:
     words = [*container(deployment).get("command", []), *container(deployment).get("args", [])]
-    return "adapter.display" in words
+    return DISPLAY_MODULE in words
 
 
 def local_url(url: str, ports: LocalPorts) -> str:
-    """A Service's cluster address becomes its port here; every other URL stays."""
+    """Replaces the cluster address of a Service with its port on this machine. Other URLs stay the same."""
     parts = urlsplit(url)
     name, _, rest = (parts.hostname or "").partition(".")
     namespace, _, zone = rest.partition(".")
@@ -74,16 +76,16 @@ def local_url(url: str, ports: LocalPorts) -> str:
     return url if port is None else parts._replace(netloc=f"127.0.0.1:{port}").geturl()
 
 
-def stands_for(service: Json, deployment: Json) -> bool:
-    """Whether a Service selects the Deployment's pods."""
+def selects(service: Json, deployment: Json) -> bool:
+    """Whether the Service selects the pods of the Deployment."""
     selector = (service.get("spec") or {}).get("selector") or {}
     labels = (deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
     same_namespace = service["metadata"]["namespace"] == deployment["metadata"]["namespace"]
     return bool(selector) and same_namespace and selector.items() <= labels.items()
 
 
-def event_of(line: str) -> Json | None:
-    """The CloudEvent in one line of the display's output, or None for anything else."""
+def parse_event(line: str) -> Json | None:
+    """The CloudEvent in a line of the display's output; None if the line is something else."""
     try:
         event = json.loads(line)
     except ValueError:
@@ -92,6 +94,6 @@ def event_of(line: str) -> Json | None:
 
 
 def event_source(deployment: Json) -> str:
-    """The CloudEvents ``source`` its adapter stamps, if its environment says so."""
+    """The CloudEvents ``source`` of the adapter's events; empty if its environment does not set one."""
     entries = container(deployment).get("env", [])
-    return next((str(it.get("value") or "") for it in entries if it["name"] == "EVENT_SOURCE"), "")
+    return next((str(entry.get("value") or "") for entry in entries if entry["name"] == "EVENT_SOURCE"), "")

@@ -1,4 +1,4 @@
-"""One child process: its output line by line, its end, its gentle stop. Knows nothing of Kubernetes."""
+"""A child process: passes on its output line by line, stops it gracefully. Independent of Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-KEPT = ("PATH", "PYTHONPATH")  # what any Python process here needs beside its own environment
+KEPT = ("PATH", "PYTHONPATH")  # inherited: a Python process needs them in addition to its own environment
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LINE_LIMIT = 4 * 1024 * 1024
 
@@ -19,7 +19,7 @@ OnLine = Callable[[str], None]
 
 
 class Process:
-    """Runs ``python -m …`` in its own session, so that a Ctrl-C reaches only us and we decide the order of stopping."""
+    """``python -m …`` in its own session: Ctrl-C does not reach it, so this program decides the order of stopping."""
 
     def __init__(self, child: asyncio.subprocess.Process, on_stdout: OnLine, on_stderr: OnLine) -> None:
         self._child = child
@@ -52,13 +52,13 @@ class Process:
         return self._child.returncode is None
 
     async def wait(self) -> int:
-        """The exit code, after the last line of output has been handed on."""
+        """The exit code, after the last line of output has been passed on."""
         code = await self._child.wait()
         await asyncio.shield(self._output)
         return code
 
     async def stop(self, grace_s: float) -> int:
-        """SIGTERM, and SIGKILL to what is still there after ``grace_s``."""
+        """Sends SIGTERM, and SIGKILL after ``grace_s``. Returns the exit code."""
         with contextlib.suppress(ProcessLookupError):
             self._child.terminate()
         try:
@@ -80,7 +80,7 @@ class Process:
 
 
 def _end_with_parent() -> None:
-    """In the child: whoever kills us without a chance to drain must not leave processes behind that send for ever."""
+    """In the child process: end it with its parent, so that a killed parent leaves no running adapters behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -105,7 +105,7 @@ async def _each(stream: asyncio.StreamReader, on_line: OnLine) -> None:
     while True:
         try:
             line = await stream.readline()
-        except ValueError:  # longer than LINE_LIMIT; asyncio drops it
+        except ValueError:  # asyncio drops a line longer than LINE_LIMIT
             continue
         if not line:
             return

@@ -1,45 +1,43 @@
-"""One replica of a Deployment as a local process: started again as a kubelet would, and probed."""
+"""One replica of a Deployment as a local process: restarted as by a kubelet, and probed."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import httpx2
 
+from adapter.contract.formats import Json
 from adapter.display import printable
 from sources_cli.local.environ import Values, container_environ
-from sources_cli.local.objects import LocalPorts, ReplicaState, container, is_display, local_url
+from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, free_port
 from sources_cli.problem import Problem
 
-Json = Any
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
-PROBE_EVERY_S = (0.2, 1.0)  # until ready, from then on
-UNREADY_S = 5.0  # what a process that was never ready says of it is shown after that long
+PROBE_EVERY_S = (0.2, 1.0)  # until ready, and afterwards
+UNREADY_S = 5.0  # after this time, show why a process is not ready yet
 REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a cluster has around a Deployment: Services, Secrets, ConfigMaps, and somebody who listens."""
+class ClusterEnv:
+    """What a cluster provides to a Deployment: Services, Secrets, ConfigMaps; and where its output goes."""
 
     ports: Callable[[], LocalPorts]
     values: Callable[[], Values]
     on_event: OnLine  # a line of a display
     on_log: OnLine
-    say: OnLine
-    package: str = "adapter.sources"  # as an image sets SOURCES_PACKAGE
-    once: bool = False  # a first event is waited for
+    message: OnLine
+    package: str  # SOURCES_PACKAGE, which an image sets in a cluster
+    once: bool = False  # `sources run` waits for the first event of each source
 
 
-def tokens(deployment: Json) -> TemporaryDirectory[str] | None:
-    """What a kubelet would mount where the pod asks for tokens: files that say whom they are for, signed by nobody."""
+def projected_tokens(deployment: Json) -> TemporaryDirectory[str] | None:
+    """Unsigned stand-ins for the ServiceAccount tokens that a kubelet would mount: each names its audience."""
     directory = None
     for volume in deployment["spec"]["template"]["spec"].get("volumes", []):
         for source in (volume.get("projected") or {}).get("sources", []):
@@ -49,52 +47,53 @@ def tokens(deployment: Json) -> TemporaryDirectory[str] | None:
     return directory
 
 
-def unready(answer: httpx2.Response) -> str | None:
-    """What an adapter's readiness says against it, which no kubelet passes on."""
-    said = printable(" ".join(answer.text.split()))[:REASON_LENGTH]
-    return f"not ready: {said}" if said else None
+def readiness_message(response: httpx2.Response) -> str | None:
+    """Why an adapter is not ready, from the body of its readiness response. A kubelet does not report this."""
+    text = printable(" ".join(response.text.split()))[:REASON_LENGTH]
+    return f"not ready: {text}" if text else None
 
 
 class Replica:
-    """One pod's worth: a process that is started again when it ends, and is probed."""
+    """The counterpart of one pod: a process that is probed, and restarted when it ends."""
 
-    def __init__(self, desired: Json, surroundings: Surroundings, name: str, changed: Callable[[], None]) -> None:
+    def __init__(self, desired: Json, cluster: ClusterEnv, name: str, changed: Callable[[], None]) -> None:
         self.desired = desired
         self.port, self.health_port = free_port(), free_port()
         self.exit_code: int | None = None
         self.state = ReplicaState()
         self.became_ready = asyncio.Event()
-        self._surroundings = surroundings
+        self._cluster = cluster
         self._name = name
         self._changed = changed
-        self._tokens = tokens(desired)
+        self._tokens = projected_tokens(desired)
         self._process: Process | None = None
         self._task = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self._process and self._process.running:
+        if self._process:
             grace_s = self.desired["spec"]["template"]["spec"].get("terminationGracePeriodSeconds", 30)
             self.exit_code = await self._process.stop(grace_s)
         if self._tokens:
             self._tokens.cleanup()
 
     def kill(self) -> None:
+        self._task.cancel()
         if self._process:
             self._process.kill()
 
     def environ(self) -> dict[str, str]:
-        """Exactly the container's environment; only ports and the Service's address are this machine's."""
+        """The container's environment; only the ports and the addresses of Services are those of this machine."""
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
-        environ = container_environ(container(self.desired).get("env", []), pod, self._surroundings.values())
+        environ = container_environ(container(self.desired).get("env", []), pod, self._cluster.values())
         if self._tokens:
             environ["TOKEN_DIRECTORY"] = self._tokens.name
-        environ.setdefault("SOURCES_PACKAGE", self._surroundings.package)
+        environ.setdefault("SOURCES_PACKAGE", self._cluster.package)
         for variable in ("K_SINK", "DEAD_LETTER_SINK"):
             if variable in environ:
-                environ[variable] = local_url(environ[variable], self._surroundings.ports())
+                environ[variable] = local_url(environ[variable], self._cluster.ports())
         return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
 
     async def _keep_running(self) -> None:
@@ -103,18 +102,18 @@ class Replica:
             failure = await self._run_once()
             if self.state.ready:
                 wait_s = BACKOFF_S[0]
-            self._surroundings.say(f"{self._name}: {failure} (starts again in {wait_s:.0f}s)")
+            self._cluster.message(f"{self._name}: {failure} (restarts in {wait_s:.0f}s)")
             self._show(ready=False, failure=failure)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, longest_s)
 
     async def _run_once(self) -> str:
-        """Until the process ends; what is to be said of it."""
+        """Runs the process until it ends. Returns why it ended."""
         try:
             environ = self.environ()
         except Problem as problem:
             return f"CreateContainerConfigError: {problem}"
-        module = ["adapter.display", "--format", "jsonl"] if is_display(self.desired) else ["adapter"]
+        module = [DISPLAY_MODULE, "--format", "jsonl"] if is_display(self.desired) else ["adapter"]
         self._process = await self._start(module, environ)
         probe = asyncio.create_task(self._probe())
         try:
@@ -124,9 +123,9 @@ class Replica:
         return f"process exited with code {self.exit_code}: {self._process.last_error or 'no message'}"
 
     async def _start(self, module: list[str], environ: dict[str, str]) -> Process:
-        """A stop that comes meanwhile must find the process it has to end."""
-        on_line = self._surroundings.on_event if is_display(self.desired) else self._surroundings.on_log
-        starting = asyncio.create_task(Process.start(module, environ, on_line, self._surroundings.on_log))
+        """If it is cancelled while the process starts, ``stop`` must still find the process."""
+        on_line = self._cluster.on_event if is_display(self.desired) else self._cluster.on_log
+        starting = asyncio.create_task(Process.start(module, environ, on_line, self._cluster.on_log))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -135,20 +134,26 @@ class Replica:
 
     async def _probe(self) -> None:
         port, path = (self.port, "/healthz") if is_display(self.desired) else (self.health_port, "/readiness")
+        now = asyncio.get_running_loop().time
+        explain_from = now() + UNREADY_S
         async with httpx2.AsyncClient(timeout=1, trust_env=False) as client:
-            shown_from = asyncio.get_running_loop().time() + UNREADY_S
             while True:
-                ready, failure = False, None if self.state.ready else self.state.failure
-                with contextlib.suppress(httpx2.TransportError):
-                    answer = await client.get(f"http://127.0.0.1:{port}{path}")
-                    ready = answer.is_success
-                    if ready:
-                        failure = None
-                    elif self.state.was_ready or asyncio.get_running_loop().time() > shown_from:
-                        failure = unready(answer) or failure
+                explain = self.state.was_ready or now() > explain_from
+                ready, failure = await self._probe_once(client, f"http://127.0.0.1:{port}{path}", explain=explain)
                 if (ready, failure) != (self.state.ready, self.state.failure):
                     self._show(ready=ready, failure=failure)
                 await asyncio.sleep(PROBE_EVERY_S[self.state.ready])
+
+    async def _probe_once(self, client: httpx2.AsyncClient, url: str, *, explain: bool) -> tuple[bool, str | None]:
+        """Whether the process is ready, and if not, the last known reason."""
+        failure = None if self.state.ready else self.state.failure
+        try:
+            response = await client.get(url)
+        except httpx2.TransportError:
+            return False, failure
+        if response.is_success:
+            return True, None
+        return False, (explain and readiness_message(response)) or failure
 
     def _show(self, *, ready: bool, failure: str | None) -> None:
         self.state = ReplicaState(ready, self.state.was_ready or ready, failure)

@@ -1,28 +1,46 @@
-"""Tells when one of some files was written anew. Looks at them twice a second: works on every file system."""
+"""Watches files for edits, with notifications of the file system where it has them."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-LOOK_EVERY_S = 0.5
+from watchfiles import awatch
+
+from sources_cli.problem import Problem
 
 
-async def edits(files: Sequence[Path]) -> AsyncIterator[None]:
-    """Yields after each change of a file's time or size; a file that is gone for a moment is no change."""
-    seen = {file: _stamp(file) for file in files}
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        now = {file: _stamp(file) or seen[file] for file in files}
-        if now != seen:
-            seen = now
-            yield
+async def edits(files: Sequence[Path], *, compare_every_s: float = 2.0) -> AsyncIterator[None]:
+    """Yields after each change of the contents of one of ``files``.
 
-
-def _stamp(file: Path) -> tuple[int, int] | None:
+    Watches the directories: an editor may replace the file, and a mounted ConfigMap replaces a symbolic link beside it.
+    Also compares the files every ``compare_every_s``, for network mounts and others without notifications.
+    """
+    watched = [file for file in files if file.is_file()]  # not a pipe, which can be read only once
+    directories = {path.parent for file in watched for path in (file, file.resolve())}
+    contents = read_contents(dict.fromkeys(watched, b""))
+    changes = awatch(
+        *directories,
+        watch_filter=None,
+        recursive=False,
+        rust_timeout=round(compare_every_s * 1000),
+        yield_on_timeout=True,
+    )
     try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
+        async for _ in changes:
+            before, contents = contents, read_contents(contents)
+            if contents != before:
+                yield
+    except (OSError, RuntimeError) as error:  # for example the system's limit of watches
+        raise Problem(f"cannot watch the files: {error}; set WATCHFILES_FORCE_POLLING=1 and try again") from None
+
+
+def read_contents(before: Mapping[Path, bytes]) -> dict[Path, bytes]:
+    """What the files hold now. A file that is missing for a moment keeps its contents from ``before``."""
+    contents = dict(before)
+    for file in before:
+        try:
+            contents[file] = file.read_bytes()
+        except OSError:
+            continue
+    return contents

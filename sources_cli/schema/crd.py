@@ -88,7 +88,7 @@ def spec_schema(kind: Kind) -> Json:
 
 def _json_schema(kind: Kind) -> Json:
     try:
-        return kind.cls.model_json_schema()
+        return kind.source_class.model_json_schema()
     except Exception as error:  # pydantic's, or any error of an author's own type
         reason = describe_error(error)
         if isinstance(error, PydanticUserError):  # its text ends with a URL, its message does not
@@ -101,7 +101,7 @@ def _json_schema(kind: Kind) -> Json:
 
 def _without_schema(kind: Kind) -> str:
     """The first field whose type has no JSON schema; pydantic's errors do not name it."""
-    for name, field in kind.cls.model_fields.items():
+    for name, field in kind.source_class.model_fields.items():
         alone: Any = Annotated[field.annotation, *(field.metadata or [None])]
         try:
             TypeAdapter(alone).json_schema()
@@ -127,7 +127,7 @@ def _data_uri(schema: Json) -> str:
 
 
 def _description(kind: Kind) -> str:
-    text = (kind.cls.__doc__ or "").strip()
+    text = (kind.source_class.__doc__ or "").strip()
     if not text:
         raise Problem(f"{kind.name} has no docstring; write one: kubectl explain shows it as the kind's description")
     return "\n".join(line.strip() for line in text.splitlines())
@@ -139,7 +139,7 @@ def _columns(kind: Kind) -> list[Json]:
         ("Ready", "string", f"{ready}.status"),
         ("Reason", "string", f"{ready}.reason"),
         ("Sink", "string", ".status.sinkUri"),
-        *([("Interval", "string", ".spec.interval")] if "interval" in kind.cls.model_fields else []),
+        *([("Interval", "string", ".spec.interval")] if "interval" in kind.source_class.model_fields else []),
         ("Age", "date", ".metadata.creationTimestamp"),
     ]
     columns: list[Json] = [{"name": name, "type": type, "jsonPath": path} for name, type, path in listed]

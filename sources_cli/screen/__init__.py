@@ -1,1 +1,1 @@
-"""What ``sources run`` shows."""
+"""The output of ``sources run``."""

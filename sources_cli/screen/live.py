@@ -1,4 +1,4 @@
-"""``sources run`` on a terminal: events scroll, and below them stands a table of the sources, drawn by rich."""
+"""The output of ``sources run`` on a terminal: events scroll above a table of the sources, drawn by rich."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from adapter.contract.durations import format_duration
+from adapter.contract.formats import Json
 from adapter.display import printable
 from sources_cli.screen.plain import age_s, event_line, find_condition, ready_condition
 
-Json = Any
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
-WIDE = 110  # columns from which kind and interval have room
+WIDE = 110  # a terminal of at least so many columns has room for KIND and INTERVAL
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
 
 
 class LiveScreen:
-    """Draws at most four times a second, and only if something changed or a second has passed."""
+    """Draws at most four times per second, after a change; without changes, once per second."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._sources: dict[str, tuple[Json, int]] = {}  # by kind and name: the source, its events
+        self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -40,7 +40,7 @@ class LiveScreen:
         self._drawing = asyncio.create_task(self._draw())
 
     async def close(self) -> None:
-        """The last state stays; the terminal is as it was."""
+        """Draws the last state and restores the terminal."""
         if self._drawing:
             self._drawing.cancel()
             await asyncio.gather(self._drawing, return_exceptions=True)
@@ -58,7 +58,7 @@ class LiveScreen:
         self._console.print(line, highlight=False, soft_wrap=False)
         self._changed = True
 
-    def say(self, line: str) -> None:
+    def message(self, line: str) -> None:
         if sys.stderr.isatty():
             self._console.print(Text(printable(line), style="yellow"), highlight=False)
         else:
@@ -67,16 +67,17 @@ class LiveScreen:
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
         fit = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3))
-        # Those that need somebody come first where there is not room for all.
-        listed = sorted(self._sources.values(), key=lambda it: _is_ready(it[0])) if len(self._sources) > fit else None
-        shown = (listed or list(self._sources.values()))[:fit]
+        rows = list(self._sources.values())
+        if len(rows) > fit:  # failing sources first, because only the first rows are visible
+            rows.sort(key=lambda row: _is_ready(row[0]))
+        visible = rows[:fit]
         table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
         for name, options in _columns(width):
             table.add_column(name, no_wrap=True, overflow="ellipsis", **options)
-        for source, events in shown:
+        for source, events in visible:
             table.add_row(*_cells(source, events, now, width))
-        more = len(self._sources) - len(shown)
-        return Group("", table, *_reasons(source for source, _ in shown), *([f"… and {more} more"] if more else []))
+        more = [f"… and {len(rows) - len(visible)} more"] if len(rows) > len(visible) else []
+        return Group("", table, *_reasons(source for source, _ in visible), *more)
 
     async def _draw(self) -> None:
         waited = 0.0
@@ -121,12 +122,11 @@ def _reasons(sources: Iterator[Json]) -> Iterator[RenderableType]:
     for source in sources:
         ready = ready_condition(source.get("status") or {})
         if ready.get("reason"):
-            said = f"{source['metadata']['name']}: {ready['reason']}: {ready.get('message', '')}"
-            # What needs somebody may take a second line, what only takes time not.
+            line = f"{source['metadata']['name']}: {ready['reason']}: {ready.get('message', '')}"
             if ready["status"] == "False":
-                yield Text(said, style="red")
+                yield Text(line, style="red")  # a failure may wrap
             else:
-                yield Text(said, style="dim", no_wrap=True, overflow="ellipsis")
+                yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")  # progress stays on one line
 
 
 def _is_ready(source: Json) -> bool:

@@ -58,7 +58,7 @@ class Home:
 
     @property
     def sources(self) -> tuple[str, str]:
-        return self.kind.cls.api_version, self.kind.plural
+        return self.kind.api_version, self.kind.plural
 
     def afterwards(self, undo: Callable[[], object]) -> None:
         """Call ``undo`` at the end of the test, also when the test fails."""
@@ -77,10 +77,10 @@ class Home:
     def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
         """``spec.sink`` defaults to the Service ``display``."""
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
-        interval = {"interval": "10s"} if "interval" in self.kind.cls.model_fields else {}
+        interval = {"interval": "10s"} if "interval" in self.kind.source_class.model_fields else {}
         return self.api.create(
             {
-                "apiVersion": self.kind.cls.api_version,
+                "apiVersion": self.kind.api_version,
                 "kind": self.kind.name,
                 "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
                 "spec": {**interval, "sink": sink, **spec},

@@ -15,7 +15,7 @@ from sources_cli.kind import Kind, kind_of_module
 from sources_cli.schema.crd import crd
 from tests.cluster.api import Object
 from tests.cluster.world import KIND, ROOT, World, asking, documents
-from tests.process.test_sources_lint import sources
+from tests.process.sources import sources
 
 PACKAGE = "metacontroller.samples.kinds"
 SHIPPED, WORKED = ROOT / "metacontroller/sources", ROOT / "metacontroller/samples/kinds"

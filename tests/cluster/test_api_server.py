@@ -79,7 +79,7 @@ def undecoded(kind: Kind, message: str) -> list[str]:
 
 
 def source_of(kind: Kind, spec: Any) -> dict[str, Any]:
-    return {"apiVersion": kind.cls.api_version, "kind": kind.name, "metadata": {"name": "a"}, "spec": spec}
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": "a"}, "spec": spec}
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ROWS])
@@ -119,7 +119,7 @@ metadata = st.sampled_from([{"name": "a"}] * 6 + [{}, {"name": "A"}, {"name": "a
 
 
 def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    fixed = {"apiVersion": st.just(kind.cls.api_version), "kind": st.just(kind.name)}
+    fixed = {"apiVersion": st.just(kind.api_version), "kind": st.just(kind.name)}
     return st.fixed_dictionaries({**fixed, "metadata": metadata, "spec": spec})
 
 

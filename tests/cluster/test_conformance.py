@@ -123,7 +123,7 @@ def test_duck_type_client_reads_a_ready_source(home: Home) -> None:
     assert duck.spec.ceOverrides == Overrides(extensions={"region": "eu"})
     assert duck.status.sinkUri == f"https://display.{home.namespace}.svc.cluster.local/p"
     assert (duck.status.sinkCACerts, duck.status.sinkAudience) == (PEM, "aud")
-    source = f"/apis/{KIND.cls.api_version}/namespaces/{home.namespace}/{KIND.plural}/hello"
+    source = f"/apis/{KIND.api_version}/namespaces/{home.namespace}/{KIND.plural}/hello"
     assert duck.status.ceAttributes == [CloudEventAttributes(type="dev.knative.sample", source=source)]
     assert duck.status.observedGeneration == seen["metadata"]["generation"]
     assert {it.type: it.status for it in duck.status.conditions} == dict.fromkeys(

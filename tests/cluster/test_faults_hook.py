@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sources_cli.manifests import ManifestsOptions
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster.api import ApiError, eventually
 from tests.cluster.faults import says, sync_error

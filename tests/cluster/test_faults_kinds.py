@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sources_cli.manifests import ManifestsOptions
+from sources_cli.arguments import ManifestsOptions
 from tests.cluster.api import Object, eventually
 from tests.cluster.faults import WITHIN_S, says, sync_error
 from tests.cluster.namespace import Home

@@ -67,7 +67,7 @@ def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Objec
     annotations = st.fixed_dictionaries({}, optional={"samples.knative.dev/event-source": st.text(max_size=8)})
     metadata = st.fixed_dictionaries({"name": names, "namespace": st.just(NAMESPACE), "annotations": annotations})
     whole = {
-        "apiVersion": st.just(kind.cls.api_version),
+        "apiVersion": st.just(kind.api_version),
         "kind": st.just(kind.name),
         "metadata": metadata,
         "spec": spec,
@@ -172,7 +172,7 @@ def pod(deployment: Object) -> Object:
 def test_comparison_detects_values_that_the_api_server_changes(api: Api, spoil: Callable[[Object], object]) -> None:
     metadata = {"name": "spoilt", "namespace": NAMESPACE}
     spec = {"sink": {"uri": "http://h"}}
-    document = {"apiVersion": SAMPLE.cls.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
+    document = {"apiVersion": SAMPLE.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
     [child] = composite.ask(api, post(api, document), [], NOW)["children"]
     spoil(pod(child))
     observed = api.create(with_last_applied(child, child))

@@ -79,7 +79,7 @@ def kubectl(alone: ControlPlane, installed: object) -> Callable[..., str]:
 
 def write_source(plane: ControlPlane, name: str, conditions: list[Any], **status: Any) -> None:
     source = {
-        "apiVersion": KIND.cls.api_version,
+        "apiVersion": KIND.api_version,
         "kind": KIND.name,
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"sink": {"uri": "http://display"}},

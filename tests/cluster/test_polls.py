@@ -99,5 +99,5 @@ def test_adapter_polls_with_the_secret_and_sends_the_items(polls: Home) -> None:
         (id, "dev.knative.poll.item", {"id": id}) for id in ("a", "b")
     ]
     assert {it["source"] for it in sent} == {
-        f"/apis/{KIND.cls.api_version}/namespaces/{polls.namespace}/{KIND.plural}/orders"
+        f"/apis/{KIND.api_version}/namespaces/{polls.namespace}/{KIND.plural}/orders"
     }

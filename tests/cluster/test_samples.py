@@ -56,7 +56,10 @@ def test_adapter_environment_loads_as_the_spec_of_the_sample(home: Home, sample:
     own = {name: it for name, it in sample.source["spec"].items() if name != "sink"}
     references = {name: it for name, it in own.items() if isinstance(it, dict) and "secretKeyRef" in it}
     meant = own | {name: text_of(it["secretKeyRef"], sample.secrets) for name, it in references.items()}
-    assert (type(source), source.model_dump()) == (sample.kind.cls, sample.kind.cls.model_validate(meant).model_dump())
+    assert (type(source), source.model_dump()) == (
+        sample.kind.source_class,
+        sample.kind.source_class.model_validate(meant).model_dump(),
+    )
     [container] = deployment_of(seen, sample.name)["spec"]["template"]["spec"]["containers"]
     assert [it for it in references.values() if it not in [one.get("valueFrom") for one in container["env"]]] == []
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from adapter.sdk import Event, Timer
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import Kind
-from sources_cli.manifests import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster.api import NotThere, eventually
 from tests.cluster.gate import Gate
@@ -97,7 +97,7 @@ class Installation:
             return len(self.home.deployments())
 
         eventually(count, lambda it: it == 2, f"two Deployments of {self.kind.plural}")
-        self.world.api.delete(self.kind.cls.api_version, self.kind.plural, "short-lived", self.home.namespace)
+        self.world.api.delete(self.kind.api_version, self.kind.plural, "short-lived", self.home.namespace)
         eventually(count, lambda it: it == 1, f"one Deployment of {self.kind.plural}", deadline_s=AT_MOST_S)
 
     def uninstall(self, order: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ class Installation:
 
     def left(self) -> list[str]:
         """The source and its dependents that still exist."""
-        kinds = ((self.kind.cls.api_version, self.kind.plural), DEPLOYMENTS, ("apps/v1", "replicasets"), ("v1", "pods"))
+        kinds = ((self.kind.api_version, self.kind.plural), DEPLOYMENTS, ("apps/v1", "replicasets"), ("v1", "pods"))
         return [f"{kind} {it}" for kind in kinds for it in self._names(*kind)]
 
     def _names(self, api_version: str, resource: str) -> list[str]:

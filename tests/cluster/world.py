@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from sources_cli import manifests
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import Kind, kind_named
-from sources_cli.manifests import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object
@@ -24,7 +24,7 @@ from tests.process.harness import Process, Start, free_port, listens, processes,
 
 ROOT = Path(__file__).resolve().parents[2]
 KIND = kind_named("SampleSource", "adapter.sources")
-SOURCES = (KIND.cls.api_version, KIND.plural)
+SOURCES = (KIND.api_version, KIND.plural)
 DEPLOYMENTS = ("apps/v1", "deployments")
 CONTROLLERS = ("metacontroller.k8s.io/v1alpha1", "compositecontrollers")
 IMAGE = "registry.local/adapter:1"

@@ -1,4 +1,4 @@
-"""A terminal for tests: a program runs in it, and what a person would see can be read and waited for."""
+"""A terminal for tests: runs a program in it, and reads its screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.process.harness import DEADLINE_S
 
 
 class Terminal:
-    """``lines`` is what stands on the screen now; ``history`` what has scrolled off its top."""
+    """``lines``: what the screen shows now. ``history``: the lines that have scrolled off the top."""
 
     def __init__(self, command: Sequence[str], cwd: Path, columns: int, rows: int, **environ: str) -> None:
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000)
@@ -52,8 +52,8 @@ class Terminal:
         return bool(self._screen.cursor.hidden)
 
     def wait_for(self, *words: str, deadline_s: float = 2 * DEADLINE_S) -> str:
-        """The screen, once all of ``words`` stand on it."""
-        self.wait_until(lambda: all(it in self.text for it in words), f"on the screen: {words}", deadline_s)
+        """The screen, when it shows all of ``words``."""
+        self.wait_until(lambda: all(word in self.text for word in words), f"on the screen: {words}", deadline_s)
         return self.text
 
     def wait_until(self, met: Callable[[], bool], what: str, deadline_s: float = 2 * DEADLINE_S) -> None:
@@ -63,7 +63,7 @@ class Terminal:
                 raise AssertionError(f"not {what}; the screen:\n{self.text}")
 
     def signal(self, number: int) -> int:
-        """The exit code; all output has been shown."""
+        """Sends a signal. Returns the exit code after all output was read."""
         self.process.send_signal(number)
         deadline = time.monotonic() + 2 * DEADLINE_S
         while self._read(0.2):
@@ -81,7 +81,7 @@ class Terminal:
             return True
         try:
             octets = os.read(self._ours, 65536)
-        except OSError:  # Linux' way to say that the other end is closed
+        except OSError:  # Linux: the other end is closed
             return False
         self._stream.feed(octets)
         return bool(octets)

@@ -1,4 +1,4 @@
-"""The environment is the whole contract: ten lines of Perl, under what the hook decided, and the event arrives."""
+"""The environment is the whole contract: an adapter of ten lines of Perl sends its events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import yaml
 
 from adapter.testing import Reply, Sink
 from tests.process.harness import free_port, wait_until
-from tests.process.test_sources_lint import sources
+from tests.process.sources import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTER = ROOT / "metacontroller/samples/any-language/adapter.pl"
 
 
 def rendered(directory: Path, sink: Sink) -> dict[str, str]:
-    """What `sources render` shows of the container's environment, its field references filled in."""
+    """The environment of the container as `sources render` prints it, with field references resolved."""
     source = {
         "apiVersion": "samples.knative.dev/v1alpha1",
         "kind": "SampleSource",
@@ -42,28 +42,28 @@ def rendered(directory: Path, sink: Sink) -> dict[str, str]:
 
 @pytest.fixture
 def port(tmp_path: Path, sink: Sink) -> Iterator[int]:
-    """The adapter's health port. Only that is given beside what was rendered: a pod has its 8080 to itself."""
+    """The health port of a running adapter. It replaces 8080, which may be in use on this machine."""
     port = free_port()
     environ = {**rendered(tmp_path, sink), "HEALTH_PORT": str(port)}
     process = subprocess.Popen([ADAPTER], env=environ, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         yield port
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)[1]
-        assert (process.returncode, said) == (0, "")
+        stderr = process.communicate(timeout=20)[1]
+        assert (process.returncode, stderr) == (0, "")
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
-def test_the_adapter_is_ten_lines_of_another_language() -> None:
+def test_adapter_is_ten_lines_of_another_language() -> None:
     lines = [line for line in ADAPTER.read_text().splitlines() if not line.startswith("#") and line.strip(" }")]
-    assert len(lines) <= 11  # the first one loads the library
+    assert len(lines) <= 11  # the first line loads the library
     assert lines[0].startswith("use ")
 
 
-def test_its_events_arrive_and_the_one_that_was_refused_comes_again(sink: Sink, port: int) -> None:
+def test_events_arrive_and_a_rejected_event_is_retried(sink: Sink, port: int) -> None:
     sink.answer(503, Reply(202))
     first, again, second = sink.wait_for(3, within_s=20)[:3]
     assert first["id"] == again["id"] == second["id"].removesuffix("1") + "0"
@@ -71,7 +71,7 @@ def test_its_events_arrive_and_the_one_that_was_refused_comes_again(sink: Sink, 
     assert (first["type"], sink.refused) == ("com.example.perl", [])
 
 
-def test_it_answers_the_probes_of_its_pod(sink: Sink, port: int) -> None:
+def test_adapter_answers_the_probes_of_its_pod(sink: Sink, port: int) -> None:
     def status(path: str) -> int:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:

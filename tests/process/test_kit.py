@@ -1,4 +1,4 @@
-"""``sources new`` and ``sources image``: from an empty directory to the first event, by the commands it writes down."""
+"""``sources new`` and ``sources image``: the generated README leads from an empty directory to the first event."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import yaml
 from sources_cli.generate import templates
 from tests.installed import environ_with
 from tests.process.harness import free_port
-from tests.process.test_sources_lint import sources
+from tests.process.sources import ROOT, sources
 
-ROOT = Path(__file__).resolve().parents[2]
 WAYS = ["timer", "poll", "listen"]
-# Read by every Python process that is started: what leaves this machine raises.
+# Every started Python process loads this: a connection to another machine raises an error.
 NO_NETWORK = """
 import ipaddress, sys
 
@@ -46,7 +45,7 @@ Shell = Callable[[str], str]
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    """Runs a command as a person types it, in an empty directory and without network; what it said on stdout."""
+    """Runs a shell command in an empty directory without network. Returns its stdout."""
     environ = environ_with(tmp_path / "site")
     (tmp_path / "site/sitecustomize.py").write_text(NO_NETWORK)
     (tmp_path / "empty").mkdir()
@@ -63,15 +62,15 @@ def shell(tmp_path: Path) -> Shell:
     return run
 
 
-class Person:
-    """Types the commands of a README that need no cluster: in one terminal, and in a second one while that is busy."""
+class Terminals:
+    """Runs the commands of a README that need no cluster, in a second terminal while the first one is busy."""
 
     def __init__(self, directory: Path, environ: dict[str, str]) -> None:
         self._where = {"cwd": directory, "env": environ, "text": True}
         self._busy: list[subprocess.Popen[str]] = []
 
-    def type(self, command: str) -> str:
-        """What was said, on stdout and stderr."""
+    def run(self, command: str) -> str:
+        """Returns what the command printed."""
         if command.endswith(" &"):
             self._start(command.removesuffix(" &"))
             return ""
@@ -86,13 +85,13 @@ class Person:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return str(done.stdout)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         for process in self._busy:
             process.kill()
             process.communicate()
 
     def _call(self, command: str) -> str:
-        """From the second terminal; what the first one shows of it."""
+        """Runs ``curl`` in the second terminal. Returns what the first terminal prints."""
         [runs] = self._busy
         answer = subprocess.run(["bash", "-c", command.replace("PORT", self._port)], capture_output=True, timeout=20,
                                 check=True, **self._where)  # fmt: skip
@@ -124,19 +123,19 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
+def terminals(tmp_path: Path) -> Iterator[Terminals]:
     (tmp_path / "empty").mkdir()
     environ = environ_with(tmp_path / "site")
     (tmp_path / "site/sitecustomize.py").write_text(NO_NETWORK)
-    person = Person(tmp_path / "empty", environ)
-    yield person
-    person.leave()
+    terminals = Terminals(tmp_path / "empty", environ)
+    yield terminals
+    terminals.close()
 
 
 def commands(text: str) -> list[str]:
-    """Those of a README that need no cluster."""
+    """The commands of a README that need no cluster."""
     found = re.findall(r"^\$ (.*)$", text, re.MULTILINE)
-    return [it for it in found if not re.match(r"kubectl|docker", it)]
+    return [command for command in found if not re.match(r"kubectl|docker", command)]
 
 
 FIRST = {
@@ -148,22 +147,21 @@ FIRST = {
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
-def test_from_an_empty_directory_to_the_first_event_in_five_minutes_without_network(
-    person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
+def test_generated_readme_leads_to_the_first_event_in_five_minutes_without_network(
+    terminals: Terminals, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
 ) -> None:
     directory, other = tmp_path / "empty", str(free_port())
     started = time.monotonic()
-    person.type(f"sources new DoorBellSource --{way}")
-    for file in directory.glob("**/*[.mp][dy]"):  # port 8000 of this machine may be somebody's
+    terminals.run(f"sources new DoorBellSource --{way}")
+    for file in directory.glob("**/*[.mp][dy]"):  # port 8000 of this machine may be in use
         file.write_text(file.read_text().replace(":8000", f":{other}").replace(" 8000 ", f" {other} "))
     readme = (directory / "README.md").read_text()
-    said = {step: person.type(step) for step in commands(readme)}
+    output = "".join(terminals.run(command) for command in commands(readme))
     took_s = time.monotonic() - started
-    all_of_it = "".join(said.values())
-    assert re.search(r"[12] passed", all_of_it)
-    assert all_of_it.count("written") == 5
-    assert "1 source, no problem\n" in all_of_it
-    assert re.search(rf"  door-bell  com\.example\.door\.bell  {FIRST[way]}$", all_of_it, re.MULTILINE), all_of_it
+    assert re.search(r"[12] passed", output)
+    assert output.count("written") == 5
+    assert "1 source, no problem\n" in output
+    assert re.search(rf"  door-bell  com\.example\.door\.bell  {FIRST[way]}$", output, re.MULTILINE), output
     assert (directory / "Dockerfile").read_text().splitlines()[1:] == ["COPY kinds kinds", "ENV SOURCES_PACKAGE=kinds"]
     [built] = re.findall(r"docker build -t (\S+)", readme)
     controller = yaml.safe_load((directory / "manifests/door_bell_source/controller.yaml").read_text())
@@ -173,20 +171,20 @@ def test_from_an_empty_directory_to_the_first_event_in_five_minutes_without_netw
         print(f"\n[from an empty directory to the first event, {way}: {took_s:.1f} s]")
 
 
-def test_the_network_guard_of_these_tests_refuses(shell: Shell) -> None:
+def test_network_guard_of_these_tests_raises(shell: Shell) -> None:
     for name in ("192.0.2.1", "example.com"):
         tried = shell(f"python -c 'import socket; socket.create_connection((\"{name}\", 80))' 2>&1 | tail -1")
         assert tried.endswith("no network in this test\n"), tried
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_written_is_one_class_of_thirty_lines_that_needs_the_sdk(
+def test_generated_module_is_one_class_of_thirty_lines_that_imports_only_the_sdk(
     shell: Shell, tmp_path: Path, way: str
 ) -> None:
-    said = shell(f"sources new HTTPDoorSource --{way}")
+    output = shell(f"sources new HTTPDoorSource --{way}")
     files = ["kinds/http_door_source.py", "tests/test_http_door_source.py", "README.md", "sink.yaml"]
     files += ["list.json"] if way == "poll" else []
-    assert said == "".join(f"{name} written\n" for name in files)
+    assert output == "".join(f"{name} written\n" for name in files)
     code, test = ((tmp_path / "empty" / name).read_text() for name in files[:2])
     assert len(code.splitlines()) <= 30
     tree = ast.parse(code)
@@ -199,14 +197,14 @@ def test_what_is_written_is_one_class_of_thirty_lines_that_needs_the_sdk(
 
 
 @pytest.mark.parametrize("way", ["poll", "listen"])
-def test_its_own_test_passes_and_its_sample_is_accepted(shell: Shell, way: str) -> None:
+def test_generated_test_passes_and_the_sample_passes_lint(shell: Shell, way: str) -> None:
     shell(f"sources new DoorSource --{way}")
     assert "1 passed" in shell("python -m pytest tests")
     shell("sources manifests kinds/door_source.py -o manifests")
     assert shell("sources lint --package kinds manifests/sample.yaml") == "1 source, no problem\n"
 
 
-def test_the_projects_readme_names_the_commands_that_differ_for_poll_and_listen() -> None:
+def test_project_readme_names_the_commands_that_differ_for_poll_and_listen() -> None:
     section = (ROOT / "README.md").read_text().partition("## Your own kind")[2].partition("\n## ")[0]
     [served] = re.findall(r"\$ (python -m http.+) &", templates.RUNS["poll"])
     [called] = re.findall(r"(curl) --include (--data \w+)", templates.RUNS["listen"])
@@ -214,59 +212,68 @@ def test_the_projects_readme_names_the_commands_that_differ_for_poll_and_listen(
     assert f"`{' '.join(called)}`" in section
 
 
-def test_a_second_kind_leaves_the_readme_and_the_sink_as_they_are(shell: Shell, tmp_path: Path) -> None:
+def test_second_kind_keeps_the_readme_and_the_sink(shell: Shell, tmp_path: Path) -> None:
     shell("sources new OneSource")
     for name in ("README.md", "sink.yaml"):
         (tmp_path / "empty" / name).write_text("mine")
-    said = shell("sources new TwoSource")
-    assert said.splitlines()[2:] == [f"{it} is there already and stays as it is" for it in ("README.md", "sink.yaml")]
-    assert [(tmp_path / "empty" / it).read_text() for it in ("README.md", "sink.yaml")] == ["mine"] * 2
+    output = shell("sources new TwoSource")
+    assert output.splitlines()[2:] == [f"{name} kept (it already exists)" for name in ("README.md", "sink.yaml")]
+    assert [(tmp_path / "empty" / name).read_text() for name in ("README.md", "sink.yaml")] == ["mine"] * 2
 
 
 @pytest.mark.parametrize("path", ["kinds/door_source.py", "tests/test_door_source.py"])
-def test_a_file_of_the_kind_that_is_there_stops_it_before_anything_is_written(tmp_path: Path, path: str) -> None:
+def test_existing_file_of_the_kind_stops_new_before_it_writes_anything(tmp_path: Path, path: str) -> None:
     (tmp_path / path).parent.mkdir()
     (tmp_path / path).write_text("mine")
     done = sources("new", "DoorSource", cwd=tmp_path)
-    said = f"sources: {path} exists; choose another name, or take the file away\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
-    assert [it.read_text() for it in tmp_path.rglob("*.*")] == ["mine"]
+    message = f"sources: {path} already exists; choose another name, or delete the file\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert [file.read_text() for file in tmp_path.rglob("*.*")] == ["mine"]
 
 
 @pytest.mark.parametrize("name", ["Door", "doorSource", "Source", "Door-Source", "../DoorSource", "Türsource", ""])
-def test_a_name_that_is_no_kind_is_one_line(tmp_path: Path, name: str) -> None:
+def test_invalid_class_name_is_one_line(tmp_path: Path, name: str) -> None:
     done = sources("new", name, cwd=tmp_path)
-    said = f'sources: the class "{name}" names a kind: write CamelCase that ends with Source\n'
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    message = f'sources: the class name "{name}" is not valid; write CamelCase that ends in Source\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_stands_in_the_way_is_one_line(tmp_path: Path) -> None:
+def test_new_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "kinds").write_text("a file")
     done = sources("new", "DoorSource", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "sources: kinds/door_source.py: File exists\n")
 
 
-def test_the_sink_it_writes_is_the_one_of_the_samples_and_of_the_quickstart() -> None:
+def test_two_templates_at_once_are_one_line(tmp_path: Path) -> None:
+    done = sources("new", "DoorSource", "--poll", "--listen", cwd=tmp_path)
+    message = "sources: Invalid value: write only one of --timer, --poll and --listen\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generated_sink_equals_that_of_the_samples_and_of_the_quickstart() -> None:
     assert (ROOT / "metacontroller/samples/sink.yaml").read_text() == templates.SINK
     quickstart = yaml.safe_load_all((ROOT / "metacontroller/samples/quickstart.yaml").read_text())
-    assert list(yaml.safe_load_all(templates.SINK)) == [it for it in quickstart if it["kind"] != "SampleSource"]
+    assert list(yaml.safe_load_all(templates.SINK)) == [
+        document for document in quickstart if document["kind"] != "SampleSource"
+    ]
 
 
-def test_the_image_is_three_lines_for_the_package_and_the_base_one_names() -> None:
+def test_dockerfile_has_three_lines_with_the_given_package_and_base_image() -> None:
     done = sources("image", "--package", "our.kinds", "--from", "registry.example/base@sha256:1")
     lines = ["FROM registry.example/base@sha256:1", "COPY our/kinds our/kinds", "ENV SOURCES_PACKAGE=our.kinds"]
     assert (done.returncode, done.stdout.splitlines()) == (0, lines)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        pytest.param(["--package", "a b"], '"a b" is no dotted Python package; write one like kinds', id="package"),
-        pytest.param(["--from", ""], '"" is no image; write one like registry.local/sample-source:dev', id="image"),
+        pytest.param(["--package", "a b"], '"a b" is not a dotted Python package; write one like kinds', id="package"),
+        pytest.param(["--from", ""], '"" is not an image; write one like registry.local/sample-source:dev', id="image"),
     ],
-)  # fmt: skip
-def test_an_image_of_something_else_is_refused(arguments: list[str], said: str) -> None:
+)
+def test_invalid_package_or_base_image_is_one_line(arguments: list[str], message: str) -> None:
     done = sources("image", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith(f"{said}\n")
+    assert done.stderr == f"sources: Invalid value for '{arguments[0]}': {message}\n"

@@ -1,4 +1,4 @@
-"""A kind of one's own, from an empty directory to its first event: module, manifests, lint, run."""
+"""A user's own kind, from an empty directory to its first event: module, manifests, lint, run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.process.test_sources_lint import sources
+from tests.process.sources import ROOT, sources
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "tests/kinds/queue_depth_source.py"
 SECRET = {
     "apiVersion": "v1",
@@ -24,7 +23,7 @@ SECRET = {
 
 
 def prepared(directory: Path) -> Path:
-    """A directory with the module, its manifests, and a file with its sample, a Secret and a sink to run."""
+    """Creates the module, its manifests, and a file to run: its sample, a Secret and a sink."""
     (directory / "kinds").mkdir()
     shutil.copy(MODULE, directory / "kinds/queue_depth_source.py")
     made = sources("manifests", "kinds/queue_depth_source.py", "-o", "manifests", cwd=directory)
@@ -36,7 +35,7 @@ def prepared(directory: Path) -> Path:
     return directory
 
 
-def test_the_module_needs_nothing_but_the_sdk_and_thirty_lines() -> None:
+def test_module_imports_only_the_sdk_and_has_thirty_lines() -> None:
     lines = [line for line in MODULE.read_text().splitlines() if line.strip()]
     assert len(lines) <= 30
     assert [line for line in lines if re.match(r"(from|import) ", line)] == [
@@ -44,7 +43,7 @@ def test_the_module_needs_nothing_but_the_sdk_and_thirty_lines() -> None:
     ]
 
 
-def test_its_field_its_secret_and_its_event_type_arrive(tmp_path: Path) -> None:
+def test_event_carries_field_secret_and_event_type(tmp_path: Path) -> None:
     directory = prepared(tmp_path)
     linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
     assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
@@ -59,7 +58,7 @@ def test_its_field_its_secret_and_its_event_type_arrive(tmp_path: Path) -> None:
     assert "hush-hush" not in ran.stdout + ran.stderr
 
 
-def test_what_it_would_run_as_names_the_secret_and_never_shows_it(tmp_path: Path) -> None:
+def test_rendered_deployment_references_the_secret_without_its_value(tmp_path: Path) -> None:
     rendered = sources("render", "--package", "kinds", "-o", "json", "all.yaml", cwd=prepared(tmp_path))
     assert rendered.returncode == 0, rendered.stderr
     answer = json.loads(rendered.stdout)
@@ -74,19 +73,19 @@ def test_what_it_would_run_as_names_the_secret_and_never_shows_it(tmp_path: Path
     assert "hush" not in rendered.stdout
 
 
-def test_a_mistake_in_its_own_field_is_found_before_it_runs(tmp_path: Path) -> None:
+def test_mistake_in_a_field_of_the_kind_is_found_before_it_runs(tmp_path: Path) -> None:
     directory = prepared(tmp_path)
     text = (directory / "all.yaml").read_text().replace("warnAt: 1", "warnAt: 0")
     (directory / "all.yaml").write_text(text)
     line = text.splitlines().index("  warnAt: 0") + 1
-    said = "spec.warnAt: Invalid value: 0: must be at least 1"
+    message = "spec.warnAt: Invalid value: 0: must be at least 1"
     linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
-    assert linted.stdout == f"all.yaml:{line}: QueueDepthSource default/queue-depth: {said}\n"
+    assert linted.stdout == f"all.yaml:{line}: QueueDepthSource default/queue-depth: {message}\n"
     ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
-    assert (ran.returncode, ran.stderr) == (2, f"sources: all.yaml:{line}: QueueDepthSource queue-depth: {said}\n")
+    assert (ran.returncode, ran.stderr) == (2, f"sources: all.yaml:{line}: QueueDepthSource queue-depth: {message}\n")
 
 
-def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
+def test_kind_is_unknown_without_its_package(tmp_path: Path) -> None:
     ran = sources("run", "--once", "all.yaml", cwd=prepared(tmp_path))
     assert ran.returncode == 2
     assert ran.stderr == (
@@ -95,19 +94,19 @@ def test_without_its_package_the_kind_is_unknown(tmp_path: Path) -> None:
     )
 
 
-def test_the_command_itself_finds_kinds_below_the_working_directory(tmp_path: Path) -> None:
+def test_installed_command_finds_kinds_below_the_working_directory(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("sources"), "lint", "--package", "kinds", "all.yaml"]
     done = subprocess.run(command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout) == (0, "1 source, no problem\n"), done.stderr
 
 
-PICKY = '''"""A kind whose check fails in words of its own."""
+PICKY = '''"""A kind whose own check fails."""
 
 from adapter.sdk import Field, SecretText, Timer
 
 
 class PickySource(Timer):
-    """Refuses its secret."""
+    """Rejects its secret."""
 
     token: SecretText = Field(description="A secret.")
 
@@ -116,7 +115,7 @@ class PickySource(Timer):
 '''
 
 
-def test_the_words_of_a_check_are_not_shown_where_they_might_repeat_a_secret(tmp_path: Path) -> None:
+def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Path) -> None:
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds/picky_source.py").write_text(PICKY)
     own = {
@@ -136,13 +135,13 @@ HIDING = '''from adapter.sdk import Field, Timer
 
 
 class HidingSource(Timer):
-    """Has a field that hides what the class is made of."""
+    """Has a field that shadows a method of pydantic."""
 
-    copy: str = Field("", description="A name of pydantic's.")
+    copy: str = Field("", description="A name that pydantic uses.")
 '''
 
 
-def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Path) -> None:
+def test_field_that_shadows_a_method_is_one_line_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds/hiding_source.py").write_text(HIDING)
     own = {"SOURCES_PACKAGE": "kinds", "SOURCE_KIND": "HidingSource", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
@@ -156,5 +155,14 @@ def test_a_field_that_hides_a_name_is_one_line_of_the_adapters_log(tmp_path: Pat
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    said = 'TypeError: HidingSource.copy: "copy" is an attribute of the class Timer; choose another name'
-    assert json.loads(line)["error"] == said
+    message = 'TypeError: HidingSource.copy: "copy" is an attribute of the class Timer; choose another name'
+    assert json.loads(line)["error"] == message
+
+
+def test_invalid_api_version_of_a_kind_is_one_line(tmp_path: Path) -> None:
+    directory = prepared(tmp_path)
+    module = directory / "kinds/queue_depth_source.py"
+    module.write_text(module.read_text().replace("queues.example.com/v1", "v1"))
+    ran = sources("run", "--package", "kinds", "all.yaml", cwd=directory)
+    message = 'sources: QueueDepthSource.api_version is "v1": write group/version like example.com/v1\n'
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)

@@ -149,7 +149,7 @@ def test_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None:
 
 def own_kind(start: Start, sink: str, upstream: Upstream, tmp_path: Path, more: str = "") -> Adapter:
     """The kind that `sources new --poll` writes; ``more`` is added to its class."""
-    code = templates.filled(templates.POLL, kind="ListSource", type="com.example.list")
+    code = templates.filled(templates.MODULES["poll"][0], kind="ListSource", type="com.example.list")
     (tmp_path / "own").mkdir()
     (tmp_path / "own/list_source.py").write_text(code + more)
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])

@@ -1,4 +1,4 @@
-"""The worked examples: thirty lines each, accepted as they are; cron runs. A library of a kind is its own affair."""
+"""The sample kinds: thirty lines each; they pass lint, run, and do what their README says."""
 
 from __future__ import annotations
 
@@ -21,17 +21,15 @@ from pydantic import ValidationError
 
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
-from tests.process.local import read_until, running
-from tests.process.test_sources_lint import sources
+from tests.process.sources import ROOT, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
 SINK = ROOT / "metacontroller/samples/sink.yaml"
 SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
 LIBRARIES = {"cron_source": {"cronsim"}}
-MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; on Sunday Berlin's clocks go forward
+MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; summer time begins in Berlin on Sunday
 
 
 def cron(schedule: str, time_zone: str = "UTC") -> Any:
@@ -42,12 +40,12 @@ def dues(events: list[sdk.Event]) -> list[str]:
     return [event.data["due"] for event in events]
 
 
-def test_there_are_three() -> None:
+def test_three_sample_kinds_exist() -> None:
     assert SAMPLES == ["cron_source", "github_webhook_source", "queue_depth_source"]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_each_is_thirty_lines_over_the_sdk_and_the_standard_library(name: str) -> None:
+def test_sample_has_thirty_lines_and_imports_only_the_sdk_and_the_standard_library(name: str) -> None:
     code = (KINDS / f"{name}.py").read_text()
     assert len(code.splitlines()) <= 30
     tree = ast.parse(code)
@@ -58,14 +56,14 @@ def test_each_is_thirty_lines_over_the_sdk_and_the_standard_library(name: str) -
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_its_yaml_is_accepted_and_its_manifests_can_be_made(name: str) -> None:
+def test_sample_passes_lint_and_its_manifests_can_be_generated(name: str) -> None:
     linted = sources("lint", "--package", PACKAGE, KINDS / f"{name}.yaml")
     assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
     made = sources("manifests", f"{PACKAGE}.{name}")
     assert (made.returncode, made.stderr) == (0, "")
 
 
-def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
+def test_cron_follows_its_time_zone_through_the_change_to_summer_time(run: Run) -> None:
     berlin = cron("0 9 * * MON-FRI", "Europe/Berlin")
     events = run(berlin, 2, clock=VirtualClock(MORNING), created=MORNING)
     assert dues(events) == ["2026-03-27T09:00:00+01:00", "2026-03-30T09:00:00+02:00"]
@@ -73,7 +71,7 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": the '
                      "class of the kind rejects it (CronSimError: Bad day-of-week)", id="expression"),
@@ -81,14 +79,14 @@ def test_cron_follows_the_clocks_of_its_time_zone(run: Run) -> None:
                      "timezone: x/y", id="time zone"),
     ],
 )  # fmt: skip
-def test_a_cron_source_that_cannot_be_is_one_line_and_exit_code_2(config: dict[str, str], said: str) -> None:
+def test_invalid_cron_source_is_one_line_with_exit_code_2(config: dict[str, str], message: str) -> None:
     own = {"SOURCES_PACKAGE": PACKAGE, "SOURCE_KIND": "CronSource", "SOURCE_CONFIG": json.dumps(config)}
     env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", **own}
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
-    assert (done.returncode, done.stderr) == (2, f"{said}\n")
+    assert (done.returncode, done.stderr) == (2, f"{message}\n")
 
 
-def test_cron_gives_the_same_time_the_same_id_after_a_restart(run: Run) -> None:
+def test_cron_event_has_the_same_id_after_a_restart(run: Run) -> None:
     before = run(cron("*/5 * * * *"), 3, clock=VirtualClock(MORNING), created=MORNING)
     killed = VirtualClock(MORNING + timedelta(minutes=10, seconds=30))
     again = run(cron("*/5 * * * *"), 2, clock=killed, created=MORNING)
@@ -96,13 +94,13 @@ def test_cron_gives_the_same_time_the_same_id_after_a_restart(run: Run) -> None:
     assert [event.id for event in before[1:]] == [event.id for event in again]
 
 
-def test_cron_sends_nothing_that_was_due_before_it_was_created(run: Run) -> None:
+def test_cron_sends_no_event_that_was_due_before_its_creation(run: Run) -> None:
     assert dues(run(cron("* * * * *"), 1, clock=VirtualClock(MORNING), created=MORNING)) == [
         "2026-03-27T07:01:00+00:00"
     ]
 
 
-def test_cron_skips_what_was_due_while_the_sink_was_down(deliver: Deliver, sink: Sink) -> None:
+def test_cron_skips_events_that_were_due_while_the_sink_was_down(deliver: Deliver, sink: Sink) -> None:
     sink.answer(Reply(503, headers={"Retry-After": "280"}))
     deliver(cron("* * * * *"), sink, 2, clock=VirtualClock(MORNING))
     minutes = [event["data"]["due"][14:16] for event in sink.taken]
@@ -110,12 +108,12 @@ def test_cron_skips_what_was_due_while_the_sink_was_down(deliver: Deliver, sink:
 
 
 @pytest.mark.parametrize("schedule", ["0 9 * *", "9:00", "* * * * * * *"])
-def test_cron_refuses_what_has_neither_five_nor_six_parts(schedule: str) -> None:
+def test_cron_rejects_an_expression_without_five_or_six_fields(schedule: str) -> None:
     with pytest.raises(ValidationError, match="schedule"):
         cron(schedule)
 
 
-def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
+def test_command_of_the_readme_runs_the_cron_sample() -> None:
     command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert command
     ran = sources(*command[1].split())
@@ -127,7 +125,7 @@ def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
     assert abs(datetime.now(UTC) - due) < timedelta(minutes=1)
 
 
-def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
+def test_queue_depth_is_the_message_count_of_rabbitmq(poll: Poll) -> None:
     spec = {"url": "http://rabbitmq:15672", "queue": "orders", "password": "guest"}
     source = import_module(f"{PACKAGE}.queue_depth_source").QueueDepthSource(**spec)
     date = "Fri, 27 Mar 2026 07:00:00 GMT"
@@ -136,7 +134,7 @@ def test_queue_depth_is_what_rabbitmq_says(poll: Poll) -> None:
 
 
 def github(body: bytes, **others: str | None) -> dict[str, str]:
-    """The headers GitHub sends with this body; ``others`` in their place, None for none."""
+    """The headers that GitHub sends with ``body``, changed by ``others``; None omits a header."""
     signature = "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
     usual = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
     named = {name.replace("_", "-"): value for name, value in others.items()}
@@ -162,7 +160,7 @@ PUSH = b'{"repository":{"full_name":"octo/cat"}}'
         pytest.param(b'{"repository":{"full_name":7}}', "7", id="number"),
     ],
 )
-def test_a_webhook_is_an_event_about_its_repository_if_it_has_one(
+def test_github_webhook_becomes_an_event_with_the_repository_as_subject(
     receive: Receive, body: bytes, subject: str | None
 ) -> None:
     event = receive(github_source(), body, headers=github(body, Content_Type="Application/JSON; charset=utf-8"))
@@ -170,11 +168,11 @@ def test_a_webhook_is_an_event_about_its_repository_if_it_has_one(
     assert event.data == json.loads(body)
 
 
-FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # what GitHub chooses, unless somebody chooses otherwise
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # GitHub's default
 
 
 @pytest.mark.parametrize(
-    ("body", "others", "status", "said"),
+    ("body", "others", "status", "message"),
     [
         pytest.param(PUSH, {"X_Hub_Signature_256": "sha256=" + "0" * 64}, 401, "does not match", id="signature"),
         pytest.param(PUSH, {"X_Hub_Signature_256": None}, 401, "does not match", id="unsigned"),
@@ -190,31 +188,31 @@ FORM = {"Content_Type": "application/x-www-form-urlencoded"}  # what GitHub choo
         pytest.param(b"\xff", {}, 400, "not a JSON object", id="octets"),
     ],
 )
-def test_what_is_no_webhook_is_refused_and_the_refusal_says_why(
-    receive: Receive, body: bytes, others: dict[str, str | None], status: int, said: str
+def test_invalid_github_webhook_is_rejected_with_its_reason(
+    receive: Receive, body: bytes, others: dict[str, str | None], status: int, message: str
 ) -> None:
-    with pytest.raises(sdk.Refusal, match=said) as refusal:
+    with pytest.raises(sdk.Refusal, match=message) as refusal:
         receive(github_source(), body, headers=github(body, **others))
     assert refusal.value.status == status
 
 
-def test_a_webhook_runs_in_the_local_runner_and_takes_what_is_signed() -> None:
+def test_github_sample_runs_and_accepts_only_signed_requests() -> None:
     body = b'{"repository":{"full_name":"octo/cat"}}'
     signature = "sha256=" + hmac.new(b"write-your-own", body, hashlib.sha256).hexdigest()
     headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d1", "Content-Type": "application/json"}
     with running("--package", PACKAGE, SINK, KINDS / "github_webhook_source.yaml") as process:
-        where = re.search(r"listens on (\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
-        assert where
+        url = re.search(r"listens on (\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+        assert url
         read_until(process, r"^github +GithubWebhookSource +True ")
         for signed, status in (("sha256=0", 401), (signature, 202)):
             sent = httpx2.post(
-                where[1], content=body, headers={**headers, "X-Hub-Signature-256": signed}, trust_env=False
+                url[1], content=body, headers={**headers, "X-Hub-Signature-256": signed}, trust_env=False
             )
             assert sent.status_code == status
         read_until(process, r'github  com\.github\.push  \{"repository": ')
 
 
-def test_queue_depth_runs_in_the_local_runner_against_what_speaks_rabbitmqs_language(tmp_path: Path) -> None:
+def test_queue_depth_sample_runs_against_a_stand_in_for_rabbitmq(tmp_path: Path) -> None:
     with Upstream(lambda headers, n: Answer({"messages": 3 + n})) as rabbitmq:
         text = (KINDS / "queue_depth_source.yaml").read_text()
         local = rabbitmq.url.removesuffix("/items")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.process.sources import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
@@ -18,12 +18,6 @@ GOLDEN = ROOT / "tests/contract/queue_depth_source"
 HEAD = "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata:\n  name: a\n"
 BAD = HEAD + "spec:\n  interval: 10\n  sink:\n    uri: http://h\n---\n" + HEAD + "spec:\n  sink:\n    url: http://h\n"
 GOOD = HEAD + "spec:\n  sink:\n    uri: http://h\n"
-
-
-def sources(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sources_cli", *map(str, arguments)]
-    environ = {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=50, check=False)
 
 
 UNKNOWN_FIELD = "spec.sink.url: unknown field; known fields: ref, uri, CACerts, audience"
@@ -220,8 +214,8 @@ def test_manifests_do_not_overwrite_those_of_another_kind(tmp_path: Path) -> Non
     before = {it.name: it.read_text() for it in (tmp_path / "made").iterdir()}
     result = sources("manifests", "kinds/tiny_source.py", "-o", "made", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    own = "give each kind a directory of its own: -o made/tiny_source\n"
-    assert result.stderr == f"sources: made holds the files of HTTPSource (kinds.http_source); {own}"
+    own = "use one directory per kind: -o made/tiny_source\n"
+    assert result.stderr == f"sources: made contains the manifests of HTTPSource (kinds.http_source); {own}"
     assert {it.name: it.read_text() for it in (tmp_path / "made").iterdir()} == before
     (tmp_path / "made").rename(tmp_path / "http_source")
     result = sources("manifests", "kinds/tiny_source.py", "-o", "http_source", cwd=tmp_path)
@@ -233,7 +227,7 @@ def test_manifests_do_not_overwrite_those_of_another_kind(tmp_path: Path) -> Non
 def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: [mine.yaml]\n")
     result = sources("manifests", "adapter.sources.sample_source", "-o", tmp_path)
-    said = f"{tmp_path}/kustomization.yaml is not made by sources manifests; take it away, or choose another -o"
+    said = f"{tmp_path}/kustomization.yaml was not written by sources manifests; delete it, or choose another -o"
     assert (result.returncode, result.stderr) == (2, f"sources: {said}\n")
     assert [(it.name, it.read_text()) for it in tmp_path.iterdir()] == [
         ("kustomization.yaml", "resources: [mine.yaml]\n")
@@ -273,17 +267,17 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
             ("import nothing_there",), {}, "kinds.tiny_source cannot be loaded: ModuleNotFoundError: ", id="import"
         ),
         pytest.param(
-            (), {"name": "Tiny"}, "kinds.tiny_source holds Tiny, which adapters look for in tiny.py", id="file"
+            (), {"name": "Tiny"}, "kinds.tiny_source defines Tiny, but adapters import it from tiny.py", id="file"
         ),
         pytest.param(("size = 3",), {}, "kinds.tiny_source cannot be loaded: PydanticUserError: ", id="no annotation"),
         pytest.param(
             ("pass\n\nclass OtherSource(Timer):",),
             {},
-            "kinds.tiny_source must hold one subclass of Source; it holds: TinySource, OtherSource",
+            "kinds.tiny_source must define exactly one subclass of Source; found: TinySource, OtherSource",
             id="two",
         ),
         pytest.param(
-            (), {"name": "Tiny", "file": "tiny.py"}, 'the class "Tiny" names a kind: write CamelCase', id="name"
+            (), {"name": "Tiny", "file": "tiny.py"}, 'the class name "Tiny" is not valid; write CamelCase', id="name"
         ),
     ],
 )
@@ -311,12 +305,12 @@ def test_warnings_of_an_authors_module_are_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(("nothing.there",), 'there is no module "nothing.there"', id="no module"),
-        pytest.param(("alone",), '"alone" is in no package; put it into a directory, like kinds/alone.py', id="alone"),
+        pytest.param(("nothing.there",), 'module "nothing.there" does not exist', id="no module"),
+        pytest.param(("alone",), '"alone" is not in a package; move it into a directory', id="alone"),
         pytest.param(("/elsewhere/a_source.py",), "is not below the working directory", id="a file elsewhere"),
-        pytest.param(("adapter.sdk",), "adapter.sdk must hold one subclass of Source; it holds: none", id="no kind"),
+        pytest.param(("adapter.sdk",), "must define exactly one subclass of Source; found: none", id="no kind"),
         pytest.param(("adapter.sdk", "--sink-kinds", "Broker"), 'holds "Broker": write <apiVersion>/<Kind>', id="sink"),
-        pytest.param(("adapter.sdk", "--sink-kinds", ","), "names no kind; write some like v1/Service", id="no sink"),
+        pytest.param(("adapter.sdk", "--sink-kinds", ","), "the list is empty; write kinds like", id="no sink"),
         pytest.param(("adapter.sdk", "--hook", "x"), '"x" is not <namespace>/<name>', id="place"),
     ],
 )

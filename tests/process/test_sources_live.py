@@ -1,31 +1,29 @@
-"""``sources run`` on a terminal: events scroll, and below them a table says how the sources are."""
+"""``sources run`` on a terminal: events scroll above a table of the sources."""
 
 from __future__ import annotations
 
 import re
 import signal
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.process.local import QUICKSTART, ROOT, edited
+from tests.process.sources import COMMAND, QUICKSTART, ROOT, quickstart_with, source_without_sink
 from tests.process.terminal import Terminal, terminal
-from tests.process.test_sources_run import EVENT
 
+EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  ", re.MULTILINE)
 HEADER = re.compile(r"^NAME +READY +SINKPROVIDED +DEPLOYED +SINK +EVENTS +AGE$", re.MULTILINE)
 READY = re.compile(r"^hello +True +True +True +http://event-display\.\S+ +(\d+) +\d+s$", re.MULTILINE)
 
 
 def counted(text: str) -> int:
-    """The number of events in the table's row of a source that is ready; 0 if there is none."""
+    """The number of events in the row of a source that is ready; 0 if there is no such row."""
     return int(found[1]) if (found := READY.search(text)) else 0
 
 
 def live(
     *arguments: str | Path, columns: int = 100, rows: int = 24, **environ: str
 ) -> AbstractContextManager[Terminal]:
-    command = [sys.executable, "-m", "sources_cli", "run", *map(str, arguments)]
-    return terminal(command, ROOT, columns=columns, rows=rows, **environ)
+    return terminal([*COMMAND, "run", *map(str, arguments)], ROOT, columns=columns, rows=rows, **environ)
 
 
 def test_events_scroll_above_a_table_with_both_conditions() -> None:
@@ -37,7 +35,7 @@ def test_events_scroll_above_a_table_with_both_conditions() -> None:
         assert last_event < next(n for n, line in enumerate(screen.lines) if line.startswith("NAME"))
 
 
-def test_ctrl_c_leaves_the_last_state_and_the_terminal_as_it_was() -> None:
+def test_ctrl_c_keeps_the_last_table_and_restores_the_terminal() -> None:
     with live(QUICKSTART) as screen:
         screen.wait_for("dev.knative.sample")
         assert screen.cursor_is_hidden
@@ -45,19 +43,17 @@ def test_ctrl_c_leaves_the_last_state_and_the_terminal_as_it_was() -> None:
         assert not screen.cursor_is_hidden
         assert re.search(r"^hello: [1-9]\d* events? arrived; its adapter's exit code: 0$", screen.text, re.MULTILINE)
         assert HEADER.search(screen.text), screen.text
-        assert sum("NAME" in line for line in screen.lines + screen.history) == 1  # drawn over, not again and again
+        assert sum("NAME" in line for line in screen.lines + screen.history) == 1  # redrawn in place
 
 
-def test_what_is_wrong_is_said_in_a_sentence_below_the_table(tmp_path: Path) -> None:
-    file = tmp_path / "no-service.yaml"
-    file.write_text(QUICKSTART.read_text().split("---")[-1])
-    with live(file) as screen:
+def test_reason_of_a_failing_source_is_below_the_table(tmp_path: Path) -> None:
+    with live(source_without_sink(tmp_path)) as screen:
         screen.wait_for("hello: NotFound: Service default/event-display does not exist; create it")
         assert re.search(r"^hello +False +False +Unknown ", screen.text, re.MULTILINE), screen.text
 
 
-def test_an_edit_shows_up_in_the_table_and_a_broken_one_above_it(tmp_path: Path) -> None:
-    file = edited(tmp_path, "interval: 1s", "interval: 200ms")
+def test_edit_changes_the_table_and_a_broken_edit_prints_a_line_above_it(tmp_path: Path) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: 200ms")
     with live(file, columns=140) as screen:
         screen.wait_for("200ms  ", '"heartbeat": "200ms"')
         good = file.read_text()
@@ -68,7 +64,7 @@ def test_an_edit_shows_up_in_the_table_and_a_broken_one_above_it(tmp_path: Path)
         screen.wait_for("True     True          True")
 
 
-def test_on_a_narrow_terminal_no_line_wraps() -> None:
+def test_no_line_wraps_on_a_narrow_terminal() -> None:
     with live(QUICKSTART, columns=64) as screen:
         screen.wait_for("dev.knative.sample", "True     True")
         header = next(n for n, line in enumerate(screen.lines) if line.startswith("NAME"))
@@ -77,6 +73,6 @@ def test_on_a_narrow_terminal_no_line_wraps() -> None:
         assert not any(screen.lines[header + 2 :])
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines() -> None:
+def test_dumb_terminal_gets_plain_lines() -> None:
     with live(QUICKSTART, TERM="dumb", columns=140) as screen:
         screen.wait_for("NAME    KIND          READY    REASON", "dev.knative.sample")

@@ -1,4 +1,4 @@
-"""``sources run`` as a person starts it: a real hook, a real adapter, a real sink, no cluster."""
+"""``sources run`` in a pipe: a real hook, a real adapter and a real sink, without a cluster."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.process.harness import wait_until
-from tests.process.local import QUICKSTART, ROOT, SOURCES, edited, read_until, running, sources_run
+from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
 
 
-def test_the_quickstart_becomes_ready_and_its_events_arrive() -> None:
-    result = sources_run(QUICKSTART, "--for", "6s")
+def test_quickstart_becomes_ready_and_its_events_arrive() -> None:
+    result = sources("run", QUICKSTART, "--for", "6s")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("NAME    KIND          READY    REASON ")
     assert re.search(r"^hello   SampleSource  Unknown  \w+ ", result.stdout, re.MULTILINE), result.stdout
     assert re.search(r"^hello   SampleSource  True     +http://event-display\.default", result.stdout, re.MULTILINE)
     rows = [" ".join(it.split()[:4]) for it in result.stdout.splitlines() if it.startswith("hello   SampleSource")]
-    assert len(rows) == len(set(rows)), rows  # each says something new
+    assert len(rows) == len(set(rows)), rows  # a row is printed only after a change
     events = [json.loads(data) for data in EVENT.findall(result.stdout)]
     assert len(events) >= 2, result.stdout
     first = events[0]["sequence"]
@@ -35,50 +33,57 @@ def test_the_quickstart_becomes_ready_and_its_events_arrive() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_drains_and_reports(number: signal.Signals) -> None:
-    process = subprocess.Popen([*SOURCES, str(QUICKSTART)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    deadline = threading.Timer(40, process.kill)
-    deadline.start()
-    try:
-        assert process.stdout is not None
-        seen = ""
-        while line := process.stdout.readline():  # until the first event, the deadline or the end
-            seen += line
-            if EVENT.match(line):
-                break
+def test_signal_stops_adapters_gracefully_and_prints_a_summary(number: signal.Signals) -> None:
+    with running(QUICKSTART) as process:
+        seen = read_until(process, EVENT.pattern)
         process.send_signal(number)
-        seen += process.stdout.read()
-        assert process.wait() == 0, seen
+        assert process.wait(30) == 0, seen
+        seen += process.stdout.read() if process.stdout else ""
         assert re.search(r"^hello: [1-9]\d* events? arrived; its adapter's exit code: 0$", seen, re.MULTILINE), seen
-    finally:
-        deadline.cancel()
-        process.kill()
-        process.communicate()
 
 
-def test_once_stops_at_the_first_event_of_a_ready_source() -> None:
-    result = sources_run(QUICKSTART, "--once")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_second_signal_kills_adapters_that_do_not_stop(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with running(QUICKSTART, "--sink", url) as process:
+            read_until(process, r"SampleSource  True ")
+            with silent.accept()[0]:  # a delivery is in progress
+                process.send_signal(signal.SIGINT)
+                wait_until(lambda: not pending(process.pid), "the delivery of the first signal")
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "hello: 0 events arrived; its adapter's exit code: -9" in out
+
+
+def pending(pid: int) -> bool:
+    """Whether the kernel has not yet delivered a signal; it merges two pending signals of the same number."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.findall(r"^ShdPnd:\t(\w+)$", status, re.MULTILINE)[0], 16))
+
+
+def test_once_stops_after_first_event_of_a_ready_source() -> None:
+    result = sources("run", QUICKSTART, "--once")
     assert (result.returncode, result.stderr) == (0, "")
     assert EVENT.search(result.stdout), result.stdout
 
 
-def test_once_without_an_event_in_time_is_exit_code_1(tmp_path: Path) -> None:
-    file = tmp_path / "no-service.yaml"
-    file.write_text(QUICKSTART.read_text().split("---")[-1])
-    assert sources_run(file, "--once", "--for", "2s").returncode == 1
+def test_once_exits_1_when_no_event_arrives_in_time(tmp_path: Path) -> None:
+    assert sources("run", source_without_sink(tmp_path), "--once", "--for", "2s").returncode == 1
 
 
-def test_a_sink_given_on_the_command_line_wins() -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/in"
-        result = sources_run(QUICKSTART, "--sink", url, "--for", "3s")
+def test_sink_option_replaces_the_sink_of_each_source() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/in"
+        result = sources("run", QUICKSTART, "--sink", url, "--for", "3s")
     assert url in result.stdout
     assert "hello: 0 events arrived" in result.stdout
 
 
-def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
-    file = edited(tmp_path, "interval: 1s", "interval: 200ms")
+def test_edited_source_rolls_out_and_broken_edit_changes_nothing(tmp_path: Path) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: 200ms")
     with running(file) as process:
         read_until(process, r"SampleSource  True ")
         read_until(process, r'"heartbeat": "200ms"')
@@ -87,9 +92,9 @@ def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> N
         read_until(process, r"not applied: .*broken YAML", stream="stderr")
         file.write_text(good.replace("interval: 200ms", "interval: 300ms"))
         seen = read_until(process, r'"heartbeat": "300ms"')
-        assert '"heartbeat": "200ms"' in seen  # the old adapter went on meanwhile
+        assert '"heartbeat": "200ms"' in seen  # the old adapter sends until the new one is ready
         assert "AdapterUpdating" in seen
-        assert "AdapterStarting" not in seen  # which is what nobody available is called
+        assert "AdapterStarting" not in seen  # the reason if no adapter were available
         if not re.search(r"SampleSource  True ", seen.split("AdapterUpdating")[1]):
             read_until(process, r"SampleSource  True ")
         file.write_text(good.replace("interval: 200ms", "interval: soon"))
@@ -97,6 +102,16 @@ def test_an_edit_rolls_out_and_a_broken_one_changes_nothing(tmp_path: Path) -> N
         read_until(process, r'"heartbeat": "300ms"')
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_added_source_starts_at_once(tmp_path: Path) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: 1h")
+    with running(file) as process:
+        read_until(process, r"^hello +SampleSource +True ")
+        source = file.read_text().split("---")[-1].replace("name: hello", "name: second")
+        file.write_text(f"{file.read_text()}\n---{source.replace('1h', '200ms')}")
+        read_until(process, r"^second +SampleSource +True ")
+        read_until(process, r"  second  dev\.knative\.sample  ")
 
 
 DELIVERY = """  delivery:
@@ -110,28 +125,32 @@ DELIVERY = """  delivery:
 """
 
 
-def test_retries_and_dead_letters_are_shown(tmp_path: Path) -> None:
+def test_retries_and_dead_letters_are_printed(tmp_path: Path) -> None:
     text = QUICKSTART.read_text()
     file = tmp_path / "dead.yaml"
     file.write_text(text[: text.rindex("  sink:")] + DELIVERY)
-    result = sources_run(file, "--for", "5s")
+    result = sources("run", file, "--for", "5s")
     assert result.returncode == 0, result
     assert re.search(r"^hello: delivery attempt failed; will retry: ConnectError", result.stderr, re.MULTILINE)
     assert re.search(r"^hello: event sent to the dead letter sink: ConnectError", result.stderr, re.MULTILINE)
-    shown = r"dead letter: http://127\.0\.0\.1:9/refused answered 500$"
-    assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
+    note = r"dead letter: http://127\.0\.0\.1:9/refused answered 500$"
+    assert re.search(note, result.stdout, re.MULTILINE), result.stdout
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_killed_without_a_chance_to_drain_it_leaves_no_adapter_behind(tmp_path: Path) -> None:
-    with running(edited(tmp_path, "interval: 1s", "interval: 2s")) as process:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child at the end of its parent")
+def test_killed_command_leaves_no_process_behind(tmp_path: Path) -> None:
+    with running(quickstart_with(tmp_path, "interval: 1s", "interval: 2s")) as process:
         read_until(process, r"SampleSource  True ")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(children) == 3  # hook, display, adapter
+        pids = children(process.pid)
+        assert len(pids) == 3  # hook, display, adapter
         process.kill()
         process.wait()
-        wait_until(lambda: not any(alive(int(child)) for child in children), "the end of all", lambda: children)
+        wait_until(lambda: not any(alive(pid) for pid in pids), "the end of all processes", lambda: pids)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def alive(pid: int) -> bool:

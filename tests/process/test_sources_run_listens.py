@@ -1,4 +1,4 @@
-"""``sources run`` says where a source listens, and what an adapter's readiness has against it."""
+"""``sources run`` prints the URL on which a source listens, and why an adapter is not ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from tests.process.harness import wait_until
-from tests.process.local import QUICKSTART, ROOT, SOURCES, read_until, running
+from tests.process.sources import QUICKSTART, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
 WEBHOOK = """---
@@ -31,41 +31,37 @@ def webhook(directory: Path) -> Path:
     return file
 
 
-def listens_on(process: subprocess.Popen[str], more: str = "") -> str:
-    pattern = rf"listens on (http://\S+){more}$"
-    where = re.search(pattern, read_until(process, "listens on", stream="stderr"), re.MULTILINE)
-    assert where
-    return where[1]
+def listening_url(process: subprocess.Popen[str], suffix: str = "") -> str:
+    pattern = rf"listens on (http://\S+){suffix}$"
+    url = re.search(pattern, read_until(process, "listens on", stream="stderr"), re.MULTILINE)
+    assert url
+    return url[1]
 
 
-def test_once_with_a_source_that_listens_says_what_it_waits_for_and_ends_with_a_request(tmp_path: Path) -> None:
+def test_once_waits_for_a_request_to_a_source_that_listens(tmp_path: Path) -> None:
     with running(webhook(tmp_path), "--once") as process:
-        where = listens_on(process, " and waits for a request")
-        assert httpx2.post(where, content=b"1", trust_env=False).status_code == 202
+        url = listening_url(process, " and waits for a request")
+        assert httpx2.post(url, content=b"1", trust_env=False).status_code == 202
         assert process.wait(30) == 0
 
 
-def test_a_source_that_listens_says_where_once_it_answers_and_again_after_a_rollout(tmp_path: Path) -> None:
+def test_url_is_printed_when_a_source_is_ready_and_again_after_a_rollout(tmp_path: Path) -> None:
     file = webhook(tmp_path)
     with running(file) as process:
-        first = listens_on(process)
+        first = listening_url(process)
         assert httpx2.post(first, trust_env=False).status_code == 202
         file.write_text(file.read_text().replace("  replicas: 2\n", "  replicas: 2\n  eventType: com.example.other\n"))
-        second = listens_on(process)
+        second = listening_url(process)
         assert second != first
         assert httpx2.post(second, trust_env=False).status_code == 202
         read_until(process, r"inbox  com\.example\.other ")
 
 
-def test_a_source_that_listens_says_where_and_what_it_gets_arrives(tmp_path: Path) -> None:
-    file = webhook(tmp_path)
-    with running(file) as process:
-        where = re.search(r"listens on (http://\S+)$", read_until(process, "listens on", stream="stderr"), re.MULTILINE)
-        assert where
+def test_request_to_the_printed_url_arrives_as_an_event(tmp_path: Path) -> None:
+    with running(webhook(tmp_path)) as process:
+        url = listening_url(process)
         read_until(process, r"^inbox +WebhookSource +True ")
-        answer = httpx2.post(
-            where[1], content=b'{"a": 1}', headers={"Content-Type": "application/json"}, trust_env=False
-        )
+        answer = httpx2.post(url, content=b'{"a": 1}', headers={"Content-Type": "application/json"}, trust_env=False)
         assert answer.status_code == 202
         read_until(process, r'inbox  dev\.knative\.webhook\.request  \{"a": 1\}$')
         process.send_signal(signal.SIGINT)
@@ -79,7 +75,7 @@ def poll_source(directory: Path, url: str) -> Path:
     return file
 
 
-def test_what_an_adapters_readiness_says_is_shown_once_until_it_is_ready_again(tmp_path: Path) -> None:
+def test_readiness_message_is_printed_once_until_the_adapter_is_ready_again(tmp_path: Path) -> None:
     broken = threading.Event()
     with (
         Upstream(lambda headers, n: Answer(status=500 if broken.is_set() else 200, body=[])) as upstream,
@@ -88,15 +84,15 @@ def test_what_an_adapters_readiness_says_is_shown_once_until_it_is_ready_again(t
         read_until(process, r"^list +PollSource +True ")
         broken.set()
         read_until(process, r"^list +PollSource +False +DeploymentUnavailable ")
-        said = process.stdout.readline() if process.stdout else ""
+        line = process.stdout.readline() if process.stdout else ""
         assert re.fullmatch(
-            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: HTTP status 500\n", said
+            r" +Deployment \S+ is unavailable: not ready: \d+ polls in a row failed: HTTP status 500\n", line
         )
         asked = len(upstream.asked)
         wait_until(lambda: len(upstream.asked) > asked + 5, "more polls", lambda: len(upstream.asked))
         broken.clear()
         seen = read_until(process, r"^list +PollSource +True ")
-        assert seen.count("polls in a row failed") == 0  # a count that grows is no news
+        assert seen.count("polls in a row failed") == 0  # a higher count alone prints no row
 
 
 STUCK = '''from datetime import timedelta
@@ -114,18 +110,16 @@ class StuckSource(Source):
 '''
 
 
-def test_an_adapter_that_never_gets_ready_says_why_after_five_seconds(tmp_path: Path) -> None:
+def test_reason_of_an_adapter_that_is_never_ready_is_printed_after_five_seconds(tmp_path: Path) -> None:
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds/stuck_source.py").write_text(STUCK)
     file = poll_source(tmp_path, "http://h")
     file.write_text(
         file.read_text().replace("PollSource", "StuckSource").replace("interval: 200ms, url: http://h,", "")
     )
-    command = [*SOURCES, "--package", "kinds", "--for", "8s", "poll.yaml"]
-    environ = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    result = sources("run", "--package", "kinds", "--for", "8s", "poll.yaml", cwd=tmp_path)
     assert re.search(
         r"^list +StuckSource +False +ProgressDeadlineExceeded .*\n +not ready: waits for a licence$",
-        done.stdout,
+        result.stdout,
         re.MULTILINE,
-    ), done
+    ), result

@@ -1,4 +1,4 @@
-"""``sources run`` with what cannot run: one line that says what to write, and no traceback."""
+"""``sources run`` with wrong input: one line that says what to write, and no traceback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.process.local import QUICKSTART, edited, sources_run
+import pytest
+
+from tests.process.sources import QUICKSTART, quickstart_with, source_without_sink, sources
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -17,85 +19,104 @@ def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> No
         assert part in result.stderr
 
 
-def test_a_missing_file_is_one_line() -> None:
-    assert_one_line(sources_run("no-such.yaml"), "no-such.yaml: No such file or directory")
+def test_missing_file_is_one_line() -> None:
+    assert_one_line(sources("run", "no-such.yaml"), "no-such.yaml: No such file or directory")
 
 
 def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("apiVersion: v1\nkind: [Service\nmetadata: {}\n")
-    assert_one_line(sources_run(broken), f"{broken}:3: broken YAML")
+    assert_one_line(sources("run", broken), f"{broken}:3: broken YAML")
 
 
-def test_a_document_that_is_no_object_is_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "list.yaml"
-    file.write_text("- 1\n")
-    assert_one_line(sources_run(file), "not a Kubernetes object")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("- 1\n", "not a Kubernetes object", id="list"),
+        pytest.param(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+            "Deployment a needs spec.template.spec.containers",
+            id="deployment-without-container",
+        ),
+        pytest.param("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", "no source in it", id="no-source"),
+    ],
+)
+def test_unusable_document_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    assert_one_line(sources("run", file), message)
 
 
-def test_a_deployment_without_a_container_is_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "deployment.yaml"
-    file.write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
-    assert_one_line(sources_run(file), "Deployment a needs spec.template.spec.containers")
+def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
+    file = quickstart_with(tmp_path, "kind: SampleSource", "kind: TelepathySource")
+    known = "there are: PollSource, SampleSource, WebhookSource"
+    assert_one_line(sources("run", file), 'kind is "TelepathySource"', known)
 
 
-def test_a_file_without_a_source_says_so(tmp_path: Path) -> None:
-    file = tmp_path / "service.yaml"
-    file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")
-    assert_one_line(sources_run(file), "no source in it")
-
-
-def test_an_unknown_kind_lists_those_there_are(tmp_path: Path) -> None:
-    file = tmp_path / "unknown.yaml"
-    file.write_text(QUICKSTART.read_text().replace("kind: SampleSource", "kind: TelepathySource"))
-    assert_one_line(
-        sources_run(file), 'kind is "TelepathySource"', "there are: PollSource, SampleSource, WebhookSource"
-    )
-
-
-def test_a_port_in_use_is_one_line() -> None:
+def test_port_in_use_is_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert_one_line(sources_run(QUICKSTART, "--port", str(port)), f"port {port} is in use")
+        assert_one_line(sources("run", QUICKSTART, "--port", str(port)), f"port {port} is in use")
 
 
-def test_a_duration_without_unit_is_refused() -> None:
-    result = sources_run(QUICKSTART, "--for", "6")
-    assert result.returncode == 2
-    assert "missing unit in duration" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            ["--for", "6"],
+            "Invalid value for '--for': time: missing unit in duration \"6\"",
+            id="duration-without-unit",
+        ),
+        pytest.param(
+            ["--for", "0s"],
+            "Invalid value for '--for': \"0s\" is not positive; write a duration like 30s",
+            id="no-duration",
+        ),
+        pytest.param(
+            ["--sink", "here"], "Invalid value for '--sink': \"here\" is not an absolute http(s) URL", id="sink"
+        ),
+        pytest.param(
+            ["--port", "0"],
+            "Invalid value for '--port': \"0\" is not a port; write a number from 1 to 65535",
+            id="port",
+        ),
+        pytest.param(["--onse"], "No such option: --onse", id="unknown-option"),
+        pytest.param(["--for"], "Option '--for' requires an argument", id="no-value"),
+    ],
+)
+def test_wrong_option_is_one_line(arguments: list[str], message: str) -> None:
+    assert_one_line(sources("run", QUICKSTART, *arguments), f"sources: {message}")
 
 
-def test_a_missing_service_is_a_condition_not_an_error(tmp_path: Path) -> None:
-    file = tmp_path / "no-service.yaml"
-    file.write_text(QUICKSTART.read_text().split("---")[-1])
-    result = sources_run(file, "--for", "2s")
+def test_missing_service_is_a_condition_and_not_an_error(tmp_path: Path) -> None:
+    result = sources("run", source_without_sink(tmp_path), "--for", "2s")
     assert result.returncode == 0, result
     assert re.search(r"^hello   SampleSource  False    NotFound ", result.stdout, re.MULTILINE), result.stdout
     assert "hello: 0 events arrived; no adapter ran" in result.stdout
 
 
-def test_a_spec_the_api_server_would_refuse_is_one_line_with_its_place(tmp_path: Path) -> None:
-    file = edited(tmp_path, "interval: 1s", "interval: soon")
+def test_spec_that_the_api_server_would_reject_is_one_line_with_its_position(tmp_path: Path) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: soon")
     line = file.read_text().splitlines().index("  interval: soon") + 1
-    said = f'edited.yaml:{line}: SampleSource hello: spec.interval: Invalid value: "soon": write a duration'
-    assert_one_line(sources_run(file, "--for", "2s"), said)
+    message = f'edited.yaml:{line}: SampleSource hello: spec.interval: Invalid value: "soon": write a duration'
+    assert_one_line(sources("run", file, "--for", "2s"), message)
 
 
-def test_a_crashing_adapter_shows_its_line_and_starts_again_later_and_later(tmp_path: Path) -> None:
-    look_alike = 'sink:\n    CACerts: "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----"'
-    result = sources_run(edited(tmp_path, "sink:", look_alike), "--for", "6s")
-    said = re.findall(
-        r"^hello: process exited with code 2: (.*) \(starts again in (\d+)s\)$", result.stderr, re.MULTILINE
+def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed(tmp_path: Path) -> None:
+    broken = 'sink:\n    CACerts: "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----"'
+    result = sources("run", quickstart_with(tmp_path, "sink:", broken), "--for", "6s")
+    crashes = re.findall(
+        r"^hello: process exited with code 2: (.*) \(restarts in (\d+)s\)$", result.stderr, re.MULTILINE
     )
-    assert [seconds for _, seconds in said][:2] == ["1", "2"], result.stderr
-    assert "K_CA_CERTS" in said[0][0]
+    assert [seconds for _, seconds in crashes][:2] == ["1", "2"], result.stderr
+    assert "K_CA_CERTS" in crashes[0][0]
     assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_a_sink_that_is_no_url_is_refused() -> None:
-    result = sources_run(QUICKSTART, "--sink", "here")
-    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
-    assert '"here" is not an absolute http(s) URL' in result.stderr
+def test_deployment_other_than_a_display_is_skipped_with_a_message(tmp_path: Path) -> None:
+    result = sources("run", quickstart_with(tmp_path, "adapter.display", "http.server"), "--for", "1s")
+    message = "Deployment default/event-display is skipped: `sources run` starts only `python -m adapter.display`\n"
+    assert (result.returncode, result.stderr.startswith(message)) == (0, True), result.stderr

@@ -81,7 +81,7 @@ specs = st.fixed_dictionaries(
 
 
 def errors(spec: Any) -> list[str]:
-    source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, "spec": spec}
+    source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": {"name": "a"}, "spec": spec}
     return [violation.text for violation in object_violations(KIND, source)]
 
 
@@ -91,7 +91,7 @@ def test_hook_accepts_every_spec_that_the_crd_accepts(spec: Any) -> None:
     if errors(spec):
         return
     metadata = {"name": "a", "namespace": "ns", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    parent = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
+    parent = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
     request = SyncRequest.model_validate({"parent": parent})
     answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
     reasons = {it.get("reason") for it in answer["status"]["conditions"]}
@@ -129,7 +129,7 @@ def test_lint_gives_a_result_for_any_input(document: Any, spec: Any) -> None:
         {"metadata": document, "spec": spec},
         {"status": document, "spec": spec},
     ):
-        source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **fields}
+        source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": {"name": "a"}, **fields}
         assert all(violation.text for violation in object_violations(KIND, source))
 
 

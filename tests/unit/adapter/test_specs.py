@@ -34,7 +34,7 @@ def source_of(row: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
     name = row.get("kind", "SampleSource")
     kind = kind_named(name, package_of(name))
     source = {**parent(stored(spec_schema(kind), row["spec"])), **row.get("object", {})}
-    return kind, {**source, "apiVersion": kind.cls.api_version, "kind": name}
+    return kind, {**source, "apiVersion": kind.api_version, "kind": name}
 
 
 def environ_of(row: dict[str, Any]) -> dict[str, str] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from adapter.contract.timeouts import TIMEOUTS
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import kind_named
-from sources_cli.manifests import ManifestsOptions, controller
+from sources_cli.manifests import controller
 from tests.unit.hooks.hook import UID, URL_SINK, answer, condition, env_of, observed, pod_of
 
 SPEC = {"sink": URL_SINK}

@@ -46,7 +46,7 @@ def test_redefined_field_keeps_its_type_and_its_name_in_spec(
 
 def test_redefined_field_may_have_another_default() -> None:
     field = Field(4, ge=1, alias="maxInFlight", description="A field.")
-    assert of({"max_in_flight": (int, field)}, (Listener,)).cls.model_fields["max_in_flight"].default == 4
+    assert of({"max_in_flight": (int, field)}, (Listener,)).source_class.model_fields["max_in_flight"].default == 4
 
 
 def test_two_fields_with_one_name_in_spec_are_an_error() -> None:

@@ -18,7 +18,7 @@ from tests.unit.sources_cli.admission.verdicts import lint_findings, server_find
 def test_lint_agrees_with_the_api_server(row: dict[str, Any]) -> None:
     name = row.get("kind", "SampleSource")
     kind = kind_named(name, package_of(name))
-    source = {"apiVersion": kind.cls.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
+    source = {"apiVersion": kind.api_version, "kind": name, "metadata": {"name": "a"}, "spec": row["spec"]}
     found = object_violations(kind, source | row.get("object", {}))
     assert lint_findings(found) == server_findings(kind, row.get("says", []), found)
 

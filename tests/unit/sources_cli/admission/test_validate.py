@@ -13,7 +13,7 @@ KIND = kind_named("EveryFieldSource", "tests.kinds")
 
 
 def texts(spec: dict[str, Any], **more: Any) -> list[str]:
-    source = {"apiVersion": KIND.cls.api_version, "kind": KIND.name, "metadata": {"name": "a"}}
+    source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": {"name": "a"}}
     given = {"sink": {"uri": "http://h"}, "url": "http://a"} | spec
     return [violation.text for violation in object_violations(KIND, {**source, "spec": given, **more})]
 

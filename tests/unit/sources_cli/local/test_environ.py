@@ -36,16 +36,16 @@ def test_references_expand_as_the_kubelet_does(text: str, expected: str) -> None
     assert expand(text, DEFINED) == expected
 
 
-def test_an_entry_sees_only_those_before_it() -> None:
+def test_entry_can_refer_only_to_earlier_entries() -> None:
     entries = [{"name": "X", "value": "$(Y)"}, {"name": "Y", "value": "1"}, {"name": "Z", "value": "$(Y)"}]
     assert container_environ(entries, {}, {}) == {"X": "$(Y)", "Y": "1", "Z": "1"}
 
 
-def test_an_entry_with_a_name_only_is_empty() -> None:
+def test_entry_without_value_is_empty() -> None:
     assert container_environ([{"name": "X"}], {}, {}) == {"X": ""}
 
 
-def test_a_field_reference_is_filled_and_not_expanded() -> None:
+def test_value_of_a_field_reference_is_not_expanded() -> None:
     entries = [{"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}]
     assert container_environ(entries, {"metadata.namespace": "$$x"}, {}) == {"NAMESPACE": "$$x"}
 
@@ -57,26 +57,26 @@ VALUES = {("Secret", "prod", "s"): {"k": "$(A)x"}, ("ConfigMap", "prod", "s"): {
 @pytest.mark.parametrize(
     ("field", "expected"), [("secretKeyRef", "$(A)x"), ("configMapKeyRef", "plain")], ids=["secret", "config-map"]
 )
-def test_a_key_of_an_object_in_the_files_is_filled_and_not_expanded(field: str, expected: str) -> None:
+def test_value_from_a_secret_or_configmap_is_not_expanded(field: str, expected: str) -> None:
     entries = [{"name": "A", "value": "1"}, {"name": "TOKEN", "valueFrom": {field: {"name": "s", "key": "k"}}}]
     assert container_environ(entries, POD, VALUES)["TOKEN"] == expected
 
 
 @pytest.mark.parametrize(
-    ("reference", "sentence"),
+    ("reference", "message"),
     [
         pytest.param({"name": "t", "key": "k"}, 'Secret "t" not found in namespace "prod"', id="no-object"),
         pytest.param({"name": "s", "key": "z"}, 'Secret "s" has no key "z"; it has: k', id="no-key"),
     ],
 )
-def test_a_reference_to_nothing_is_a_clear_problem_unless_optional(reference: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Problem, match=re.escape(sentence)):
+def test_missing_reference_is_a_problem_unless_it_is_optional(reference: dict[str, Any], message: str) -> None:
+    with pytest.raises(Problem, match=re.escape(message)):
         container_environ([{"name": "T", "valueFrom": {"secretKeyRef": reference}}], POD, VALUES)
     optional = {"name": "T", "valueFrom": {"secretKeyRef": {**reference, "optional": True}}}
     assert container_environ([optional], POD, VALUES) == {}
 
 
-def test_a_field_that_no_laptop_has_is_a_clear_problem() -> None:
+def test_field_that_exists_only_in_a_cluster_is_a_problem() -> None:
     entries = [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
-    with pytest.raises(Problem, match=r"IP comes from status\.podIP"):
+    with pytest.raises(Problem, match=r"IP refers to status\.podIP, which exists only in a cluster"):
         container_environ(entries, POD, VALUES)

@@ -1,4 +1,4 @@
-"""``sources run`` says of a process what Kubernetes would say, and finds Services by their names."""
+"""``sources run`` describes a process as Kubernetes would, and finds Services by their names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sources_cli.local.objects import ReplicaState, deployment_status, event_of, local_url, stands_for
+from sources_cli.local.objects import ReplicaState, deployment_status, is_display, local_url, parse_event, selects
 
 PORTS = {("default", "event-display"): 4711}
 
@@ -27,7 +27,7 @@ PORTS = {("default", "event-display"): 4711}
         pytest.param("https://example.com/in", "https://example.com/in", id="outside"),
     ],
 )
-def test_a_service_address_becomes_its_local_port(url: str, expected: str) -> None:
+def test_address_of_a_service_becomes_its_local_port(url: str, expected: str) -> None:
     assert local_url(url, PORTS) == expected
 
 
@@ -44,12 +44,12 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
         pytest.param(False, False, "code 2", "False", ("False", "ProgressDeadlineExceeded"), id="never-started"),
     ],
 )
-def test_a_process_is_told_in_kubernetes_words(
+def test_deployment_status_describes_a_process(
     ready: bool, was_ready: bool, failure: str | None, available: str, progressing: tuple[str, str]
 ) -> None:
     status = deployment_status(generation=3, newest=ReplicaState(ready, was_ready, failure))
-    told = conditions(status)
-    assert (told["Available"][0], told["Progressing"]) == (available, progressing)
+    found = conditions(status)
+    assert (found["Available"][0], found["Progressing"]) == (available, progressing)
     assert status.get("readyReplicas", 0) == status.get("availableReplicas", 0) == int(ready)
     assert (status["observedGeneration"], status["replicas"]) == (3, 1)
 
@@ -62,7 +62,7 @@ def test_a_process_is_told_in_kubernetes_words(
         pytest.param(ReplicaState(failure="code 2"), ("False", "ProgressDeadlineExceeded"), id="cannot-start"),
     ],
 )
-def test_a_rollout_is_available_by_its_old_replica(newest: ReplicaState, progressing: tuple[str, str]) -> None:
+def test_old_replica_keeps_a_rollout_available(newest: ReplicaState, progressing: tuple[str, str]) -> None:
     status = deployment_status(generation=2, newest=newest, old=ReplicaState(ready=True, was_ready=True))
     assert (status["replicas"], status["updatedReplicas"]) == (2, 1)
     assert conditions(status)["Available"][0] == "True"
@@ -74,13 +74,23 @@ def test_a_rollout_is_available_by_its_old_replica(newest: ReplicaState, progres
     [({"app": "a"}, True), ({"app": "b"}, False), ({}, False), (None, False)],
     ids=["same", "other", "empty", "none"],
 )
-def test_a_service_stands_for_the_pods_it_selects(selector: dict[str, str] | None, expected: bool) -> None:
+def test_service_selects_pods_by_their_labels(selector: dict[str, str] | None, expected: bool) -> None:
     service = {"metadata": {"namespace": "default"}, "spec": {"selector": selector}}
     template = {"metadata": {"labels": {"app": "a", "more": "x"}}}
-    assert stands_for(service, {"metadata": {"namespace": "default"}, "spec": {"template": template}}) is expected
+    assert selects(service, {"metadata": {"namespace": "default"}, "spec": {"template": template}}) is expected
 
 
 def test_only_a_cloudevent_is_an_event() -> None:
     event = {"type": "t", "source": "s"}
-    assert event_of(json.dumps(event)) == event
-    assert [event_of(line) for line in ("", "listening", "[]", '{"level": "info"}')] == [None] * 4
+    assert parse_event(json.dumps(event)) == event
+    assert [parse_event(line) for line in ("", "listening", "[]", '{"level": "info"}')] == [None] * 4
+
+
+def test_display_is_recognized_by_the_module_that_it_runs() -> None:
+    def deployment(**container: list[str]) -> dict[str, Any]:
+        return {"spec": {"template": {"spec": {"containers": [container]}}}}
+
+    assert is_display(deployment(command=["python", "-m", "adapter.display"]))
+    assert is_display(deployment(args=["-m", "adapter.display", "--format", "jsonl"]))
+    assert not is_display(deployment(command=["python", "-m", "adapter"]))
+    assert not is_display(deployment())

@@ -15,10 +15,11 @@ from pydantic_core import core_schema
 from adapter.sdk import EventType, Interval, SecretText, Source
 from hooks.status import Status
 from sources_cli.admission.validate import unchecked_rules, violations
+from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.generate.sample import sample
 from sources_cli.kind import Kind, kind_named
-from sources_cli.manifests import ManifestsOptions, controller
+from sources_cli.manifests import controller
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd, object_schema, registry, spec_schema
 from tests.unit.hooks.hook import answer
@@ -89,10 +90,10 @@ def test_schema_accepts_its_own_defaults(kind: Kind) -> None:
 @kinds
 def test_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
     defaults = {name: it["default"] for name, it in spec_schema(kind)["properties"].items() if "default" in it}
-    own = {field.alias or name for name, field in kind.cls.model_fields.items()}
+    own = {field.alias or name for name, field in kind.source_class.model_fields.items()}
     required = {"url": "http://a", "queue": "q", "token": "t"}
     fields = {name: value for name, value in (required | defaults).items() if name in own}
-    assert kind.cls.model_validate(fields)
+    assert kind.source_class.model_validate(fields)
 
 
 @kinds
@@ -260,7 +261,7 @@ def test_field_that_may_be_none_is_optional() -> None:
 
 def test_secret_is_a_string_for_the_class_and_hidden_in_repr() -> None:
     kind = of({"token": (SecretText, Field(description="A secret."))})
-    source = kind.cls.model_validate({"token": "hush"})
+    source = kind.source_class.model_validate({"token": "hush"})
     assert source.token.get_secret_value() == "hush"  # type: ignore[attr-defined]  # a class made in the test
     assert "hush" not in repr(source)
 

@@ -1,4 +1,4 @@
-"""The table of ``sources run`` on a terminal, drawn for one moment."""
+"""The table of ``sources run`` on a terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def drawn(*sources: dict[str, Any], width: int = 100, height: int = 24) -> list[
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-def test_where_there_is_no_room_for_all_those_that_need_somebody_come_first() -> None:
+def test_failing_sources_come_first_if_not_all_fit() -> None:
     lines = drawn(*(source(f"s{n}") for n in range(30)), source("broken", "False", "NotFound", "Service a/b is gone"))
     assert len(lines) <= 24
     assert lines[2].startswith("broken ")
@@ -41,7 +41,7 @@ def test_where_there_is_no_room_for_all_those_that_need_somebody_come_first() ->
     assert lines[-1] == f"… and {31 - sum(' 3 ' in line for line in lines)} more"
 
 
-def test_what_needs_somebody_may_be_long_and_what_takes_time_may_not() -> None:
+def test_failure_wraps_but_progress_is_truncated() -> None:
     long = "because " * 20
     lines = drawn(
         source("slow", "Unknown", "AdapterStarting", long), source("bad", "False", "NotFound", long), width=80
@@ -51,17 +51,17 @@ def test_what_needs_somebody_may_be_long_and_what_takes_time_may_not() -> None:
     assert sum(line.count("because") for line in lines) > 20
 
 
-def test_a_wide_terminal_shows_kind_and_interval_too() -> None:
+def test_wide_terminal_also_shows_kind_and_interval() -> None:
     assert not any("SampleSource" in line for line in drawn(source("a"), width=100))
     [header, row] = drawn(source("a"), width=120)[1:3]
     assert ("KIND" in header, "INTERVAL" in header) == (True, True)
     assert ("SampleSource" in row, "10s" in row) == (True, True)
 
 
-def test_a_source_without_status_yet_is_a_row() -> None:
+def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
 
 
-def test_no_event_moves_the_cursor() -> None:
+def test_control_characters_of_an_event_are_not_printed() -> None:
     line = event_line("a", {"type": "t\x1b[2J", "data": "\x9b2J"}, datetime.now(UTC))
     assert line.isprintable()

@@ -1,0 +1,89 @@
+"""The ``sources`` command as a process, and its options as data."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import typer
+
+from sources_cli.__main__ import app
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
+COMMAND = [sys.executable, "-m", "sources_cli"]
+ENVIRON = {"PYTHONPATH": str(ROOT)}
+
+
+def sources(*arguments: str | Path, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end. It finds kinds below ``cwd``."""
+    words = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(
+        words, cwd=cwd, env=ENVIRON | environ, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+@contextmanager
+def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """``sources run`` in the background. It is killed after 60 s, or at the end of the block."""
+    words = [*COMMAND, "run", *map(str, arguments)]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    deadline = threading.Timer(60, process.kill)
+    deadline.start()
+    try:
+        yield process
+    finally:
+        deadline.cancel()
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "stdout") -> str:
+    """All lines up to the first one that matches; the deadline is that of ``running``."""
+    seen = ""
+    while line := getattr(process, stream).readline():
+        seen += line
+        if re.search(pattern, line):
+            return seen
+    raise AssertionError(f"no line matched {pattern!r} in: {seen}")
+
+
+def quickstart_with(directory: Path, old: str, new: str) -> Path:
+    """A copy of the quickstart in which ``old`` is replaced with ``new``."""
+    text = QUICKSTART.read_text()
+    assert old in text
+    file = directory / "edited.yaml"
+    file.write_text(text.replace(old, new))
+    return file
+
+
+def source_without_sink(directory: Path) -> Path:
+    """The source of the quickstart, without the Service that it sends to."""
+    file = directory / "no-service.yaml"
+    file.write_text(QUICKSTART.read_text().split("---")[-1])
+    return file
+
+
+class Option(NamedTuple):
+    command: str
+    name: str  # the long form of an option, or the placeholder of an argument
+    default: str  # as the help shows it; empty if there is none
+    meaning: str
+
+
+def options() -> list[Option]:
+    """All arguments and options of all commands, in the order of the help."""
+    commands = cast(Any, typer.main.get_command(app)).commands
+    return [_option(name, parameter) for name, command in commands.items() for parameter in command.params]
+
+
+def _option(command: str, parameter: Any) -> Option:
+    name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar
+    default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
+    return Option(command, name, "" if default in (None, False) else str(default), parameter.help)

@@ -1,0 +1,108 @@
+"""The ``sources`` command itself: help, completion, errors."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, ROOT, options, sources
+from tests.process.terminal import terminal
+
+COMMANDS = ["run", "render", "lint", "manifests", "new", "image"]
+
+
+def test_help_lists_the_commands() -> None:
+    result = sources("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.findall(r"^  ([a-z]+)  +\S", result.stdout, re.MULTILINE) == COMMANDS
+    assert "..." not in result.stdout.partition("Commands:")[2]  # no description is cut
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_lists_its_options_as_plain_text(command: str) -> None:
+    result = sources(command, "-h")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.isascii()
+    shown = re.findall(r"^  (?:-[a-z], )?(--[a-z-]+)", result.stdout, re.MULTILINE)
+    assert shown == [it.name for it in options() if it.command == command and it.name.startswith("--")] + ["--help"]
+
+
+def test_every_option_has_a_description() -> None:
+    assert [it for it in options() if not it.meaning.endswith(".")] == []
+
+
+def test_help_on_a_terminal_fits_its_width() -> None:
+    with terminal([*COMMAND, "run", "--help"], ROOT, columns=60, PYTHONPATH=str(ROOT)) as screen:
+        screen.wait_for("--for", "--sink", "╭", "╯")
+
+
+def test_default_package_comes_from_the_environment() -> None:
+    result = sources("run", QUICKSTART, SOURCES_PACKAGE="no_such_package")
+    message = 'sources: --package is "no_such_package": no such package'
+    assert (result.returncode, result.stderr.startswith(message), result.stderr.count("\n")) == (2, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param([], "Missing command.", id="no-command"),
+        pytest.param(["rnu"], "No such command 'rnu'. Did you mean 'run'?", id="misspelled-command"),
+        pytest.param(["run"], "Missing argument 'FILE'.", id="no-file"),
+        pytest.param(
+            ["lint", "a", "-o", "xml"],
+            "Invalid value for '-o' / '--output': 'xml' is not one of 'text', 'yaml', 'json'.",
+            id="not-a-choice",
+        ),
+    ],
+)
+def test_usage_error_is_one_line_with_exit_code_2(arguments: list[str], message: str) -> None:
+    result = sources(*arguments)
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"sources: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "completions"),
+    [
+        pytest.param("sources r", ["run", "render"], id="command"),
+        pytest.param("sources run --on", ["--once"], id="option"),
+        pytest.param("sources lint -o ", ["text", "yaml", "json"], id="value"),
+    ],
+)
+def test_bash_completes(line: str, completions: list[str]) -> None:
+    position = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    result = sources(_SOURCES_COMPLETE="complete_bash", **position)
+    assert (result.returncode, result.stdout.split()) == (0, completions)
+
+
+def test_install_completion_writes_to_the_home_directory(tmp_path: Path) -> None:
+    result = sources(
+        "--install-completion", "bash", HOME=str(tmp_path), _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "_SOURCES_COMPLETE=complete_bash" in (tmp_path / ".bash_completions/sources.sh").read_text()
+
+
+def test_help_and_completion_import_no_command() -> None:
+    """A press of Tab runs this; each command loads pydantic, httpx2 or YAML."""
+    code = "import sys; from sources_cli.__main__ import main; main(['--help']); print(*sys.modules)"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=50, check=True)
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert "typer" in modules
+    assert (
+        modules & {"pydantic", "httpx2", "yaml", "rich", "watchfiles", "sources_cli.run", "sources_cli.kind"} == set()
+    )
+
+
+def test_closed_pipe_ends_the_command_without_an_error() -> None:
+    command = f"{' '.join(COMMAND)} run {QUICKSTART} | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, env={**ENVIRON, "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert done.stdout.startswith("NAME ")

@@ -1,0 +1,93 @@
+"""``sources run`` notices an edit, however the file was written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sources_cli.local.watch import edits, read_contents
+
+DEADLINE_S = 10
+
+
+def rewrite(file: Path) -> None:
+    file.write_text("new")
+
+
+def replace(file: Path) -> None:
+    """As many editors save: a new file takes the name of the old one."""
+    other = file.with_name(".file.swp")
+    other.write_text("new")
+    other.replace(file)
+
+
+def delete_and_create(file: Path) -> None:
+    file.unlink()
+    file.write_text("new")
+
+
+@pytest.mark.parametrize("edit", [rewrite, replace, delete_and_create])
+def test_edit_is_noticed(tmp_path: Path, edit: Callable[[Path], None]) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("old")
+    noticed(file, lambda: edit(file))
+
+
+def test_update_of_a_mounted_configmap_is_noticed(tmp_path: Path) -> None:
+    """The kubelet links file -> ..data/file and ..data -> a directory. An update replaces only the link ..data."""
+    for name, text in (("..1", "old"), ("..2", "new")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file.yaml").write_text(text)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "file.yaml").symlink_to("..data/file.yaml")
+
+    def update() -> None:
+        (tmp_path / "..data_tmp").symlink_to("..2")
+        os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
+
+    noticed(tmp_path / "file.yaml", update)
+
+
+def test_edit_of_the_target_of_a_link_is_noticed(tmp_path: Path) -> None:
+    target, link = two_paths(tmp_path)
+    link.symlink_to(target)
+    noticed(link, lambda: rewrite(target))
+
+
+def test_edit_without_notification_is_noticed(tmp_path: Path) -> None:
+    """The kernel reports no change of a file that another directory holds under another hard link."""
+    target, link = two_paths(tmp_path)
+    link.hardlink_to(target)
+    noticed(link, lambda: rewrite(target), compare_every_s=0.1)
+
+
+def test_missing_file_keeps_its_contents(tmp_path: Path) -> None:
+    assert read_contents({tmp_path / "gone.yaml": b"old"}) == {tmp_path / "gone.yaml": b"old"}
+
+
+def test_emptied_file_has_no_contents(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").touch()
+    assert read_contents({tmp_path / "file.yaml": b"old"}) == {tmp_path / "file.yaml": b""}
+
+
+def two_paths(directory: Path) -> tuple[Path, Path]:
+    (directory / "elsewhere").mkdir()
+    (directory / "elsewhere/file.yaml").write_text("old")
+    return directory / "elsewhere/file.yaml", directory / "file.yaml"
+
+
+def noticed(file: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
+    """Without ``compare_every_s``, only a notification of the file system is soon enough."""
+
+    async def check() -> None:
+        watch = edits([file], compare_every_s=compare_every_s)
+        first = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)  # until it watches
+        edit()
+        await asyncio.wait_for(first, DEADLINE_S)
+
+    asyncio.run(check())
