@@ -10,28 +10,28 @@ from typing import Any
 
 from sources_cli.kind import Kind
 from tests.cluster.api import Object, eventually
+from tests.cluster.local_cluster import DEPLOYMENTS, KIND, LocalCluster
 from tests.cluster.recordings import save
-from tests.cluster.world import DEPLOYMENTS, KIND, World
 
 
-class Home:
+class SourceNamespace:
     """One namespace. A failed wait prints conditions, events and the last exchange with the hook.
 
-    Methods create and read sources of one kind: ``SampleSource``, or the one given to :meth:`of`.
+    Methods create and read sources of one kind: ``SampleSource``, or the one given to :meth:`for_kind`.
     """
 
     kind = KIND
 
-    def __init__(self, world: World, namespace: str, labels: dict[str, str] | None = None) -> None:
-        self.world = world
-        self.api = world.api
-        self.namespace = namespace
-        self._undo: list[Callable[[], object]] = []
+    def __init__(self, cluster: LocalCluster, namespace: str, labels: dict[str, str] | None = None) -> None:
+        self.cluster = cluster
+        self.api = cluster.api
+        self.name = namespace
+        self._cleanups: list[Callable[[], object]] = []
 
         def former() -> object:
             return self.api.find("v1", "namespaces", namespace)
 
-        eventually(former, lambda it: it is None, f"the previous namespace {namespace} is deleted", deadline_s=60)
+        eventually(former, lambda found: found is None, f"the previous namespace {namespace} is deleted", deadline_s=60)
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
@@ -41,16 +41,16 @@ class Home:
         eventually(account, bool, f"the default ServiceAccount of {namespace} exists")
 
     def close(self) -> None:
-        self.world.gate.heal()
-        if not self.world.metacontroller.running:
-            self.world.metacontroller.start()
-        for undo in reversed(self._undo):
+        self.cluster.hook_proxy.reset()
+        if not self.cluster.metacontroller.running:
+            self.cluster.metacontroller.start()
+        for undo in reversed(self._cleanups):
             undo()
-        for source in self.api.list(*self.sources, self.namespace):
-            self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
-        self.api.delete("v1", "namespaces", self.namespace)
+        for source in self.api.list(*self.sources, self.name):
+            self.api.delete(*self.sources, source["metadata"]["name"], self.name)
+        self.api.delete("v1", "namespaces", self.name)
 
-    def of(self, kind: Kind) -> Home:
+    def for_kind(self, kind: Kind) -> SourceNamespace:
         """The same namespace, for sources of this kind."""
         seen = copy.copy(self)
         seen.kind = kind
@@ -60,16 +60,16 @@ class Home:
     def sources(self) -> tuple[str, str]:
         return self.kind.cls.api_version, self.kind.plural
 
-    def afterwards(self, undo: Callable[[], object]) -> None:
+    def add_cleanup(self, undo: Callable[[], object]) -> None:
         """Call ``undo`` at the end of the test, also when the test fails."""
-        self._undo.append(undo)
+        self._cleanups.append(undo)
 
     def service(self, name: str = "display", port: int = 80) -> Object:
         return self.api.create(
             {
                 "apiVersion": "v1",
                 "kind": "Service",
-                "metadata": {"name": name, "namespace": self.namespace},
+                "metadata": {"name": name, "namespace": self.name},
                 "spec": {"selector": {"app": name}, "ports": [{"port": port, "name": "http"}]},
             }
         )
@@ -82,16 +82,16 @@ class Home:
             {
                 "apiVersion": self.kind.cls.api_version,
                 "kind": self.kind.name,
-                "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations or {}},
+                "metadata": {"name": name, "namespace": self.name, "annotations": annotations or {}},
                 "spec": {**interval, "sink": sink, **spec},
             }
         )
 
     def edit(self, name: str = "hello", /, **spec: Any) -> Object:
-        return self.api.patch(*self.sources, name, {"spec": spec}, self.namespace)
+        return self.api.patch(*self.sources, name, {"spec": spec}, self.name)
 
     def read(self, name: str = "hello") -> Object:
-        return self.api.get(*self.sources, name, self.namespace)
+        return self.api.get(*self.sources, name, self.name)
 
     def condition(self, type: str, name: str = "hello") -> Object:
         """Empty if the condition is missing or describes an older generation."""
@@ -99,9 +99,9 @@ class Home:
         status = source.get("status", {})
         if status.get("observedGeneration") != source["metadata"]["generation"]:
             return {}
-        return next((it for it in status.get("conditions", []) if it["type"] == type), {})
+        return next((condition for condition in status.get("conditions", []) if condition["type"] == type), {})
 
-    def wait_for(
+    def wait_for_condition(
         self, type: str, status: str, reason: str | None = None, name: str = "hello", **options: Any
     ) -> Object:
         """Wait for this status (and reason); return the condition."""
@@ -111,23 +111,23 @@ class Home:
 
         what = f"{type}={status} {reason or ''}"
         return dict(
-            eventually(lambda: self.condition(type, name), wanted, what, more=lambda: self.story(name), **options)
+            eventually(lambda: self.condition(type, name), wanted, what, details=lambda: self.describe(name), **options)
         )
 
-    def ready(self, name: str = "hello", **options: Any) -> Object:
-        self.wait_for("Ready", "True", name=name, **options)
+    def wait_until_ready(self, name: str = "hello", **options: Any) -> Object:
+        self.wait_for_condition("Ready", "True", name=name, **options)
         return self.read(name)
 
     def deployments(self) -> list[Object]:
-        return self.api.list(*DEPLOYMENTS, self.namespace)
+        return self.api.list(*DEPLOYMENTS, self.name)
 
     def deployment(self) -> Object:
         """Wait until there is exactly one; return it."""
-        [found] = eventually(self.deployments, lambda it: len(it) == 1, "one Deployment", more=self.story)
+        [found] = eventually(self.deployments, lambda found: len(found) == 1, "one Deployment", details=self.describe)
         return dict(found)
 
     def pods(self) -> list[Object]:
-        return self.api.list("v1", "pods", self.namespace)
+        return self.api.list("v1", "pods", self.name)
 
     def revision(self) -> int:
         """The number of pod templates that the Deployment has had."""
@@ -136,29 +136,32 @@ class Home:
     def record(self, situation: str, name: str = "hello", which: int = -1) -> None:
         """If RECORD is set: save one exchange about the source, by default the last. tests/contract replays it."""
         if os.environ.get("RECORD"):
-            save(situation, self.world.gate.calls(self.namespace, name)[which])
+            save(situation, self.cluster.hook_proxy.calls(self.name, name)[which])
 
     def events(self, reason: str = "") -> list[str]:
         """``reason: message`` of each event in the namespace."""
-        found = self.api.list("v1", "events", self.namespace)
-        return [f"{it['reason']}: {it.get('message', '')}" for it in found if reason in ("", it["reason"])]
+        found = self.api.list("v1", "events", self.name)
+        return [f"{event['reason']}: {event.get('message', '')}" for event in found if reason in ("", event["reason"])]
 
-    def story(self, name: str = "hello") -> str:
+    def describe(self, name: str = "hello") -> str:
         """Details to print when a wait fails."""
-        source = self.api.find(*self.sources, name, self.namespace) or {}
+        source = self.api.find(*self.sources, name, self.name) or {}
         status = json.dumps(source.get("status"), indent=1)
-        deployments = [f"{it['metadata']['name']}: {json.dumps(it.get('status'))}" for it in self.deployments()]
+        deployments = [
+            f"{deployment['metadata']['name']}: {json.dumps(deployment.get('status'))}"
+            for deployment in self.deployments()
+        ]
         return "\n".join(
             [
                 f"status of {name}: {status}",
                 *deployments,
                 *self.events(),
-                self.world.gate.last(self.namespace),
-                self.world.metacontroller.last_words(),
+                self.cluster.hook_proxy.describe_last_exchange(self.name),
+                self.cluster.metacontroller.log_tail(),
             ]
         )
 
 
 def env_of(deployment: Object) -> dict[str, str]:
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return {it["name"]: it.get("value", "") for it in container["env"]}
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}

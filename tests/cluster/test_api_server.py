@@ -16,7 +16,7 @@ from sources_cli.admission.resource import object_violations
 from sources_cli.kind import Kind, kind_named
 from sources_cli.schema.crd import crd
 from tests.cluster.api import Api, ApiError
-from tests.cluster.plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.recordings import save_row
 from tests.property import shipped
 from tests.property.test_lint_laws import specs
@@ -53,10 +53,10 @@ VALUES: dict[str, list[Any]] = {  # right ones and wrong ones
 
 
 @pytest.fixture(scope="module")
-def api(alone: ControlPlane) -> Api:
+def api(bare_api_server: ControlPlane) -> Api:
     for kind in KINDS.values():
-        alone.api.serve(crd(kind))
-    return alone.api
+        bare_api_server.api.serve(crd(kind))
+    return bare_api_server.api
 
 
 def describe_error(api: Api, kind: Kind, source: Any) -> list[str]:

@@ -11,11 +11,11 @@ import pytest
 from tests.cluster.api import eventually
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import QUICKSTART, readme_commands
-from tests.e2e.place import RESTRICTED
+from tests.e2e.namespace import RESTRICTED
 
 
 @pytest.fixture
-def strict_default(cluster: Cluster) -> Iterator[None]:
+def restricted_default_namespace(cluster: Cluster) -> Iterator[None]:
     """Make the namespace ``default``, which the quick start uses, accept only restricted pods during the test."""
     labels = cluster.api.get("v1", "namespaces", "default")["metadata"].get("labels", {})
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": RESTRICTED}})
@@ -25,21 +25,25 @@ def strict_default(cluster: Cluster) -> Iterator[None]:
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": before}})
 
 
-@pytest.mark.usefixtures("strict_default")
+@pytest.mark.usefixtures("restricted_default_namespace")
 def test_readme_commands_show_events_in_the_log_of_the_display(cluster: Cluster, figure: Callable[[str], None]) -> None:
     commands = readme_commands()[1]
-    said, started = "", time.monotonic()
+    transcript, started = "", time.monotonic()
     for command in commands:
         output = cluster.run(command)
-        said += f"$ {command}\n{output}"
+        transcript += f"$ {command}\n{output}"
         if command.startswith("kubectl wait --for=condition=Ready"):
             figure(f"README's quick start: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
-    assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", said, re.MULTILINE), said
-    assert re.search(r"^FIELD: sink <Object>$", said, re.MULTILINE), said
-    logs = next(it for it in commands if "logs" in it)
+    assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", transcript, re.MULTILINE), (
+        transcript
+    )
+    assert re.search(r"^FIELD: sink <Object>$", transcript, re.MULTILINE), transcript
+    logs = next(command for command in commands if "logs" in command)
 
     def numbers() -> list[int]:
-        return [int(it) for it in re.findall(r'dev\.knative\.sample  \{"sequence": (\d+)', cluster.run(logs))]
+        return [int(number) for number in re.findall(r'dev\.knative\.sample  \{"sequence": (\d+)', cluster.run(logs))]
 
-    seen = eventually(numbers, lambda it: len(it) >= 3, "three events in the display's log", more=cluster.last_words)
+    seen = eventually(
+        numbers, lambda found: len(found) >= 3, "three events in the display's log", details=cluster.log_tail
+    )
     assert seen == list(range(seen[0], seen[0] + len(seen)))

@@ -17,9 +17,9 @@ from sources_cli.manifests import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object
-from tests.cluster.gate import Gate
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.hook_proxy import HookProxy
 from tests.cluster.metacontroller import Metacontroller
-from tests.cluster.plane import ControlPlane
 from tests.process.harness import Process, Start, free_port, listens, processes, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,27 +30,27 @@ CONTROLLERS = ("metacontroller.k8s.io/v1alpha1", "compositecontrollers")
 IMAGE = "registry.local/adapter:1"
 
 
-def documents(file: Path) -> list[Object]:
-    return [it for it in yaml.safe_load_all(file.read_text()) if it]
+def read_yaml(file: Path) -> list[Object]:
+    return [document for document in yaml.safe_load_all(file.read_text()) if document]
 
 
-def controller(kind: Kind, gate: Gate, options: ManifestsOptions) -> Object:
-    return asking(gate, manifests.controller(kind, options))
+def composite_controller(kind: Kind, hook_proxy: HookProxy, options: ManifestsOptions) -> Object:
+    return with_hook_url(hook_proxy, manifests.controller(kind, options))
 
 
-def asking(gate: Gate, document: Object) -> Object:
+def with_hook_url(hook_proxy: HookProxy, document: Object) -> Object:
     """A generated CompositeController that calls the proxy: no pod runs here, so a Service cannot be called."""
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
         del webhook["service"]
-        webhook["url"] = gate.url + webhook.pop("path")
+        webhook["url"] = hook_proxy.url + webhook.pop("path")
     return document
 
 
 @dataclass
-class World:
+class LocalCluster:
     plane: ControlPlane
-    gate: Gate
+    hook_proxy: HookProxy
     metacontroller: Metacontroller
     start: Start
     config: Path  # the directory from which the hook reads its ConfigMaps
@@ -77,39 +77,41 @@ class World:
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
         for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
             self.api.apply(document)
-        document = controller(kind, self.gate, chosen)
+        document = composite_controller(kind, self.hook_proxy, chosen)
         if resync_s:
             document["spec"]["resyncPeriodSeconds"] = resync_s
         self.api.apply(document)
 
 
 @contextmanager
-def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
+def running_cluster(plane: ControlPlane, directory: Path) -> Iterator[LocalCluster]:
     """Metacontroller has only the generated roles."""
     api = plane.api
-    for document in [*documents(metacontroller.crds()), crd(KIND)]:
+    for document in [*read_yaml(metacontroller.crds()), crd(KIND)]:
         api.serve(document)
-    _forgive(api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}})
+    _create_unless_exists(
+        api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}}
+    )
     account = {"name": metacontroller.ACCOUNT, "namespace": metacontroller.NAMESPACE}
     api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
-    for document in documents(ROOT / "metacontroller/base/metacontroller-rbac.yaml"):
+    for document in read_yaml(ROOT / "metacontroller/base/metacontroller-rbac.yaml"):
         api.apply(document)
     with processes() as start:
-        gate = Gate([])
+        hook_proxy = HookProxy([])
         running = Metacontroller(plane, directory)
         (directory / "config").mkdir()
-        world = World(plane, gate, running, start, directory / "config")
+        cluster = LocalCluster(plane, hook_proxy, running, start, directory / "config")
         try:
-            gate.backends.append(world.start_hook())
-            world.install()
+            hook_proxy.backends.append(cluster.start_hook())
+            cluster.install()
             running.start()
-            yield world
+            yield cluster
         finally:
             running.stop()
-            gate.close()
+            hook_proxy.close()
 
 
-def _forgive(act: Callable[[Object], object], document: Object) -> None:
+def _create_unless_exists(act: Callable[[Object], object], document: Object) -> None:
     """Create an object that may exist already."""
     try:
         act(document)
