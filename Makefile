@@ -1,6 +1,6 @@
 # One command each; the first one sets up .venv from the hashed lock file.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long e2e check bench lock manifests control-plane
+.PHONY: run test test-long e2e check bench lock manifests docs control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -34,6 +34,10 @@ check: .venv/ready  ## Format, lint, types, import contracts
 
 manifests: .venv/ready  ## metacontroller/sources anew from the classes
 	@$(MANIFESTS); done
+
+docs: .venv/ready  ## The reference pages from the code, and the site in build/docs
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/ready  ## Figures, each beside its committed baseline
 	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \

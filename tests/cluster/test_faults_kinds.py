@@ -33,7 +33,7 @@ def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_a
 
 
 def test_a_kind_metacontroller_may_not_watch_leaves_ready_empty_without_an_event(home: Home) -> None:
-    """What README says of it; nobody can write a status here, for the hook is never asked."""
+    """docs/operate.md, "READY stays empty". No status is written, because the hook is never called."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
     home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # and not its role
     home.afterwards(home.world.install)

@@ -51,7 +51,7 @@ class Cluster:
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
     def write_image(self) -> None:
-        """What the README asks for: the image's name, in the overlay and in the quick start."""
+        """What docs/install.md asks for: the image's name, in the overlay and in the quick start."""
         name, separator, version = re.fullmatch(r"(.*?)(?:([:@])([^/]+))?", self.image).groups()
         overlay = self.directory / "metacontroller/overlays/example/kustomization.yaml"
         text = re.sub(r"newName: \S+", f"newName: {name}", overlay.read_text())

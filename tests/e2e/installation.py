@@ -1,4 +1,4 @@
-"""Installed as the README says, from nothing; taken away again so that nothing is left."""
+"""Installed as docs/install.md says, from nothing; taken away again so that nothing is left."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from tests.cluster.api import eventually
 from tests.cluster.metacontroller import crds
 from tests.cluster.world import ROOT
 from tests.e2e.cluster import Cluster, proxied
+from tests.pages import commands
 
 OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples/quickstart.yaml"
 
 
-def readme_commands() -> tuple[list[str], list[str]]:
+def page_commands() -> tuple[list[str], list[str]]:
     """Those that install, and those from the first source on."""
-    section = (ROOT / "README.md").read_text().partition("## Install it in a cluster\n")[2].partition("\n## ")[0]
-    block = section.partition("```console\n")[2].partition("```")[0]
-    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
-    first = next(n for n, command in enumerate(commands) if QUICKSTART in command)
-    return commands[:first], commands[first:]
+    listed = commands("docs/install.md", "## Install")
+    first = next(n for n, command in enumerate(listed) if QUICKSTART in command)
+    return listed[:first], listed[first:]
 
 
 @contextmanager
@@ -40,12 +39,13 @@ def installation(directory: Path) -> Iterator[Cluster]:
         try:
             cluster.kubectl("apply", "-f", str(theirs), "-f", str(metacontroller))
             cluster.kubectl("wait", "--for=condition=Established", "-f", str(theirs))
-            for command in readme_commands()[0]:
+            for command in page_commands()[0]:
                 cluster.run(command)
             yield cluster
         finally:
             gone = ["delete", "--ignore-not-found", "--wait=false"]
-            cluster.run(f"kubectl {' '.join(gone)} -k {OVERLAY} || true")
+            for command in commands("docs/install.md", "## Uninstall"):
+                cluster.run(f"{command} {' '.join(gone[1:])} || true")
             cluster.kubectl(*gone, "-f", str(metacontroller), "-f", str(theirs))
 
             def left() -> object:

@@ -17,6 +17,7 @@ from tests.cluster.world import ROOT, documents
 from tests.e2e.cluster import Cluster
 from tests.e2e.place import Place
 from tests.e2e.workshop import Workshop
+from tests.pages import commands
 
 SAMPLES = ROOT / "metacontroller/samples"
 CALL = 'import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b"ding", 10).status)'
@@ -45,21 +46,16 @@ def workshop(cluster: Cluster, tmp_path: Path) -> Workshop:
     return Workshop(cluster, tmp_path)
 
 
-def _readme_commands() -> list[str]:
-    section = (ROOT / "README.md").read_text().partition("## Your own kind\n")[2]
-    return re.findall(r"^\$ (.*)$", section.partition("```console\n")[2].partition("```")[0], re.MULTILINE)
-
-
 def _shown(place: Place) -> list[Object]:
     return list(eventually(place.events_shown, bool, "an event at the display", more=place.story))
 
 
-def test_the_commands_of_the_readme_lead_from_an_empty_directory_to_events_in_the_cluster(
+def test_the_commands_of_the_page_lead_from_an_empty_directory_to_events_in_the_cluster(
     workshop: Workshop, figure: Callable[[str], None]
 ) -> None:
     started = time.monotonic()
     with workshop.kind("DoorbellSource", "example.com/v1alpha1") as place:
-        for command in _readme_commands():
+        for command in commands("docs/write-a-source.md", "## From an empty directory to the cluster"):
             workshop.run(command)
             if made := re.match(r"sources manifests .* -o (\S+)", command):
                 workshop.adapt("sink.yaml", place.namespace)
@@ -82,7 +78,8 @@ def test_the_commands_of_the_readme_lead_from_an_empty_directory_to_events_in_th
 def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """One of `sources new`, and the cron sample; the image ``KINDS`` has both.
 
-    The sample's library is copied from here; README's Dockerfile installs it, which needs a package index.
+    The sample's library is copied from here. The Dockerfile of docs/write-a-source.md installs it, which needs a
+    package index.
     """
     workshop = Workshop(cluster, tmp_path_factory.mktemp("two"))
     workshop.run("sources new LetterboxSource --listen")

@@ -1,4 +1,4 @@
-"""The README's section "Install it in a cluster", command by command: from an empty cluster to events in a log."""
+"""The commands of docs/install.md and docs/operate.md, one by one: from an empty cluster to events in a log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from tests.cluster.api import eventually
 from tests.e2e.cluster import Cluster
-from tests.e2e.installation import QUICKSTART, readme_commands
+from tests.e2e.installation import QUICKSTART, page_commands
 from tests.e2e.place import RESTRICTED
+from tests.pages import blocks, commands
 
 
 @pytest.fixture
@@ -26,22 +27,37 @@ def strict_default(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict_default")
-def test_the_commands_of_the_readme_lead_to_events_in_the_displays_log(
+def test_the_commands_of_the_install_page_lead_to_events_in_the_displays_log(
     cluster: Cluster, figure: Callable[[str], None]
 ) -> None:
-    commands = readme_commands()[1]
+    listed = page_commands()[1]
     said, started = "", time.monotonic()
-    for command in commands:
+    for command in listed:
         output = cluster.run(command)
         said += f"$ {command}\n{output}"
         if command.startswith("kubectl wait --for=condition=Ready"):
-            figure(f"README's quick start: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
+            figure(f"quick start of the install page: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
     assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", said, re.MULTILINE), said
     assert re.search(r"^FIELD: sink <Object>$", said, re.MULTILINE), said
-    logs = next(it for it in commands if "logs" in it)
+    logs = next(it for it in listed if "logs" in it)
 
     def numbers() -> list[int]:
         return [int(it) for it in re.findall(r'dev\.knative\.sample  \{"sequence": (\d+)', cluster.run(logs))]
 
     seen = eventually(numbers, lambda it: len(it) >= 3, "three events in the display's log", more=cluster.last_words)
     assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+@pytest.mark.usefixtures("strict_default")
+def test_the_commands_to_operate_and_to_upgrade_work(cluster: Cluster) -> None:
+    for command in page_commands()[1][:2]:
+        cluster.run(command)
+    described, logs = (
+        command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands
+    )
+    assert re.search(r"^Kind: +SampleSource$", cluster.run(described), re.MULTILINE)
+    assert '"started"' in cluster.run(logs)
+    before = cluster.run("kubectl get pods -l knative-eventing-source-name=hello -o name")
+    for command in commands("docs/install.md", "## Upgrade"):
+        cluster.run(command)
+    assert cluster.run("kubectl get pods -l knative-eventing-source-name=hello -o name") == before

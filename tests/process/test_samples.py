@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from tests.pages import page
 from tests.process.local import read_until, running
 from tests.process.test_sources_lint import sources
 from tests.process.upstream import Answer, Upstream
@@ -115,8 +116,9 @@ def test_cron_refuses_what_has_neither_five_nor_six_parts(schedule: str) -> None
         cron(schedule)
 
 
-def test_cron_runs_in_the_local_runner_by_the_command_of_the_readme() -> None:
-    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_cron_runs_in_the_local_runner_by_the_command_of_the_page() -> None:
+    text = page("docs/write-a-source.md")
+    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", text, re.MULTILINE)
     assert command
     ran = sources(*command[1].split())
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
