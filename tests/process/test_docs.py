@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,24 @@ def test_what_a_class_can_define_is_listed() -> None:
     for base, names, _ in rows(section("docs/write-a-source.md", "## What a class can define").partition("\n### ")[0]):
         listed.setdefault(base.strip("`"), set()).update(re.findall(r"`(\w+)", names))
     shared = overridable(sdk.Source)
-    assert listed["Source"] == shared | {"max_in_flight"}
+    assert listed["Source"] == shared
     for cls in (sdk.Timer, sdk.Poller, sdk.Listener):
         assert listed[cls.__name__] == overridable(cls) - shared, cls.__name__
+
+
+def test_event_and_context_are_explained_whole() -> None:
+    text = section("docs/write-a-source.md", "## What a class can define")
+    events, _, context = text.partition("### The context")
+    named = set(re.findall(r"`(\w+)", context.partition("###")[0]))
+    assert {field.name for field in fields(sdk.Context)} <= named
+    assert {field.name for field in fields(sdk.Event) if not re.search(rf"\b{field.name}\b", events)} == set()
 
 
 @pytest.mark.parametrize("kind", ["SampleSource", "PollSource", "WebhookSource"])
 def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
     text = page(f"docs/sources/{kind.removesuffix('Source').lower()}.md")
-    fields = kind_named(kind, "adapter.sources").cls.model_fields
-    own = {field.alias or name for name, field in fields.items()}
+    model_fields = kind_named(kind, "adapter.sources").cls.model_fields
+    own = {field.alias or name for name, field in model_fields.items()}
     tables = names_in_first_cells(text, r"[A-Za-z.]+")
     listed = {name.partition(".")[0] for name in tables}
     assert own <= listed
