@@ -1,9 +1,9 @@
-"""What all tests share, and the plugin that authors of kinds get."""
+"""Settings of all tests, and the pytest plugin for authors of kinds."""
 
 from hypothesis import settings
 
 pytest_plugins = ["adapter.testing"]
 
-# A slow machine makes a test slow, not wrong.
+# Without a deadline, slow machines cause no failures.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -1,4 +1,4 @@
-"""This tree as if it were installed: what a wheel would say of its entry points, whatever the environment has."""
+"""Make this source tree look installed: entry points as in a wheel, independent of the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environ_with(site: Path) -> dict[str, str]:
-    """The environment in which commands find this tree and pytest finds its plugin; ``site`` is made for it."""
+    """The environment in which commands import this tree and pytest loads its plugin. Creates ``site``."""
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     info = site / "this_tree-1.dist-info"
     info.mkdir(parents=True)

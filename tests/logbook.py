@@ -1,4 +1,4 @@
-"""A logger that keeps what it is told, for tests."""
+"""A logger that keeps its lines in memory, for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adapter.serving.logs import JsonLines
 
 
 class Logbook:
-    """``log`` is the logger; ``lines`` are its lines as a person would read them, parsed."""
+    """``log`` is the logger. ``text`` is its output, ``lines`` the JSON objects of its lines."""
 
     def __init__(self, level: int = logging.DEBUG) -> None:
         self._text = io.StringIO()
@@ -29,4 +29,5 @@ class Logbook:
         return [json.loads(line) for line in self.text.splitlines()]
 
     def said(self, words: str) -> list[dict[str, Any]]:
+        """The lines whose message contains ``words``."""
         return [line for line in self.lines if words in line["msg"]]

@@ -1,4 +1,4 @@
-"""The floor of the adapter: one BaseModel, one Counter, one client, one CloudEvent posted, then nothing."""
+"""The baseline of the adapter: one BaseModel, one Counter, one client; it posts one CloudEvent, then idles."""
 
 from __future__ import annotations
 

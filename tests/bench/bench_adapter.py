@@ -1,8 +1,8 @@
-"""The real adapter beside the smallest program that posts one CloudEvent, in turn, in one run. Prints figures.
+"""Compare the adapter with the smallest program that posts one CloudEvent. Both run in turn; prints figures.
 
-Start: wall clock and CPU from exec to the arrival of the first POST; the adapter ticks every millisecond here, so that
-no wait for a tick is counted. Memory and wake-ups: one event is sent, the next tick is a minute away; read a second
-after the event and ten seconds later. Lost ticks: 10 ms for a minute. ``--ticks 5`` shortens the last part (seconds).
+Start: wall clock and CPU from exec to the first POST; the interval is one millisecond, so no wait for a tick counts.
+Memory and wake-ups: measured one second after an event and ten seconds later; the next tick is a minute away.
+Lost ticks: an interval of 10 ms for a minute; ``--ticks 5`` shortens this part to 5 seconds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTS, IDLES = 11, 3  # rounds
 SETTLE_S, IDLE_S = 1.0, 10.0
 PROGRAMS = {"baseline": ["tests/bench/adapter_baseline.py"], "adapter": ["-m", "adapter"]}
-MEMORY_RATIO, START_RATIO = 1.1, 1.35  # what we aim at
+MEMORY_RATIO, START_RATIO = 1.1, 1.35  # targets
 
 Figures = dict[str, float]
 
@@ -42,12 +42,12 @@ Figures = dict[str, float]
 @dataclass(frozen=True)
 class Arrival:
     at_s: float  # monotonic clock
-    cpu_s: float  # what the sender had used by then
+    cpu_s: float  # CPU time of the sender up to then
     sequence: int
 
 
 class Sink:
-    """Takes every event of the process ``sender``."""
+    """Accepts every event; reads the CPU time of the process ``sender`` at each."""
 
     def __init__(self) -> None:
         self.arrivals: queue.Queue[Arrival] = queue.Queue()
@@ -73,7 +73,7 @@ class Sink:
             daemon_threads = True
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """A process that is killed in the middle of a request is no news here."""
+                """Ignore errors: the programs are killed during requests."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
@@ -83,7 +83,7 @@ class Sink:
         return self.arrivals.get(timeout=wait_s)
 
     def taken(self) -> list[Arrival]:
-        """What arrived and was not asked for yet."""
+        """The events that arrived and were not returned yet."""
         return [self.arrivals.get_nowait() for _ in range(self.arrivals.qsize())]
 
 
@@ -103,7 +103,7 @@ def main() -> None:
         compare(figure, idles, MEMORY_RATIO)
     for figure in (f"wake-ups in {IDLE_S:.0f} idle s", f"CPU in {IDLE_S:.0f} idle s, ms"):
         spent = [values[figure] for values in idles["adapter"]]
-        print(f"{figure:28} {', '.join(f'{it:.0f}' for it in spent)}  aim 0: {verdict(not any(spent))}")
+        print(f"{figure:28} {', '.join(f'{it:.0f}' for it in spent)}  target 0: {verdict(not any(spent))}")
     lost_ticks(sink, options.ticks)
 
 
@@ -120,7 +120,7 @@ def compare(figure: str, figures: dict[str, list[Figures]], aim: float) -> None:
     ratio = statistics.median(value / floor for value, floor in zip(ours, base, strict=True))
     spreads = (f"{statistics.median(it):6.1f} ({min(it):.1f} to {max(it):.1f})" for it in (base, ours))
     columns = "  ".join(f"{name} {spread:24}" for name, spread in zip(figures, spreads, strict=True))
-    print(f"{figure:28} {columns}  ratio {ratio:.2f}  aim {aim}: {verdict(ratio <= aim)}")
+    print(f"{figure:28} {columns}  ratio {ratio:.2f}  target {aim}: {verdict(ratio <= aim)}")
 
 
 def verdict(reached: bool) -> str:
@@ -135,7 +135,7 @@ def start_figures(sink: Sink, program: list[str]) -> Figures:
 
 
 def idle_figures(sink: Sink, program: list[str]) -> Figures:
-    """RSS counts the pages shared with other Python processes; private is what one more process costs."""
+    """RSS includes pages shared with other Python processes; private memory is the cost of one more process."""
     with process(sink, program, INTERVAL="1m", SOURCE_UID="u", SOURCE_CREATED=created(tick_in_s=3)) as child:
         sink.next()
         time.sleep(SETTLE_S)
@@ -148,7 +148,7 @@ def idle_figures(sink: Sink, program: list[str]) -> Figures:
 
 
 def lost_ticks(sink: Sink, seconds: float) -> None:
-    """Ticks that fall due in the window, by the numbers that arrive; a slow machine loses some, and it shows here."""
+    """Compare the ticks due in the period with the sequence numbers that arrive. A slow machine may lose some."""
     with process(sink, PROGRAMS["adapter"], INTERVAL="10ms") as child:
         arrivals = [first := sink.next()]
         while arrivals[-1].at_s - first.at_s < seconds:
@@ -161,11 +161,11 @@ def lost_ticks(sink: Sink, seconds: float) -> None:
     missing, twice = sorted(due - set(numbers)), len(numbers) - len(set(numbers))
     reached = verdict(not missing and not twice and code == 0)
     print(f"10 ms ticks for {seconds:.0f} s: {len(due)} due, {len(missing)} lost {missing[:10]}, {twice} sent twice;")
-    print(f"exit code {code} after SIGTERM; aim: none lost, exit code 0: {reached}")
+    print(f"exit code {code} after SIGTERM; target: none lost, exit code 0: {reached}")
 
 
 def created(*, tick_in_s: float) -> str:
-    """A creation time that puts a tick of uid ``u`` at an interval of a minute about that far ahead."""
+    """A creation time with which uid ``u`` and an interval of one minute have a tick in about ``tick_in_s`` seconds."""
     tick = datetime.now(UTC) + timedelta(seconds=tick_in_s)
     phase = Schedule.of("u", EPOCH, parse_duration("1m")).due(0) - EPOCH
     return (tick - phase).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -188,13 +188,13 @@ def process(sink: Sink, program: list[str], **environ: str) -> Iterator[subproce
 
 
 def switches_of(pid: int) -> int:
-    """A process that runs at all is switched to and away from: no change means that nothing woke it."""
+    """The context switches of all threads. An unchanged number means that the process did not wake up."""
     texts = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
     return sum(int(line.split()[1]) for text in texts for line in text.splitlines() if "ctxt_switches" in line)
 
 
 def cpu_s(pid: int) -> float:
-    """Of all threads, since exec or shortly before; the scheduler counts nanoseconds."""
+    """CPU time of all threads in seconds, with the nanosecond resolution of the scheduler."""
     return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 

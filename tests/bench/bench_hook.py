@@ -1,6 +1,6 @@
-"""CPU per 16 KB /sync of the hook, beside bare FastAPI routes, in one run. Prints figures, judges nothing.
+"""CPU time of the hook per 16 KB /sync request, compared with plain FastAPI routes. Prints figures, has no target.
 
-Two uvicorn processes answer in turn, round by round; CPU is the server process' own user + system time.
+Two uvicorn processes answer in turn. CPU is the user and system time of the server process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, REQUESTS = 7, 400
-QUERY = "?types=dev.knative.sample"  # as Metacontroller sends it; every route reads it, FastAPI does so for itself
+QUERY = "?types=dev.knative.sample"  # as Metacontroller sends it
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def report(figures: dict[str, list[float]], size: int, rss: float) -> None:
 
 
 def body_of(size: int, answer: Any = None) -> bytes:
-    """The recorded request and, as what is observed, the hook's answer; managedFields as a real API server adds."""
+    """The recorded request, with the hook's answer as the observed children, padded with managedFields to ``size``."""
     request = json.loads((ROOT / "tests/contract/sync-request.json").read_text())
     if answer:
         request["parent"]["status"] = answer["status"]
@@ -130,7 +130,7 @@ def free_port() -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Nanosecond accounting of the scheduler; /proc/<pid>/stat counts in hundredths."""
+    """CPU time in seconds, from the scheduler's nanoseconds; /proc/<pid>/stat has only 1/100 s."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 

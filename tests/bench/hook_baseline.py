@@ -1,4 +1,4 @@
-"""The floor of the hook: bare FastAPI routes that parse the same model and dump a fixed answer. Served by uvicorn."""
+"""The baseline of the hook: plain FastAPI routes that parse the same model and return a fixed answer, under uvicorn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least that relays: bare uvicorn and bare httpx2, one POST in, one POST out. For bench_webhook.py."""
+"""The baseline for bench_webhook.py: plain uvicorn and httpx2; each POST request causes one POST to the sink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Kubernetes API as tests use it: objects are dictionaries; a wait has a deadline and tells what it last saw."""
+"""A small Kubernetes API client for tests. Objects are dictionaries. A failed wait shows the last value it read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLUSTER_SCOPED = frozenset(
 
 
 class ApiError(Exception):
-    """An answer that is no success; the text is the API server's message, ``causes`` its parts if it has some."""
+    """A response other than 2xx. The text is the API server's message; ``causes`` are its details, one per field."""
 
     def __init__(self, status: int, message: str, causes: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -34,12 +34,12 @@ class ApiError(Exception):
 
 
 class NotThere(ApiError):
-    """No answer at all, or 404."""
+    """404, or no response (status 0)."""
 
 
 class Api:
     def __init__(self, url: str, token: str = "", as_user: str = "") -> None:
-        """Without a token none is sent: `kubectl proxy` adds its own. ``as_user``: whom to impersonate."""
+        """``token`` is empty for `kubectl proxy`, which adds its own. ``as_user``: the user to impersonate."""
         named = {"Authorization": token and f"Bearer {token}", "Impersonate-User": as_user}
         headers = {name: value for name, value in named.items() if value}
         self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=30)
@@ -82,31 +82,31 @@ class Api:
     def patch(
         self, api_version: str, resource: str, name: str, patch: Object, namespace: str | None = None, sub: str = ""
     ) -> Object:
-        """A merge patch; ``sub``: a subresource like ``/status``."""
+        """Send a merge patch. ``sub``: a subresource such as ``/status``."""
         path = f"{_path(api_version, resource, namespace)}/{name}{sub}"
         return self._send("PATCH", path, patch, content_type="application/merge-patch+json")
 
     def delete(self, api_version: str, resource: str, name: str, namespace: str | None = None, **options: Any) -> None:
-        """What is not there any more is deleted."""
+        """Delete the object if it exists."""
         with contextlib.suppress(NotThere):
             self._send("DELETE", f"{_path(api_version, resource, namespace)}/{name}", options or None)
 
     def serve(self, crd: Object) -> None:
-        """Apply a CustomResourceDefinition and wait until its resource answers."""
+        """Apply a CustomResourceDefinition and wait until the API server serves its resource."""
         self.apply(crd)
         api_version = f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
         path = _path(api_version, crd["spec"]["names"]["plural"], None)
         eventually(lambda: self._client.get(path).status_code, lambda it: it == 200, f"{path} is served")
 
     def token(self, account: str, namespace: str) -> str:
-        """A token of a ServiceAccount, good for a day."""
+        """A token of a ServiceAccount, valid for one day."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}
         path = f"{_path('v1', 'serviceaccounts', namespace)}/{account}/token"
         return str(self._send("POST", path, body)["status"]["token"])
 
     @contextlib.contextmanager
     def watch(self, api_version: str, resource: str, namespace: str) -> Iterator[list[Object]]:
-        """Every version of every object from now on, in order; the list grows while the context is open."""
+        """Every version of every object from now on, in order. The list grows while the context is open."""
         path = _path(api_version, resource, namespace)
         start = self._send("GET", path)["metadata"]["resourceVersion"]
         seen: list[Object] = []
@@ -116,7 +116,7 @@ class Api:
             thread.start()
             try:
                 yield seen
-            finally:  # closing alone does not wake up who reads
+            finally:  # closing the response alone does not wake the reading thread
                 response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
                 thread.join(10)
 
@@ -138,7 +138,7 @@ class Api:
         if response.is_success:
             return answer
         message = str(answer.get("message") or response.text)
-        if "storage is (re)initializing" in message:  # for a moment after a change of a CRD; every client tries again
+        if "storage is (re)initializing" in message:  # for a moment after a CRD changed; clients must retry
             time.sleep(0.1)
             return self._send(method, path, body, query, content_type)
         causes = [f"{it.get('field')}: {it['message']}" for it in (answer.get("details") or {}).get("causes", [])]
@@ -146,7 +146,7 @@ class Api:
 
 
 def _json(response: httpx2.Response) -> Object:
-    """Empty for an answer that is none of Kubernetes' objects, like the 404 of an unknown group."""
+    """Empty if the body is not JSON, as in the 404 response for an unknown API group."""
     try:
         return dict(response.json())
     except ValueError:
@@ -167,7 +167,10 @@ def eventually(
     deadline_s: float = DEADLINE_S,
     more: Callable[[], str] = str,
 ) -> Any:
-    """The first value read that is wanted; ``more`` is told where none was."""
+    """Call ``read`` until ``wanted`` accepts its value; return the value.
+
+    Raises AssertionError with ``what``, the last value and the text of ``more`` after ``deadline_s``.
+    """
     deadline = time.monotonic() + deadline_s
     while True:
         value = read()

@@ -1,6 +1,6 @@
-"""``python -m tests.cluster.build``: build a Kubernetes control plane from its Go modules, once for each lock file.
+"""``python -m tests.cluster.build``: build a Kubernetes control plane from its Go modules, once per go.sum.
 
-Prints the directory with the binaries and kwok's stage files. Needs Go; without it the cluster tests are skipped.
+Prints the directory with the binaries and kwok's stage files. Needs Go; without Go the cluster tests are skipped.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ LDFLAGS = " ".join(
 
 
 class Unavailable(Exception):
-    """Why there is no control plane here; one sentence."""
+    """A required program or file is missing; the message is one sentence that names it."""
 
 
 def directory() -> Path:
-    """Where the binaries of this lock file are, or would be."""
+    """The directory for the binaries of the current go.mod and go.sum; it may not exist yet."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     lock = b"".join([*((HERE / name).read_bytes() for name in ("go.mod", "go.sum")), LDFLAGS.encode()])
     return cache / "sample-source" / f"control-plane-{hashlib.sha256(lock).hexdigest()[:12]}"
 
 
 def built() -> Path:
-    """The directory, complete; ``Unavailable`` says how to get it."""
+    """The directory of a complete build. Raises ``Unavailable`` if there is none."""
     if not (directory() / "complete").exists():
-        raise Unavailable("no control plane is built; run `make control-plane` (needs Go)")
+        raise Unavailable("the control plane is not built; run `make control-plane` (needs Go)")
     return directory()
 
 
@@ -56,7 +56,7 @@ def build() -> Path:
     if (target / "complete").exists():
         return target
     if not shutil.which("go"):
-        raise Unavailable("Go is not on PATH, so no control plane can be built; the cluster tests will be skipped")
+        raise Unavailable("Go is not on PATH, so the control plane cannot be built; pytest will skip the cluster tests")
     target.mkdir(parents=True, exist_ok=True)
     for name, package in BINARIES.items():
         started = time.monotonic()
@@ -74,7 +74,7 @@ def build() -> Path:
 def _go(*arguments: str) -> str:
     done = subprocess.run(["go", *arguments], cwd=HERE, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"`go {arguments[0]}` failed; what it said stands above")
+        raise Unavailable(f"`go {arguments[0]}` failed; see its output above")
     return done.stdout.strip()
 
 

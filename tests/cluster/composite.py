@@ -1,4 +1,4 @@
-"""Metacontroller's part of a sync, played in process: what it sends to a hook, and what it writes of the answer.
+"""Metacontroller's part of a sync, in process: the request it sends to the hook, and the objects it writes.
 
 Source: Metacontroller 4.17, ``pkg/controller/composite`` and ``pkg/dynamic/apply``.
 """
@@ -22,7 +22,7 @@ Json = Any
 
 
 def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, listens: bool = False) -> Object:
-    """The hook's answer about ``parent``, with the objects it wants to see as they stand on the server."""
+    """The hook's sync response for ``parent``. Related objects are read from the API server, as `customize` asks."""
     related: dict[str, dict[str, Object]] = {}
     for rule in customize(CustomizeRequest.model_validate({"parent": parent}), HOOK)["relatedResources"]:
         for name in rule["names"]:
@@ -38,7 +38,7 @@ def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, list
 
 
 def claimed(parent: Object, child: Object) -> Object:
-    """A child with its selector's label and its owner."""
+    """The child with the selector label and the owner reference that Metacontroller adds."""
     metadata, uid = child["metadata"], parent["metadata"]["uid"]
     owner = {"apiVersion": parent["apiVersion"], "kind": parent["kind"], "name": parent["metadata"]["name"], "uid": uid}
     added = {
@@ -55,7 +55,7 @@ def with_last_applied(written: Object, wanted: Object) -> Object:
 
 
 def merged(observed: Object, wanted: Object) -> Object:
-    """What dynamic apply would PUT over ``observed``; it does not where both are equal."""
+    """The object that dynamic apply would PUT. If it equals ``observed``, Metacontroller sends nothing."""
     last_applied = json.loads(observed["metadata"]["annotations"][LAST_APPLIED])
     return with_last_applied(_merge(observed, last_applied, wanted), wanted)
 
@@ -69,13 +69,13 @@ def _merge(observed: Json, last: Json, wanted: Json) -> Json:
 
 
 def _merge_objects(observed: Json, last: Json, wanted: Json) -> Json:
-    """What was wanted once and is no more goes; what others wrote stays."""
+    """Remove keys that were wanted before and no longer are; keep keys that others wrote."""
     kept = {key: value for key, value in observed.items() if key in wanted or key not in last}
     return kept | {key: _merge(observed.get(key), last.get(key), value) for key, value in wanted.items()}
 
 
 def _merge_lists(observed: list[Json], last: list[Json], wanted: list[Json]) -> list[Json]:
-    """By the first key that all their objects have, else the wanted one."""
+    """Merge by the first merge key that all items have; without one, the wanted list replaces the observed."""
     items = [*observed, *last, *wanted]
     if not all(isinstance(item, dict) for item in items):
         return wanted

@@ -1,4 +1,4 @@
-"""One control plane for all tests of a session; each test has a namespace of its own."""
+"""One control plane per session, one namespace per test."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 from tests.cluster import build, metacontroller
 from tests.cluster.plane import ControlPlane, api_server, control_plane
 from tests.cluster.samples import announce
+from tests.cluster.strategies import apply_with
 from tests.cluster.world import Home, World, running_world
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A fixture of the session may have to wait for a whole control plane."""
+    """Raise the timeout: the first test that uses a session fixture waits for the control plane to start."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
@@ -29,7 +30,7 @@ def binaries() -> Path:
     try:
         return build.built()
     except build.Unavailable as reason:
-        pytest.skip(str(reason))  # it says what to install
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +41,18 @@ def plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def alone(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """An API server of the module's own, and nothing that acts: what a test writes stays as it is."""
+    """An API server for this module, without controllers: nothing changes what a test writes."""
     with api_server(binaries, tmp_path_factory.mktemp("alone")) as plane:
         yield plane
 
 
 @pytest.fixture(scope="session")
 def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The plane with our CRD, roles and hook, and with Metacontroller at work."""
+    """The control plane with the CRD, the roles, the hook and a running Metacontroller."""
     try:
         metacontroller.binary(), metacontroller.crds()
     except build.Unavailable as reason:
-        pytest.skip(str(reason))  # it says what to install
+        pytest.skip(str(reason))
     with running_world(plane, tmp_path_factory.mktemp("world")) as world:
         announce(world)
         yield world
@@ -59,9 +60,16 @@ def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def home(world: World) -> Iterator[Home]:
-    """A namespace, and what a test does in it; whatever the test broke works again afterwards."""
+    """A new namespace. Teardown restores the hook, Metacontroller and the settings that the test changed."""
     home = Home(world, f"t-{uuid.uuid4().hex[:8]}")
     try:
         yield home
     finally:
         home.close()
+
+
+@pytest.fixture
+def restored(world: World) -> Iterator[None]:
+    """Restart Metacontroller with its default strategy after the test."""
+    yield
+    apply_with(world, "dynamic-apply")

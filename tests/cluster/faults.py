@@ -1,4 +1,4 @@
-"""What the tests of the fault matrix share: what a source must say of a fault, and how long it may take."""
+"""Waits shared by the fault tests: how a source reports a fault, and within which time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ WITHIN_S = 30.0  # from the fault to the reason
 
 
 def says(home: Home, origin: str, reason: str, *words: str, name: str = "hello") -> str:
-    """The message of Ready, once it is False for this reason, copied from ``origin``, and holds the words."""
+    """Wait until Ready is False with this reason, equals the condition ``origin``, and its message holds ``words``.
+
+    Returns the message.
+    """
 
     def wanted(conditions: dict[str, Object]) -> bool:
         ready, copied = ({**conditions.get(it, {}), "type": "", "lastTransitionTime": ""} for it in ("Ready", origin))
@@ -22,7 +25,7 @@ def says(home: Home, origin: str, reason: str, *words: str, name: str = "hello")
 
 
 def conditions(home: Home, name: str = "hello") -> dict[str, Object]:
-    """By type, all of one moment; none where they are about an older generation."""
+    """All conditions by type, from one read; empty if they describe an older generation."""
     source = home.read(name)
     status = source.get("status", {})
     current = status.get("observedGeneration") == source["metadata"]["generation"]
@@ -30,7 +33,7 @@ def conditions(home: Home, name: str = "hello") -> dict[str, Object]:
 
 
 def sync_error(home: Home, *words: str) -> str:
-    """The source's SyncError event with these words."""
+    """Wait for a SyncError event with these words; return it."""
 
     def found() -> list[str]:
         return [it for it in home.events("SyncError") if all(word in it for word in words)]

@@ -1,4 +1,4 @@
-"""Stands between Metacontroller and the hook, as a Service would: passes on, writes down, and can be told to fail."""
+"""An HTTP proxy between Metacontroller and the hook: forwards like a Service, records exchanges, injects faults."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from adapter.contract.formats import format_time
 class Exchange:
     path: str  # with its query
     request: dict[str, Any]
-    status: int  # 0: nobody answered
+    status: int  # 0: no response
     response: Any
-    time: str  # when it was asked, RFC 3339
+    time: str  # of the request, RFC 3339
 
     @property
     def parent(self) -> tuple[str, str]:
@@ -31,15 +31,15 @@ class Exchange:
 
 
 class Gate:
-    """``backends`` are ports of hooks on this machine; the first that takes the connection answers."""
+    """``backends``: the ports of hook replicas on this machine, called in turn; a closed port is skipped."""
 
     def __init__(self, backends: Sequence[int]) -> None:
         self.backends = list(backends)
         self.exchanges: list[Exchange] = []
-        self.down = False  # connections are broken off
-        self.answer: int | None = None  # this status instead of the hook's answer
+        self.down = False  # close each connection without a response
+        self.answer: int | None = None  # answer this status without calling the hook
         self.delay_s = 0.0
-        self.rewrite: Callable[[Any], Any] | None = None  # what is made of each answer of /sync
+        self.rewrite: Callable[[Any], Any] | None = None  # changes each /sync response
         self._turn = itertools.count()
         gate = self
 
@@ -71,10 +71,10 @@ class Gate:
         return [it for it in list(self.exchanges) if it.parent == (namespace, name) and it.path.startswith(path)]
 
     def last(self, namespace: str) -> str:
-        """The last exchange about a source of this namespace, to print beside a failure."""
+        """The last exchange about a source of this namespace, to print when a test fails."""
         found = [it for it in list(self.exchanges) if it.parent[0] == namespace]
         if not found:
-            return "the hook was not asked"
+            return "the hook was not called"
         it = found[-1]
         return f"{len(found)} exchanges; the last: {it.path}\n{json.dumps(it.request)}\n{it.status} {it.response}"
 
@@ -97,7 +97,7 @@ class Gate:
             handler.send_header("Content-Length", str(len(answer)))
             handler.end_headers()
             handler.wfile.write(answer)
-        except OSError:  # Metacontroller did not wait
+        except OSError:  # Metacontroller has closed the connection
             handler.close_connection = True
 
     def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
@@ -109,7 +109,7 @@ class Gate:
             try:
                 connection.request("POST", handler.path, body, {"Content-Type": "application/json"})
             except OSError:
-                continue  # as a Service leaves out a pod that is gone
+                continue  # a Service also skips a pod that is gone
             try:
                 response = connection.getresponse()
                 return response.status, response.read()

@@ -1,4 +1,7 @@
-"""What a kubelet would hand to an adapter. kwok's pods run nothing: a test reads it, or starts the real adapter so."""
+"""The adapter of a source: its Deployment, the environment that a kubelet would pass, and the real process.
+
+Pods run no process under kwok, so tests start the adapter themselves.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def deployment_of(home: Home, name: str) -> Object:
 
 
 def environ_of(home: Home, name: str) -> dict[str, str]:
-    """Of a source's adapter, Secrets read as they stand on the server."""
+    """The environment of a source's adapter; values from Secrets are read from the API server."""
     [container] = deployment_of(home, name)["spec"]["template"]["spec"]["containers"]
     values = {
         ("Secret", home.namespace, it["metadata"]["name"]): {
@@ -31,9 +34,9 @@ def environ_of(home: Home, name: str) -> dict[str, str]:
 
 
 def run(start: Start, environ: dict[str, str], sink: str) -> tuple[Process, int]:
-    """The real adapter, told what the cluster says but for the sink and the ports, which are this machine's.
+    """Start the real adapter with ``environ``, but with this sink URL and free ports of this machine.
 
-    The port is the one on which a source that listens is called.
+    Returns the process and the port on which a listening source accepts requests.
     """
     port = free_port()
     here = {"K_SINK": sink, "HEALTH_PORT": str(free_port()), "PORT": str(port)}

@@ -1,4 +1,4 @@
-"""The kubelet's part for a pod that kwok leaves alone: what it writes into the pod's status, in its words."""
+"""The kubelet's part for pods that kwok ignores: tests write the pod status with the reasons and texts of a kubelet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AT = "2026-01-01T00:00:00Z"
 
 
 def newest_pod(home: Home, source: str) -> Object:
-    """The pod of the Deployment's template, scheduled."""
+    """Wait until the pod of the Deployment's current template is scheduled; return it."""
     labels = {"labelSelector": f"knative-eventing-source-name={source}"}
 
     def found() -> list[Object]:
@@ -24,7 +24,7 @@ def newest_pod(home: Home, source: str) -> Object:
     def scheduled(pods: list[Object]) -> bool:
         return [("nodeName" in it["spec"]) for it in pods] == [True]
 
-    return dict(eventually(found, scheduled, f"a scheduled pod of {source}", more=home.story)[0])
+    return dict(eventually(found, scheduled, f"the newest pod of {source} is scheduled", more=home.story)[0])
 
 
 def run(home: Home, pod: Object) -> None:
@@ -32,7 +32,7 @@ def run(home: Home, pod: Object) -> None:
 
 
 def wait(home: Home, pod: Object, reason: str, message: str, ended: Object | None = None) -> None:
-    """``ended``: how the container ended before (``lastState.terminated``)."""
+    """``ended``: how the container ended the last time (``lastState.terminated``)."""
     times = {"startedAt": AT, "finishedAt": AT}
     last = {"terminated": {**times, "containerID": "containerd://1", **ended}} if ended else {}
     _write(home, pod, {"waiting": {"reason": reason, "message": message}}, last=last)

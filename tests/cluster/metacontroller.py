@@ -1,4 +1,4 @@
-"""Metacontroller itself: the binary of ``$METACONTROLLER`` or ``PATH``, run with its own ServiceAccount."""
+"""The Metacontroller process: the binary of ``$METACONTROLLER`` or ``PATH``, run with its own ServiceAccount."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ NAMESPACE = ACCOUNT = "metacontroller"
 def binary() -> str:
     found = os.environ.get("METACONTROLLER") or shutil.which("metacontroller")
     if not found or not Path(found).exists():
-        raise Unavailable("Metacontroller's binary is needed: put it on PATH, or name it in $METACONTROLLER")
+        raise Unavailable("the metacontroller binary is missing; put it on PATH or set $METACONTROLLER to its path")
     return found
 
 
 def crds() -> Path:
-    """Metacontroller's own CRDs; they come with it, not with this project."""
+    """The file with the CRDs of Metacontroller, which is not part of this project."""
     file = Path(os.environ.get("METACONTROLLER_CRDS") or ROOT.parent / "shared/reference/metacontroller-crds-v1.yaml")
     if not file.exists():
-        raise Unavailable("Metacontroller's CRDs are needed: name the file in $METACONTROLLER_CRDS")
+        raise Unavailable(
+            "the CRDs of Metacontroller are missing; set $METACONTROLLER_CRDS to the path of their YAML file"
+        )
     return file
 
 
 class Metacontroller:
-    """One process; started again with another strategy, it takes over what the first one left."""
+    """One process. A restart with another strategy takes over the existing objects."""
 
     def __init__(self, plane: ControlPlane, directory: Path) -> None:
         self._plane = plane
@@ -44,7 +46,9 @@ class Metacontroller:
     def start(self, strategy: str = "dynamic-apply", *flags: str) -> None:
         token = self._plane.api.token(ACCOUNT, NAMESPACE)
         health = free_port()
-        kubeconfig = self._plane.write_kubeconfig(f"metacontroller-{health}", token)  # several start side by side
+        kubeconfig = self._plane.write_kubeconfig(
+            f"metacontroller-{health}", token
+        )  # several may start at the same time
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [

@@ -1,6 +1,7 @@
-"""A Kubernetes control plane on this machine: etcd, API server, controller manager, scheduler, and kwok for its nodes.
+"""A Kubernetes control plane on this machine: etcd, API server, controller manager, scheduler, and kwok for the node.
 
-Pods "run" as kwok says; in the namespace ``by-hand`` nothing happens to a pod but what a test writes into its status.
+kwok reports pods as running without running them. It ignores the namespace ``by-hand``: there, tests write the status
+of each pod.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ NODE = {
 
 
 class ControlPlane:
-    """``api`` is the administrator's; ``audit()`` is what the API server wrote down since the start."""
+    """``api`` has administrator rights; ``audit()`` reads the API server's audit log from its start."""
 
     def __init__(self, binaries: Path, directory: Path) -> None:
         self.binaries = binaries
@@ -66,7 +67,7 @@ class ControlPlane:
         self._wait("a ServiceAccount", lambda: self.api.get("v1", "serviceaccounts", "default", "default"))
 
     def start_api_server(self) -> None:
-        """The API server and its store: nothing acts on an object."""
+        """Start only etcd and the API server: no controller changes an object."""
         self._start_etcd()
         self._start_apiserver()
         self._wait("the API server", lambda: self.api.ready())
@@ -78,14 +79,14 @@ class ControlPlane:
         for _, child in reversed(self._children):
             try:
                 child.wait(1)
-            except subprocess.TimeoutExpired:  # the API server hears out its watches; nothing here is worth the wait
+            except subprocess.TimeoutExpired:  # the API server waits for open watches to end
                 child.kill()
                 child.wait()
 
     def kubectl(
         self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None
     ) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Return exit code, stdout and stderr."""
         command = [str(self.binaries / "kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
         done = subprocess.run(
@@ -112,7 +113,7 @@ class ControlPlane:
         return file
 
     def last_words(self) -> str:
-        """The ends of the logs, for a failed wait."""
+        """The last lines of each log, to print when a wait fails."""
         ended = [f"{name} exited with {child.poll()}" for name, child in self._children if child.poll() is not None]
         logs = [f"== {name}\n{_tail(self.directory / f'{name}.log')}" for name, _ in self._children]
         return "\n".join([*ended, *logs])

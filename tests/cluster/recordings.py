@@ -1,6 +1,6 @@
-"""What real servers said, kept for the fast tests: ``RECORD=1 pytest tests/cluster``.
+"""Save responses of real servers for tests without a cluster: ``RECORD=1 pytest tests/cluster``.
 
-Exchanges between Metacontroller and the hook, and the API server's words in the table of specs.
+Recorded are exchanges between Metacontroller and the hook, and the API server's errors in the table of specs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NOISE = ("managedFields",)
 
 
 def save(situation: str, exchange: Exchange) -> None:
-    """What the hook does not read and what is another at each run (the gate's port) is left out or named alike."""
+    """Write the exchange as JSON, without ``managedFields`` and ``controller``, which the hook does not read."""
     query = exchange.path.partition("?")[2]
     document = {"query": query, "at": exchange.time, "request": _quiet(exchange.request), "response": exchange.response}
     DIRECTORY.mkdir(exist_ok=True)
@@ -32,7 +32,7 @@ def save_row(name: str, says: Sequence[str]) -> None:
 
 
 def with_says(table: str, name: str, says: Sequence[str]) -> str:
-    """The table of specs with ``says`` in the row of this name; nothing said: the spec is taken."""
+    """The table of specs with ``says`` in the row of this name. Without ``says`` the API server accepts the spec."""
     names = "|".join(re.escape(it) for it in (name, json.dumps(name, ensure_ascii=False)))
     row = rf"^(- name: (?:{names})\n(?:  (?:kind|spec|object): .*\n)+)(?:  says:\n(?:    - .*\n)+)?"
     words = "".join(f"    - {json.dumps(it, ensure_ascii=False)}\n" for it in says)

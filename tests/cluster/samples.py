@@ -1,4 +1,4 @@
-"""The kinds that have a sample, and how a person installs a kind and applies a sample."""
+"""The kinds that have a sample, and how a user installs a kind and applies its sample."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sample:
 
     @property
     def secrets(self) -> dict[str, dict[str, str]]:
-        """Those it brings along."""
+        """The data of the Secrets in the sample's file, by name."""
         return {it["metadata"]["name"]: it["stringData"] for it in documents(self.file) if it["kind"] == "Secret"}
 
     @property
@@ -46,13 +46,13 @@ SAMPLES = [*OURS, *EXAMPLES]
 
 
 def announce(world: World) -> None:
-    """The kinds alone, long before they are used: a control plane at work looks for new ones every 30 s only."""
+    """Apply the CRDs early: kube-controller-manager looks for new kinds only every 30 s."""
     kubectl_apply(world, [crd(it.kind) for it in SAMPLES if it.kind != KIND])
 
 
 @contextmanager
 def installed(world: World, *kinds: Kind) -> Iterator[None]:
-    """By what `sources manifests` makes of them; afterwards nothing acts on their sources, and nobody may."""
+    """Apply the output of `sources manifests` for each kind; afterwards delete its controller and its roles."""
     with TemporaryDirectory() as made_in:
         listed = [it for kind in kinds for it in _manifests_of(world, kind, Path(made_in) / kind.plural)]
     kubectl_apply(world, [asking(world.gate, it) if it["kind"] == "CompositeController" else it for it in listed])
@@ -66,7 +66,7 @@ def installed(world: World, *kinds: Kind) -> Iterator[None]:
 
 
 def _manifests_of(world: World, kind: Kind, directory: Path) -> list[Object]:
-    """What `kubectl apply -k` would apply: of the shipped directory, or of one made now."""
+    """The objects that `kubectl apply -k` would apply, from the shipped directory or from a generated one."""
     if kind.package == "adapter.sources":
         directory = SHIPPED / kind.module.rpartition(".")[2]
     else:
@@ -78,7 +78,7 @@ def _manifests_of(world: World, kind: Kind, directory: Path) -> list[Object]:
 
 
 def kubectl_apply(world: World, listed: list[Object]) -> None:
-    """Without a warning."""
+    """Apply the objects; kubectl must print no warning."""
     code, text, errors = world.plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(listed))
     assert (code, errors) == (0, ""), errors
     assert len(text.splitlines()) == len(listed), text

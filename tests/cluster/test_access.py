@@ -1,4 +1,4 @@
-"""Who may do what with a source: observers, and whoever has Kubernetes' own roles view, edit and admin."""
+"""RBAC of sources: the observer role, and the rules added to the built-in roles view, edit and admin."""
 
 from __future__ import annotations
 
@@ -6,57 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.api import Api, ApiError, eventually
+from tests.cluster.access import AUTHORIZATION, SECRETS, What, bound, may, may_at_last, user
+from tests.cluster.api import Api, ApiError
 from tests.cluster.world import KIND, SOURCES, Home
 
-RBAC = "rbac.authorization.k8s.io/v1"
-AUTHORIZATION = "authorization.k8s.io/v1"
-What = tuple[str, str, str]  # group, resource, subresource
 RESOURCE: What = (KIND.group, KIND.plural, "")
 STATUS: What = (KIND.group, KIND.plural, "status")
-SECRETS: What = ("", "secrets", "")
 READ, WRITE = ("get", "list", "watch"), ("create", "update", "patch", "delete", "deletecollection")
-
-
-def bound(home: Home, role: str) -> str:
-    """A ServiceAccount that has this ClusterRole everywhere and no other; its name."""
-    account = f"{home.namespace}-{role}"
-    home.api.create(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": home.namespace}}
-    )
-    home.api.create(
-        {
-            "apiVersion": RBAC,
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": account},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home.namespace}],
-        }
-    )
-    home.afterwards(lambda: home.api.delete(RBAC, "clusterrolebindings", account))
-    return account
-
-
-def user(home: Home, account: str) -> str:
-    return f"system:serviceaccount:{home.namespace}:{account}"
-
-
-def may(home: Home, account: str, verb: str, what: What) -> bool:
-    group, resource, subresource = what
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
-    spec = {"user": user(home, account), "resourceAttributes": {**attributes, "namespace": home.namespace}}
-    review = {"apiVersion": AUTHORIZATION, "kind": "SubjectAccessReview", "metadata": {}, "spec": spec}
-    return bool(home.api.create(review)["status"]["allowed"])
-
-
-def may_at_last(home: Home, account: str, verb: str, what: What) -> None:
-    """Roles are aggregated, and bindings noticed, a moment later."""
-    eventually(lambda: may(home, account, verb, what), bool, f"{account} may {verb} {what[1]}")
 
 
 @pytest.fixture
 def observer(home: Home) -> Iterator[Api]:
-    """The API as an observer sees it."""
+    """An API client that impersonates an observer."""
     account = bound(home, f"{KIND.plural}.{KIND.group}-observer")
     may_at_last(home, account, "list", RESOURCE)
     api = Api(home.world.plane.url, "admin-token", as_user=user(home, account))
@@ -64,17 +25,17 @@ def observer(home: Home) -> Iterator[Api]:
     api.close()
 
 
-def test_an_observer_lists_sources_and_may_do_nothing_else(home: Home, observer: Api) -> None:
+def test_observer_role_grants_only_reading_sources(home: Home, observer: Api) -> None:
     home.source()
     assert [it["metadata"]["name"] for it in observer.list(*SOURCES, home.namespace)] == ["hello"]
     review = {"apiVersion": AUTHORIZATION, "kind": "SelfSubjectRulesReview", "metadata": {}}
     granted = observer.create({**review, "spec": {"namespace": home.namespace}})["status"]["resourceRules"]
-    about_itself = {"authorization.k8s.io", "authentication.k8s.io"}  # everybody may ask these
+    about_itself = {"authorization.k8s.io", "authentication.k8s.io"}  # open to every user
     others = [it for it in granted if not about_itself & {*it["apiGroups"]}]
     assert others == [{"verbs": list(READ), "apiGroups": [KIND.group], "resources": [KIND.plural]}]
 
 
-def test_an_observer_is_refused_in_practice(home: Home, observer: Api) -> None:
+def test_observer_requests_beyond_reading_sources_are_forbidden(home: Home, observer: Api) -> None:
     source = home.source()
     for forbidden in (
         lambda: observer.list("v1", "secrets", home.namespace),
@@ -98,7 +59,7 @@ def test_an_observer_is_refused_in_practice(home: Home, observer: Api) -> None:
         pytest.param("admin", {RESOURCE: READ + WRITE, STATUS: READ}, {STATUS: WRITE}, id="admin"),
     ],
 )
-def test_kubernetes_own_roles_are_extended_to_the_source(
+def test_view_edit_and_admin_roles_cover_sources(
     home: Home, role: str, granted: dict[What, tuple[str, ...]], refused: dict[What, tuple[str, ...]]
 ) -> None:
     account = bound(home, role)

@@ -1,6 +1,6 @@
-"""A source as Knative's conformance tests ask for one, and as clients see it that know only its duck type.
+"""Sources meet Knative's conformance rules, and clients that know only the duck type can read them.
 
-Sources: Knative eventing ``docs/spec/sources.md`` (contract §8.1) and knative.dev/pkg ``duckv1.Source`` (contract §1).
+The rules: Knative eventing ``docs/spec/sources.md`` (contract §8.1), knative.dev/pkg ``duckv1.Source`` (contract §1).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def crd_of(api: Api) -> Object:
     return api.get("apiextensions.k8s.io/v1", "customresourcedefinitions", name)
 
 
-def test_the_crd_is_labelled_as_a_source(home: Home) -> None:
+def test_crd_has_the_duck_type_label_the_category_and_the_columns(home: Home) -> None:
     crd = crd_of(home.api)
     assert crd["metadata"]["labels"]["duck.knative.dev/source"] == "true"
     assert "sources" in crd["status"]["acceptedNames"]["categories"]
     assert [it["name"] for it in crd["spec"]["versions"][0]["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]
 
 
-def test_the_crd_registers_its_event_types(home: Home) -> None:
+def test_crd_annotation_lists_the_event_types(home: Home) -> None:
     listed = json.loads(crd_of(home.api)["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
     assert [it["type"] for it in listed] == list(KIND.event_types)
     for it in listed:
@@ -40,7 +40,7 @@ def test_the_crd_registers_its_event_types(home: Home) -> None:
         assert it["description"]
 
 
-def test_a_role_that_knative_aggregates_may_observe_the_source(home: Home) -> None:
+def test_role_aggregated_by_knative_can_read_sources(home: Home) -> None:
     roles = home.api.list(RBAC, "clusterroles", labelSelector="duck.knative.dev/source=true")
     rules = [rule for role in roles for rule in role["rules"] if KIND.group in rule["apiGroups"]]
     assert any(KIND.plural in it["resources"] and {"get", "list", "watch"} <= {*it["verbs"]} for it in rules), roles
@@ -105,13 +105,13 @@ class Status(BaseModel):
 
 
 class DuckSource(BaseModel):
-    """``duckv1.Source``; like Go it ignores what it does not know, and takes no type for another."""
+    """``duckv1.Source``. Like Go, it ignores unknown fields and converts no types."""
 
     spec: Spec
     status: Status
 
 
-def test_a_client_that_knows_only_the_duck_type_reads_a_ready_source(home: Home) -> None:
+def test_duck_type_client_reads_a_ready_source(home: Home) -> None:
     home.service(port=443)
     reference = {"apiVersion": "v1", "kind": "Service", "name": "display"}
     sink = {"ref": reference, "uri": "/p", "CACerts": PEM, "audience": "aud"}
@@ -130,7 +130,7 @@ def test_a_client_that_knows_only_the_duck_type_reads_a_ready_source(home: Home)
     )
 
 
-def test_a_client_that_knows_only_the_duck_type_reads_why_a_source_is_not_ready(home: Home) -> None:
+def test_duck_type_client_reads_why_a_source_is_not_ready(home: Home) -> None:
     home.source()
     home.wait_for("Ready", "False", "NotFound")
     status = DuckSource.model_validate(home.read(), strict=True).status

@@ -1,4 +1,4 @@
-"""An edit is one rollout, and Ready is not True until it is done."""
+"""An edit causes one rollout. Ready is not True until the rollout is complete."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 
 from adapter.contract.durations import format_duration
 from tests.cluster.api import eventually
+from tests.cluster.edits import told_of
 from tests.cluster.world import IMAGE, Home, env_of
 
 TRIES = 50 if os.environ.get("LONG") else 5
 
 
-def test_every_edit_is_one_rollout_and_ready_leaves_true_meanwhile(home: Home) -> None:
+def test_each_edit_causes_one_rollout_and_ready_is_unknown_until_it_ends(home: Home) -> None:
     home.service()
     home.service("other")
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": home.namespace}}
@@ -34,7 +35,7 @@ def test_every_edit_is_one_rollout_and_ready_leaves_true_meanwhile(home: Home) -
     home.record("edited")
 
 
-def test_another_image_is_one_rollout_of_every_source(home: Home) -> None:
+def test_new_image_causes_one_rollout_of_each_source(home: Home) -> None:
     home.afterwards(home.world.install)
     home.service()
     for name in ("one", "two"):
@@ -54,7 +55,7 @@ def test_another_image_is_one_rollout_of_every_source(home: Home) -> None:
     assert revisions == ["2", "2"]
 
 
-def test_kubectl_wait_right_after_an_edit_never_returns_early(home: Home) -> None:
+def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -75,29 +76,8 @@ def test_kubectl_wait_right_after_an_edit_never_returns_early(home: Home) -> Non
         assert {"name": "INTERVAL", "value": interval} in pod["spec"]["containers"][0]["env"]
 
 
-def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
-    """What Ready says of an edit, from its first word to True."""
-    with home.api.watch(*home.sources, home.namespace) as seen:
-        home.edit(name, **edit)
-        told = eventually(
-            lambda: _statuses(seen),
-            lambda it: it[-1:] == ["True"],
-            f"Ready after {edit}",
-            more=lambda: home.story(name),
-        )
-    return list(told)
-
-
-def _statuses(seen: list[Any]) -> list[str]:
-    """Ready of the newest generation, as it went; equal neighbours count once."""
-    newest = max((it["metadata"]["generation"] for it in seen), default=0)
-    told = [it["status"] for it in seen if it.get("status", {}).get("observedGeneration") == newest]
-    statuses = [next(it["status"] for it in status["conditions"] if it["type"] == "Ready") for status in told]
-    return [it for n, it in enumerate(statuses) if n == 0 or statuses[n - 1] != it]
-
-
 @pytest.mark.parametrize("times", [3])
-def test_edits_faster_than_rollouts_end_at_the_last(home: Home, times: int) -> None:
+def test_last_of_several_fast_edits_wins(home: Home, times: int) -> None:
     home.service()
     home.source()
     home.ready()

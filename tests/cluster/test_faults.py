@@ -1,4 +1,4 @@
-"""Each fault of a source's spec or surroundings becomes a reason within 30 s, and goes when the fault goes."""
+"""Each fault of a spec or its environment becomes a reason within 30 s, and Ready recovers once it is fixed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.cluster.world import Home
 
 @dataclass(frozen=True)
 class Fault:
-    inject: Callable[[Home], object]  # and make the source
-    origin: str  # the condition that Ready copies
+    inject: Callable[[Home], object]  # also creates the source
+    origin: str  # the condition from which Ready is copied
     reason: str
-    words: tuple[str, ...]  # of the message: the object, and the remedy; {} is the namespace
-    cure: Callable[[Home], object]  # of the fault, not of the source
+    words: tuple[str, ...]  # parts of the message: the object and the remedy; {} is the namespace
+    cure: Callable[[Home], object]  # removes the cause
 
 
 def ref(kind: str = "Service", api_version: str = "v1", **more: Any) -> Object:
@@ -51,7 +51,7 @@ def quota_without_pods(home: Home) -> None:
     def counted() -> object:
         return home.api.get("v1", "resourcequotas", "tight", home.namespace).get("status", {})
 
-    eventually(counted, lambda status: "used" in status, "the quota is counted")
+    eventually(counted, lambda status: "used" in status, "the quota has a status")
     home.source()
 
 
@@ -121,7 +121,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", [pytest.param(it, id=name) for name, it in FAULTS.items()])
-def test_a_fault_is_told_with_its_remedy_and_goes_with_its_cause(home: Home, fault: Fault) -> None:
+def test_fault_sets_ready_false_with_a_remedy_until_it_is_fixed(home: Home, fault: Fault) -> None:
     fault.inject(home)
     says(home, fault.origin, fault.reason, *(it.format(home.namespace) for it in fault.words))
     if not home.world.gate.rewrite:

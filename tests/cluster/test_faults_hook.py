@@ -1,4 +1,4 @@
-"""Faults of the hook, and specs it cannot honour: the adapter that runs survives them, and an event tells."""
+"""A failing hook and specs that the hook rejects: running adapters keep running, and an event reports the fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BAD = {"extensions": {"Bad-Name": "x"}}
         pytest.param(lambda gate: setattr(gate, "delay_s", 2), "exceeded", id="too slow"),
     ],
 )
-def test_a_failing_hook_is_an_event_and_harms_no_adapter(
+def test_failing_hook_causes_a_sync_error_event_and_changes_no_adapter(
     home: Home, impatient: None, fail: Callable[[Gate], None], words: str
 ) -> None:
     home.service()
@@ -42,7 +42,7 @@ def test_a_failing_hook_is_an_event_and_harms_no_adapter(
     assert home.deployment()["metadata"]["uid"] == deployment["metadata"]["uid"]
 
 
-def test_a_spec_the_crd_would_have_refused_is_told_and_starts_no_adapter(home: Home, lenient: None) -> None:
+def test_invalid_spec_sets_ready_false_and_starts_no_adapter(home: Home, lenient: None) -> None:
     home.service()
     home.source(ceOverrides=BAD)
     says(home, "Ready", "InvalidSpec", "spec.ceOverrides.extensions", '"Bad-Name"')
@@ -51,7 +51,7 @@ def test_a_spec_the_crd_would_have_refused_is_told_and_starts_no_adapter(home: H
     home.ready()
 
 
-def test_a_spec_the_crd_would_have_refused_keeps_the_adapter_that_runs(home: Home, lenient: None) -> None:
+def test_invalid_edit_causes_a_sync_error_event_and_keeps_the_running_adapter(home: Home, lenient: None) -> None:
     home.service()
     home.source()
     before, deployment = home.ready(), home.deployment()
@@ -66,7 +66,7 @@ def test_a_spec_the_crd_would_have_refused_keeps_the_adapter_that_runs(home: Hom
 
 @pytest.fixture(scope="module")
 def impatient(world: World) -> Iterator[None]:
-    """Metacontroller waits for the hook for one second, where the generated ten would only take longer to test."""
+    """Metacontroller waits one second for the hook, instead of the generated ten, to keep the test short."""
     document = controller(KIND, world.gate, ManifestsOptions(""))
     for hook in document["spec"]["hooks"].values():
         hook["webhook"]["timeout"] = "1s"
@@ -77,19 +77,19 @@ def impatient(world: World) -> Iterator[None]:
 
 @pytest.fixture
 def lenient(home: Home) -> Iterator[None]:
-    """A CRD of another version than the hook: it takes any spec."""
+    """A CRD that accepts any spec, as a CRD of another version than the hook might."""
     document = crd(KIND)
     schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     home.api.apply(document)
-    eventually(lambda: judged(home), lambda it: it == "taken", "the CRD takes any spec")
+    eventually(lambda: judged(home), lambda it: it == "taken", "the CRD accepts any spec")
     yield
     home.api.apply(crd(KIND))
-    eventually(lambda: judged(home), lambda it: "extension names are" in it, "the CRD is what it was")
+    eventually(lambda: judged(home), lambda it: "extension names are" in it, "the original CRD is in effect")
 
 
 def judged(home: Home) -> str:
-    """What the API server says of a spec the CRD refuses."""
+    """The API server's error about a spec that the generated CRD rejects; "taken" if it accepts the spec."""
     metadata = {"name": "tried", "namespace": home.namespace}
     spec = {"sink": {"uri": "http://there.example.com"}, "ceOverrides": BAD}
     try:

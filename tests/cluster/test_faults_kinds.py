@@ -1,4 +1,4 @@
-"""Faults of a sink's kind: not served, without an address, not to be watched by Metacontroller."""
+"""Faults of a sink kind: not served, without an address, or not readable for Metacontroller."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.cluster.faults import WITHIN_S, says, sync_error
 from tests.cluster.world import KIND, Home, controller
 
 THINGS = "faults.example.com/v1"
-INGRESSES = "networking.k8s.io/v1"  # served by every cluster, and in no role of ours
+INGRESSES = "networking.k8s.io/v1"  # served by every cluster; no role of this project grants it
 
 
-def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_an_address(home: Home) -> None:
-    """Three faults one after the other; Metacontroller notices a new kind within its discovery interval."""
+def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(home: Home) -> None:
+    """Three faults in turn. Metacontroller finds a new kind within its discovery interval."""
     allow(home, f"{THINGS}/Thing")
     home.source(sink=sink(THINGS, "Thing"))
     sync_error(home, "can't find resource things")
@@ -32,13 +32,13 @@ def test_an_unserved_kind_stops_its_source_until_it_is_served_and_the_sink_has_a
     assert home.ready()["status"]["sinkUri"] == "http://there.example.com"
 
 
-def test_a_kind_metacontroller_may_not_watch_leaves_ready_empty_without_an_event(home: Home) -> None:
-    """docs/operate.md, "READY stays empty". No status is written, because the hook is never called."""
+def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(home: Home) -> None:
+    """As documented in docs/operate.md: without the watch Metacontroller does not call the hook: there is no status."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
-    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # and not its role
+    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # without the role for it
     home.afterwards(home.world.install)
     home.source(sink=sink(INGRESSES, "Ingress"))
-    what = "Metacontroller may not read ingresses"
+    what = "Metacontroller's requests for ingresses are refused"
     eventually(lambda: refusals(home, "/ingresses"), lambda it: len(it) >= 4, what, deadline_s=WITHIN_S)
     assert "status" not in home.read()
     assert home.events() == []
@@ -66,7 +66,7 @@ def serve_things(home: Home) -> None:
 
 
 def thing_crd(name: str) -> Object:
-    """A kind that may have an address, and nobody to give it one."""
+    """A kind whose status may hold an address; no controller sets it."""
     anything: Any = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}
     return {
@@ -83,6 +83,6 @@ def thing_crd(name: str) -> Object:
 
 
 def refusals(home: Home, resource: str) -> list[str]:
-    """What the API server refused Metacontroller."""
+    """The verbs of Metacontroller's requests for this resource that the API server answered with 403."""
     lines = (it for it in home.world.plane.audit() if it["responseStatus"]["code"] == 403)
     return [it["verb"] for it in lines if resource in it["requestURI"] and "metacontroller" in it["user"]["username"]]

@@ -1,6 +1,6 @@
-"""DIAGNOSE_PODS: what keeps an adapter's pod from running is the source's reason, within 30 s.
+"""DIAGNOSE_PODS: the failure of an adapter's pod becomes the reason of the source within 30 s.
 
-The tests play the kubelet, for there is none here; the scheduler is real.
+There is no kubelet: the tests write the pod status. The scheduler is real.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SYMPTOMS = {
 
 
 @pytest.mark.parametrize("name", list(SYMPTOMS))
-def test_what_keeps_a_pod_from_running_is_told_and_goes_when_it_runs(by_hand: Home, name: str) -> None:
+def test_pod_failure_is_the_reason_until_the_pod_runs(by_hand: Home, name: str) -> None:
     symptom = SYMPTOMS[name]
     by_hand.source(name)
     pod = kubelet.newest_pod(by_hand, name)
@@ -68,7 +68,7 @@ def test_what_keeps_a_pod_from_running_is_told_and_goes_when_it_runs(by_hand: Ho
     by_hand.ready(name)
 
 
-def test_a_pod_no_node_takes_is_told_and_runs_once_one_does(home: Home, diagnosing: None) -> None:
+def test_unschedulable_pod_is_the_reason_until_a_node_fits(home: Home, diagnosing: None) -> None:
     def picky(answer: Any) -> Any:
         for child in answer["children"]:
             child["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "fast"}
@@ -95,7 +95,7 @@ def diagnosing(world: World) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def by_hand(world: World, diagnosing: None) -> Iterator[Home]:
-    """One namespace for all of them: its deletion waits until its pods had their time to end."""
+    """One namespace for the module: its deletion waits for the grace period of its pods."""
     home = Home(world, BY_HAND)
     try:
         home.service()

@@ -1,4 +1,4 @@
-"""Faults of the Deployment itself, told without a look at its pods: stuck, or somebody else's."""
+"""Faults of the Deployment, reported without reading pods: a stuck rollout, or a name in use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.plane import BY_HAND
 from tests.cluster.world import DEPLOYMENTS, SOURCES, Home, World
 
 
-def test_a_stuck_rollout_is_told_and_the_adapter_before_it_keeps_running(by_hand: Home) -> None:
+def test_stuck_rollout_sets_deployed_false_and_keeps_the_old_pod(by_hand: Home) -> None:
     by_hand.world.gate.rewrite = with_a_deadline_of_10_s
     by_hand.service()
     by_hand.source()
@@ -38,19 +38,20 @@ def test_a_stuck_rollout_is_told_and_the_adapter_before_it_keeps_running(by_hand
 
 
 @pytest.mark.parametrize(
-    "wait", [pytest.param(False, id="told to look"), pytest.param(True, id="by itself", marks=pytest.mark.long)]
+    "wait",
+    [pytest.param(False, id="after an edit"), pytest.param(True, id="at the next resync", marks=pytest.mark.long)],
 )
-def test_a_deployment_of_somebody_else_is_left_alone_and_told(home: Home, wait: bool) -> None:
-    """It is tried again every 30 s; an edit of the source makes Metacontroller look at once."""
+def test_foreign_deployment_with_the_same_name_is_reported_and_not_changed(home: Home, wait: bool) -> None:
+    """Metacontroller retries every 30 s, and at once after an edit of the source."""
     source = home.source()
-    says(home, "SinkProvided", "NotFound")  # so that no adapter is wanted yet
+    says(home, "SinkProvided", "NotFound")  # without a sink the hook requests no Deployment
     foreign = home.api.create(foreign_deployment(home, deployment_name(read_source(Parent.model_validate(source)))))
     home.service()
     says(
         home, "Deployed", "DeploymentNotCreated",
         f"Deployment {foreign['metadata']['name']} was wanted", "somebody else's Deployment has the name: delete that",
     )  # fmt: skip
-    assert home.events("SyncError") == []  # Metacontroller says nothing of it
+    assert home.events("SyncError") == []  # Metacontroller creates no event in this case
     [kept] = home.deployments()
     own = ("uid", "labels", "generation")
     assert [kept["metadata"][it] for it in own] == [foreign["metadata"][it] for it in own]

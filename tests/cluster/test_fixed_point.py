@@ -1,6 +1,6 @@
-"""A fixed point through a real server: what the hook wants, written and read back, it wants again, to the letter.
+"""The hook's answer is a fixed point: written to a real API server and read back, it leads to the same answer.
 
-``LONG=1`` asks it of more sources.
+``LONG=1`` tests more sources.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KINDS = {it.name: it for it in (SAMPLE, POLL, WEBHOOK, EVERY_FIELD)}
 EXAMPLES = 300 if os.environ.get("LONG") else 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-NAMESPACE = "ns"  # the specs of tests/property name it
+NAMESPACE = "ns"  # the specs of tests/property contain it
 HTTP, ADMIN = {"name": "http", "port": 80, "targetPort": "web"}, {"name": "admin", "port": 8081}
 SERVICES: dict[str, Object] = {
     "a": {"ports": [HTTP]},
@@ -96,7 +96,7 @@ def api(alone: ControlPlane) -> Api:
 
 
 def post(api: Api, source: Object) -> Object:
-    """Under a name that is free."""
+    """Create the source under an unused name."""
     metadata = {**source["metadata"], "name": f"{source['metadata']['name']}{next(numbers)}"}
     return api.create({**source, "metadata": metadata})
 
@@ -113,12 +113,12 @@ def roll_out(api: Api, child: Object) -> Object:
 
 
 def exact(value: Any) -> str:
-    """1, 1.0 and true are three things."""
+    """As JSON text, in which 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True, indent=1)
 
 
 def settle(api: Api, source: Object, *, ready: bool, write: Callable[[Object], Object]) -> list[tuple[Object, Object]]:
-    """Children as they stand on the server, each beside what the hook wants of it at last."""
+    """Sync a source until its status is stable; return each stored child with the child that the hook then wants."""
     parent = post(api, source)
     ask = partial(composite.ask, api, listens=KINDS[source["kind"]].listens)
     first = ask(parent, [], NOW)
@@ -135,7 +135,7 @@ def settle(api: Api, source: Object, *, ready: bool, write: Callable[[Object], O
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(source=accepted, ready=st.booleans())
-def test_under_server_side_apply_a_second_apply_writes_nothing(api: Api, source: Object, ready: bool) -> None:
+def test_second_server_side_apply_changes_nothing(api: Api, source: Object, ready: bool) -> None:
     def write(child: Object) -> Object:
         return api.apply(child, manager="metacontroller")
 
@@ -145,7 +145,7 @@ def test_under_server_side_apply_a_second_apply_writes_nothing(api: Api, source:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(source=accepted, ready=st.booleans())
-def test_under_dynamic_apply_there_is_nothing_to_put(api: Api, source: Object, ready: bool) -> None:
+def test_second_dynamic_apply_changes_nothing(api: Api, source: Object, ready: bool) -> None:
     def write(child: Object) -> Object:
         return api.create(with_last_applied(child, child))
 
@@ -169,7 +169,7 @@ def pod(deployment: Object) -> Object:
         ),
     ],
 )
-def test_what_would_be_put_again_and_again_is_noticed(api: Api, spoil: Callable[[Object], object]) -> None:
+def test_comparison_detects_values_that_the_api_server_changes(api: Api, spoil: Callable[[Object], object]) -> None:
     metadata = {"name": "spoilt", "namespace": NAMESPACE}
     spec = {"sink": {"uri": "http://h"}}
     document = {"apiVersion": SAMPLE.cls.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}

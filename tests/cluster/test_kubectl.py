@@ -1,6 +1,6 @@
-"""Installed with kubectl nothing warns, and kubectl shows sources as people should see them.
+"""kubectl installs the manifests without warnings and shows sources in a readable form.
 
-What it shows stands in ``golden/``; ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/cluster/test_kubectl.py`` writes it anew.
+``golden/`` holds the expected output; ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/cluster/test_kubectl.py`` rewrites it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Said = tuple[int, str, str]  # exit code, stdout, stderr
 
 @pytest.fixture(scope="module")
 def built(alone: ControlPlane) -> Callable[[str], str]:
-    """What `kubectl kustomize` makes of a directory; Metacontroller's CRDs are there, or no CompositeController is."""
+    """The output of `kubectl kustomize`, without CompositeControllers if Metacontroller's CRDs are missing."""
     try:
         for definition in documents(metacontroller.crds()):
             alone.api.serve(definition)
@@ -55,7 +55,7 @@ def built(alone: ControlPlane) -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def installed(alone: ControlPlane, built: Callable[[str], str]) -> dict[str, Said]:
-    """What kubectl said to each directory when it was applied."""
+    """Exit code and output of `kubectl apply` for each directory."""
     said = {it: alone.kubectl("apply", "-f", "-", stdin=built(it)) for it in DIRECTORIES}
     eventually(lambda: alone.kubectl("explain", KIND.name.lower()), lambda it: it[0] == 0, "the schema is published")
     labelled = {"name": NAMESPACE, "labels": RESTRICTED}
@@ -65,7 +65,7 @@ def installed(alone: ControlPlane, built: Callable[[str], str]) -> dict[str, Sai
 
 @pytest.fixture(scope="module")
 def kubectl(alone: ControlPlane, installed: object) -> Callable[..., str]:
-    """Standard output of a kubectl that has no complaint; two sources are there, one Ready."""
+    """Run kubectl, check that it prints no error, return its stdout. There are two sources; one is Ready."""
     write_source(alone, "hello", [{"type": "Ready", **TRUE}], sinkUri="http://display.people.svc.cluster.local")
     write_source(alone, "lost", [{"type": "Ready", **LOST}])
 
@@ -92,7 +92,9 @@ def same_as_golden(name: str, text: str) -> None:
     shown = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
     if os.environ.get("UPDATE_GOLDEN"):
         (GOLDEN / name).write_text(shown)
-    assert shown == (GOLDEN / name).read_text(), f"UPDATE_GOLDEN=1 writes {name} anew"
+    assert shown == (GOLDEN / name).read_text(), (
+        f"the output differs from golden/{name}; UPDATE_GOLDEN=1 rewrites the file"
+    )
 
 
 def without_age(table: str) -> str:
@@ -102,7 +104,7 @@ def without_age(table: str) -> str:
 
 
 @pytest.mark.parametrize("directory", DIRECTORIES)
-def test_it_is_applied_without_a_warning(installed: dict[str, Said], directory: str) -> None:
+def test_kustomization_applies_without_warnings(installed: dict[str, Said], directory: str) -> None:
     code, text, errors = installed[directory]
     assert (code, errors) == (0, "")
     assert "deployment.apps/sources-hook" in text
@@ -112,23 +114,23 @@ def test_it_is_applied_without_a_warning(installed: dict[str, Said], directory: 
 @pytest.mark.parametrize(
     "options", [["--server-side"], ["--dry-run=server"], ["--server-side", "--dry-run=server"]], ids=" ".join
 )
-def test_it_is_applied_again_without_a_warning(
+def test_kustomization_applies_again_without_warnings(
     alone: ControlPlane, installed: object, built: Callable[[str], str], directory: str, options: list[str]
 ) -> None:
     code, _, errors = alone.kubectl("apply", *options, "-f", "-", stdin=built(directory))
     assert (code, errors) == (0, "")
 
 
-def test_the_composite_controller_is_one_for_metacontrollers_own_schema(installed: dict[str, Said]) -> None:
+def test_composite_controller_matches_the_crd_of_metacontroller(installed: dict[str, Said]) -> None:
     try:
         metacontroller.crds()
     except Unavailable as reason:
-        pytest.skip(str(reason))  # it says what to install
+        pytest.skip(str(reason))
     made = "compositecontroller.metacontroller.k8s.io/samplesources.samples.knative.dev created"
     assert made in installed[DIRECTORIES[1]][1]
 
 
-def test_an_adapter_is_one_for_a_restricted_namespace(alone: ControlPlane, installed: object) -> None:
+def test_adapter_deployment_is_accepted_in_a_restricted_namespace(alone: ControlPlane, installed: object) -> None:
     [deployment] = answer({"sink": {"uri": "http://h"}})["children"]
     deployment["metadata"]["namespace"] = NAMESPACE
     dry_run = ("create", "--dry-run=server", "-f", "-")
@@ -139,7 +141,7 @@ def test_an_adapter_is_one_for_a_restricted_namespace(alone: ControlPlane, insta
 
 
 @pytest.mark.parametrize("sample", ["samples/quickstart.yaml", "sources/sample_source/sample.yaml"])
-def test_a_sample_is_one_for_a_restricted_namespace(alone: ControlPlane, installed: object, sample: str) -> None:
+def test_sample_is_accepted_in_a_restricted_namespace(alone: ControlPlane, installed: object, sample: str) -> None:
     text = (ROOT / "metacontroller" / sample).read_text().replace("namespace: default", f"namespace: {NAMESPACE}")
     code, shown, errors = alone.kubectl("apply", "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=text)
     assert (code, errors) == (0, "")
@@ -147,30 +149,30 @@ def test_a_sample_is_one_for_a_restricted_namespace(alone: ControlPlane, install
 
 
 @pytest.mark.parametrize("field", ["samplesource.spec", "samplesource.spec.sink", "samplesource.spec.sink.ref"])
-def test_explain_tells_a_person_what_to_write(kubectl: Callable[..., str], field: str) -> None:
+def test_kubectl_explain_documents_the_spec(kubectl: Callable[..., str], field: str) -> None:
     same_as_golden(f"explain-{field}.txt", kubectl("explain", field))
 
 
 @pytest.mark.parametrize("output", [[], ["-o", "wide"]], ids=["narrow", "wide"])
-def test_get_tells_whether_a_source_works_and_why_not(kubectl: Callable[..., str], output: list[str]) -> None:
+def test_kubectl_get_shows_readiness_and_reason(kubectl: Callable[..., str], output: list[str]) -> None:
     shown = without_age(kubectl("get", "sources", "-A", *output))
     same_as_golden(f"get-sources{'-wide' if output else ''}.txt", shown)
 
 
 @pytest.mark.parametrize("word", ["sources", "knative", "eventing", "ssrc", "samplesource", "samplesources"])
-def test_sources_are_found_by_category_and_by_short_name(kubectl: Callable[..., str], word: str) -> None:
+def test_sources_are_listed_by_category_short_name_and_resource_name(kubectl: Callable[..., str], word: str) -> None:
     found = kubectl("get", word, "-n", NAMESPACE, "-o", "name").split()
     assert found == [f"{KIND.name.lower()}.{KIND.group}/{name}" for name in ("hello", "lost")]
 
 
-def test_wait_ends_when_a_source_is_ready(alone: ControlPlane, kubectl: Callable[..., str]) -> None:
+def test_kubectl_wait_returns_when_a_source_is_ready(alone: ControlPlane, kubectl: Callable[..., str]) -> None:
     wait = ("wait", "--for=condition=Ready", "-n", NAMESPACE)
     same_as_golden("wait.txt", kubectl(*wait, "--timeout=30s", "ssrc/hello"))
     assert alone.kubectl(*wait, "--timeout=1s", "ssrc/lost")[0] == 1
 
 
-def test_the_type_is_discovered_as_kn_does(kubectl: Callable[..., str]) -> None:
-    """`kn source list-types`: by label, then the kind's name, plural and first served version."""
+def test_source_type_is_discovered_as_by_kn(kubectl: Callable[..., str]) -> None:
+    """`kn source list-types` selects CRDs by label and reads the kind, the plural and the first served version."""
     [found] = json.loads(kubectl("get", "crds", "-l", "duck.knative.dev/source=true", "-o", "json"))["items"]
     served = [it["name"] for it in found["spec"]["versions"] if it["served"]]
     names = found["spec"]["names"]

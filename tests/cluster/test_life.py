@@ -1,4 +1,4 @@
-"""The whole life of a source under the real Metacontroller: made, watched, quarrelled over, deleted."""
+"""The lifecycle of a source under the real Metacontroller: creation, changes around it, deletion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ THING_CRD = {
 }
 
 
-def test_a_source_becomes_ready_and_its_adapter_gets_the_sink(home: Home) -> None:
+def test_source_becomes_ready_and_its_adapter_gets_the_sink_url(home: Home) -> None:
     home.service()
     home.source()
     source = home.ready()
@@ -42,7 +42,7 @@ def test_a_source_becomes_ready_and_its_adapter_gets_the_sink(home: Home) -> Non
     home.record("ready")
 
 
-def test_a_sink_made_after_the_source_is_found(home: Home) -> None:
+def test_source_becomes_ready_when_its_sink_is_created_later(home: Home) -> None:
     home.source()
     condition = home.wait_for("SinkProvided", "False", "NotFound")
     assert f"Service {home.namespace}/display does not exist" in condition["message"]
@@ -52,7 +52,7 @@ def test_a_sink_made_after_the_source_is_found(home: Home) -> None:
     home.ready()
 
 
-def test_a_lost_sink_is_said_and_stops_no_adapter(home: Home) -> None:
+def test_deleted_sink_sets_ready_false_and_keeps_the_adapter_running(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -68,22 +68,27 @@ def test_a_lost_sink_is_said_and_stops_no_adapter(home: Home) -> None:
     assert [it["metadata"]["uid"] for it in home.pods()] == [it["metadata"]["uid"] for it in pods]
 
 
-def test_a_service_that_changes_its_port_takes_its_adapter_along(home: Home) -> None:
+def test_changed_service_port_rolls_out_the_adapter(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
     patch = {"spec": {"ports": [{"name": "http", "port": 8081}]}}
     home.api.patch("v1", "services", "display", patch, home.namespace)
     url = f"http://display.{home.namespace}.svc.cluster.local:8081"
-    eventually(lambda: home.read()["status"].get("sinkUri"), lambda it: it == url, "the new port", more=home.story)
+    eventually(
+        lambda: home.read()["status"].get("sinkUri"),
+        lambda it: it == url,
+        "the new port is in status.sinkUri",
+        more=home.story,
+    )
     home.ready()
     assert env_of(home.deployment())["K_SINK"] == url
     assert home.revision() == 2
     home.record("service-port-changed")
 
 
-def test_a_kind_that_becomes_allowed_reaches_sources_that_are_there(home: Home) -> None:
-    """Without restarting anything: the list stands in the CompositeController's spec."""
+def test_newly_allowed_sink_kind_applies_to_existing_sources(home: Home) -> None:
+    """No restart is needed: the list of allowed kinds is part of the CompositeController's spec."""
     home.api.serve(THING_CRD)
     home.afterwards(home.world.install)
     address = {"status": {"address": {"url": "http://thing.example.com/in"}}}
@@ -97,7 +102,7 @@ def test_a_kind_that_becomes_allowed_reaches_sources_that_are_there(home: Home) 
     assert home.ready(deadline_s=60)["status"]["sinkUri"] == "http://thing.example.com/in"
 
 
-def test_an_edit_of_the_mounted_logging_configuration_reaches_every_source(home: Home) -> None:
+def test_changed_logging_configuration_rolls_out_every_adapter(home: Home) -> None:
     directory = home.world.config / "config-logging"
     home.afterwards(home.world.install)
     home.world.install(resync_s=3)
@@ -116,7 +121,7 @@ def test_an_edit_of_the_mounted_logging_configuration_reaches_every_source(home:
     def followed() -> list[bool]:
         return ["debug" in env_of(it).get("K_LOGGING_CONFIG", "") for it in home.deployments()]
 
-    eventually(followed, lambda it: it == [True, True], "both adapters with the new configuration", more=home.story)
+    eventually(followed, lambda it: it == [True, True], "both adapters have the new configuration", more=home.story)
     for name in names:
         home.ready(name)
 
@@ -129,7 +134,7 @@ def test_an_edit_of_the_mounted_logging_configuration_reaches_every_source(home:
         pytest.param({"metadata": {"annotations": {"samples.knative.dev/template-hash": "x"}}}, id="edits its hash"),
     ],
 )
-def test_what_a_stranger_does_to_the_deployment_is_undone(home: Home, quarrel: Any) -> None:
+def test_foreign_changes_of_the_deployment_are_reverted(home: Home, quarrel: Any) -> None:
     home.service()
     home.source()
     home.ready()
@@ -141,7 +146,7 @@ def test_what_a_stranger_does_to_the_deployment_is_undone(home: Home, quarrel: A
         same = all(now["spec"][key] == before["spec"][key] for key in ("replicas", "template"))
         return bool(same and now["metadata"]["annotations"].items() >= _ours(before).items())
 
-    eventually(wanted, bool, "the Deployment as it was", more=home.story)
+    eventually(wanted, bool, "the Deployment is as before", more=home.story)
     home.ready()
 
 
@@ -149,7 +154,7 @@ def _ours(deployment: Any) -> dict[str, str]:
     return {key: it for key, it in deployment["metadata"]["annotations"].items() if "template-hash" in key}
 
 
-def test_a_deleted_deployment_is_made_anew(home: Home) -> None:
+def test_deleted_deployment_is_recreated(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -164,7 +169,7 @@ def test_a_deleted_deployment_is_made_anew(home: Home) -> None:
     home.ready()
 
 
-def test_a_deleted_source_leaves_nothing(home: Home) -> None:
+def test_deleting_a_source_deletes_its_deployment_and_its_pods(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -173,10 +178,10 @@ def test_a_deleted_source_leaves_nothing(home: Home) -> None:
     def left() -> object:
         return [*home.deployments(), *home.api.list("apps/v1", "replicasets", home.namespace), *home.pods()]
 
-    eventually(left, lambda it: it == [], "an empty namespace", deadline_s=90)
+    eventually(left, lambda it: it == [], "the namespace is empty", deadline_s=90)
 
 
-def test_a_settled_status_is_not_written_again(home: Home) -> None:
+def test_sync_without_a_change_does_not_write_the_status(home: Home) -> None:
     home.service()
     home.source()
     settled = home.ready()

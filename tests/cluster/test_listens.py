@@ -1,4 +1,4 @@
-"""A kind that listens, under the real Metacontroller: its Service, its replicas, its address."""
+"""A listening kind under the real Metacontroller: its Service, its replicas and its address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def services(home: Home) -> list[Any]:
 
 
 @pytest.mark.usefixtures("kind")
-def test_it_gets_its_service_its_replicas_and_an_address_that_leads_there(home: Home) -> None:
+def test_listening_source_gets_a_service_replicas_and_an_address(home: Home) -> None:
     home.service()
     inboxes = home.of(KIND)
     inboxes.source("inbox", replicas=2)

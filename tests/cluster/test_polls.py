@@ -1,4 +1,4 @@
-"""A kind that polls, under the real Metacontroller: its edits, its secrets, its way from the cluster to an event."""
+"""A polling kind under the real Metacontroller: edits, secret headers, and the events that its adapter sends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sources_cli.kind import kind_named
+from tests.cluster.edits import told_of
 from tests.cluster.handed import environ_of, run
 from tests.cluster.samples import installed
-from tests.cluster.test_edits import told_of
 from tests.cluster.world import Home, World
 from tests.process.harness import display, processes
 from tests.process.upstream import Answer, Upstream, items
@@ -35,15 +35,15 @@ def polls(home: Home, kind: None) -> Home:
 
 
 def secret(home: Home) -> str:
-    """The value of the Secret that ``REFERENCE`` names; nobody else has it."""
+    """Create the Secret that ``REFERENCE`` names; return its value, which is unique."""
     value = f"Bearer {uuid.uuid4().hex}"
     metadata = {"name": "shop", "namespace": home.namespace}
-    data = {"authorization": f"{value}\n"}  # as an editor leaves it in a file
+    data = {"authorization": f"{value}\n"}  # editors end a file with a newline
     home.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
     return value
 
 
-def test_an_edited_poll_is_one_rollout_and_ready_leaves_true_meanwhile(polls: Home) -> None:
+def test_each_edit_of_a_poll_source_causes_one_rollout_and_ready_is_unknown_until_it_ends(polls: Home) -> None:
     polls.source("orders", url="http://shop.example/orders")
     polls.ready("orders")
     edits: list[dict[str, Any]] = [
@@ -60,7 +60,7 @@ def test_an_edited_poll_is_one_rollout_and_ready_leaves_true_meanwhile(polls: Ho
     assert json.loads(environ["SOURCE_CONFIG"])["url"] == "http://shop.example/open-orders"
 
 
-def test_the_value_of_a_secret_header_is_nowhere_but_in_its_secret(polls: Home) -> None:
+def test_secret_header_value_appears_only_in_its_secret(polls: Home) -> None:
     value = secret(polls)
     polls.source("orders", url="http://shop.example/orders", secretHeaders={"Authorization": REFERENCE})
     polls.ready("orders")
@@ -85,7 +85,7 @@ def test_the_value_of_a_secret_header_is_nowhere_but_in_its_secret(polls: Home) 
     assert found == []
 
 
-def test_it_polls_with_the_secret_and_sends_what_it_finds_as_the_cluster_says(polls: Home) -> None:
+def test_adapter_polls_with_the_secret_and_sends_the_items(polls: Home) -> None:
     value = secret(polls)
     with processes() as start, Upstream(lambda headers, n: Answer(items("a", "b"))) as upstream:
         polls.source("orders", url=upstream.url, start="earliest", secretHeaders={"Authorization": REFERENCE})

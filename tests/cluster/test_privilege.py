@@ -1,4 +1,7 @@
-"""Least privilege, by the API server's own audit log: every granted verb is used, none is missing, nobody else asks."""
+"""Least privilege, checked in the audit log: Metacontroller uses every granted verb and no other.
+
+The hook and the adapters send no request to the API server.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ from itertools import islice
 
 from sources_cli.generate.rbac import rbac
 from tests.cluster.api import eventually
-from tests.cluster.test_strategies import STRATEGIES, USER, apply_with, live_with_edits, restored
+from tests.cluster.strategies import STRATEGIES, USER, apply_with, live_with_edits
 from tests.cluster.world import KIND, ROOT, Home, documents
 
-assert restored  # a fixture of that module
-
 Grant = tuple[str, str, str]  # group, resource, verb
-# What no log shows here. `list`: API servers before 1.35 answer informers by list and watch, newer ones by watch alone.
-# `finalizers`: asked inside the API server, of who sets blockOwnerDeletion (this one does ask; see plane.py).
+# Granted verbs that the audit log does not show. `list`: informers use list and watch with API servers before 1.35, and
+# only watch with newer ones. `finalizers`: the API server checks it internally for clients that set blockOwnerDeletion
+# (control_plane.py enables that admission plugin).
 UNSEEN = {("samples.knative.dev", "samplesources/finalizers", "update")}
 
 
-def test_metacontroller_uses_what_it_is_granted_and_misses_nothing(home: Home, restored: None) -> None:
-    before = sum(1 for _ in home.world.plane.audit())  # other tests take rights away, and more
+def test_metacontroller_uses_every_granted_permission_and_no_other(home: Home, restored: None) -> None:
+    before = sum(
+        1 for _ in home.world.plane.audit()
+    )  # earlier entries come from other tests, some of which remove permissions
     home.service()
     home.source()
     home.ready()
@@ -30,7 +34,7 @@ def test_metacontroller_uses_what_it_is_granted_and_misses_nothing(home: Home, r
     home.wait_for("Ready", "False", "NotFound", name="lost")
     home.world.gate.down = True
     home.edit(interval="33s")
-    eventually(lambda: sync_errors(home), lambda it: it > 1, "an event that was counted up", more=home.story)
+    eventually(lambda: sync_errors(home), lambda it: it > 1, "a SyncError event with a count above 1", more=home.story)
     home.world.gate.heal()
     home.ready(deadline_s=60)
 
@@ -43,7 +47,7 @@ def test_metacontroller_uses_what_it_is_granted_and_misses_nothing(home: Home, r
     assert used - granted() == set()
 
 
-def test_hook_and_adapters_ask_the_api_server_nothing(home: Home) -> None:
+def test_hook_and_adapters_do_not_call_the_api_server(home: Home) -> None:
     home.service()
     home.source()
     home.ready()
@@ -55,7 +59,7 @@ def test_hook_and_adapters_ask_the_api_server_nothing(home: Home) -> None:
 
 
 def sync_errors(home: Home) -> int:
-    """How often the most frequent one was counted; Kubernetes counts up an event that repeats."""
+    """The highest count of a SyncError event: Kubernetes counts repeated events in one object."""
     events = home.api.list("v1", "events", home.namespace)
     return max((it.get("count", 1) for it in events if it["reason"] == "SyncError"), default=0)
 

@@ -1,4 +1,4 @@
-"""Each kind's sample in a cluster: installed and applied as a person would, and what its adapter would be handed."""
+"""The sample of each kind in a cluster: installed and applied as a user would, and the environment of its adapter."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_source
+from tests.cluster.access import SECRETS, bound, may, may_at_last
 from tests.cluster.handed import deployment_of, environ_of, run
 from tests.cluster.samples import SAMPLES, Sample, installed, kubectl_apply
-from tests.cluster.test_access import SECRETS, bound, may, may_at_last
 from tests.cluster.world import KIND, ROOT, Home, World, documents
 from tests.process.harness import DEADLINE_S, display, listens, processes, wait_until
 
@@ -25,10 +25,10 @@ LISTENING = pytest.mark.parametrize("sample", [pytest.param(it, id=it.kind.name)
 
 @pytest.fixture(scope="module")
 def home(world: World) -> Iterator[Home]:
-    """A namespace with the sink, and with all that stands in the files of the samples."""
+    """A namespace with the sink and with all objects of the sample files."""
     files = [ROOT / "metacontroller/samples/sink.yaml", *(it.file for it in SAMPLES)]
     listed = [it for file in files for it in documents(file)]
-    with installed(world, *(it.kind for it in SAMPLES if it.kind != KIND)):  # which the world has already
+    with installed(world, *(it.kind for it in SAMPLES if it.kind != KIND)):  # installed already
         home = Home(world, f"t-{uuid.uuid4().hex[:8]}", RESTRICTED)
         for it in listed:
             assert it["metadata"]["namespace"] == "default"
@@ -41,14 +41,14 @@ def home(world: World) -> Iterator[Home]:
 
 
 @EACH
-def test_a_sample_becomes_ready(home: Home, sample: Sample) -> None:
+def test_sample_becomes_ready(home: Home, sample: Sample) -> None:
     status = home.of(sample.kind).ready(sample.name)["status"]
     assert status["sinkUri"] == f"http://event-display.{home.namespace}.svc.cluster.local"
     assert [it["type"] for it in status["ceAttributes"]] == list(sample.kind.event_types)
 
 
 @EACH
-def test_its_class_accepts_what_the_cluster_hands_to_it(home: Home, sample: Sample) -> None:
+def test_adapter_environment_loads_as_the_spec_of_the_sample(home: Home, sample: Sample) -> None:
     seen = home.of(sample.kind)
     seen.ready(sample.name)
     source = load_source(AdapterEnv.from_environ(environ_of(seen, sample.name)))
@@ -65,7 +65,7 @@ def text_of(reference: dict[str, str], secrets: dict[str, dict[str, str]]) -> st
 
 
 @EACH
-def test_its_role_alone_lets_metacontroller_make_what_it_needs_and_see_no_secret(home: Home, sample: Sample) -> None:
+def test_metacontroller_role_allows_the_needed_resources_and_no_secrets(home: Home, sample: Sample) -> None:
     kind = sample.kind
     account = bound(home, f"{kind.plural}.{kind.group}-metacontroller")
     may_at_last(home, account, "update", (kind.group, kind.plural, "status"))
@@ -75,7 +75,7 @@ def test_its_role_alone_lets_metacontroller_make_what_it_needs_and_see_no_secret
 
 
 @LISTENING
-def test_one_that_listens_gets_a_service_and_an_address_that_leads_to_its_port(home: Home, sample: Sample) -> None:
+def test_listening_sample_gets_a_service_and_an_address_for_its_port(home: Home, sample: Sample) -> None:
     seen = home.of(sample.kind)
     source, deployment = seen.ready(sample.name), deployment_of(seen, sample.name)
     service = home.api.get("v1", "services", deployment["metadata"]["name"], home.namespace)
@@ -101,7 +101,7 @@ def environ_of_sample(home: Home, sample: Sample) -> dict[str, str]:
     return environ_of(seen, sample.name)
 
 
-def test_a_webhook_of_github_comes_through_as_the_cluster_says(home: Home) -> None:
+def test_github_sample_forwards_a_signed_webhook(home: Home) -> None:
     sample = sample_of("GithubWebhookSource")
     body = b'{"repository": {"full_name": "octo/cat"}}'
     signature = hmac.new(sample.secrets["github"]["webhook"].encode(), body, hashlib.sha256).hexdigest()
@@ -125,11 +125,11 @@ def test_a_webhook_of_github_comes_through_as_the_cluster_says(home: Home) -> No
     assert event["source"].endswith(f"/namespaces/{home.namespace}/githubwebhooksources/github")
 
 
-def test_the_cron_sample_sends_its_first_event_as_the_cluster_says(home: Home) -> None:
+def test_cron_sample_sends_an_event(home: Home) -> None:
     environ = environ_of_sample(home, sample_of("CronSource"))
     with processes() as start:
         shown, url = display(start)
         run(start, environ, url)
-        event = shown.event()  # every ten seconds there is one, and those since it was created come at once
+        event = shown.event()  # due every 10 s; events due since the creation come at once
     assert event["id"].startswith(environ["SOURCE_UID"])
     assert event["type"] == "com.example.cron"

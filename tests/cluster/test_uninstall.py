@@ -1,6 +1,6 @@
-"""Uninstalling in any order: nothing wedges, nothing is left.
+"""Uninstalling works in any order: no deletion hangs, and no object is left.
 
-Each order has a kind, a hook's address and a Metacontroller of its own, so that several run side by side.
+Each order has its own kind, hook address and Metacontroller, so that several run in parallel.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ CRDS = ("apiextensions.k8s.io/v1", "customresourcedefinitions")
 PARTS = ("namespace", "crd", "controller", "metacontroller", "hook")
 AT_MOST_S = 60.0
 CHOSEN = (
-    ("namespace", "controller", "crd", "hook", "metacontroller"),  # as a careful person would
-    ("metacontroller", "hook", "controller", "crd", "namespace"),  # the other way round
-    ("hook", "namespace", "crd", "controller", "metacontroller"),  # deleted while nobody answers
-    ("crd", "namespace", "hook", "metacontroller", "controller"),  # the kind from under everything
+    ("namespace", "controller", "crd", "hook", "metacontroller"),  # each part before the parts it depends on
+    ("metacontroller", "hook", "controller", "crd", "namespace"),  # the reverse order
+    ("hook", "namespace", "crd", "controller", "metacontroller"),  # the hook is down during all deletions
+    ("crd", "namespace", "hook", "metacontroller", "controller"),  # the CRD first
     ("controller", "crd", "metacontroller", "namespace", "hook"),
     ("metacontroller", "crd", "namespace", "controller", "hook"),
 )
 
 
-def test_six_orders_leave_nothing(world: World, alone: None, tmp_path: Path) -> None:
+def test_six_uninstall_orders_leave_nothing(world: World, alone: None, tmp_path: Path) -> None:
     uninstall_all(world, CHOSEN, tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", [pytest.param(it, id="-".join(it)) for it in itertools.permutations(PARTS, 2)])
-def test_every_order_leaves_nothing(world: World, alone: None, tmp_path: Path, first: tuple[str, str]) -> None:
-    """Six at a time, twenty times: all of the 120."""
+def test_every_uninstall_order_leaves_nothing(
+    world: World, alone: None, tmp_path: Path, first: tuple[str, str]
+) -> None:
+    """All 120 orders: 20 test cases with 6 orders each."""
     rest = [it for it in PARTS if it not in first]
     uninstall_all(world, [(*first, *it) for it in itertools.permutations(rest)], tmp_path)
 
@@ -62,7 +64,7 @@ def uninstall_all(world: World, orders: Sequence[Sequence[str]], directory: Path
 
 
 def wait_for_watches(world: World, plurals: set[str]) -> None:
-    """kube-controller-manager notices a new kind every 30 s; what belonged to one it never knew stays for good."""
+    """kube-controller-manager looks for new kinds every 30 s. It never deletes dependents of a kind it did not find."""
     watched: set[str] = set()
     with (world.plane.directory / "audit.log").open() as audit:
 
@@ -71,7 +73,7 @@ def wait_for_watches(world: World, plurals: set[str]) -> None:
             watched.update(it for it in plurals if any(f"/{it}?" in line for line in lines))
             return watched
 
-        eventually(read, lambda it: it == plurals, "its watches", deadline_s=AT_MOST_S)
+        eventually(read, lambda it: it == plurals, f"kube-controller-manager watches {plurals}", deadline_s=AT_MOST_S)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Installation:
         return f"{self.kind.plural}.{self.kind.group}"
 
     def see_one_go(self) -> None:
-        """The garbage collector, one of those who watch, knows the kind once it has taken away what was its."""
+        """Wait until the garbage collector knows the kind: it deletes the Deployment of a deleted source."""
         self.home.source("short-lived")
 
         def count() -> object:
@@ -101,14 +103,14 @@ class Installation:
         started = time.monotonic()
         for part in order:
             self.remove(part, f"{part} of {order}")
-            if part in ("namespace", "crd"):  # with the source goes all that was made for it
+            if part in ("namespace", "crd"):  # the source is deleted too, and with it all its dependents
                 what = f"nothing left after the {part} of {order}"
                 eventually(self.left, lambda it: not it, what, deadline_s=AT_MOST_S)
         took_s = time.monotonic() - started
         assert took_s < AT_MOST_S, f"{order} took {took_s:.0f} s"
 
     def remove(self, part: str, what: str) -> None:
-        """As `kubectl delete` does: until it is gone."""
+        """Delete the part and wait until it is gone, as `kubectl delete` does."""
         if part == "metacontroller":
             return self.metacontroller.stop()
         if part == "hook":
@@ -124,7 +126,7 @@ class Installation:
         eventually(lambda: api.find(*resource, name), lambda it: it is None, f"no {what}", deadline_s=AT_MOST_S)
 
     def left(self) -> list[str]:
-        """What is still there of the source and of what was made for it."""
+        """The source and its dependents that still exist."""
         kinds = ((self.kind.cls.api_version, self.kind.plural), DEPLOYMENTS, ("apps/v1", "replicasets"), ("v1", "pods"))
         return [f"{kind} {it}" for kind in kinds for it in self._names(*kind)]
 
@@ -138,7 +140,7 @@ class Installation:
 
 @contextmanager
 def installed(world: World, directory: Path) -> Iterator[Installation]:
-    """A kind, and one source of it that is ready."""
+    """A new kind with one source that is ready."""
     directory.mkdir()
     kind = a_kind()
     api, options = world.api, ManifestsOptions("")
@@ -182,7 +184,7 @@ def is_ready(source: Any) -> bool:
 
 @pytest.fixture
 def alone(world: World) -> Iterator[None]:
-    """Without the Metacontroller of the other tests: it would manage these kinds, too."""
+    """Stop the Metacontroller of the other tests, which would manage these kinds too."""
     world.metacontroller.stop()
     yield
     world.metacontroller.start()

@@ -1,4 +1,4 @@
-"""A new version of the hook that wants the same pods restarts none."""
+"""A new version of the hook with an unchanged pod template restarts no pod."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from tests.cluster.api import eventually
 from tests.cluster.world import SOURCES, Home, World
 
 
-def test_a_new_hook_with_the_same_template_leaves_adapters_as_they_are(home: Home, new_hook: int) -> None:
+def test_hook_upgrade_with_an_unchanged_template_restarts_no_pod(home: Home, new_hook: int) -> None:
     home.service()
     home.source()
     home.ready()
     deployment, [pod] = home.deployment(), home.pods()
     home.world.gate.backends[:] = [new_hook]
     touch(home, "once")
-    touch(home, "twice")  # asked again: what came of the first answer is over
+    touch(home, "twice")  # the second sync starts after the effects of the first
     assert home.deployment() == deployment
     assert home.pods() == [pod]
 
 
 def touch(home: Home, how_often: str) -> None:
-    """Until the hook has answered."""
+    """Cause a sync and wait for the hook's answer."""
     asked = len(home.world.gate.calls(home.namespace, "hello"))
     home.api.patch(*SOURCES, "hello", {"metadata": {"annotations": {"touched": how_often}}}, home.namespace)
 
     def answers() -> object:
         return home.world.gate.calls(home.namespace, "hello")[asked:]
 
-    [answer, *_] = eventually(answers, bool, f"the new hook is asked {how_often}", more=home.story)
+    [answer, *_] = eventually(answers, bool, f"the new hook is called {how_often}", more=home.story)
     assert answer.status == 200
 
 

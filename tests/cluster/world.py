@@ -1,4 +1,4 @@
-"""A control plane with our CRD, roles, hook and Metacontroller at work, and a namespace of it for each test."""
+"""A local control plane with the CRD, the roles, the hook and Metacontroller, and one namespace per test."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def controller(kind: Kind, gate: Gate, options: ManifestsOptions) -> Object:
 
 
 def asking(gate: Gate, document: Object) -> Object:
-    """A generated CompositeController, asking the gate: a Service has no address where no pod runs."""
+    """A generated CompositeController that calls the proxy: no pod runs here, so a Service cannot be called."""
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
         del webhook["service"]
@@ -58,7 +58,7 @@ class World:
     gate: Gate
     metacontroller: Metacontroller
     start: Start
-    config: Path  # what the hook's ConfigMaps are mounted at
+    config: Path  # the directory from which the hook reads its ConfigMaps
     hooks: list[Process] = field(default_factory=list)
 
     @property
@@ -66,7 +66,7 @@ class World:
         return self.plane.api
 
     def start_hook(self, **environ: str) -> int:
-        """Another replica of the hook; its port."""
+        """Start another replica of the hook; return its port."""
         port = free_port()
         own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "CLUSTER_DOMAIN": "cluster.local"}
         process = self.start("hooks", CONFIG_DIR=str(self.config), **own, **environ)
@@ -75,7 +75,10 @@ class World:
         return port
 
     def install(self, *sink_kinds: str, kind: Kind = KIND, resync_s: int | None = None, **options: Any) -> None:
-        """The kind's roles and its CompositeController, as `sources manifests` writes them; a real second is long."""
+        """Apply the kind's roles and its CompositeController, as `sources manifests` writes them.
+
+        ``resync_s`` replaces the resync period, in seconds, to keep tests short.
+        """
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
         for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
             self.api.apply(document)
@@ -87,7 +90,7 @@ class World:
 
 @contextmanager
 def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
-    """Metacontroller has the generated roles and nothing else."""
+    """Metacontroller has only the generated roles."""
     api = plane.api
     for document in [*documents(metacontroller.crds()), crd(KIND)]:
         api.serve(document)
@@ -112,9 +115,9 @@ def running_world(plane: ControlPlane, directory: Path) -> Iterator[World]:
 
 
 class Home:
-    """One namespace. Waits print conditions, events and the last exchange with the hook when they fail.
+    """One namespace. A failed wait prints conditions, events and the last exchange with the hook.
 
-    Sources are of one kind, ``SampleSource`` unless seen by :meth:`of`.
+    Methods create and read sources of one kind: ``SampleSource``, or the one given to :meth:`of`.
     """
 
     kind = KIND
@@ -128,14 +131,14 @@ class Home:
         def former() -> object:
             return self.api.find("v1", "namespaces", namespace)
 
-        eventually(former, lambda it: it is None, f"no namespace {namespace} from before", deadline_s=60)
+        eventually(former, lambda it: it is None, f"the previous namespace {namespace} is deleted", deadline_s=60)
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
         def account() -> object:
             return self.api.find("v1", "serviceaccounts", "default", namespace)
 
-        eventually(account, bool, f"the ServiceAccount of {namespace}")
+        eventually(account, bool, f"the default ServiceAccount of {namespace} exists")
 
     def close(self) -> None:
         self.world.gate.heal()
@@ -148,7 +151,7 @@ class Home:
         self.api.delete("v1", "namespaces", self.namespace)
 
     def of(self, kind: Kind) -> Home:
-        """The same namespace; sources are of this kind."""
+        """The same namespace, for sources of this kind."""
         seen = copy.copy(self)
         seen.kind = kind
         return seen
@@ -158,7 +161,7 @@ class Home:
         return self.kind.cls.api_version, self.kind.plural
 
     def afterwards(self, undo: Callable[[], object]) -> None:
-        """Something to put back at the end of the test, whatever its outcome."""
+        """Call ``undo`` at the end of the test, also when the test fails."""
         self._undo.append(undo)
 
     def service(self, name: str = "display", port: int = 80) -> Object:
@@ -172,7 +175,7 @@ class Home:
         )
 
     def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
-        """``spec.sink`` is the Service ``display`` unless said otherwise."""
+        """``spec.sink`` defaults to the Service ``display``."""
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
         interval = {"interval": "10s"} if "interval" in self.kind.cls.model_fields else {}
         return self.api.create(
@@ -191,7 +194,7 @@ class Home:
         return self.api.get(*self.sources, name, self.namespace)
 
     def condition(self, type: str, name: str = "hello") -> Object:
-        """Empty where there is none, or where it is about an older generation."""
+        """Empty if the condition is missing or describes an older generation."""
         source = self.read(name)
         status = source.get("status", {})
         if status.get("observedGeneration") != source["metadata"]["generation"]:
@@ -201,7 +204,7 @@ class Home:
     def wait_for(
         self, type: str, status: str, reason: str | None = None, name: str = "hello", **options: Any
     ) -> Object:
-        """The condition, once it is so."""
+        """Wait for this status (and reason); return the condition."""
 
         def wanted(condition: Object) -> bool:
             return condition.get("status") == status and reason in (None, condition.get("reason"))
@@ -219,7 +222,7 @@ class Home:
         return self.api.list(*DEPLOYMENTS, self.namespace)
 
     def deployment(self) -> Object:
-        """The only one."""
+        """Wait until there is exactly one; return it."""
         [found] = eventually(self.deployments, lambda it: len(it) == 1, "one Deployment", more=self.story)
         return dict(found)
 
@@ -227,21 +230,21 @@ class Home:
         return self.api.list("v1", "pods", self.namespace)
 
     def revision(self) -> int:
-        """How many templates the Deployment has had."""
+        """The number of pod templates that the Deployment has had."""
         return int(self.deployment()["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
 
     def record(self, situation: str, name: str = "hello", which: int = -1) -> None:
-        """With RECORD set: one exchange about the source, by default the last, to be replayed by the fast tests."""
+        """If RECORD is set: save one exchange about the source, by default the last. tests/contract replays it."""
         if os.environ.get("RECORD"):
             save(situation, self.world.gate.calls(self.namespace, name)[which])
 
     def events(self, reason: str = "") -> list[str]:
-        """``reason: message`` of the namespace's events, those of the sources among them."""
+        """``reason: message`` of each event in the namespace."""
         found = self.api.list("v1", "events", self.namespace)
         return [f"{it['reason']}: {it.get('message', '')}" for it in found if reason in ("", it["reason"])]
 
     def story(self, name: str = "hello") -> str:
-        """What somebody needs to know about a wait that failed."""
+        """Details to print when a wait fails."""
         source = self.api.find(*self.sources, name, self.namespace) or {}
         status = json.dumps(source.get("status"), indent=1)
         deployments = [f"{it['metadata']['name']}: {json.dumps(it.get('status'))}" for it in self.deployments()]
@@ -266,7 +269,7 @@ def hook_query(document: Object) -> str:
 
 
 def _forgive(act: Callable[[Object], object], document: Object) -> None:
-    """Create what may be there already."""
+    """Create an object that may exist already."""
     try:
         act(document)
     except ApiError as error:

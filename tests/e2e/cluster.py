@@ -1,4 +1,4 @@
-"""A Kubernetes cluster that is there: reached by kubectl and its proxy, whatever it is and wherever it runs."""
+"""An existing Kubernetes cluster of any kind, accessed with kubectl and `kubectl proxy`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METACONTROLLER = ("metacontroller", "app=metacontroller")
 
 
 class Cluster:
-    """``directory`` holds a copy of ``metacontroller/`` in which ``image`` is the image."""
+    """``directory`` holds a copy of ``metacontroller/`` whose manifests use ``image``."""
 
     def __init__(self, api: Api, directory: Path) -> None:
         self.api = api
@@ -30,7 +30,7 @@ class Cluster:
         self.image = os.environ["SOURCE_IMAGE"]
 
     def run(self, command: str) -> str:
-        """A line of shell, beside ``metacontroller/``; what it printed."""
+        """Run a shell command in ``directory``; return its stdout."""
         return _checked(["sh", "-c", command], self.directory)
 
     def kubectl(self, *arguments: str) -> str:
@@ -40,18 +40,18 @@ class Cluster:
         return self.api.list("v1", "pods", namespace, labelSelector=selector)
 
     def names(self) -> set[str]:
-        """Of all that is cluster-wide and could be left behind."""
+        """All cluster-scoped objects that an uninstallation could leave behind."""
         found = {it: self.api.list(version, it) for it, version in CLUSTER_WIDE.items()}
         return {f"{resource}/{it['metadata']['name']}" for resource, listed in found.items() for it in listed}
 
     def last_words(self) -> str:
-        """The ends of the logs of hook and Metacontroller, for a failed wait."""
+        """The last log lines of the hook and of Metacontroller, to print when a wait fails."""
         logs = "kubectl logs --tail=6 --prefix -n {} -l {} 2>&1 || true"
         tails = [self.run(logs.format(*it)) for it in (HOOK, METACONTROLLER)]
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
     def write_image(self) -> None:
-        """What docs/install.md asks for: the image's name, in the overlay and in the quick start."""
+        """Write the image's name into the overlay and the quick start, as docs/install.md tells users to do."""
         name, separator, version = re.fullmatch(r"(.*?)(?:([:@])([^/]+))?", self.image).groups()
         overlay = self.directory / "metacontroller/overlays/example/kustomization.yaml"
         text = re.sub(r"newName: \S+", f"newName: {name}", overlay.read_text())
@@ -63,13 +63,13 @@ class Cluster:
 
 @contextmanager
 def proxied() -> Iterator[Api]:
-    """The API with whatever credentials the kubeconfig holds; the port is the loopback's and open while tests run."""
+    """An API client with the credentials of the kubeconfig, through `kubectl proxy` on a loopback port."""
     with subprocess.Popen(["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         try:
             assert proxy.stdout
             said = proxy.stdout.readline()
             address = re.search(r"127\.0\.0\.1:\d+", said)
-            assert address, f"kubectl proxy said {said!r}"
+            assert address, f"kubectl proxy printed {said!r}, which holds no address"
             api = Api(f"http://{address[0]}")
             yield api
             api.close()
@@ -78,7 +78,7 @@ def proxied() -> Iterator[Api]:
 
 
 def environ_in(directory: Path) -> dict[str, str]:
-    """For kubectl: another cluster with this address, minutes ago, may have had other kinds, and it remembers them."""
+    """The environment for kubectl, with a separate cache: the default one may hold kinds of an earlier cluster."""
     files = os.environ["KUBECONFIG"].split(os.pathsep)
     own = {"KUBECONFIG": os.pathsep.join(map(os.path.abspath, files)), "KUBECACHEDIR": str(directory / "kube-cache")}
     return {**os.environ, **own}

@@ -1,7 +1,7 @@
-"""One installation for all tests of a session, in a cluster that somebody names; else everything here is skipped.
+"""One installation per session, in the cluster of $KUBECONFIG. Without the needed variables all tests are skipped.
 
-``SOURCE_IMAGE`` has a default in `make e2e` only: with a KUBECONFIG, which many people have set, `make test` must not
-install anything.
+Only `make e2e` sets a default for ``SOURCE_IMAGE``: many users have a KUBECONFIG, and `make test` must not install
+anything in their cluster.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from tests.e2e.place import Place, place_in
 
 HERE = Path(__file__).parent
 NEEDED = {
-    "KUBECONFIG": "a cluster without SampleSource and Metacontroller, by its kubeconfig",
-    "SOURCE_IMAGE": "this project's image, by a name the cluster can run",
-    "METACONTROLLER_IMAGE": "an image whose entrypoint is Metacontroller 4.17",
+    "KUBECONFIG": "the kubeconfig of a cluster without SampleSource and Metacontroller",
+    "SOURCE_IMAGE": "the name of this project's image, which the cluster can pull",
+    "METACONTROLLER_IMAGE": "the name of an image whose entrypoint is Metacontroller 4.17",
 }
 FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = _missing()
-    items.sort(key=lambda it: it.path != HERE / "test_quickstart.py")  # a person does not wait for the hook either
+    items.sort(
+        key=lambda it: it.path != HERE / "test_quickstart.py"
+    )  # first, while the hook may still be starting, as for a user
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
@@ -44,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _missing() -> str:
-    """Why nothing here can run; empty if it can."""
+    """What is missing to run these tests; empty if nothing is."""
     missing = [f"${name} ({what})" for name, what in NEEDED.items() if not os.environ.get(name)]
     if not shutil.which("kubectl"):
         missing.append("kubectl on PATH")
@@ -69,5 +71,5 @@ def place(cluster: Cluster) -> Iterator[Place]:
 
 @pytest.fixture
 def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Takes a line that is printed when all tests are done."""
+    """A function that takes a line to print after all tests."""
     return pytestconfig.stash.setdefault(FIGURES, []).append

@@ -1,4 +1,4 @@
-"""Installed as docs/install.md says, from nothing; taken away again so that nothing is left."""
+"""Install everything with the commands of docs/install.md, and uninstall it without leaving an object behind."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.pages import commands
 OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples/quickstart.yaml"
 
 
-def page_commands() -> tuple[list[str], list[str]]:
-    """Those that install, and those from the first source on."""
+def install_commands() -> tuple[list[str], list[str]]:
+    """The commands that install, and the commands from the first source on."""
     listed = commands("docs/install.md", "## Install")
     first = next(n for n, command in enumerate(listed) if QUICKSTART in command)
     return listed[:first], listed[first:]
@@ -35,11 +35,11 @@ def installation(directory: Path) -> Iterator[Cluster]:
         cluster.write_image()
         before = cluster.names()
         ours = {it for it in before if "metacontroller" in it or "samples.knative.dev" in it}
-        assert not ours, f"the tests install and uninstall everything, and the cluster has {sorted(ours)} already"
+        assert not ours, f"the tests need a cluster without {sorted(ours)}, because they install and uninstall them"
         try:
             cluster.kubectl("apply", "-f", str(theirs), "-f", str(metacontroller))
             cluster.kubectl("wait", "--for=condition=Established", "-f", str(theirs))
-            for command in page_commands()[0]:
+            for command in install_commands()[0]:
                 cluster.run(command)
             yield cluster
         finally:
@@ -51,12 +51,12 @@ def installation(directory: Path) -> Iterator[Cluster]:
             def left() -> object:
                 return cluster.names() - before
 
-            eventually(left, lambda it: not it, "the cluster as empty as before", deadline_s=90)
+            eventually(left, lambda it: not it, "the cluster has only the objects from before", deadline_s=90)
 
 
 @contextmanager
 def installed(cluster: Cluster, directory: str | Path, crd: str) -> Iterator[None]:
-    """A kind beside those of the overlay, by the directory `sources manifests` wrote."""
+    """Install one more kind from a directory that `sources manifests` wrote; uninstall it afterwards."""
     try:
         cluster.kubectl("apply", "-k", str(directory))
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")

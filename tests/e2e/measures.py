@@ -1,4 +1,4 @@
-"""What a pod costs, as its kubelet sees it."""
+"""Start-up time and memory of pods, measured in the pod and by its kubelet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.place import Place
 
 MIB = 1024 * 1024
-# When process 1 of a pod was started, in seconds since the epoch: Kubernetes itself knows whole seconds only.
+# Prints the start time of process 1 in seconds since the epoch; the Kubernetes API has only whole seconds.
 STARTED_AT = """
 import os, time
 ticks = int(open("/proc/1/stat").read().rpartition(")")[2].split()[19])
@@ -33,7 +33,7 @@ def image_size(cluster: Cluster) -> int:
 
 
 def working_sets(cluster: Cluster, pods: list[Object]) -> dict[str, tuple[int, str]]:
-    """Bytes and limit by container's name, as the kubelets saw them last; of several pods, the largest."""
+    """Working set in bytes and memory limit by container name, from the kubelets; the largest of several pods."""
     by_uid = {it["metadata"]["uid"]: it for it in pods}
 
     def read() -> dict[str, Any]:
@@ -44,7 +44,9 @@ def working_sets(cluster: Cluster, pods: list[Object]) -> dict[str, tuple[int, s
             if it["podRef"]["uid"] in by_uid and it.get("containers")
         }
 
-    seen = eventually(read, lambda it: len(it) == len(pods) and all(it.values()), "memory of each pod", deadline_s=60)
+    seen = eventually(
+        read, lambda it: len(it) == len(pods) and all(it.values()), "each pod has a working set", deadline_s=60
+    )
     found: dict[str, tuple[int, str]] = {}
     for uid, used in sorted(seen.items(), key=lambda it: it[1]):
         container = by_uid[uid]["spec"]["containers"][0]
@@ -53,7 +55,7 @@ def working_sets(cluster: Cluster, pods: list[Object]) -> dict[str, tuple[int, s
 
 
 def cost(place: Place) -> str:
-    """Of the only adapter, in words; it has twice the memory it needs."""
+    """Start-up time and memory of the only adapter as text. Asserts that it uses less than half of its limit."""
     pod = place.adapter()
     [(used, limit)] = working_sets(place.cluster, [pod]).values()
     assert used < int(limit.removesuffix("Mi")) * MIB / 2

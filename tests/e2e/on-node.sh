@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# `make e2e` on the one-node Kubernetes of ../shared/cluster/node.sh. Where that cannot be had, one line says why and
-# nothing has failed. A node that is up already is used and stays up.
+# Run `make e2e` on the one-node Kubernetes of ../shared/cluster/node.sh. If the node cannot start, print the reason and
+# exit with 0. If the node runs already, use it and leave it running.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 node=$PWD/../shared/cluster/node.sh
 export SOURCE_IMAGE=registry.local/sample-source:dev BUILD_IMAGE="$node image"
 
-not_run() { echo "make e2e is not run: $1"; exit 0; }
-[ -x "$node" ] || not_run "there is no ../shared/cluster/node.sh"
-[ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] || not_run "a node needs root on Debian"
+not_run() { echo "skipped make e2e: $1"; exit 0; }
+[ -x "$node" ] || not_run "../shared/cluster/node.sh does not exist"
+[ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] || not_run "the node needs Linux, root and Debian"
 
-"$node" apt || not_run "the packages a node needs cannot be installed"
+"$node" apt || not_run "the packages for the node could not be installed"
 trap '"$node" down' EXIT
-eval "$(grep -m1 -o '^D=[^;]*' "$node")"  # its directory: $D, or what it takes by default
+eval "$(grep -m1 -o '^D=[^;]*' "$node")"  # the node's directory: $D or its default
 directory=$D
 export KUBECONFIG=$directory/kubeconfig PATH=$directory/bin:$PATH
 said=$("$node" up | tee >(cat >&2)) || case $said in
@@ -20,12 +20,12 @@ said=$("$node" up | tee >(cat >&2)) || case $said in
     if kubectl get --raw /readyz --request-timeout=5s >/dev/null 2>&1; then
       trap - EXIT
     else  # its processes ended without a `down`
-      "$node" down && "$node" up || not_run "the node does not come up"
+      "$node" down && "$node" up || not_run "the node did not start"
     fi ;;
-  *) not_run "the node does not come up" ;;
+  *) not_run "the node did not start" ;;
 esac
 
-"$node" image . "$SOURCE_IMAGE" || not_run "the image cannot be built"
+"$node" image . "$SOURCE_IMAGE" || not_run "the image could not be built"
 metacontroller=${METACONTROLLER:-$(command -v metacontroller || true)}
 if [ -n "$metacontroller" ]; then
   root=$(mktemp -d)

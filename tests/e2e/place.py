@@ -1,4 +1,4 @@
-"""A namespace of a real cluster that takes ``restricted`` pods only, and what a test does in it."""
+"""A namespace of a real cluster that accepts only ``restricted`` pods, and the actions of tests in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESTRICTED = {f"pod-security.kubernetes.io/{it}": "restricted" for it in ("enfor
 
 
 class Place(Home):
-    """For sources of one kind, which is known by its name alone: it may be made in the course of a test."""
+    """Sources are of one kind, given by name and API version, because a test may create the kind."""
 
     world: Cluster
 
@@ -33,7 +33,7 @@ class Place(Home):
         self.known_as = (kind, api_version)
 
     def seen(self, kind: str, api_version: str) -> Place:
-        """The same namespace; sources are of this kind."""
+        """The same namespace, for sources of this kind."""
         place = copy.copy(self)
         place.known_as = (kind, api_version)
         return place
@@ -46,13 +46,13 @@ class Place(Home):
     def close(self) -> None:
         for undo in reversed(self._undo):
             undo()
-        with contextlib.suppress(NotThere):  # where the kind is gone its sources are too
+        with contextlib.suppress(NotThere):  # without the kind there are no sources
             for source in self.api.list(*self.sources, self.namespace):
                 self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
         self.api.delete("v1", "namespaces", self.namespace)
 
     def display(self, *options: str) -> None:
-        """The quick start's, printing JSON lines; Service and Deployment are called event-display."""
+        """Start the event display of the quick start with JSON output: Service and Deployment ``event-display``."""
         for document in documents(self.cluster.directory / QUICKSTART)[:2]:
             document["metadata"]["namespace"] = self.namespace
             if document["kind"] == "Deployment":
@@ -69,7 +69,10 @@ class Place(Home):
         return self.api.create(document)
 
     def program(self, name: str, *arguments: str) -> None:
-        """A pod that runs ``programs/<name>.py``, called by a Service of its name on port 8080; again if it ended."""
+        """Start a pod that runs ``programs/<name>.py``, and a Service of that name on port 8080.
+
+        May be called again after the pod has ended.
+        """
         metadata = {"name": name, "namespace": self.namespace}
         text = (PROGRAMS / f"{name}.py").read_text()
         self.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"program.py": text}})
@@ -87,7 +90,7 @@ class Place(Home):
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def deployments(self) -> list[Object]:
-        """Those of sources."""
+        """The Deployments of sources."""
         return [it for it in super().deployments() if _is_ours(it)]
 
     def adapters(self) -> list[Object]:
@@ -95,7 +98,7 @@ class Place(Home):
         return [it for it in self.pods() if _is_ours(it)]
 
     def adapter(self) -> Object:
-        """The only one, once it is the only one."""
+        """Wait until there is exactly one adapter pod; return it."""
         [pod] = eventually(self.adapters, lambda it: len(it) == 1, "one adapter", more=self.story)
         return dict(pod)
 
@@ -123,7 +126,9 @@ def _pod_of(metadata: Object, image: str, arguments: Sequence[str]) -> Object:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},  # names of Services are whole: no search
+        "dnsConfig": {
+            "options": [{"name": "ndots", "value": "1"}]
+        },  # Service names are fully qualified, so no search domains are tried
     }
     labels = {"app": metadata["name"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": spec}

@@ -1,4 +1,4 @@
-"""Pods as a kubelet runs them: probes, credentials, memory, start-up. Figures are printed; bounds are loose."""
+"""Pods under a real kubelet: probes, credentials, memory and start-up. Figures are printed; limits are generous."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tests.e2e.measures import MIB, image_size, start_up_s, working_sets
 from tests.e2e.place import Place
 
 
-def test_a_pod_that_is_ready_answers(place: Place) -> None:
-    """Without its probe a pod is ready while its interpreter still starts, and kubelets send the old one away."""
+def test_ready_pod_answers_on_its_health_port(place: Place) -> None:
+    """Without the probe a pod would be ready before Python has started, and the rollout would stop the old pod."""
     place.display()
     place.source()
 
     def is_ready() -> list[Object]:
         return [pod for pod in place.adapters() for it in pod["status"].get("containerStatuses", []) if it["ready"]]
 
-    [pod] = eventually(is_ready, bool, "a ready adapter", more=place.story)
+    [pod] = eventually(is_ready, bool, "the adapter is ready", more=place.story)
     path = f"/api/v1/namespaces/{place.namespace}/pods/{pod['metadata']['name']}:8080/proxy/readiness"
     assert place.kubectl("get", "--raw", path).strip() == "ok"
 
 
-def test_no_pod_of_ours_holds_a_credential_of_the_cluster(place: Place) -> None:
+def test_pods_mount_no_service_account_token(place: Place) -> None:
     place.display()
     place.source()
     place.ready()
@@ -37,7 +37,7 @@ def test_no_pod_of_ours_holds_a_credential_of_the_cluster(place: Place) -> None:
         assert "/var/run/secrets/kubernetes.io" not in text, pod["metadata"]["name"]
 
 
-def test_a_source_is_ready_soon_and_its_pod_is_small(
+def test_pods_use_less_than_half_of_their_memory_limit(
     cluster: Cluster, place: Place, figure: Callable[[str], None]
 ) -> None:
     place.display()

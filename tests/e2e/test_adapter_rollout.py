@@ -1,4 +1,4 @@
-"""Edits of a source whose events flow at 10 a second: Ready never lies, and no event is lost on the way."""
+"""Edits of a source that sends 10 events per second: Ready is correct at any time, and no event is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = [str(n) for n in range(1, 6)]
 
 @dataclass
 class Edited:
-    """What was there the moment `kubectl wait` came back from each edit, and in the end every event that arrived."""
+    """The Deployment and the pods right after each `kubectl wait`, and all events that arrived."""
 
     deployments: list[Object] = field(default_factory=list)
     adapters: list[list[Object]] = field(default_factory=list)
@@ -45,15 +45,15 @@ def _edit(place: Place) -> Edited:
         place.kubectl("wait", "--for=condition=Ready", "samplesource/hello", "--timeout=60s")
         edited.deployments.append(place.deployment())
         edited.adapters.append(place.adapters())
-    place.adapter()  # the one before it has drained
-    place.api.delete(*SOURCES, "hello", place.namespace)  # so that the last one drains too
-    eventually(place.adapters, lambda it: it == [], "no adapter", deadline_s=60, more=place.story)
+    place.adapter()  # the old pod has drained and ended
+    place.api.delete(*SOURCES, "hello", place.namespace)  # the last pod drains too
+    eventually(place.adapters, lambda it: it == [], "there is no adapter", deadline_s=60, more=place.story)
     edited.events = place.events_shown()
     return edited
 
 
 @pytest.mark.parametrize("n", range(len(ROUNDS)), ids=lambda n: f"edit {n + 1}")
-def test_waiting_for_ready_right_after_an_edit_never_ends_early(edited: Edited, n: int) -> None:
+def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(edited: Edited, n: int) -> None:
     deployment, adapters = edited.deployments[n], edited.adapters[n]
     assert f'"round":"{ROUNDS[n]}"' in env_of(deployment)["K_CE_OVERRIDES"]
     status = deployment["status"]
@@ -65,7 +65,7 @@ def test_waiting_for_ready_right_after_an_edit_never_ends_early(edited: Edited, 
     assert [it["ready"] for it in serving[0]["status"]["containerStatuses"]] == [True]
 
 
-def test_no_event_is_lost_while_adapters_replace_each_other(edited: Edited, figure: Callable[[str], None]) -> None:
+def test_no_event_is_lost_during_rollouts(edited: Edited, figure: Callable[[str], None]) -> None:
     numbers = sorted(set(edited.sequences))
     doubled = len(edited.events) - len(numbers)
     figure(f"{len(ROUNDS)} rollouts at 10 events/s: {len(numbers)} events arrived, {doubled} of them twice")
@@ -74,6 +74,6 @@ def test_no_event_is_lost_while_adapters_replace_each_other(edited: Edited, figu
     assert set(range(numbers[0], numbers[-1] + 1)) - set(numbers) == set()
 
 
-def test_events_that_two_adapters_sent_are_the_same_to_who_deduplicates(edited: Edited) -> None:
+def test_duplicate_events_have_the_same_source_and_id(edited: Edited) -> None:
     identities = {(it["source"], it["id"]) for it in edited.events}
     assert len(identities) == len(set(edited.sequences))

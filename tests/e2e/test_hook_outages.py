@@ -1,7 +1,7 @@
-"""Replicas of the hook come and go under load: thirty sources, edited in turn, and a Service they name that changes.
+"""Replicas of the hook stop and start under load: 30 sources are edited in turn, and their sink's port changes.
 
-Each change of it is a sync of every source and a status to write; an edit is a customize besides. The sources ask for
-a port the Service does not have, so no pod starts.
+Each change of the Service causes a sync and a status update of every source; an edit also causes a customize request.
+The sources refer to a port that the Service does not have, so no pod starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PACE_S = 0.1
 
 
 class Load:
-    """``port``: the one the Service has now; each source's status tells it once the source is synced."""
+    """``port`` is the current port of the Service. A synced source has it in its condition message."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -66,7 +66,7 @@ class Load:
 
 @pytest.fixture
 def load(cluster: Cluster, place: Place) -> Iterator[Load]:
-    """With two replicas ready."""
+    """Load on a hook with two ready replicas."""
     cluster.kubectl("-n", HOOK[0], "rollout", "status", "deployment/sources-hook", "--timeout=60s")
     with Load(place) as load:
         yield load
@@ -77,7 +77,7 @@ def _names(cluster: Cluster) -> list[str]:
 
 
 def _wait_for_two_without(old: list[str], cluster: Cluster) -> None:
-    """A replica on its way out still counts as old."""
+    """Wait for two ready replicas and for the end of the old pods."""
 
     def ready() -> dict[str, bool]:
         return {it["metadata"]["name"]: _is_ready(it) for it in cluster.pods(*HOOK)}
@@ -92,7 +92,7 @@ def _is_ready(pod: Object) -> bool:
     return [it["ready"] for it in pod["status"].get("containerStatuses", [])] == [True]
 
 
-def test_rollouts_of_the_hook_fail_no_sync(cluster: Cluster, load: Load) -> None:
+def test_no_sync_fails_during_rollouts_of_the_hook(cluster: Cluster, load: Load) -> None:
     for _ in range(2):
         old = _names(cluster)
         cluster.kubectl("-n", HOOK[0], "rollout", "restart", "deployment/sources-hook")
@@ -102,7 +102,7 @@ def test_rollouts_of_the_hook_fail_no_sync(cluster: Cluster, load: Load) -> None
     assert load.failures() == []
 
 
-def test_sources_recover_by_themselves_from_replicas_that_die(
+def test_sources_recover_after_hook_replicas_are_killed(
     cluster: Cluster, load: Load, figure: Callable[[str], None]
 ) -> None:
     for name in _names(cluster):
@@ -110,4 +110,4 @@ def test_sources_recover_by_themselves_from_replicas_that_die(
         _wait_for_two_without([name], cluster)
     load.stop()
     load.wait_until_settled()
-    figure(f"SyncErrors when two replicas of the hook died one after the other: {load.failures()}")
+    figure(f"SyncErrors after two hook replicas were killed in turn: {load.failures()}")

@@ -1,4 +1,4 @@
-"""Kinds of one's own, from an empty directory to their events in a cluster: Python, a library beside it, and Perl."""
+"""User-defined kinds, from an empty directory to events in a cluster: in Python, with a library, and in Perl."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PearlSource(Source):
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("BUILD_IMAGE"),
-    reason="needs $BUILD_IMAGE (a command that makes a DIRECTORY an image NAME which the cluster can run)",
+    reason="needs $BUILD_IMAGE (a command that builds an image for the cluster, with the arguments DIRECTORY NAME)",
 )
 
 
@@ -50,7 +50,7 @@ def _shown(place: Place) -> list[Object]:
     return list(eventually(place.events_shown, bool, "an event at the display", more=place.story))
 
 
-def test_the_commands_of_the_page_lead_from_an_empty_directory_to_events_in_the_cluster(
+def test_documented_commands_create_install_and_run_a_new_kind(
     workshop: Workshop, figure: Callable[[str], None]
 ) -> None:
     started = time.monotonic()
@@ -76,10 +76,9 @@ def test_the_commands_of_the_page_lead_from_an_empty_directory_to_events_in_the_
 
 @pytest.fixture(scope="module")
 def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """One of `sources new`, and the cron sample; the image ``KINDS`` has both.
+    """A kind from `sources new` and the cron sample, both in the image ``KINDS``.
 
-    The sample's library is copied from here. The Dockerfile of docs/write-a-source.md installs it, which needs a
-    package index.
+    The sample's library is copied from this environment, because pip in the Dockerfile would need a package index.
     """
     workshop = Workshop(cluster, tmp_path_factory.mktemp("two"))
     workshop.run("sources new LetterboxSource --listen")
@@ -90,26 +89,28 @@ def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Wor
     return workshop
 
 
-def test_an_own_kind_that_listens_is_called_at_the_address_of_its_status(two_kinds: Workshop) -> None:
+def test_new_listening_kind_receives_requests_at_its_status_address(two_kinds: Workshop) -> None:
     with two_kinds.installed("LetterboxSource", KINDS) as place:
         url = place.read()["status"]["address"]["url"]
         command = f"kubectl -n {place.namespace} exec deployment/event-display -- python -c '{CALL}' {url} 2>&1 || true"
-        # Ready says that the pod is; the node's proxy hears of it at the same time and may need a moment longer.
-        eventually(lambda: place.cluster.run(command), lambda it: it == "202\n", "an answer", more=place.story)
+        # The pod is ready, but kube-proxy may need a moment longer to route to it.
+        eventually(
+            lambda: place.cluster.run(command), lambda it: it == "202\n", "the source answers 202", more=place.story
+        )
         [event, *_] = _shown(place)
     assert (event["type"], event["data"]) == ("com.example.letterbox", {"path": "/", "body": "ding"})
 
 
-def test_the_cron_sample_runs_with_its_library_in_the_image(two_kinds: Workshop) -> None:
+def test_cron_sample_runs_with_its_library_in_the_image(two_kinds: Workshop) -> None:
     [written] = documents(SAMPLES / "kinds/cron_source.yaml")
     spec = {name: value for name, value in written["spec"].items() if name != "sink"}
     with two_kinds.installed("CronSource", KINDS, **spec) as place:
         [event, *_] = _shown(place)
     assert event["type"] == "com.example.cron"
-    assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # Berlin's time
+    assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # UTC offset of Berlin
 
 
-def test_ten_lines_of_perl_are_an_adapter_in_the_cluster_too(workshop: Workshop) -> None:
+def test_perl_adapter_sends_events_in_the_cluster(workshop: Workshop) -> None:
     workshop.write("kinds/pearl_source.py", PERL_KIND)
     shutil.copy(SAMPLES / "any-language/adapter.pl", workshop.directory)
     workshop.build(f'FROM {workshop.cluster.image}\nCOPY adapter.pl .\nCMD ["./adapter.pl"]\n', PEARL)

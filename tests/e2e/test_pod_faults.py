@@ -1,4 +1,4 @@
-"""With `sources manifests --diagnose-pods`: what a kubelet says of a pod that does not run, as condition, in 30 s."""
+"""`sources manifests --diagnose-pods`: the kubelet's reason for a failing pod is in the conditions within 30 s."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.e2e.place import Place
 
 SAMPLE, QUEUE = "adapter.sources.sample_source", "tests/kinds/queue_depth_source.py"
 NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
-# Twelve processes of 12 MiB each are together too much for 128 MiB, and none is as large as the adapter, which is so
-# the one that the kernel chooses.
+# Twelve processes of 12 MiB each exceed 128 MiB together. Each is smaller than the adapter, so the kernel kills the
+# adapter.
 TOO_MUCH = """
 import os, time
 for _ in range(12):
@@ -32,7 +32,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
-    """`sources manifests` and `kubectl apply -k`; afterwards SampleSource is what it was and other kinds are gone."""
+    """Run `sources manifests` and `kubectl apply -k`. Teardown restores SampleSource and deletes other kinds."""
     own_kind = tmp_path / "own"
 
     def install(module: str, *options: str) -> None:
@@ -58,14 +58,14 @@ def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
 
 
 def fault(place: Place, reason: str) -> str:
-    """The message that comes with the reason, at Deployed and at Ready; it names the pod."""
+    """Wait for the reason in Deployed and Ready; return their message, which names the pod."""
     message = place.wait_for("Deployed", "False", reason, deadline_s=30)["message"]
     assert place.wait_for("Ready", "False", reason)["message"] == message
     assert message.startswith(f"Pod {place.namespace}/"), message
     return str(message)
 
 
-def test_an_image_that_does_not_exist_is_named(place: Place, install: Install) -> None:
+def test_missing_image_sets_image_pull_back_off(place: Place, install: Install) -> None:
     install(SAMPLE, "--image", "registry.local/no-such-image:1")
     place.source(sink={"uri": "http://sink.example.com"})
     message = fault(place, "ImagePullBackOff")
@@ -73,7 +73,7 @@ def test_an_image_that_does_not_exist_is_named(place: Place, install: Install) -
     assert message.endswith("; correct the image's name, or push it")
 
 
-def test_an_adapter_that_exits_at_once_says_why_and_keeps_saying_it(place: Place, install: Install) -> None:
+def test_crash_loop_reports_the_exit_message_and_does_not_change_on_restarts(place: Place, install: Install) -> None:
     install(SAMPLE)
     place.source(sink={"uri": "https://sink.example.com", "CACerts": NO_CERTIFICATE})
     message = fault(place, "CrashLoopBackOff")
@@ -89,7 +89,7 @@ def test_an_adapter_that_exits_at_once_says_why_and_keeps_saying_it(place: Place
     assert place.condition("Deployed") == condition
 
 
-def test_an_adapter_that_takes_too_much_memory_is_told_its_limit(place: Place, install: Install) -> None:
+def test_out_of_memory_kill_reports_the_memory_limit(place: Place, install: Install) -> None:
     install(SAMPLE)
     place.source(sink={"uri": "http://sink.example.com"})
     place.ready()
@@ -108,7 +108,7 @@ def test_an_adapter_that_takes_too_much_memory_is_told_its_limit(place: Place, i
         pytest.param({"other": "x"}, "couldn't find key token in Secret {}/queue-token", id="no such key in it"),
     ],
 )
-def test_a_secret_that_is_missing_is_named(
+def test_missing_secret_or_key_is_reported(
     place: Place, install: Install, there: dict[str, str] | None, words: str
 ) -> None:
     install(QUEUE)

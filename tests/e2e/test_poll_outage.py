@@ -1,4 +1,4 @@
-"""A PollSource whose upstream goes away and comes back: it is said, and no item is lost or comes twice."""
+"""A PollSource whose upstream stops and starts again: Ready reports it, and each item arrives exactly once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KIND = "metacontroller/sources/poll_source"
 KEY = "hush-hush"
 SPEC = {
     "interval": "1s",
-    "timeout": "2s",  # for a moment the Service still leads to the pod that is gone, and nothing answers
+    "timeout": "2s",  # the Service may still route to the deleted pod, which does not answer
     "secretHeaders": {"X-Key": {"secretKeyRef": {"name": "shop", "key": "key"}}},
     "items": "data.orders",
     "id": "number",
@@ -30,10 +30,10 @@ SPEC = {
 @dataclass
 class Outage:
     place: Place
-    ready: Object = field(default_factory=dict)  # the condition, while the upstream is away
+    ready: Object = field(default_factory=dict)  # the condition during the outage
     unready_after_s: float = 0.0
     back_after_s: float = 0.0
-    adapter: Object = field(default_factory=dict)  # in the end
+    adapter: Object = field(default_factory=dict)  # the pod after the outage
     log: str = ""
     events: list[Object] = field(default_factory=list)
 
@@ -73,39 +73,37 @@ def _break(place: Place) -> Outage:
     return outage
 
 
-def test_an_upstream_that_is_away_is_the_reason_why_its_source_is_not_ready(
-    outage: Outage, figure: Callable[[str], None]
-) -> None:
-    figure(f"poll: Ready False {outage.unready_after_s:.0f} s after its upstream went: {outage.ready['message']}")
-    figure(f"poll: Ready True {outage.back_after_s:.0f} s after its upstream was back")
+def test_unreachable_upstream_sets_ready_false(outage: Outage, figure: Callable[[str], None]) -> None:
+    figure(f"poll: Ready False {outage.unready_after_s:.0f} s after its upstream stopped: {outage.ready['message']}")
+    figure(f"poll: Ready True {outage.back_after_s:.0f} s after its upstream was started again")
     assert outage.ready["reason"] == "DeploymentUnavailable"
     assert "poll failed" in outage.log
     assert "polls succeed again" in outage.log
 
 
-def test_each_item_arrives_once_whatever_the_upstream_does(outage: Outage) -> None:
+def test_each_item_arrives_exactly_once(outage: Outage) -> None:
     numbers = outage.numbers
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert {it["type"] for it in outage.events} == {"com.example.order"}
     assert outage.events[0]["subject"] == f"customer {numbers[0] % 7}"
 
 
-def test_the_adapter_was_never_restarted_for_it(outage: Outage) -> None:
+def test_adapter_is_not_restarted(outage: Outage) -> None:
     assert [it["restartCount"] for it in outage.adapter["status"]["containerStatuses"]] == [0]
 
 
-def test_its_pod_is_small(outage: Outage, figure: Callable[[str], None]) -> None:
+def test_poll_adapter_uses_less_than_half_of_its_memory_limit(outage: Outage, figure: Callable[[str], None]) -> None:
     figure(f"poll: {cost(outage.place)}")
 
 
-def test_the_secret_reaches_the_upstream_and_stands_nowhere_else(outage: Outage) -> None:
-    """Without it the upstream answers 401, and there would be no event."""
+def test_secret_reaches_the_upstream_and_appears_nowhere_else(outage: Outage) -> None:
+    """Without the secret the upstream answers 401, so there would be no event."""
     assert outage.events
     assert KEY not in f"{outage.adapter}{outage.log}{outage.ready}"
 
 
-def test_a_feed_is_read_by_a_process_of_its_own_in_the_pods_limits(outage: Outage) -> None:
-    """Last of all: there are two sources now."""
+def test_feed_parser_process_works_within_the_limits_of_the_pod(outage: Outage) -> None:
+    """This test runs last, because it adds a second source."""
     place = outage.place
     place.source("feed", url="http://upstream:8080/feed", eventType="com.example.entry", **_of_any_item())
     entries = eventually(

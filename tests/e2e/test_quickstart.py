@@ -1,4 +1,4 @@
-"""The commands of docs/install.md and docs/operate.md, one by one: from an empty cluster to events in a log."""
+"""The commands of docs/install.md and docs/operate.md, from an empty cluster to events in a log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from tests.cluster.api import eventually
 from tests.e2e.cluster import Cluster
-from tests.e2e.installation import QUICKSTART, page_commands
+from tests.e2e.installation import QUICKSTART, install_commands
 from tests.e2e.place import RESTRICTED
 from tests.pages import blocks, commands
 
 
 @pytest.fixture
 def strict_default(cluster: Cluster) -> Iterator[None]:
-    """The quick start goes into the namespace ``default``, which takes restricted pods only meanwhile."""
+    """Make the namespace ``default``, which the quick start uses, accept only restricted pods during the test."""
     labels = cluster.api.get("v1", "namespaces", "default")["metadata"].get("labels", {})
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": RESTRICTED}})
     yield
@@ -27,10 +27,10 @@ def strict_default(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict_default")
-def test_the_commands_of_the_install_page_lead_to_events_in_the_displays_log(
+def test_install_commands_show_events_in_the_log_of_the_display(
     cluster: Cluster, figure: Callable[[str], None]
 ) -> None:
-    listed = page_commands()[1]
+    listed = install_commands()[1]
     said, started = "", time.monotonic()
     for command in listed:
         output = cluster.run(command)
@@ -49,8 +49,8 @@ def test_the_commands_of_the_install_page_lead_to_events_in_the_displays_log(
 
 
 @pytest.mark.usefixtures("strict_default")
-def test_the_commands_to_operate_and_to_upgrade_work(cluster: Cluster) -> None:
-    for command in page_commands()[1][:2]:
+def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
+    for command in install_commands()[1][:2]:
         cluster.run(command)
     described, logs = (
         command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands

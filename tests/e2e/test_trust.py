@@ -1,4 +1,4 @@
-"""What only a kubelet can bring: a token for the sink's audience, although the pod has no access to the API."""
+"""The token for the audience of a sink, which only a real kubelet mounts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.place import place_in
 
 
-def test_a_sink_with_an_audience_gets_a_token_of_the_adapters_account_for_it(cluster: Cluster) -> None:
+def test_sink_with_an_audience_receives_a_token_of_the_service_account(cluster: Cluster) -> None:
     with place_in(cluster) as place:
         place.display()
         ref = {"apiVersion": "v1", "kind": "Service", "name": "event-display"}
         place.source(interval="500ms", sink={"ref": ref, "audience": "my-sink"})
         assert place.ready()["status"]["sinkAudience"] == "my-sink"
-        [event, *_] = eventually(place.events_shown, bool, "an event", more=place.story)
+        [event, *_] = eventually(place.events_shown, bool, "an event at the display", more=place.story)
         scheme, _, token = event["headers"]["authorization"].partition(" ")
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

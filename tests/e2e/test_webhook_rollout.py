@@ -1,4 +1,4 @@
-"""A WebhookSource that is called 100 times a second while it is edited and its pods are deleted: nobody is refused."""
+"""A WebhookSource with 100 requests per second during edits and pod deletions: every request is accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call:
 
 @dataclass
 class Rolled:
-    """``steps``: what was done, and when it was done with."""
+    """``steps``: the time and the description of each completed step."""
 
     place: Place
     steps: list[tuple[float, str]] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Rolled:
         return {it.id for it in self.calls if it.answer.startswith("2")}
 
     def others(self) -> list[str]:
-        """Those that were not accepted, each with what was done last before it."""
+        """The requests that were not accepted, each with the last step before it."""
         done = [(when, f"after {what!r}") for when, what in self.steps]
         return [
             f"{it.id} {it.answer} {it.took_s:.2f} s; {it.began - when:.2f} s {what}"
@@ -57,7 +57,7 @@ class Rolled:
 @pytest.fixture(scope="module")
 def rolled(cluster: Cluster) -> Iterator[Rolled]:
     with installed(cluster, KIND, "webhooksources.samples.knative.dev"), place_in(cluster, "WebhookSource") as place:
-        place.display("--delay", "50ms")  # so that some requests are under way whenever a pod is told to stop
+        place.display("--delay", "50ms")  # so that requests are in flight when a pod gets SIGTERM
         place.source()
         url = place.ready(deadline_s=60)["status"]["address"]["url"]
         place.program("caller", url, str(PER_S))
@@ -71,7 +71,7 @@ def _roll(place: Place) -> Rolled:
             _edit(place, rolled, replicas=replicas, answerWithin=answer_within)
         _delete_a_pod(place, rolled)
     _edit(place, rolled, replicas=1)
-    place.adapter()  # the others have drained
+    place.adapter()  # the other pods have drained and ended
     place.kubectl("exec", "caller", "--", "sh", "-c", "kill 1")
     place.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
     rolled.calls = [_read(it) for it in place.kubectl("logs", "caller").splitlines()]
@@ -87,9 +87,15 @@ def _edit(place: Place, rolled: Rolled, **spec: object) -> None:
 
 
 def _delete_a_pod(place: Place, rolled: Rolled) -> None:
-    """Once older ones are gone: where no pod is ready, a Service leads to all that end, however near their end."""
+    """Wait until older pods are gone, then delete one: without a ready pod a Service routes to terminating pods."""
     wanted = place.read()["spec"]["replicas"]
-    eventually(place.adapters, lambda it: len(it) == wanted, f"{wanted} pods only", deadline_s=60, more=place.story)
+    eventually(
+        place.adapters,
+        lambda it: len(it) == wanted,
+        f"there are exactly {wanted} pods",
+        deadline_s=60,
+        more=place.story,
+    )
     name = _serving(place)[-1]
     place.api.delete("v1", "pods", name, place.namespace)
     rolled.note(f"deleted {name}")
@@ -99,7 +105,7 @@ def _delete_a_pod(place: Place, rolled: Rolled) -> None:
 
 
 def _serving(place: Place) -> list[str]:
-    """The pods that are ready and do not end, the oldest first."""
+    """The pods that are ready and not terminating, oldest first."""
     pods = [it for it in place.adapters() if not it["metadata"].get("deletionTimestamp")]
     ready = [it for it in pods if [one["ready"] for one in it["status"].get("containerStatuses", [])] == [True]]
     return [it["metadata"]["name"] for it in sorted(ready, key=lambda it: it["metadata"]["creationTimestamp"])]
@@ -110,7 +116,7 @@ def _read(line: str) -> Call:
     return Call(id, answer, float(began), float(took_s))
 
 
-def test_no_caller_is_refused_or_cut_off(rolled: Rolled, figure: Callable[[str], None]) -> None:
+def test_every_request_is_accepted_during_rollouts(rolled: Rolled, figure: Callable[[str], None]) -> None:
     spent_s = max(it.began for it in rolled.calls) - min(it.began for it in rolled.calls)
     slowest = max(it.took_s for it in rolled.calls)
     answers = dict(Counter(it.answer for it in rolled.calls))
@@ -118,11 +124,11 @@ def test_no_caller_is_refused_or_cut_off(rolled: Rolled, figure: Callable[[str],
     assert rolled.others() == []
 
 
-def test_what_was_accepted_has_arrived(rolled: Rolled) -> None:
+def test_every_accepted_event_arrives(rolled: Rolled) -> None:
     arrived = {it["id"] for it in rolled.events}
     assert len(rolled.accepted) > PER_S
     assert rolled.accepted - arrived == set()
 
 
-def test_its_pod_is_small_after_it_was_called(rolled: Rolled, figure: Callable[[str], None]) -> None:
+def test_webhook_adapter_uses_less_than_half_of_its_memory_limit(rolled: Rolled, figure: Callable[[str], None]) -> None:
     figure(f"webhook: {cost(rolled.place)}")

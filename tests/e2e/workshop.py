@@ -1,4 +1,4 @@
-"""A directory in which somebody makes kinds of their own, and the cluster these go to."""
+"""A project directory with user-defined kinds, and the cluster in which they are installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Workshop:
         self._environ = {**environ_in(directory), **environ_with(directory / "site")}
 
     def run(self, command: str) -> str:
-        """As a person types it; `docker build` is what ``BUILD_IMAGE`` says instead."""
+        """Run a shell command in the directory. ``BUILD_IMAGE`` replaces `docker build`. Return stdout."""
         words = command.split()
         if words[:3] == ["docker", "build", "-t"]:
             command = f"{os.environ['BUILD_IMAGE']} {words[4]} {words[3]}"
@@ -44,13 +44,13 @@ class Workshop:
         path.write_text(text)
 
     def adapt(self, file: str, namespace: str) -> None:
-        """A file that is to be applied: another namespace, and the image by the name it has here."""
+        """Set the namespace and the image name in a manifest."""
         text = (self.directory / file).read_text().replace("registry.local/sample-source:dev", self.cluster.image)
         self.write(file, text.replace("namespace: default", f"namespace: {namespace}"))
 
     @contextmanager
     def kind(self, kind: str, api_version: str) -> Iterator[Place]:
-        """A place for its sources. What `sources manifests` wrote may be applied, and goes afterwards."""
+        """A namespace for sources of this kind. Afterwards all generated manifests are deleted from the cluster."""
         with place_in(self.cluster, kind, api_version) as place:
             try:
                 yield place
@@ -63,7 +63,7 @@ class Workshop:
 
     @contextmanager
     def installed(self, kind: str, image: str, **spec: object) -> Iterator[Place]:
-        """With its image, and its sample, changed by ``spec``, ready beside a display."""
+        """Install the kind with its image; yield a namespace with its sample, changed by ``spec`` and ready."""
         name = module_name(kind)
         made = f"manifests/{name}"
         self.run(f"sources manifests kinds/{name}.py -o {made} --image {image}")

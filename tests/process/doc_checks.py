@@ -21,8 +21,8 @@ DIAGRAMS = {"README.md": 1, "docs/architecture.md": 1}  # page -> how many block
 
 _COMMANDS, _E2E = "tests/process/test_docs_commands.py", "tests/e2e/test_quickstart.py"
 _OWN_KIND = f"{_COMMANDS}::test_own_kind_commands_work_in_an_empty_directory"
-_QUICKSTART = f"{_E2E}::test_the_commands_of_the_install_page_lead_to_events_in_the_displays_log"
-_OPERATE = f"{_E2E}::test_the_commands_to_operate_and_to_upgrade_work"
+_QUICKSTART = f"{_E2E}::test_install_commands_show_events_in_the_log_of_the_display"
+_OPERATE = f"{_E2E}::test_commands_to_operate_and_upgrade_work"
 # What a command looks like -> the test that runs it. Kubernetes objects and files in a command are checked here, too.
 COVERED_BY = {
     r"make run": f"{_COMMANDS}::test_make_run_shows_events",
@@ -38,10 +38,10 @@ COVERED_BY = {
     r"python -m pytest tests": _OWN_KIND,
     r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
-    "test_the_commands_of_the_page_lead_from_an_empty_directory_to_events_in_the_cluster",
+    "test_documented_commands_create_install_and_run_a_new_kind",
     r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_overlay_names_the_image",
     r"kubectl (apply|wait) .*(manifests/doorbell_source).*": "tests/e2e/test_own_kinds.py::"
-    "test_the_commands_of_the_page_lead_from_an_empty_directory_to_events_in_the_cluster",
+    "test_documented_commands_create_install_and_run_a_new_kind",
     r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,
     r"kubectl logs deployment/event-display": _QUICKSTART,
     r"kubectl (describe|logs|rollout) .*": _OPERATE,

@@ -1,6 +1,6 @@
-"""In a pod: numbered requests to URL, PER_S of them a second, until SIGTERM. A line for each: id, answer, when.
+"""Send PER_S numbered requests per second to URL until SIGTERM; print a line for each: id, answer, time, duration.
 
-Half of the callers keep their connection, as a proxy does; the others open one for each request, as `curl` does.
+Runs in a pod. Half of the clients keep their connection, like a proxy; the others open one per request, like `curl`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEW = httpx2.Limits(max_keepalive_connections=0)
 
 
 async def call(client: httpx2.AsyncClient, url: str, id: str) -> str:
-    """A status; with ``?`` where a 503 does not say when to come again; or what happened to the connection."""
+    """The status code, with ``?`` appended to a 503 without Retry-After; or the error of the connection."""
     try:
         answer = await client.post(url, content=b"{}", headers={"X-GitHub-Delivery": id})
     except httpx2.TransportError as error:

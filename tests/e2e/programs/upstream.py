@@ -1,8 +1,7 @@
-"""In a pod: an interface that lists orders, three new ones a second, to who has KEY in `X-Key`; others get 401.
+"""An HTTP API that lists orders as JSON, or as RSS with the newest first below /feed. Runs in a pod.
 
-Below /feed they are RSS, the newest first.
-
-The orders are a matter of the clock alone: what became new while no pod was there is listed by the next one.
+Requests without KEY in the header `X-Key` get 401. There are three new orders per second. They depend only on the
+clock, so a new pod also lists the orders that became due while no pod ran.
 """
 
 from __future__ import annotations
