@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -53,9 +54,8 @@ def test_the_kind_of_the_readme_has_twelve_lines() -> None:
 
 
 def help_options(*command: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    words, environ = [sys.executable, "-m", *command, "--help"], {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
     lines = re.findall(r"^ +(?:-\w[^-\n]*)?(--[a-z][a-z-]*)", done.stdout, re.MULTILINE)
     return set(lines) - {"--help"}
 
