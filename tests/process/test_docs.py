@@ -211,6 +211,25 @@ def test_the_delivery_defaults_are_those_of_the_adapter() -> None:
     assert read_policy(yaml.safe_load(block.text)["spec"]["delivery"]) == Policy()
 
 
+def test_the_flags_of_metacontroller_are_those_of_the_end_to_end_tests() -> None:
+    [container] = next(
+        it["spec"]["template"]["spec"]["containers"]
+        for it in yaml.safe_load_all((ROOT / "tests/e2e/metacontroller.yaml").read_text())
+        if it["kind"] == "Deployment"
+    )
+    _, *table = rows(section("docs/install.md", "## Many sources"))
+    assert [f"{flag}={value}".replace("`", "") for flag, value in table] == container["args"]
+
+
+@pytest.mark.parametrize(("package", "column"), [("hooks", 0), ("adapter", 1), ("sources_cli", 1)])
+def test_every_module_and_package_has_its_place_in_the_architecture(package: str, column: int) -> None:
+    _, *table = rows(section("docs/architecture.md", f"### {package}"))
+    listed = {name for cells in table for name in re.findall(r"`(\w+)`", cells[column])} | {"__main__"}
+    folders = {it.parent.name for it in (ROOT / package).glob("*/__init__.py")}
+    modules = {it.stem for it in (ROOT / package).glob("*.py")} - {"__init__"}
+    assert listed == folders | modules
+
+
 def test_kubernetes_and_metacontroller_versions_agree_on_all_pages() -> None:
     text = "".join(map(page, page_names()))
     assert set(re.findall(r"Kubernetes (\d+\.\d+)", text)) == {"1.30"}
