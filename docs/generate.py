@@ -110,11 +110,17 @@ def sdk() -> str:
     return sdk(table)
 
 
+def kind() -> str:
+    """A kind that the tests run, too."""
+    return f"```python\n{(DOCS.parent / 'tests/kinds/queue_depth_source.py').read_text()}```\n"
+
+
 REGIONS: dict[str, Callable[[], str | None]] = {
     "environment": environment,
     "settings": settings,
     "cli": cli,
     "sdk": sdk,
+    "kind": kind,
 }
 
 if __name__ == "__main__":
