@@ -37,7 +37,7 @@ manifests: .venv/ready  ## Generate metacontroller/sources from the classes
 
 docs: .venv/ready  ## Generate the reference pages and the site in build/docs
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/ready  ## Run the benchmarks, each against its baseline
 	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \
