@@ -235,5 +235,5 @@ def test_every_module_and_package_has_its_place_in_the_architecture(package: str
 
 def test_kubernetes_and_metacontroller_versions_agree_on_all_pages() -> None:
     text = "".join(map(page, page_names()))
-    assert set(re.findall(r"Kubernetes (\d+\.\d+)", text)) == {"1.30"}
-    assert set(re.findall(r"Metacontroller (\d+\.\d+)", text)) == {"4.17"}
+    assert set(re.findall(r"Kubernetes (?:\| )?(\d+\.\d+)", text)) == {"1.30"}
+    assert set(re.findall(r"Metacontroller (?:\| )?(\d+\.\d+)", text)) == {"4.17"}
