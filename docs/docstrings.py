@@ -138,6 +138,6 @@ def prose(text: str | None) -> str:
     """A docstring as Markdown: no reST roles, single backticks."""
     if text and re.match(r"\w+\(\w+: '", text):  # what a dataclass without a docstring gets
         return ""
-    clean = re.sub(r":\w+:`~?([^`]+)`", lambda found: f"`{found[1].rpartition('.')[2]}`", inspect.cleandoc(text or ""))
+    clean = re.sub(r":\w+:`~[^`]*?(\w+)`|:\w+:`([^`]+)`", r"`\1\2`", inspect.cleandoc(text or ""))
     code = re.split("(`[^`]*`)", clean.replace("``", "`"))
     return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in code)
