@@ -103,7 +103,7 @@ def main() -> None:
         compare(figure, idles, MEMORY_RATIO)
     for figure in (f"wake-ups in {IDLE_S:.0f} idle s", f"CPU in {IDLE_S:.0f} idle s, ms"):
         spent = [values[figure] for values in idles["adapter"]]
-        print(f"{figure:28} {', '.join(f'{it:.0f}' for it in spent)}  target 0: {verdict(not any(spent))}")
+        print(f"{figure:28} {', '.join(f'{amount:.0f}' for amount in spent)}  target 0: {verdict(not any(spent))}")
     lost_ticks(sink, options.ticks)
 
 
@@ -118,7 +118,7 @@ def rounds(sink: Sink, measure: Callable[[Sink, list[str]], Figures], count: int
 def compare(figure: str, figures: dict[str, list[Figures]], aim: float) -> None:
     base, ours = ([values[figure] for values in figures[name]] for name in ("baseline", "adapter"))
     ratio = statistics.median(value / floor for value, floor in zip(ours, base, strict=True))
-    spreads = (f"{statistics.median(it):6.1f} ({min(it):.1f} to {max(it):.1f})" for it in (base, ours))
+    spreads = (f"{statistics.median(values):6.1f} ({min(values):.1f} to {max(values):.1f})" for values in (base, ours))
     columns = "  ".join(f"{name} {spread:24}" for name, spread in zip(figures, spreads, strict=True))
     print(f"{figure:28} {columns}  ratio {ratio:.2f}  target {aim}: {verdict(ratio <= aim)}")
 
@@ -156,7 +156,7 @@ def lost_ticks(sink: Sink, seconds: float) -> None:
         child.send_signal(signal.SIGTERM)
         code = child.wait(30)
         arrivals += sink.taken()
-    numbers = [it.sequence for it in arrivals]
+    numbers = [arrival.sequence for arrival in arrivals]
     due = set(range(numbers[0], numbers[-1] + 1))
     missing, twice = sorted(due - set(numbers)), len(numbers) - len(set(numbers))
     reached = verdict(not missing and not twice and code == 0)

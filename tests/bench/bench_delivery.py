@@ -1,7 +1,7 @@
-"""Events per second on one core: the adapter compared with plain httpx2 and plain aiohttp clients, in turn.
+"""Events a second on one core: the adapter's whole way beside a bare httpx2 and a bare aiohttp, in turn, in one run.
 
-The sink is nginx (``return 202``, keep-alive) on another core. The adapter runs its whole path: runtime, completing,
-encoding, delivery and metrics. The plain clients send one prepared event repeatedly. Prints figures and ratios.
+The sink is nginx (``return 202``, keep-alive) on another core. The adapter's figure is runtime, stamping, encoding,
+delivery and metrics; the bare clients send one prepared event again and again. Prints figures and ratios.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, EVENTS = 7, 3000
-RATIO = 0.85  # target, relative to httpx2
+RATIO = 0.85  # what we aim at
 CONF = """daemon off; master_process off; pid {directory}/pid; error_log /dev/null;
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 100000000;
@@ -129,7 +129,7 @@ PROGRAMS = {"adapter": adapter, "httpx2": bare_httpx2, "aiohttp": bare_aiohttp}
 
 
 def child(name: str, url: str, side_by_side: int) -> None:
-    """One warm-up and one measured run; prints one JSON object."""
+    """One warm-up, one measured run; one JSON object on stdout."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     asyncio.run(PROGRAMS[name](url, EVENTS // 10, side_by_side))
     wall, cpu = time.perf_counter(), time.process_time()
@@ -169,7 +169,7 @@ def main() -> None:
                     f"  {medians['cpu_us']:>5.0f} us CPU  {medians['rss_mib']:.1f} MiB  {ratio:.2f} x httpx2"
                 )
             ours = statistics.median(it["adapter"]["per_s"] / it["httpx2"]["per_s"] for it in rounds)
-            print(f"{'':>14} target: {RATIO} x httpx2: {'reached' if ours >= RATIO else 'MISSED'}")
+            print(f"{'':>14} aim: {RATIO} x httpx2: {'reached' if ours >= RATIO else 'MISSED'}")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def body_of(size: int, answer: Any = None) -> bytes:
     if answer:
         request["parent"]["status"] = answer["status"]
         request["children"]["Deployment.apps/v1"] = {
-            "default/" + it["metadata"]["name"]: it for it in answer["children"]
+            "default/" + child["metadata"]["name"]: child for child in answer["children"]
         }
     entry = {"manager": "kubectl", "operation": "Apply", "fieldsV1": {f"f:field{n}": {".": {}} for n in range(40)}}
     fields = request["parent"]["metadata"].setdefault("managedFields", [])

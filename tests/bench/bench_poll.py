@@ -1,8 +1,7 @@
-"""PollSource compared with a plain httpx2 loop, in turn: CPU per poll, items per second, memory, wake-ups.
+"""PollSource beside a bare httpx2 loop, in turn, in one run: CPU per poll, items a second, memory, wake-ups.
 
-Each program runs on one core; the upstream (this process) and nginx as the sink run on the other. The programs poll
-without a pause, except for the idle figures: these are read one second after a single poll, and ten seconds later.
-Prints figures and ratios.
+Each runs on one core; the upstream (this process) and nginx as the sink on the other. Both poll again at once, but for
+the idle figures: those are read a second after the only poll, and ten seconds later. Prints figures and ratios.
 """
 
 from __future__ import annotations
@@ -30,18 +29,16 @@ CORES = os.sched_getaffinity(0)
 ROUNDS, POLLS, NEW_POLLS, ITEMS = 7, 600, 20, 100
 SETTLE_S, IDLE_S = 1.0, 10.0
 PROGRAMS = {"adapter": ["-m", "adapter"], "bare": ["tests/bench/poll_baseline.py"]}
-KNOWN_RATIO, UNCHANGED_RATIO, NEW_RATIO, RATE, IDLE_MIB = 2.5, 1.3, 1.2, 0.85, 40  # targets
+KNOWN_RATIO, UNCHANGED_RATIO, NEW_RATIO, RATE, IDLE_MIB = 2.5, 1.3, 1.2, 0.85, 40  # what we aim at
 
 
 class Upstream(threading.Thread):
-    """Lists ``ITEMS`` items by ``mode``: always the same ones (``known``), the same with an ETag and 304
-    (``unchanged``), or other ones each time (``new``).
-    """
+    """Lists ``ITEMS`` items: ``known`` ones, the same with an ETag (``unchanged``), or ``new`` ones each time."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.mode = "known"
-        self.polls: list[float] = []  # their times, monotonic clock
+        self.polls: list[float] = []  # when they came, by the monotonic clock
         self.port = 0
         self._ready = threading.Event()
         self.start()
@@ -109,7 +106,7 @@ def cpu_us_a_poll(name: str, upstream: Upstream, sink: str, mode: str) -> float:
 
 
 def new_items(name: str, upstream: Upstream, sink: str) -> dict[str, float]:
-    """CPU time per item and items per second: all items of a poll are delivered before the next poll."""
+    """From one poll to the next all that the first brought is delivered, one after the other."""
     with program(name, upstream, sink, "new") as pid:
         upstream.wait_for(2)
         polls, used_s = len(upstream.polls), cpu_s(pid)
@@ -138,13 +135,13 @@ def measured(name: str, upstream: Upstream, sink: str) -> dict[str, float]:
 
 
 def report(what: str, rounds: list[dict[str, dict[str, float]]], key: str, unit: str, aim: float, sign: int) -> None:
-    """``sign``: 1 if ``aim`` is the maximum of the ratio, -1 if it is the minimum."""
+    """``sign``: 1 if the ratio should be at most ``aim``, -1 if at least."""
     values = {name: [it[name][key] for it in rounds] for name in PROGRAMS}
     ratios = [ours / bare for ours, bare in zip(values["adapter"], values["bare"], strict=True)]
     medians = "  ".join(f"{name} {statistics.median(it):.0f} {unit}" for name, it in values.items())
     ratio = statistics.median(ratios)
     spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
-    print(f"{what:<28} {medians}  {ratio:.2f} x bare {spread}  target {aim}: {verdict(sign * ratio <= sign * aim)}")
+    print(f"{what:<28} {medians}  {ratio:.2f} x bare {spread}  aim {aim}: {verdict(sign * ratio <= sign * aim)}")
 
 
 def main() -> None:
@@ -157,15 +154,16 @@ def main() -> None:
     with nginx() as sink:
         rounds = [{name: measured(name, upstream, sink) for name in PROGRAMS} for _ in range(options.rounds)]
         rests = {name: [idle(name, upstream, sink) for _ in range(3)] for name in PROGRAMS}
-    report("none is new", rounds, "known_us", "us CPU per poll", KNOWN_RATIO, 1)
-    report("not changed (304)", rounds, "unchanged_us", "us CPU per poll", UNCHANGED_RATIO, 1)
-    report("all are new", rounds, "new_us", "us CPU per item", NEW_RATIO, 1)
+    report("none is new", rounds, "known_us", "us CPU a poll", KNOWN_RATIO, 1)
+    report("not changed (304)", rounds, "unchanged_us", "us CPU a poll", UNCHANGED_RATIO, 1)
+    report("all are new", rounds, "new_us", "us CPU an item", NEW_RATIO, 1)
     report("all are new", rounds, "new_per_s", "items/s", RATE, -1)
     ours, bare = (statistics.median(it["idle_mib"] for it in rests[name]) for name in PROGRAMS)
-    print(f"idle: {ours:.1f} MiB, bare {bare:.1f} MiB (target {IDLE_MIB}): {verdict(ours <= IDLE_MIB)}")
+    print(f"idle: {ours:.1f} MiB, bare {bare:.1f} MiB (aim {IDLE_MIB}): {verdict(ours <= IDLE_MIB)}")
     woken = [it["woken"] for it in rests["adapter"]]
-    counts = ", ".join(f"{count:.0f}" for count in woken)
-    print(f"wake-ups in {IDLE_S:.0f} idle s: {counts} (target 0): {verdict(not any(woken))}")
+    print(
+        f"wake-ups in {IDLE_S:.0f} idle s: {', '.join(f'{it:.0f}' for it in woken)} (aim 0): {verdict(not any(woken))}"
+    )
 
 
 if __name__ == "__main__":

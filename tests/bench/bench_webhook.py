@@ -85,13 +85,13 @@ def main() -> None:
     with nginx() as sink:
         rounds = [{name: measured(name, sink) for name in PROGRAMS} for _ in range(options.rounds)]
     for name in PROGRAMS:
-        medians = {key: statistics.median(it[name][key] for it in rounds) for key in rounds[0][name]}
+        medians = {key: statistics.median(figures[name][key] for figures in rounds) for key in rounds[0][name]}
         print(
             f"{name:<8} {medians['per_s']:>6.0f} requests/s  {medians['cpu_us']:>5.0f} us CPU"
             f"  {medians['idle_mib']:.1f} MiB idle"
         )
-    ratio = statistics.median(it["adapter"]["per_s"] / it["bare"]["per_s"] for it in rounds)
-    idle_mib = statistics.median(it["adapter"]["idle_mib"] for it in rounds)
+    ratio = statistics.median(figures["adapter"]["per_s"] / figures["bare"]["per_s"] for figures in rounds)
+    idle_mib = statistics.median(figures["adapter"]["idle_mib"] for figures in rounds)
     print(f"requests/s: {ratio:.2f} x bare (target {RATIO}): {'reached' if ratio >= RATIO else 'MISSED'}")
     print(f"idle: {idle_mib:.1f} MiB (target {IDLE_MIB}): {'reached' if idle_mib <= IDLE_MIB else 'MISSED'}")
 

@@ -1,4 +1,4 @@
-"""The baseline for bench_poll.py: plain httpx2, a GET per poll, and a POST for each item not in the last response."""
+"""The least that polls: bare httpx2, a GET, one POST for each item that the last answer had not. For bench_poll.py."""
 
 from __future__ import annotations
 

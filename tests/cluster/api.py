@@ -33,7 +33,7 @@ class ApiError(Exception):
         self.causes = causes
 
 
-class NotThere(ApiError):
+class NotFoundError(ApiError):
     """404, or no response (status 0)."""
 
 
@@ -59,7 +59,7 @@ class Api:
     def find(self, api_version: str, resource: str, name: str, namespace: str | None = None) -> Object | None:
         try:
             return self.get(api_version, resource, name, namespace)
-        except NotThere:
+        except NotFoundError:
             return None
 
     def list(self, api_version: str, resource: str, namespace: str | None = None, **query: str) -> list[Object]:
@@ -88,7 +88,7 @@ class Api:
 
     def delete(self, api_version: str, resource: str, name: str, namespace: str | None = None, **options: Any) -> None:
         """Delete the object if it exists."""
-        with contextlib.suppress(NotThere):
+        with contextlib.suppress(NotFoundError):
             self._send("DELETE", f"{_path(api_version, resource, namespace)}/{name}", options or None)
 
     def serve(self, crd: Object) -> None:
@@ -96,7 +96,7 @@ class Api:
         self.apply(crd)
         api_version = f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
         path = _path(api_version, crd["spec"]["names"]["plural"], None)
-        eventually(lambda: self._client.get(path).status_code, lambda it: it == 200, f"{path} is served")
+        eventually(lambda: self._client.get(path).status_code, lambda count: count == 200, f"{path} is served")
 
     def token(self, account: str, namespace: str) -> str:
         """A token of a ServiceAccount, valid for one day."""
@@ -133,7 +133,7 @@ class Api:
         try:
             response = self._client.request(method, path, content=content, headers=headers, params=query)
         except httpx2.TransportError as error:
-            raise NotThere(0, str(error)) from None
+            raise NotFoundError(0, str(error)) from None
         answer = _json(response)
         if response.is_success:
             return answer
@@ -141,8 +141,10 @@ class Api:
         if "storage is (re)initializing" in message:  # for a moment after a CRD changed; clients must retry
             time.sleep(0.1)
             return self._send(method, path, body, query, content_type)
-        causes = [f"{it.get('field')}: {it['message']}" for it in (answer.get("details") or {}).get("causes", [])]
-        raise (NotThere if response.status_code == 404 else ApiError)(response.status_code, message, causes)
+        causes = [
+            f"{cause.get('field')}: {cause['message']}" for cause in (answer.get("details") or {}).get("causes", [])
+        ]
+        raise (NotFoundError if response.status_code == 404 else ApiError)(response.status_code, message, causes)
 
 
 def _json(response: httpx2.Response) -> Object:
@@ -165,11 +167,11 @@ def eventually(
     what: str,
     *,
     deadline_s: float = DEADLINE_S,
-    more: Callable[[], str] = str,
+    details: Callable[[], str] = str,
 ) -> Any:
     """Call ``read`` until ``wanted`` accepts its value; return the value.
 
-    Raises AssertionError with ``what``, the last value and the text of ``more`` after ``deadline_s``.
+    Raises AssertionError with ``what``, the last value and the text of ``details`` after ``deadline_s``.
     """
     deadline = time.monotonic() + deadline_s
     while True:
@@ -177,7 +179,7 @@ def eventually(
         if wanted(value):
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {deadline_s:.0f} s; last seen: {_short(value)}\n{more()}")
+            raise AssertionError(f"{what}: not within {deadline_s:.0f} s; last seen: {_short(value)}\n{details()}")
         time.sleep(0.05)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import build, metacontroller
-from tests.cluster.plane import ControlPlane, api_server, control_plane
-from tests.cluster.samples import announce
-from tests.cluster.strategies import apply_with
-from tests.cluster.world import Home, World, running_world
+from tests.cluster.apply_strategies import apply_with
+from tests.cluster.control_plane import ControlPlane, api_server, control_plane
+from tests.cluster.local_cluster import LocalCluster, running_cluster
+from tests.cluster.namespace import SourceNamespace
+from tests.cluster.samples import apply_crds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,36 +41,36 @@ def plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def alone(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def bare_api_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """An API server for this module, without controllers: nothing changes what a test writes."""
     with api_server(binaries, tmp_path_factory.mktemp("alone")) as plane:
         yield plane
 
 
 @pytest.fixture(scope="session")
-def world(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def cluster(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """The control plane with the CRD, the roles, the hook and a running Metacontroller."""
     try:
         metacontroller.binary(), metacontroller.crds()
     except build.Unavailable as reason:
         pytest.skip(str(reason))
-    with running_world(plane, tmp_path_factory.mktemp("world")) as world:
-        announce(world)
-        yield world
+    with running_cluster(plane, tmp_path_factory.mktemp("cluster")) as cluster:
+        apply_crds(cluster)
+        yield cluster
 
 
 @pytest.fixture
-def home(world: World) -> Iterator[Home]:
+def ns(cluster: LocalCluster) -> Iterator[SourceNamespace]:
     """A new namespace. Teardown restores the hook, Metacontroller and the settings that the test changed."""
-    home = Home(world, f"t-{uuid.uuid4().hex[:8]}")
+    ns = SourceNamespace(cluster, f"t-{uuid.uuid4().hex[:8]}")
     try:
-        yield home
+        yield ns
     finally:
-        home.close()
+        ns.close()
 
 
 @pytest.fixture
-def restored(world: World) -> Iterator[None]:
+def default_strategy(cluster: LocalCluster) -> Iterator[None]:
     """Restart Metacontroller with its default strategy after the test."""
     yield
-    apply_with(world, "dynamic-apply")
+    apply_with(cluster, "dynamic-apply")

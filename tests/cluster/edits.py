@@ -5,25 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cluster.api import eventually
-from tests.cluster.world import Home
+from tests.cluster.namespace import SourceNamespace
 
 
-def told_of(home: Home, name: str = "hello", /, **edit: Any) -> list[str]:
+def ready_statuses_after_edit(ns: SourceNamespace, name: str = "hello", /, **edit: Any) -> list[str]:
     """Edit a source; return the statuses of Ready from the first one for the new generation to True."""
-    with home.api.watch(*home.sources, home.namespace) as seen:
-        home.edit(name, **edit)
-        told = eventually(
+    with ns.api.watch(*ns.sources, ns.name) as seen:
+        ns.edit(name, **edit)
+        observed = eventually(
             lambda: _statuses(seen),
-            lambda it: it[-1:] == ["True"],
+            lambda value: value[-1:] == ["True"],
             f"Ready after {edit}",
-            more=lambda: home.story(name),
+            details=lambda: ns.describe(name),
         )
-    return list(told)
+    return list(observed)
 
 
 def _statuses(seen: list[Any]) -> list[str]:
     """The statuses of Ready for the newest generation, in order, without repetitions."""
-    newest = max((it["metadata"]["generation"] for it in seen), default=0)
-    told = [it["status"] for it in seen if it.get("status", {}).get("observedGeneration") == newest]
-    statuses = [next(it["status"] for it in status["conditions"] if it["type"] == "Ready") for status in told]
-    return [it for n, it in enumerate(statuses) if n == 0 or statuses[n - 1] != it]
+    newest = max((source["metadata"]["generation"] for source in seen), default=0)
+    observed = [source["status"] for source in seen if source.get("status", {}).get("observedGeneration") == newest]
+    statuses = [
+        next(condition["status"] for condition in status["conditions"] if condition["type"] == "Ready")
+        for status in observed
+    ]
+    return [status for n, status in enumerate(statuses) if n == 0 or statuses[n - 1] != status]

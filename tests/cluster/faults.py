@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from tests.cluster.api import Object, eventually
-from tests.cluster.world import Home
+from tests.cluster.namespace import SourceNamespace
 
 WITHIN_S = 30.0  # from the fault to the reason
 
 
-def says(home: Home, origin: str, reason: str, *words: str, name: str = "hello") -> str:
+def wait_for_fault(ns: SourceNamespace, origin: str, reason: str, *words: str, name: str = "hello") -> str:
     """Wait until Ready is False with this reason, equals the condition ``origin``, and its message holds ``words``.
 
     Returns the message.
     """
 
     def wanted(conditions: dict[str, Object]) -> bool:
-        ready, copied = ({**conditions.get(it, {}), "type": "", "lastTransitionTime": ""} for it in ("Ready", origin))
-        told = ready.get("status") == "False" and ready.get("reason") == reason
-        return told and ready == copied and all(it in ready["message"] for it in words)
+        ready, copied = (
+            {**conditions.get(type, {}), "type": "", "lastTransitionTime": ""} for type in ("Ready", origin)
+        )
+        expected = ready.get("status") == "False" and ready.get("reason") == reason
+        return expected and ready == copied and all(word in ready["message"] for word in words)
 
     what = f"Ready=False {reason} from {origin}, with {words}"
-    seen = eventually(lambda: conditions(home, name), wanted, what, deadline_s=WITHIN_S, more=lambda: home.story(name))
+    seen = eventually(
+        lambda: conditions(ns, name), wanted, what, deadline_s=WITHIN_S, details=lambda: ns.describe(name)
+    )
     return str(seen["Ready"]["message"])
 
 
-def conditions(home: Home, name: str = "hello") -> dict[str, Object]:
+def conditions(ns: SourceNamespace, name: str = "hello") -> dict[str, Object]:
     """All conditions by type, from one read; empty if they describe an older generation."""
-    source = home.read(name)
+    source = ns.read(name)
     status = source.get("status", {})
     current = status.get("observedGeneration") == source["metadata"]["generation"]
-    return {it["type"]: it for it in status["conditions"]} if current else {}
+    return {condition["type"]: condition for condition in status["conditions"]} if current else {}
 
 
-def sync_error(home: Home, *words: str) -> str:
+def wait_for_sync_error(ns: SourceNamespace, *words: str) -> str:
     """Wait for a SyncError event with these words; return it."""
 
     def found() -> list[str]:
-        return [it for it in home.events("SyncError") if all(word in it for word in words)]
+        return [event for event in ns.events("SyncError") if all(word in event for word in words)]
 
     what = f"a SyncError event with {words}"
-    return str(eventually(found, bool, what, deadline_s=WITHIN_S, more=home.story)[0])
+    return str(eventually(found, bool, what, deadline_s=WITHIN_S, details=ns.describe)[0])

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cluster.build import Unavailable
-from tests.cluster.plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane
 from tests.process.harness import free_port, listens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,9 +46,8 @@ class Metacontroller:
     def start(self, strategy: str = "dynamic-apply", *flags: str) -> None:
         token = self._plane.api.token(ACCOUNT, NAMESPACE)
         health = free_port()
-        kubeconfig = self._plane.write_kubeconfig(
-            f"metacontroller-{health}", token
-        )  # several may start at the same time
+        # The port makes the name unique: several processes may start at the same time.
+        kubeconfig = self._plane.write_kubeconfig(f"metacontroller-{health}", token)
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [
@@ -60,7 +59,7 @@ class Metacontroller:
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={"PATH": os.environ["PATH"], "HOME": str(self._directory)},
             )  # fmt: skip
-        wait_until(lambda: listens(health), "Metacontroller", self.last_words)
+        wait_until(lambda: listens(health), "Metacontroller", self.log_tail)
 
     def stop(self) -> None:
         if self._child is None:
@@ -77,5 +76,5 @@ class Metacontroller:
     def running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         return "\n".join(line[:400] for line in self.log.read_text(errors="replace").splitlines()[-10:])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.gate import Exchange
+from tests.cluster.hook_proxy import Exchange
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 DIRECTORY = CONTRACT / "recordings"
@@ -33,9 +33,9 @@ def save_row(name: str, says: Sequence[str]) -> None:
 
 def with_says(table: str, name: str, says: Sequence[str]) -> str:
     """The table of specs with ``says`` in the row of this name. Without ``says`` the API server accepts the spec."""
-    names = "|".join(re.escape(it) for it in (name, json.dumps(name, ensure_ascii=False)))
+    names = "|".join(re.escape(spelling) for spelling in (name, json.dumps(name, ensure_ascii=False)))
     row = rf"^(- name: (?:{names})\n(?:  (?:kind|spec|object): .*\n)+)(?:  says:\n(?:    - .*\n)+)?"
-    words = "".join(f"    - {json.dumps(it, ensure_ascii=False)}\n" for it in says)
+    words = "".join(f"    - {json.dumps(text, ensure_ascii=False)}\n" for text in says)
     block = f"  says:\n{words}" if says else ""
     written, count = re.subn(row, lambda found: found[1] + block, table, flags=re.MULTILINE)
     assert count == 1, f"{count} rows are named {name}"
@@ -44,5 +44,5 @@ def with_says(table: str, name: str, says: Sequence[str]) -> str:
 
 def _quiet(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _quiet(it) for key, it in value.items() if key not in (*_NOISE, "controller")}
-    return [_quiet(it) for it in value] if isinstance(value, list) else value
+        return {key: _quiet(item) for key, item in value.items() if key not in (*_NOISE, "controller")}
+    return [_quiet(item) for item in value] if isinstance(value, list) else value

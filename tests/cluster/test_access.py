@@ -6,43 +6,52 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.access import AUTHORIZATION, SECRETS, What, bound, may, may_at_last, user
+from tests.cluster.access import (
+    AUTHORIZATION,
+    SECRETS,
+    Resource,
+    create_account,
+    is_allowed,
+    user_name,
+    wait_until_allowed,
+)
 from tests.cluster.api import Api, ApiError
-from tests.cluster.world import KIND, SOURCES, Home
+from tests.cluster.local_cluster import KIND, SOURCES
+from tests.cluster.namespace import SourceNamespace
 
-RESOURCE: What = (KIND.group, KIND.plural, "")
-STATUS: What = (KIND.group, KIND.plural, "status")
+RESOURCE: Resource = (KIND.group, KIND.plural, "")
+STATUS: Resource = (KIND.group, KIND.plural, "status")
 READ, WRITE = ("get", "list", "watch"), ("create", "update", "patch", "delete", "deletecollection")
 
 
 @pytest.fixture
-def observer(home: Home) -> Iterator[Api]:
+def observer(ns: SourceNamespace) -> Iterator[Api]:
     """An API client that impersonates an observer."""
-    account = bound(home, f"{KIND.plural}.{KIND.group}-observer")
-    may_at_last(home, account, "list", RESOURCE)
-    api = Api(home.world.plane.url, "admin-token", as_user=user(home, account))
+    account = create_account(ns, f"{KIND.plural}.{KIND.group}-observer")
+    wait_until_allowed(ns, account, "list", RESOURCE)
+    api = Api(ns.cluster.plane.url, "admin-token", as_user=user_name(ns, account))
     yield api
     api.close()
 
 
-def test_observer_role_grants_only_reading_sources(home: Home, observer: Api) -> None:
-    home.source()
-    assert [it["metadata"]["name"] for it in observer.list(*SOURCES, home.namespace)] == ["hello"]
+def test_observer_role_grants_only_reading_sources(ns: SourceNamespace, observer: Api) -> None:
+    ns.source()
+    assert [source["metadata"]["name"] for source in observer.list(*SOURCES, ns.name)] == ["hello"]
     review = {"apiVersion": AUTHORIZATION, "kind": "SelfSubjectRulesReview", "metadata": {}}
-    granted = observer.create({**review, "spec": {"namespace": home.namespace}})["status"]["resourceRules"]
+    granted = observer.create({**review, "spec": {"namespace": ns.name}})["status"]["resourceRules"]
     about_itself = {"authorization.k8s.io", "authentication.k8s.io"}  # open to every user
-    others = [it for it in granted if not about_itself & {*it["apiGroups"]}]
+    others = [rule for rule in granted if not about_itself & {*rule["apiGroups"]}]
     assert others == [{"verbs": list(READ), "apiGroups": [KIND.group], "resources": [KIND.plural]}]
 
 
-def test_observer_requests_beyond_reading_sources_are_forbidden(home: Home, observer: Api) -> None:
-    source = home.source()
+def test_observer_requests_beyond_reading_sources_are_forbidden(ns: SourceNamespace, observer: Api) -> None:
+    source = ns.source()
     for forbidden in (
-        lambda: observer.list("v1", "secrets", home.namespace),
-        lambda: observer.list("v1", "pods", home.namespace),
-        lambda: observer.patch(*SOURCES, "hello", {"spec": {"interval": "1s"}}, home.namespace),
+        lambda: observer.list("v1", "secrets", ns.name),
+        lambda: observer.list("v1", "pods", ns.name),
+        lambda: observer.patch(*SOURCES, "hello", {"spec": {"interval": "1s"}}, ns.name),
         lambda: observer.replace(source, "/status"),
-        lambda: observer.delete(*SOURCES, "hello", home.namespace),
+        lambda: observer.delete(*SOURCES, "hello", ns.name),
     ):
         with pytest.raises(ApiError, match="is forbidden") as refusal:
             forbidden()
@@ -60,10 +69,12 @@ def test_observer_requests_beyond_reading_sources_are_forbidden(home: Home, obse
     ],
 )
 def test_view_edit_and_admin_roles_cover_sources(
-    home: Home, role: str, granted: dict[What, tuple[str, ...]], refused: dict[What, tuple[str, ...]]
+    ns: SourceNamespace, role: str, granted: dict[Resource, tuple[str, ...]], refused: dict[Resource, tuple[str, ...]]
 ) -> None:
-    account = bound(home, role)
+    account = create_account(ns, role)
     for what, verbs in granted.items():
         for verb in verbs:
-            may_at_last(home, account, verb, what)
-    assert [(verb, what) for what, verbs in refused.items() for verb in verbs if may(home, account, verb, what)] == []
+            wait_until_allowed(ns, account, verb, what)
+    assert [
+        (verb, what) for what, verbs in refused.items() for verb in verbs if is_allowed(ns, account, verb, what)
+    ] == []

@@ -1,6 +1,6 @@
-"""The API server reports the errors in tests/contract/specs.yaml, and ``sources lint`` reports the same ones.
+"""The API server agrees with tests/contract/specs.yaml and with ``sources lint``, word by word.
 
-``RECORD=1 .venv/bin/pytest tests/cluster/test_api_server.py`` writes the API server's errors into the table.
+``RECORD=1 .venv/bin/pytest tests/cluster/test_api_server.py`` writes what it says into the table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sources_cli.admission.resource import object_violations
 from sources_cli.kind import Kind, kind_named
 from sources_cli.schema.crd import crd
 from tests.cluster.api import Api, ApiError
-from tests.cluster.plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.recordings import save_row
 from tests.property import shipped
 from tests.property.test_lint_laws import specs
@@ -26,7 +26,7 @@ KINDS = {name: kind_named(name, package) for name, package in PACKAGES.items()}
 EXAMPLES = 1000 if os.environ.get("LONG") else 100
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = {"secretKeyRef": {"name": "a", "key": "b"}}
-VALUES: dict[str, list[Any]] = {  # valid and invalid ones; the first is valid
+VALUES: dict[str, list[Any]] = {  # right ones and wrong ones
     "url": ["http://a", "ftp://a", "http://a" + "b" * 30, 5],
     "words": ["a b", "a\n", "é", {"a": 1}],
     "colour": ["red", "green", 1],
@@ -53,14 +53,14 @@ VALUES: dict[str, list[Any]] = {  # valid and invalid ones; the first is valid
 
 
 @pytest.fixture(scope="module")
-def api(alone: ControlPlane) -> Api:
+def api(bare_api_server: ControlPlane) -> Api:
     for kind in KINDS.values():
-        alone.api.serve(crd(kind))
-    return alone.api
+        bare_api_server.api.serve(crd(kind))
+    return bare_api_server.api
 
 
 def describe_error(api: Api, kind: Kind, source: Any) -> list[str]:
-    """The API server's errors about a source, without those that name no field; empty if it accepts the source."""
+    """What the API server says against a source, without the remarks that name no field; nothing: it takes it."""
     try:
         api.create(source, dry_run=True)
     except ApiError as error:
@@ -69,7 +69,7 @@ def describe_error(api: Api, kind: Kind, source: Any) -> list[str]:
 
 
 def undecoded(kind: Kind, message: str) -> list[str]:
-    """The decoding errors, which the API server reports before it validates values."""
+    """What stopped it before it looked at the values."""
     said = message.removeprefix(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: ')
     strict = said.removeprefix("strict decoding error: ")
     return [said] if strict == said else strict.split(", ")
@@ -80,7 +80,7 @@ def source_of(kind: Kind, spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["name"]) for row in ROWS])
-def test_api_server_reports_the_errors_in_the_spec_table(api: Api, row: dict[str, Any]) -> None:
+def test_the_api_server_says_what_the_table_says(api: Api, row: dict[str, Any]) -> None:
     kind = KINDS[row.get("kind", "SampleSource")]
     said = describe_error(api, kind, source_of(kind, row["spec"]) | row.get("object", {}))
     if os.environ.get("RECORD"):
@@ -112,7 +112,7 @@ any_source = st.one_of(
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(source=any_source)
-def test_lint_reports_the_errors_of_the_api_server(api: Api, source: Any) -> None:
+def test_the_api_server_and_lint_say_the_same_of_any_source(api: Api, source: Any) -> None:
     kind = KINDS[source["kind"]]
     lint = sorted(violation.text for violation in object_violations(kind, source))
     assert describe_error(api, kind, source) == lint

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import Api, Object
-from tests.cluster.world import KIND, Home
+from tests.cluster.local_cluster import KIND
+from tests.cluster.namespace import SourceNamespace
 
 RBAC = "rbac.authorization.k8s.io/v1"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -24,26 +25,31 @@ def crd_of(api: Api) -> Object:
     return api.get("apiextensions.k8s.io/v1", "customresourcedefinitions", name)
 
 
-def test_crd_has_the_duck_type_label_the_category_and_the_columns(home: Home) -> None:
-    crd = crd_of(home.api)
+def test_crd_has_the_duck_type_label_the_category_and_the_columns(ns: SourceNamespace) -> None:
+    crd = crd_of(ns.api)
     assert crd["metadata"]["labels"]["duck.knative.dev/source"] == "true"
     assert "sources" in crd["status"]["acceptedNames"]["categories"]
-    assert [it["name"] for it in crd["spec"]["versions"][0]["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]
+    assert [column["name"] for column in crd["spec"]["versions"][0]["additionalPrinterColumns"]][:2] == [
+        "Ready",
+        "Reason",
+    ]
 
 
-def test_crd_annotation_lists_the_event_types(home: Home) -> None:
-    listed = json.loads(crd_of(home.api)["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
-    assert [it["type"] for it in listed] == list(KIND.event_types)
-    for it in listed:
-        assert it.keys() == {"type", "schema", "description"}
-        assert urlsplit(it["schema"]).scheme
-        assert it["description"]
+def test_crd_annotation_lists_the_event_types(ns: SourceNamespace) -> None:
+    listed = json.loads(crd_of(ns.api)["metadata"]["annotations"]["registry.knative.dev/eventTypes"])
+    assert [event_type["type"] for event_type in listed] == list(KIND.event_types)
+    for event_type in listed:
+        assert event_type.keys() == {"type", "schema", "description"}
+        assert urlsplit(event_type["schema"]).scheme
+        assert event_type["description"]
 
 
-def test_role_aggregated_by_knative_can_read_sources(home: Home) -> None:
-    roles = home.api.list(RBAC, "clusterroles", labelSelector="duck.knative.dev/source=true")
+def test_role_aggregated_by_knative_can_read_sources(ns: SourceNamespace) -> None:
+    roles = ns.api.list(RBAC, "clusterroles", labelSelector="duck.knative.dev/source=true")
     rules = [rule for role in roles for rule in role["rules"] if KIND.group in rule["apiGroups"]]
-    assert any(KIND.plural in it["resources"] and {"get", "list", "watch"} <= {*it["verbs"]} for it in rules), roles
+    assert any(KIND.plural in rule["resources"] and {"get", "list", "watch"} <= {*rule["verbs"]} for rule in rules), (
+        roles
+    )
 
 
 def _is_url(text: str) -> str:
@@ -111,30 +117,30 @@ class DuckSource(BaseModel):
     status: Status
 
 
-def test_duck_type_client_reads_a_ready_source(home: Home) -> None:
-    home.service(port=443)
+def test_duck_type_client_reads_a_ready_source(ns: SourceNamespace) -> None:
+    ns.service(port=443)
     reference = {"apiVersion": "v1", "kind": "Service", "name": "display"}
     sink = {"ref": reference, "uri": "/p", "CACerts": PEM, "audience": "aud"}
-    home.source(sink=sink, ceOverrides={"extensions": {"region": "eu"}})
-    seen = home.ready()
+    ns.source(sink=sink, ceOverrides={"extensions": {"region": "eu"}})
+    seen = ns.wait_until_ready()
     duck = DuckSource.model_validate(seen, strict=True)
     assert duck.spec.sink.model_dump(exclude_defaults=True) == sink
     assert duck.spec.ceOverrides == Overrides(extensions={"region": "eu"})
-    assert duck.status.sinkUri == f"https://display.{home.namespace}.svc.cluster.local/p"
+    assert duck.status.sinkUri == f"https://display.{ns.name}.svc.cluster.local/p"
     assert (duck.status.sinkCACerts, duck.status.sinkAudience) == (PEM, "aud")
-    source = f"/apis/{KIND.cls.api_version}/namespaces/{home.namespace}/{KIND.plural}/hello"
+    source = f"/apis/{KIND.cls.api_version}/namespaces/{ns.name}/{KIND.plural}/hello"
     assert duck.status.ceAttributes == [CloudEventAttributes(type="dev.knative.sample", source=source)]
     assert duck.status.observedGeneration == seen["metadata"]["generation"]
-    assert {it.type: it.status for it in duck.status.conditions} == dict.fromkeys(
+    assert {condition.type: condition.status for condition in duck.status.conditions} == dict.fromkeys(
         ("Deployed", "Ready", "SinkProvided"), "True"
     )
 
 
-def test_duck_type_client_reads_why_a_source_is_not_ready(home: Home) -> None:
-    home.source()
-    home.wait_for("Ready", "False", "NotFound")
-    status = DuckSource.model_validate(home.read(), strict=True).status
+def test_duck_type_client_reads_why_a_source_is_not_ready(ns: SourceNamespace) -> None:
+    ns.source()
+    ns.wait_for_condition("Ready", "False", "NotFound")
+    status = DuckSource.model_validate(ns.read(), strict=True).status
     assert status.sinkUri is None
-    types = [it.type for it in status.conditions]
+    types = [condition.type for condition in status.conditions]
     assert sorted(set(types)) == sorted(types)
-    assert all(it.reason and it.message for it in status.conditions if it.status != "True")
+    assert all(condition.reason and condition.message for condition in status.conditions if condition.status != "True")

@@ -9,93 +9,91 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import Object, eventually
-from tests.cluster.faults import says
-from tests.cluster.world import Home
+from tests.cluster.faults import wait_for_fault
+from tests.cluster.namespace import SourceNamespace
 
 
 @dataclass(frozen=True)
 class Fault:
-    inject: Callable[[Home], object]  # also creates the source
+    inject: Callable[[SourceNamespace], object]  # also creates the source
     origin: str  # the condition from which Ready is copied
     reason: str
     words: tuple[str, ...]  # parts of the message: the object and the remedy; {} is the namespace
-    cure: Callable[[Home], object]  # removes the cause
+    fix: Callable[[SourceNamespace], object]  # removes the cause
 
 
 def ref(kind: str = "Service", api_version: str = "v1", **more: Any) -> Object:
     return {"ref": {"apiVersion": api_version, "kind": kind, "name": "display", **more}}
 
 
-def no_port_9(home: Home) -> None:
-    home.service()
-    home.source(sink=ref(port=9))
+def port_9_missing(ns: SourceNamespace) -> None:
+    ns.service()
+    ns.source(sink=ref(port=9))
 
 
-def open_port_9(home: Home) -> None:
+def open_port_9(ns: SourceNamespace) -> None:
     ports = [{"port": 80, "name": "http"}, {"port": 9, "name": "discard"}]
-    home.api.patch("v1", "services", "display", {"spec": {"ports": ports}}, home.namespace)
+    ns.api.patch("v1", "services", "display", {"spec": {"ports": ports}}, ns.name)
 
 
-def kind_not_listed(home: Home) -> None:
-    home.service()
-    home.source(sink=ref("Deployment", "apps/v1"))
+def kind_not_listed(ns: SourceNamespace) -> None:
+    ns.service()
+    ns.source(sink=ref("Deployment", "apps/v1"))
 
 
-def quota_without_pods(home: Home) -> None:
-    home.service()
-    metadata = {"name": "tight", "namespace": home.namespace}
-    home.api.create(
-        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {"pods": "0"}}}
-    )
+def quota_without_pods(ns: SourceNamespace) -> None:
+    ns.service()
+    metadata = {"name": "tight", "namespace": ns.name}
+    ns.api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {"pods": "0"}}})
 
     def counted() -> object:
-        return home.api.get("v1", "resourcequotas", "tight", home.namespace).get("status", {})
+        return ns.api.get("v1", "resourcequotas", "tight", ns.name).get("status", {})
 
     eventually(counted, lambda status: "used" in status, "the quota has a status")
-    home.source()
+    ns.source()
 
 
-def label(home: Home, level: str) -> None:
+def label(ns: SourceNamespace, level: str) -> None:
     labels = {"pod-security.kubernetes.io/enforce": level}
-    home.api.patch("v1", "namespaces", home.namespace, {"metadata": {"labels": labels}})
+    ns.api.patch("v1", "namespaces", ns.name, {"metadata": {"labels": labels}})
 
 
-def pod_refused(home: Home) -> None:
-    def escalating(answer: Any) -> Any:
+def pods_violate_pod_security(ns: SourceNamespace) -> None:
+    def without_security_context(answer: Any) -> Any:
         for child in answer["children"]:
             del child["spec"]["template"]["spec"]["containers"][0]["securityContext"]
         return answer
 
-    label(home, "restricted")
-    home.service()
-    home.world.gate.rewrite = escalating
-    home.source()
+    label(ns, "restricted")
+    ns.service()
+    ns.cluster.hook_proxy.rewrite = without_security_context
+    ns.source()
 
 
-def no_account(home: Home) -> None:
-    home.service()
-    home.source(serviceAccountName="nobody")
+def account_missing(ns: SourceNamespace) -> None:
+    ns.service()
+    ns.source(serviceAccountName="nobody")
 
 
-def account(home: Home) -> None:
-    metadata = {"name": "nobody", "namespace": home.namespace}
-    home.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+def create_account(ns: SourceNamespace) -> None:
+    metadata = {"name": "nobody", "namespace": ns.name}
+    ns.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
 
 
 FAULTS = {
     "no sink": Fault(
-        lambda home: home.source(),
+        lambda ns: ns.source(),
         "SinkProvided", "NotFound", ("Service {}/display does not exist", "create it or correct spec.sink.ref"),
-        lambda home: home.service(),
+        lambda ns: ns.service(),
     ),
     "sink of a kind not listed": Fault(
         kind_not_listed,
         "SinkProvided", "SinkKindNotAllowed",
         ("Deployment {}/display", "allowed: v1/Service", "`sources manifests --sink-kinds`, or use spec.sink.uri"),
-        lambda home: home.edit(sink=ref()),
+        lambda ns: ns.edit(sink=ref()),
     ),
     "no such port": Fault(
-        no_port_9,
+        port_9_missing,
         "SinkProvided", "AddressNotFound",
         ("Service {}/display has no port 9", "set spec.sink.ref.port to one of: 80 (http)"),
         open_port_9,
@@ -103,28 +101,28 @@ FAULTS = {
     "quota": Fault(
         quota_without_pods,
         "Deployed", "FailedCreate", ('pods "samplesource-hello-', "exceeded quota: tight", "raise the quota"),
-        lambda home: home.api.delete("v1", "resourcequotas", "tight", home.namespace),
+        lambda ns: ns.api.delete("v1", "resourcequotas", "tight", ns.name),
     ),
     "PodSecurity": Fault(
-        pod_refused,
+        pods_violate_pod_security,
         "Deployed", "FailedCreate",
         ('pods "samplesource-hello-', 'violates PodSecurity "restricted:latest": allowP', "relax its pod-security"),
-        lambda home: label(home, "privileged"),
+        lambda ns: label(ns, "privileged"),
     ),
     "no ServiceAccount": Fault(
-        no_account,
+        account_missing,
         "Deployed", "FailedCreate",
         ("service account {}/nobody", "create it, or correct spec.serviceAccountName"),
-        account,
+        create_account,
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", [pytest.param(it, id=name) for name, it in FAULTS.items()])
-def test_fault_sets_ready_false_with_a_remedy_until_it_is_fixed(home: Home, fault: Fault) -> None:
-    fault.inject(home)
-    says(home, fault.origin, fault.reason, *(it.format(home.namespace) for it in fault.words))
-    if not home.world.gate.rewrite:
-        home.record(f"fault-{fault.reason.lower()}-{fault.origin.lower()}")
-    fault.cure(home)
-    home.ready()
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=name) for name, fault in FAULTS.items()])
+def test_fault_sets_ready_false_with_a_remedy_until_it_is_fixed(ns: SourceNamespace, fault: Fault) -> None:
+    fault.inject(ns)
+    wait_for_fault(ns, fault.origin, fault.reason, *(words.format(ns.name) for words in fault.words))
+    if not ns.cluster.hook_proxy.rewrite:
+        ns.record(f"fault-{fault.reason.lower()}-{fault.origin.lower()}")
+    fault.fix(ns)
+    ns.wait_until_ready()

@@ -10,9 +10,10 @@ import pytest
 from sources_cli.manifests import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster.api import ApiError, eventually
-from tests.cluster.faults import says, sync_error
-from tests.cluster.gate import Gate
-from tests.cluster.world import KIND, SOURCES, Home, World, controller
+from tests.cluster.faults import wait_for_fault, wait_for_sync_error
+from tests.cluster.hook_proxy import HookProxy
+from tests.cluster.local_cluster import KIND, SOURCES, LocalCluster, composite_controller
+from tests.cluster.namespace import SourceNamespace
 
 BAD = {"extensions": {"Bad-Name": "x"}}
 
@@ -20,84 +21,88 @@ BAD = {"extensions": {"Bad-Name": "x"}}
 @pytest.mark.parametrize(
     ("fail", "words"),
     [
-        pytest.param(lambda gate: setattr(gate, "down", True), "EOF", id="down"),
-        pytest.param(lambda gate: setattr(gate, "answer", 500), "500", id="500"),
-        pytest.param(lambda gate: setattr(gate, "delay_s", 2), "exceeded", id="too slow"),
+        pytest.param(lambda hook_proxy: setattr(hook_proxy, "down", True), "EOF", id="down"),
+        pytest.param(lambda hook_proxy: setattr(hook_proxy, "fail_status", 500), "500", id="500"),
+        pytest.param(lambda hook_proxy: setattr(hook_proxy, "delay_s", 2), "exceeded", id="too slow"),
     ],
 )
 def test_failing_hook_causes_a_sync_error_event_and_changes_no_adapter(
-    home: Home, impatient: None, fail: Callable[[Gate], None], words: str
+    ns: SourceNamespace, short_hook_timeout: None, fail: Callable[[HookProxy], None], words: str
 ) -> None:
-    home.service()
-    home.source()
-    before, deployment, pods = home.ready(), home.deployment(), names(home.pods())
-    fail(home.world.gate)
-    home.edit(interval="20s")
-    sync_error(home, words)
-    assert home.read()["status"] == before["status"]
-    assert home.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
-    assert names(home.pods()) == pods
-    home.world.gate.heal()
-    home.ready()
-    assert home.deployment()["metadata"]["uid"] == deployment["metadata"]["uid"]
+    ns.service()
+    ns.source()
+    before, deployment, pods = ns.wait_until_ready(), ns.deployment(), names(ns.pods())
+    fail(ns.cluster.hook_proxy)
+    ns.edit(interval="20s")
+    wait_for_sync_error(ns, words)
+    assert ns.read()["status"] == before["status"]
+    assert ns.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
+    assert names(ns.pods()) == pods
+    ns.cluster.hook_proxy.reset()
+    ns.wait_until_ready()
+    assert ns.deployment()["metadata"]["uid"] == deployment["metadata"]["uid"]
 
 
-def test_invalid_spec_sets_ready_false_and_starts_no_adapter(home: Home, lenient: None) -> None:
-    home.service()
-    home.source(ceOverrides=BAD)
-    says(home, "Ready", "InvalidSpec", "spec.ceOverrides.extensions", '"Bad-Name"')
-    assert home.deployments() == []
-    home.edit(ceOverrides=None)
-    home.ready()
+def test_invalid_spec_sets_ready_false_and_starts_no_adapter(ns: SourceNamespace, permissive_crd: None) -> None:
+    ns.service()
+    ns.source(ceOverrides=BAD)
+    wait_for_fault(ns, "Ready", "InvalidSpec", "spec.ceOverrides.extensions", '"Bad-Name"')
+    assert ns.deployments() == []
+    ns.edit(ceOverrides=None)
+    ns.wait_until_ready()
 
 
-def test_invalid_edit_causes_a_sync_error_event_and_keeps_the_running_adapter(home: Home, lenient: None) -> None:
-    home.service()
-    home.source()
-    before, deployment = home.ready(), home.deployment()
-    home.edit(ceOverrides=BAD)
-    sync_error(home, "422", "spec.ceOverrides.extensions", "Bad-Name")
-    assert home.read()["status"] == before["status"]
-    assert home.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
-    home.edit(ceOverrides=None)
-    home.ready()
-    assert home.deployment()["metadata"]["uid"] == deployment["metadata"]["uid"]
+def test_invalid_edit_causes_a_sync_error_event_and_keeps_the_running_adapter(
+    ns: SourceNamespace, permissive_crd: None
+) -> None:
+    ns.service()
+    ns.source()
+    before, deployment = ns.wait_until_ready(), ns.deployment()
+    ns.edit(ceOverrides=BAD)
+    wait_for_sync_error(ns, "422", "spec.ceOverrides.extensions", "Bad-Name")
+    assert ns.read()["status"] == before["status"]
+    assert ns.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
+    ns.edit(ceOverrides=None)
+    ns.wait_until_ready()
+    assert ns.deployment()["metadata"]["uid"] == deployment["metadata"]["uid"]
 
 
 @pytest.fixture(scope="module")
-def impatient(world: World) -> Iterator[None]:
+def short_hook_timeout(cluster: LocalCluster) -> Iterator[None]:
     """Metacontroller waits one second for the hook, instead of the generated ten, to keep the test short."""
-    document = controller(KIND, world.gate, ManifestsOptions(""))
+    document = composite_controller(KIND, cluster.hook_proxy, ManifestsOptions(""))
     for hook in document["spec"]["hooks"].values():
         hook["webhook"]["timeout"] = "1s"
-    world.api.apply(document)
+    cluster.api.apply(document)
     yield
-    world.install()
+    cluster.install()
 
 
 @pytest.fixture
-def lenient(home: Home) -> Iterator[None]:
+def permissive_crd(ns: SourceNamespace) -> Iterator[None]:
     """A CRD that accepts any spec, as a CRD of another version than the hook might."""
     document = crd(KIND)
     schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    home.api.apply(document)
-    eventually(lambda: judged(home), lambda it: it == "taken", "the CRD accepts any spec")
+    ns.api.apply(document)
+    eventually(lambda: validation_error(ns), lambda value: value == "taken", "the CRD accepts any spec")
     yield
-    home.api.apply(crd(KIND))
-    eventually(lambda: judged(home), lambda it: "extension names are" in it, "the original CRD is in effect")
+    ns.api.apply(crd(KIND))
+    eventually(
+        lambda: validation_error(ns), lambda value: "extension names are" in value, "the original CRD is in effect"
+    )
 
 
-def judged(home: Home) -> str:
+def validation_error(ns: SourceNamespace) -> str:
     """The API server's error about a spec that the generated CRD rejects; "taken" if it accepts the spec."""
-    metadata = {"name": "tried", "namespace": home.namespace}
+    metadata = {"name": "tried", "namespace": ns.name}
     spec = {"sink": {"uri": "http://there.example.com"}, "ceOverrides": BAD}
     try:
-        home.api.create({"apiVersion": SOURCES[0], "kind": KIND.name, "metadata": metadata, "spec": spec}, dry_run=True)
+        ns.api.create({"apiVersion": SOURCES[0], "kind": KIND.name, "metadata": metadata, "spec": spec}, dry_run=True)
     except ApiError as error:
         return str(error)
     return "taken"
 
 
 def names(objects: Any) -> list[str]:
-    return [it["metadata"]["name"] for it in objects]
+    return [document["metadata"]["name"] for document in objects]

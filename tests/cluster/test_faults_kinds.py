@@ -6,63 +6,63 @@ from typing import Any
 
 from sources_cli.manifests import ManifestsOptions
 from tests.cluster.api import Object, eventually
-from tests.cluster.faults import WITHIN_S, says, sync_error
-from tests.cluster.world import KIND, Home, controller
+from tests.cluster.faults import WITHIN_S, wait_for_fault, wait_for_sync_error
+from tests.cluster.local_cluster import KIND, composite_controller
+from tests.cluster.namespace import SourceNamespace
 
 THINGS = "faults.example.com/v1"
 INGRESSES = "networking.k8s.io/v1"  # served by every cluster; no role of this project grants it
 
 
-def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(home: Home) -> None:
+def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(ns: SourceNamespace) -> None:
     """Three faults in turn. Metacontroller finds a new kind within its discovery interval."""
-    allow(home, f"{THINGS}/Thing")
-    home.source(sink=sink(THINGS, "Thing"))
-    sync_error(home, "can't find resource things")
-    assert "status" not in home.read()
-    serve_things(home)
-    home.api.apply(
-        {"apiVersion": THINGS, "kind": "Thing", "metadata": {"name": "display", "namespace": home.namespace}}
-    )
-    says(
-        home, "SinkProvided", "NotAddressable",
-        f"Thing {home.namespace}/display has no address", "wait until it is ready, or name an addressable object",
+    allow(ns, f"{THINGS}/Thing")
+    ns.source(sink=sink(THINGS, "Thing"))
+    wait_for_sync_error(ns, "can't find resource things")
+    assert "status" not in ns.read()
+    serve_things(ns)
+    ns.api.apply({"apiVersion": THINGS, "kind": "Thing", "metadata": {"name": "display", "namespace": ns.name}})
+    wait_for_fault(
+        ns, "SinkProvided", "NotAddressable",
+        f"Thing {ns.name}/display has no address", "wait until it is ready, or name an addressable object",
     )  # fmt: skip
     address = {"status": {"address": {"url": "http://there.example.com"}}}
-    home.api.patch(THINGS, "things", "display", address, home.namespace, "/status")
-    assert home.ready()["status"]["sinkUri"] == "http://there.example.com"
+    ns.api.patch(THINGS, "things", "display", address, ns.name, "/status")
+    assert ns.wait_until_ready()["status"]["sinkUri"] == "http://there.example.com"
 
 
-def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(home: Home) -> None:
-    """As documented in docs/operate.md: without the watch Metacontroller does not call the hook: there is no status."""
+def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(ns: SourceNamespace) -> None:
+    """As in docs/operate.md: without the watch Metacontroller does not call the hook, so there is no status."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
-    home.api.apply(controller(KIND, home.world.gate, ManifestsOptions("", sink_kinds=kinds)))  # without the role for it
-    home.afterwards(home.world.install)
-    home.source(sink=sink(INGRESSES, "Ingress"))
+    # Only the CompositeController: Metacontroller's role for the new kind is missing.
+    ns.api.apply(composite_controller(KIND, ns.cluster.hook_proxy, ManifestsOptions("", sink_kinds=kinds)))
+    ns.add_cleanup(ns.cluster.install)
+    ns.source(sink=sink(INGRESSES, "Ingress"))
     what = "Metacontroller's requests for ingresses are refused"
-    eventually(lambda: refusals(home, "/ingresses"), lambda it: len(it) >= 4, what, deadline_s=WITHIN_S)
-    assert "status" not in home.read()
-    assert home.events() == []
-    assert "ingresses.networking.k8s.io is forbidden" in home.world.metacontroller.log.read_text()
-    home.service()
-    home.source("another")
-    home.ready("another")
-    home.world.install(*kinds)
-    says(home, "SinkProvided", "NotFound", f"Ingress {home.namespace}/display does not exist")
+    eventually(lambda: refusals(ns, "/ingresses"), lambda found: len(found) >= 4, what, deadline_s=WITHIN_S)
+    assert "status" not in ns.read()
+    assert ns.events() == []
+    assert "ingresses.networking.k8s.io is forbidden" in ns.cluster.metacontroller.log.read_text()
+    ns.service()
+    ns.source("another")
+    ns.wait_until_ready("another")
+    ns.cluster.install(*kinds)
+    wait_for_fault(ns, "SinkProvided", "NotFound", f"Ingress {ns.name}/display does not exist")
 
 
 def sink(api_version: str, kind: str) -> Any:
     return {"ref": {"apiVersion": api_version, "kind": kind, "name": "display"}}
 
 
-def allow(home: Home, kind: str) -> None:
-    home.world.install("v1/Service", kind)
-    home.afterwards(home.world.install)
+def allow(ns: SourceNamespace, kind: str) -> None:
+    ns.cluster.install("v1/Service", kind)
+    ns.add_cleanup(ns.cluster.install)
 
 
-def serve_things(home: Home) -> None:
+def serve_things(ns: SourceNamespace) -> None:
     name = "things.faults.example.com"
-    home.api.serve(thing_crd(name))
-    home.afterwards(lambda: home.api.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", name))
+    ns.api.serve(thing_crd(name))
+    ns.add_cleanup(lambda: ns.api.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", name))
 
 
 def thing_crd(name: str) -> Object:
@@ -82,7 +82,11 @@ def thing_crd(name: str) -> Object:
     }
 
 
-def refusals(home: Home, resource: str) -> list[str]:
+def refusals(ns: SourceNamespace, resource: str) -> list[str]:
     """The verbs of Metacontroller's requests for this resource that the API server answered with 403."""
-    lines = (it for it in home.world.plane.audit() if it["responseStatus"]["code"] == 403)
-    return [it["verb"] for it in lines if resource in it["requestURI"] and "metacontroller" in it["user"]["username"]]
+    lines = (entry for entry in ns.cluster.plane.audit() if entry["responseStatus"]["code"] == 403)
+    return [
+        entry["verb"]
+        for entry in lines
+        if resource in entry["requestURI"] and "metacontroller" in entry["user"]["username"]
+    ]

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import kubelet
-from tests.cluster.faults import says
-from tests.cluster.plane import BY_HAND
-from tests.cluster.world import IMAGE, Home, World
+from tests.cluster import fake_kubelet
+from tests.cluster.control_plane import BY_HAND
+from tests.cluster.faults import wait_for_fault
+from tests.cluster.local_cluster import IMAGE, LocalCluster
+from tests.cluster.namespace import SourceNamespace
 
 
 @dataclass(frozen=True)
@@ -57,52 +58,52 @@ SYMPTOMS = {
 
 
 @pytest.mark.parametrize("name", list(SYMPTOMS))
-def test_pod_failure_is_the_reason_until_the_pod_runs(by_hand: Home, name: str) -> None:
+def test_pod_failure_is_the_reason_until_the_pod_runs(by_hand: SourceNamespace, name: str) -> None:
     symptom = SYMPTOMS[name]
     by_hand.source(name)
-    pod = kubelet.newest_pod(by_hand, name)
-    kubelet.wait(by_hand, pod, *symptom.waiting, symptom.ended)
-    place = f"Pod by-hand/{pod['metadata']['name']} "
-    says(by_hand, "Deployed", symptom.reason, place, *symptom.words, name=name)
-    kubelet.run(by_hand, pod)
-    by_hand.ready(name)
+    pod = fake_kubelet.newest_pod(by_hand, name)
+    fake_kubelet.set_waiting(by_hand, pod, *symptom.waiting, symptom.ended)
+    pod_name = f"Pod by-hand/{pod['metadata']['name']} "
+    wait_for_fault(by_hand, "Deployed", symptom.reason, pod_name, *symptom.words, name=name)
+    fake_kubelet.set_running(by_hand, pod)
+    by_hand.wait_until_ready(name)
 
 
-def test_unschedulable_pod_is_the_reason_until_a_node_fits(home: Home, diagnosing: None) -> None:
-    def picky(answer: Any) -> Any:
+def test_unschedulable_pod_is_the_reason_until_a_node_fits(ns: SourceNamespace, diagnose_pods: None) -> None:
+    def with_node_selector(answer: Any) -> Any:
         for child in answer["children"]:
             child["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "fast"}
         return answer
 
-    home.service()
-    home.world.gate.rewrite = picky
-    home.source()
-    says(
-        home, "Deployed", "Unschedulable",
-        f"Pod {home.namespace}/samplesource-hello-", "0/1 nodes are available", "add a node it fits on",
+    ns.service()
+    ns.cluster.hook_proxy.rewrite = with_node_selector
+    ns.source()
+    wait_for_fault(
+        ns, "Deployed", "Unschedulable",
+        f"Pod {ns.name}/samplesource-hello-", "0/1 nodes are available", "add a node it fits on",
     )  # fmt: skip
-    home.afterwards(lambda: label_node(home, None))
-    label_node(home, "fast")
-    home.ready()
+    ns.add_cleanup(lambda: label_node(ns, None))
+    label_node(ns, "fast")
+    ns.wait_until_ready()
 
 
 @pytest.fixture(scope="module")
-def diagnosing(world: World) -> Iterator[None]:
-    world.install(diagnose_pods=True)
+def diagnose_pods(cluster: LocalCluster) -> Iterator[None]:
+    cluster.install(diagnose_pods=True)
     yield
-    world.install()
+    cluster.install()
 
 
 @pytest.fixture(scope="module")
-def by_hand(world: World, diagnosing: None) -> Iterator[Home]:
+def by_hand(cluster: LocalCluster, diagnose_pods: None) -> Iterator[SourceNamespace]:
     """One namespace for the module: its deletion waits for the grace period of its pods."""
-    home = Home(world, BY_HAND)
+    ns = SourceNamespace(cluster, BY_HAND)
     try:
-        home.service()
-        yield home
+        ns.service()
+        yield ns
     finally:
-        home.close()
+        ns.close()
 
 
-def label_node(home: Home, disk: str | None) -> None:
-    home.api.patch("v1", "nodes", "fake", {"metadata": {"labels": {"disk": disk}}})
+def label_node(ns: SourceNamespace, disk: str | None) -> None:
+    ns.api.patch("v1", "nodes", "fake", {"metadata": {"labels": {"disk": disk}}})

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from sources_cli.admission.resource import object_violations
 from sources_cli.kind import Kind, kind_named
 from sources_cli.schema.crd import crd
-from tests.cluster import composite
+from tests.cluster import fake_metacontroller
 from tests.cluster.api import Api, Object
-from tests.cluster.composite import claimed, merged, with_last_applied
-from tests.cluster.plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fake_metacontroller import adopted, dynamic_applied, with_last_applied
 from tests.property import shipped
 from tests.property.shipped import secrets
 from tests.property.test_lint_laws import documents, specs, valid_urls
 
-SAMPLE, POLL, WEBHOOK = (kind_named(f"{it}Source", "adapter.sources") for it in ("Sample", "Poll", "Webhook"))
+SAMPLE, POLL, WEBHOOK = (kind_named(f"{prefix}Source", "adapter.sources") for prefix in ("Sample", "Poll", "Webhook"))
 EVERY_FIELD = kind_named("EveryFieldSource", "tests.kinds")
-KINDS = {it.name: it for it in (SAMPLE, POLL, WEBHOOK, EVERY_FIELD)}
+KINDS = {kind.name: kind for kind in (SAMPLE, POLL, WEBHOOK, EVERY_FIELD)}
 EXAMPLES = 300 if os.environ.get("LONG") else 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -72,7 +72,7 @@ def sources(kind: Kind, spec: st.SearchStrategy[Any]) -> st.SearchStrategy[Objec
         "metadata": metadata,
         "spec": spec,
     }
-    return st.fixed_dictionaries(whole).filter(lambda it: not object_violations(kind, it))
+    return st.fixed_dictionaries(whole).filter(lambda source: not object_violations(kind, source))
 
 
 resolvable = st.builds(lambda spec, sink: {**spec, "sink": sink}, specs, sinks)
@@ -85,23 +85,23 @@ accepted = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def api(alone: ControlPlane) -> Api:
+def api(bare_api_server: ControlPlane) -> Api:
     for kind in KINDS.values():
-        alone.api.serve(crd(kind))
-    alone.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        bare_api_server.api.serve(crd(kind))
+    bare_api_server.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     for name, spec in SERVICES.items():
         metadata = {"name": name, "namespace": NAMESPACE}
-        alone.api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    return alone.api
+        bare_api_server.api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    return bare_api_server.api
 
 
-def post(api: Api, source: Object) -> Object:
+def create_source(api: Api, source: Object) -> Object:
     """Create the source under an unused name."""
     metadata = {**source["metadata"], "name": f"{source['metadata']['name']}{next(numbers)}"}
     return api.create({**source, "metadata": metadata})
 
 
-def roll_out(api: Api, child: Object) -> Object:
+def complete_rollout(api: Api, child: Object) -> Object:
     if child["kind"] != "Deployment":
         return child
     wanted = child["spec"]["replicas"]
@@ -112,25 +112,27 @@ def roll_out(api: Api, child: Object) -> Object:
     return api.replace({**child, "status": status}, "/status")
 
 
-def exact(value: Any) -> str:
+def as_json(value: Any) -> str:
     """As JSON text, in which 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True, indent=1)
 
 
-def settle(api: Api, source: Object, *, ready: bool, write: Callable[[Object], Object]) -> list[tuple[Object, Object]]:
+def sync_until_stable(
+    api: Api, source: Object, *, ready: bool, write: Callable[[Object], Object]
+) -> list[tuple[Object, Object]]:
     """Sync a source until its status is stable; return each stored child with the child that the hook then wants."""
-    parent = post(api, source)
-    ask = partial(composite.ask, api, listens=KINDS[source["kind"]].listens)
-    first = ask(parent, [], NOW)
-    children = [write(claimed(parent, it)) for it in first["children"]]
+    parent = create_source(api, source)
+    call_hook = partial(fake_metacontroller.call_hook, api, listens=KINDS[source["kind"]].listens)
+    first = call_hook(parent, [], NOW)
+    children = [write(adopted(parent, child)) for child in first["children"]]
     if ready:
-        children = [roll_out(api, it) for it in children]
-    status = ask(parent, children, NOW + HOUR)["status"]
+        children = [complete_rollout(api, child) for child in children]
+    status = call_hook(parent, children, NOW + HOUR)["status"]
     stored = api.replace({**parent, "status": {**status, "observedGeneration": 1}}, "/status")
-    last = ask(stored, children, NOW + 2 * HOUR)
-    assert exact(last["children"]) == exact(first["children"])
-    assert exact({**last["status"], "observedGeneration": 1}) == exact(stored["status"])
-    return [(child, claimed(stored, it)) for child, it in zip(children, last["children"], strict=True)]
+    last = call_hook(stored, children, NOW + 2 * HOUR)
+    assert as_json(last["children"]) == as_json(first["children"])
+    assert as_json({**last["status"], "observedGeneration": 1}) == as_json(stored["status"])
+    return [(child, adopted(stored, wanted)) for child, wanted in zip(children, last["children"], strict=True)]
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -139,7 +141,7 @@ def test_second_server_side_apply_changes_nothing(api: Api, source: Object, read
     def write(child: Object) -> Object:
         return api.apply(child, manager="metacontroller")
 
-    for observed, wanted in settle(api, source, ready=ready, write=write):
+    for observed, wanted in sync_until_stable(api, source, ready=ready, write=write):
         assert write(wanted)["metadata"]["resourceVersion"] == observed["metadata"]["resourceVersion"]
 
 
@@ -149,8 +151,8 @@ def test_second_dynamic_apply_changes_nothing(api: Api, source: Object, ready: b
     def write(child: Object) -> Object:
         return api.create(with_last_applied(child, child))
 
-    for observed, wanted in settle(api, source, ready=ready, write=write):
-        assert exact(merged(observed, wanted)) == exact(observed)
+    for observed, wanted in sync_until_stable(api, source, ready=ready, write=write):
+        assert as_json(dynamic_applied(observed, wanted)) == as_json(observed)
 
 
 def pod(deployment: Object) -> Object:
@@ -158,22 +160,24 @@ def pod(deployment: Object) -> Object:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "change",
     [
-        pytest.param(lambda it: it["containers"][0]["env"].append({"name": "X", "value": ""}), id="an-empty-value"),
-        pytest.param(lambda it: it["containers"][0]["resources"]["limits"].update(cpu="1000m"), id="1000m"),
-        pytest.param(lambda it: it["containers"][0].update(lifecycle=None), id="a-null"),
         pytest.param(
-            lambda it: it["containers"][0]["ports"].append({"containerPort": 8080, "protocol": "UDP"}),
+            lambda pod_spec: pod_spec["containers"][0]["env"].append({"name": "X", "value": ""}), id="an-empty-value"
+        ),
+        pytest.param(lambda pod_spec: pod_spec["containers"][0]["resources"]["limits"].update(cpu="1000m"), id="1000m"),
+        pytest.param(lambda pod_spec: pod_spec["containers"][0].update(lifecycle=None), id="a-null"),
+        pytest.param(
+            lambda pod_spec: pod_spec["containers"][0]["ports"].append({"containerPort": 8080, "protocol": "UDP"}),
             id="one-port-twice",
         ),
     ],
 )
-def test_comparison_detects_values_that_the_api_server_changes(api: Api, spoil: Callable[[Object], object]) -> None:
-    metadata = {"name": "spoilt", "namespace": NAMESPACE}
+def test_comparison_detects_values_that_the_api_server_changes(api: Api, change: Callable[[Object], object]) -> None:
+    metadata = {"name": "changed", "namespace": NAMESPACE}
     spec = {"sink": {"uri": "http://h"}}
     document = {"apiVersion": SAMPLE.cls.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
-    [child] = composite.ask(api, post(api, document), [], NOW)["children"]
-    spoil(pod(child))
+    [child] = fake_metacontroller.call_hook(api, create_source(api, document), [], NOW)["children"]
+    change(pod(child))
     observed = api.create(with_last_applied(child, child))
-    assert exact(merged(observed, child)) != exact(observed)
+    assert as_json(dynamic_applied(observed, child)) != as_json(observed)

@@ -17,8 +17,8 @@ import yaml
 from tests.cluster import metacontroller
 from tests.cluster.api import eventually
 from tests.cluster.build import Unavailable
-from tests.cluster.plane import ControlPlane
-from tests.cluster.world import KIND, ROOT, documents
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.local_cluster import KIND, ROOT, read_yaml
 from tests.unit.hooks.hook import answer
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,45 +32,53 @@ LOST = {
     "reason": "NotFound",
     "message": "Service people/gone does not exist; create it or correct spec.sink.ref",
 }
-Said = tuple[int, str, str]  # exit code, stdout, stderr
+CommandResult = tuple[int, str, str]  # exit code, stdout, stderr
 
 
 @pytest.fixture(scope="module")
-def built(alone: ControlPlane) -> Callable[[str], str]:
+def kustomize(bare_api_server: ControlPlane) -> Callable[[str], str]:
     """The output of `kubectl kustomize`, without CompositeControllers if Metacontroller's CRDs are missing."""
     try:
-        for definition in documents(metacontroller.crds()):
-            alone.api.serve(definition)
+        for definition in read_yaml(metacontroller.crds()):
+            bare_api_server.api.serve(definition)
         left_out = ""
     except Unavailable:
         left_out = "CompositeController"
 
     def build(directory: str) -> str:
-        code, text, errors = alone.kubectl("kustomize", str(ROOT / directory))
+        code, text, errors = bare_api_server.kubectl("kustomize", str(ROOT / directory))
         assert (code, errors) == (0, "")
-        return yaml.safe_dump_all(it for it in yaml.safe_load_all(text) if it["kind"] != left_out)
+        return yaml.safe_dump_all(document for document in yaml.safe_load_all(text) if document["kind"] != left_out)
 
     return build
 
 
 @pytest.fixture(scope="module")
-def installed(alone: ControlPlane, built: Callable[[str], str]) -> dict[str, Said]:
+def applied(bare_api_server: ControlPlane, kustomize: Callable[[str], str]) -> dict[str, CommandResult]:
     """Exit code and output of `kubectl apply` for each directory."""
-    said = {it: alone.kubectl("apply", "-f", "-", stdin=built(it)) for it in DIRECTORIES}
-    eventually(lambda: alone.kubectl("explain", KIND.name.lower()), lambda it: it[0] == 0, "the schema is published")
+    results = {
+        directory: bare_api_server.kubectl("apply", "-f", "-", stdin=kustomize(directory)) for directory in DIRECTORIES
+    }
+    eventually(
+        lambda: bare_api_server.kubectl("explain", KIND.name.lower()),
+        lambda result: result[0] == 0,
+        "the schema is published",
+    )
     labelled = {"name": NAMESPACE, "labels": RESTRICTED}
-    alone.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": labelled})
-    return said
+    bare_api_server.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": labelled})
+    return results
 
 
 @pytest.fixture(scope="module")
-def kubectl(alone: ControlPlane, installed: object) -> Callable[..., str]:
+def kubectl(bare_api_server: ControlPlane, applied: object) -> Callable[..., str]:
     """Run kubectl, check that it prints no error, return its stdout. There are two sources; one is Ready."""
-    write_source(alone, "hello", [{"type": "Ready", **TRUE}], sinkUri="http://display.people.svc.cluster.local")
-    write_source(alone, "lost", [{"type": "Ready", **LOST}])
+    write_source(
+        bare_api_server, "hello", [{"type": "Ready", **TRUE}], sinkUri="http://display.people.svc.cluster.local"
+    )
+    write_source(bare_api_server, "lost", [{"type": "Ready", **LOST}])
 
     def run(*arguments: str) -> str:
-        code, text, errors = alone.kubectl(*arguments)
+        code, text, errors = bare_api_server.kubectl(*arguments)
         assert (code, errors) == (0, "")
         return text
 
@@ -104,8 +112,8 @@ def without_age(table: str) -> str:
 
 
 @pytest.mark.parametrize("directory", DIRECTORIES)
-def test_kustomization_applies_without_warnings(installed: dict[str, Said], directory: str) -> None:
-    code, text, errors = installed[directory]
+def test_kustomization_applies_without_warnings(applied: dict[str, CommandResult], directory: str) -> None:
+    code, text, errors = applied[directory]
     assert (code, errors) == (0, "")
     assert "deployment.apps/sources-hook" in text
 
@@ -115,35 +123,39 @@ def test_kustomization_applies_without_warnings(installed: dict[str, Said], dire
     "options", [["--server-side"], ["--dry-run=server"], ["--server-side", "--dry-run=server"]], ids=" ".join
 )
 def test_kustomization_applies_again_without_warnings(
-    alone: ControlPlane, installed: object, built: Callable[[str], str], directory: str, options: list[str]
+    bare_api_server: ControlPlane, applied: object, kustomize: Callable[[str], str], directory: str, options: list[str]
 ) -> None:
-    code, _, errors = alone.kubectl("apply", *options, "-f", "-", stdin=built(directory))
+    code, _, errors = bare_api_server.kubectl("apply", *options, "-f", "-", stdin=kustomize(directory))
     assert (code, errors) == (0, "")
 
 
-def test_composite_controller_matches_the_crd_of_metacontroller(installed: dict[str, Said]) -> None:
+def test_composite_controller_matches_the_crd_of_metacontroller(applied: dict[str, CommandResult]) -> None:
     try:
         metacontroller.crds()
     except Unavailable as reason:
         pytest.skip(str(reason))
     made = "compositecontroller.metacontroller.k8s.io/samplesources.samples.knative.dev created"
-    assert made in installed[DIRECTORIES[1]][1]
+    assert made in applied[DIRECTORIES[1]][1]
 
 
-def test_adapter_deployment_is_accepted_in_a_restricted_namespace(alone: ControlPlane, installed: object) -> None:
+def test_adapter_deployment_is_accepted_in_a_restricted_namespace(
+    bare_api_server: ControlPlane, applied: object
+) -> None:
     [deployment] = answer({"sink": {"uri": "http://h"}})["children"]
     deployment["metadata"]["namespace"] = NAMESPACE
     dry_run = ("create", "--dry-run=server", "-f", "-")
-    code, _, errors = alone.kubectl(*dry_run, stdin=json.dumps(deployment))
+    code, _, errors = bare_api_server.kubectl(*dry_run, stdin=json.dumps(deployment))
     assert (code, errors) == (0, "")
     del deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]
-    assert "would violate PodSecurity" in alone.kubectl(*dry_run, stdin=json.dumps(deployment))[2]
+    assert "would violate PodSecurity" in bare_api_server.kubectl(*dry_run, stdin=json.dumps(deployment))[2]
 
 
 @pytest.mark.parametrize("sample", ["samples/quickstart.yaml", "sources/sample_source/sample.yaml"])
-def test_sample_is_accepted_in_a_restricted_namespace(alone: ControlPlane, installed: object, sample: str) -> None:
+def test_sample_is_accepted_in_a_restricted_namespace(
+    bare_api_server: ControlPlane, applied: object, sample: str
+) -> None:
     text = (ROOT / "metacontroller" / sample).read_text().replace("namespace: default", f"namespace: {NAMESPACE}")
-    code, shown, errors = alone.kubectl("apply", "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=text)
+    code, shown, errors = bare_api_server.kubectl("apply", "--dry-run=server", "-n", NAMESPACE, "-f", "-", stdin=text)
     assert (code, errors) == (0, "")
     assert "created (server dry run)" in shown
 
@@ -165,16 +177,18 @@ def test_sources_are_listed_by_category_short_name_and_resource_name(kubectl: Ca
     assert found == [f"{KIND.name.lower()}.{KIND.group}/{name}" for name in ("hello", "lost")]
 
 
-def test_kubectl_wait_returns_when_a_source_is_ready(alone: ControlPlane, kubectl: Callable[..., str]) -> None:
+def test_kubectl_wait_returns_when_a_source_is_ready(
+    bare_api_server: ControlPlane, kubectl: Callable[..., str]
+) -> None:
     wait = ("wait", "--for=condition=Ready", "-n", NAMESPACE)
     same_as_golden("wait.txt", kubectl(*wait, "--timeout=30s", "ssrc/hello"))
-    assert alone.kubectl(*wait, "--timeout=1s", "ssrc/lost")[0] == 1
+    assert bare_api_server.kubectl(*wait, "--timeout=1s", "ssrc/lost")[0] == 1
 
 
 def test_source_type_is_discovered_as_by_kn(kubectl: Callable[..., str]) -> None:
     """`kn source list-types` selects CRDs by label and reads the kind, the plural and the first served version."""
     [found] = json.loads(kubectl("get", "crds", "-l", "duck.knative.dev/source=true", "-o", "json"))["items"]
-    served = [it["name"] for it in found["spec"]["versions"] if it["served"]]
+    served = [version["name"] for version in found["spec"]["versions"] if version["served"]]
     names = found["spec"]["names"]
     assert (names["kind"], names["plural"], served[0]) == (KIND.name, KIND.plural, KIND.version)
     [event] = json.loads(found["metadata"]["annotations"]["registry.knative.dev/eventTypes"])

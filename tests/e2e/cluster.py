@@ -31,23 +31,25 @@ class Cluster:
 
     def run(self, command: str) -> str:
         """Run a shell command in ``directory``; return its stdout."""
-        return _checked(["sh", "-c", command], self.directory)
+        return _run_checked(["sh", "-c", command], self.directory)
 
     def kubectl(self, *arguments: str) -> str:
-        return _checked(["kubectl", *arguments], self.directory)
+        return _run_checked(["kubectl", *arguments], self.directory)
 
     def pods(self, namespace: str, selector: str) -> list[Object]:
         return self.api.list("v1", "pods", namespace, labelSelector=selector)
 
-    def names(self) -> set[str]:
+    def cluster_scoped_objects(self) -> set[str]:
         """All cluster-scoped objects that an uninstallation could leave behind."""
-        found = {it: self.api.list(version, it) for it, version in CLUSTER_WIDE.items()}
-        return {f"{resource}/{it['metadata']['name']}" for resource, listed in found.items() for it in listed}
+        found = {resource: self.api.list(version, resource) for resource, version in CLUSTER_WIDE.items()}
+        return {
+            f"{resource}/{document['metadata']['name']}" for resource, listed in found.items() for document in listed
+        }
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The last log lines of the hook and of Metacontroller, to print when a wait fails."""
         logs = "kubectl logs --tail=6 --prefix -n {} -l {} 2>&1 || true"
-        tails = [self.run(logs.format(*it)) for it in (HOOK, METACONTROLLER)]
+        tails = [self.run(logs.format(*pods)) for pods in (HOOK, METACONTROLLER)]
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
     def write_image(self) -> None:
@@ -62,14 +64,14 @@ class Cluster:
 
 
 @contextmanager
-def proxied() -> Iterator[Api]:
+def kubectl_proxy() -> Iterator[Api]:
     """An API client with the credentials of the kubeconfig, through `kubectl proxy` on a loopback port."""
     with subprocess.Popen(["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as proxy:
         try:
             assert proxy.stdout
-            said = proxy.stdout.readline()
-            address = re.search(r"127\.0\.0\.1:\d+", said)
-            assert address, f"kubectl proxy printed {said!r}, which holds no address"
+            first_line = proxy.stdout.readline()
+            address = re.search(r"127\.0\.0\.1:\d+", first_line)
+            assert address, f"kubectl proxy printed {first_line!r}, which holds no address"
             api = Api(f"http://{address[0]}")
             yield api
             api.close()
@@ -77,16 +79,16 @@ def proxied() -> Iterator[Api]:
             proxy.terminate()
 
 
-def environ_in(directory: Path) -> dict[str, str]:
+def kubectl_environ(directory: Path) -> dict[str, str]:
     """The environment for kubectl, with a separate cache: the default one may hold kinds of an earlier cluster."""
     files = os.environ["KUBECONFIG"].split(os.pathsep)
     own = {"KUBECONFIG": os.pathsep.join(map(os.path.abspath, files)), "KUBECACHEDIR": str(directory / "kube-cache")}
     return {**os.environ, **own}
 
 
-def _checked(command: list[str], directory: Path) -> str:
+def _run_checked(command: list[str], directory: Path) -> str:
     done = subprocess.run(
-        command, cwd=directory, env=environ_in(directory), capture_output=True, text=True, timeout=120, check=False
+        command, cwd=directory, env=kubectl_environ(directory), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -17,7 +17,7 @@ from tests.cluster.build import Unavailable
 from tests.cluster.metacontroller import crds
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import installation
-from tests.e2e.place import Place, place_in
+from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 
 HERE = Path(__file__).parent
 NEEDED = {
@@ -30,9 +30,8 @@ FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = _missing()
-    items.sort(
-        key=lambda it: it.path != HERE / "test_quickstart.py"
-    )  # first, while the hook may still be starting, as for a user
+    # The quick start runs first, while the hook may still be starting, as for a user.
+    items.sort(key=lambda item: item.path != HERE / "test_quickstart.py")
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
@@ -64,9 +63,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def place(cluster: Cluster) -> Iterator[Place]:
-    with place_in(cluster) as place:
-        yield place
+def ns(cluster: Cluster) -> Iterator[RestrictedNamespace]:
+    with restricted_namespace(cluster) as ns:
+        yield ns
 
 
 @pytest.fixture

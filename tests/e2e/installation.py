@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.api import eventually
+from tests.cluster.local_cluster import ROOT
 from tests.cluster.metacontroller import crds
-from tests.cluster.world import ROOT
-from tests.e2e.cluster import Cluster, proxied
+from tests.e2e.cluster import Cluster, kubectl_proxy
 from tests.pages import commands
 
-OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples/quickstart.yaml"
+QUICKSTART = "metacontroller/samples/quickstart.yaml"
 
 
 def install_commands() -> tuple[list[str], list[str]]:
@@ -27,31 +27,33 @@ def install_commands() -> tuple[list[str], list[str]]:
 @contextmanager
 def installation(directory: Path) -> Iterator[Cluster]:
     shutil.copytree(ROOT / "metacontroller", directory / "metacontroller")
-    theirs, metacontroller = crds().resolve(), directory / "metacontroller.yaml"
+    metacontroller_crds, metacontroller = crds().resolve(), directory / "metacontroller.yaml"
     text = (Path(__file__).parent / "metacontroller.yaml").read_text()
     metacontroller.write_text(text.replace("METACONTROLLER_IMAGE", os.environ["METACONTROLLER_IMAGE"]))
-    with proxied() as api:
+    with kubectl_proxy() as api:
         cluster = Cluster(api, directory)
         cluster.write_image()
-        before = cluster.names()
-        ours = {it for it in before if "metacontroller" in it or "samples.knative.dev" in it}
-        assert not ours, f"the tests need a cluster without {sorted(ours)}, because they install and uninstall them"
+        before = cluster.cluster_scoped_objects()
+        installed_before = {name for name in before if "metacontroller" in name or "samples.knative.dev" in name}
+        assert not installed_before, (
+            f"the tests need a cluster without {sorted(installed_before)}, because they install and uninstall them"
+        )
         try:
-            cluster.kubectl("apply", "-f", str(theirs), "-f", str(metacontroller))
-            cluster.kubectl("wait", "--for=condition=Established", "-f", str(theirs))
+            cluster.kubectl("apply", "-f", str(metacontroller_crds), "-f", str(metacontroller))
+            cluster.kubectl("wait", "--for=condition=Established", "-f", str(metacontroller_crds))
             for command in install_commands()[0]:
                 cluster.run(command)
             yield cluster
         finally:
-            gone = ["delete", "--ignore-not-found", "--wait=false"]
+            delete = ["delete", "--ignore-not-found", "--wait=false"]
             for command in commands("docs/install.md", "## Uninstall"):
-                cluster.run(f"{command} {' '.join(gone[1:])} || true")
-            cluster.kubectl(*gone, "-f", str(metacontroller), "-f", str(theirs))
+                cluster.run(f"{command} {' '.join(delete[1:])} || true")
+            cluster.kubectl(*delete, "-f", str(metacontroller), "-f", str(metacontroller_crds))
 
             def left() -> object:
-                return cluster.names() - before
+                return cluster.cluster_scoped_objects() - before
 
-            eventually(left, lambda it: not it, "the cluster has only the objects from before", deadline_s=90)
+            eventually(left, lambda found: not found, "the cluster has only the objects from before", deadline_s=90)
 
 
 @contextmanager

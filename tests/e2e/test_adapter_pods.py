@@ -8,28 +8,33 @@ from collections.abc import Callable
 
 from tests.cluster.api import Object, eventually
 from tests.e2e.cluster import HOOK, METACONTROLLER, Cluster
-from tests.e2e.measures import MIB, image_size, start_up_s, working_sets
-from tests.e2e.place import Place
+from tests.e2e.measurements import MIB, image_size, start_up_s, working_sets
+from tests.e2e.namespace import RestrictedNamespace
 
 
-def test_ready_pod_answers_on_its_health_port(place: Place) -> None:
+def test_ready_pod_answers_on_its_health_port(ns: RestrictedNamespace) -> None:
     """Without the probe a pod would be ready before Python has started, and the rollout would stop the old pod."""
-    place.display()
-    place.source()
+    ns.start_display()
+    ns.source()
 
     def is_ready() -> list[Object]:
-        return [pod for pod in place.adapters() for it in pod["status"].get("containerStatuses", []) if it["ready"]]
+        return [
+            pod
+            for pod in ns.adapters()
+            for container in pod["status"].get("containerStatuses", [])
+            if container["ready"]
+        ]
 
-    [pod] = eventually(is_ready, bool, "the adapter is ready", more=place.story)
-    path = f"/api/v1/namespaces/{place.namespace}/pods/{pod['metadata']['name']}:8080/proxy/readiness"
-    assert place.kubectl("get", "--raw", path).strip() == "ok"
+    [pod] = eventually(is_ready, bool, "the adapter is ready", details=ns.describe)
+    path = f"/api/v1/namespaces/{ns.name}/pods/{pod['metadata']['name']}:8080/proxy/readiness"
+    assert ns.kubectl("get", "--raw", path).strip() == "ok"
 
 
-def test_pods_mount_no_service_account_token(place: Place) -> None:
-    place.display()
-    place.source()
-    place.ready()
-    pods = [place.adapter(), *place.cluster.pods(*HOOK), *place.cluster.pods(place.namespace, "app=event-display")]
+def test_pods_mount_no_service_account_token(ns: RestrictedNamespace) -> None:
+    ns.start_display()
+    ns.source()
+    ns.wait_until_ready()
+    pods = [ns.adapter(), *ns.cluster.pods(*HOOK), *ns.cluster.pods(ns.name, "app=event-display")]
     assert len(pods) >= 4
     for pod in pods:
         text = json.dumps(pod["spec"])
@@ -38,17 +43,17 @@ def test_pods_mount_no_service_account_token(place: Place) -> None:
 
 
 def test_pods_use_less_than_half_of_their_memory_limit(
-    cluster: Cluster, place: Place, figure: Callable[[str], None]
+    cluster: Cluster, ns: RestrictedNamespace, figure: Callable[[str], None]
 ) -> None:
-    place.display()
+    ns.start_display()
     started = time.monotonic()
-    place.source(interval="1s")
-    place.ready()
+    ns.source(interval="1s")
+    ns.wait_until_ready()
     figure(f"a source: Ready {time.monotonic() - started:.1f} s after it was created")
-    pod = place.adapter()
-    figure(f'its adapter: {start_up_s(place, pod):.2f} s from the container\'s start to "started"')
+    pod = ns.adapter()
+    figure(f'its adapter: {start_up_s(ns, pod):.2f} s from the container\'s start to "started"')
     size = image_size(cluster)
-    figure(f"the image: {size / 1e6:.0f} MB on the node" if size else "the image: its node does not yet say how large")
+    figure(f"the image: {size / 1e6:.0f} MB on the node" if size else "the image: the node reports no size yet")
     memory = working_sets(cluster, [pod, *cluster.pods(*HOOK), *cluster.pods(*METACONTROLLER)])
     for name, (used, limit) in memory.items():
         figure(f"{name}: {used / MIB:.1f} MiB working set, limit {limit or 'none'}")

@@ -9,9 +9,10 @@ import pytest
 
 from hooks.deployments import TEMPLATE_HASH
 from tests.cluster.api import Object, eventually
-from tests.cluster.world import SOURCES, env_of
+from tests.cluster.local_cluster import SOURCES
+from tests.cluster.namespace import env_of
 from tests.e2e.cluster import Cluster
-from tests.e2e.place import Place, place_in
+from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 
 ROUNDS = [str(n) for n in range(1, 6)]
 
@@ -26,29 +27,29 @@ class Edited:
 
     @property
     def sequences(self) -> list[int]:
-        return [it["data"]["sequence"] for it in self.events]
+        return [event["data"]["sequence"] for event in self.events]
 
 
 @pytest.fixture(scope="module")
 def edited(cluster: Cluster) -> Iterator[Edited]:
-    with place_in(cluster) as place:
-        place.display()
-        place.source(interval="100ms")
-        place.ready()
-        yield _edit(place)
+    with restricted_namespace(cluster) as ns:
+        ns.start_display()
+        ns.source(interval="100ms")
+        ns.wait_until_ready()
+        yield _edit(ns)
 
 
-def _edit(place: Place) -> Edited:
+def _edit(ns: RestrictedNamespace) -> Edited:
     edited = Edited()
     for number in ROUNDS:
-        place.edit(ceOverrides={"extensions": {"round": number}})
-        place.kubectl("wait", "--for=condition=Ready", "samplesource/hello", "--timeout=60s")
-        edited.deployments.append(place.deployment())
-        edited.adapters.append(place.adapters())
-    place.adapter()  # the old pod has drained and ended
-    place.api.delete(*SOURCES, "hello", place.namespace)  # the last pod drains too
-    eventually(place.adapters, lambda it: it == [], "there is no adapter", deadline_s=60, more=place.story)
-    edited.events = place.events_shown()
+        ns.edit(ceOverrides={"extensions": {"round": number}})
+        ns.kubectl("wait", "--for=condition=Ready", "samplesource/hello", "--timeout=60s")
+        edited.deployments.append(ns.deployment())
+        edited.adapters.append(ns.adapters())
+    ns.adapter()  # the old pod has drained and ended
+    ns.api.delete(*SOURCES, "hello", ns.name)  # the last pod drains too
+    eventually(ns.adapters, lambda found: found == [], "there is no adapter", deadline_s=60, details=ns.describe)
+    edited.events = ns.displayed_events()
     return edited
 
 
@@ -58,22 +59,22 @@ def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(edited: Edite
     assert f'"round":"{ROUNDS[n]}"' in env_of(deployment)["K_CE_OVERRIDES"]
     status = deployment["status"]
     assert status["observedGeneration"] == deployment["metadata"]["generation"]
-    assert [status[it] for it in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
+    assert [status[count] for count in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
     wanted = deployment["metadata"]["annotations"][TEMPLATE_HASH]
-    serving = [it for it in adapters if not it["metadata"].get("deletionTimestamp")]
-    assert [it["metadata"]["annotations"][TEMPLATE_HASH] for it in serving] == [wanted]
-    assert [it["ready"] for it in serving[0]["status"]["containerStatuses"]] == [True]
+    serving = [pod for pod in adapters if not pod["metadata"].get("deletionTimestamp")]
+    assert [pod["metadata"]["annotations"][TEMPLATE_HASH] for pod in serving] == [wanted]
+    assert [container["ready"] for container in serving[0]["status"]["containerStatuses"]] == [True]
 
 
 def test_no_event_is_lost_during_rollouts(edited: Edited, figure: Callable[[str], None]) -> None:
     numbers = sorted(set(edited.sequences))
     doubled = len(edited.events) - len(numbers)
     figure(f"{len(ROUNDS)} rollouts at 10 events/s: {len(numbers)} events arrived, {doubled} of them twice")
-    rounds = [it["extensions"].get("round", "0") for it in edited.events]
+    rounds = [event["extensions"].get("round", "0") for event in edited.events]
     assert set(rounds) == {"0", *ROUNDS}
     assert set(range(numbers[0], numbers[-1] + 1)) - set(numbers) == set()
 
 
 def test_duplicate_events_have_the_same_source_and_id(edited: Edited) -> None:
-    identities = {(it["source"], it["id"]) for it in edited.events}
+    identities = {(event["source"], event["id"]) for event in edited.events}
     assert len(identities) == len(set(edited.sequences))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.api import eventually
-from tests.cluster.world import ROOT
+from tests.cluster.local_cluster import ROOT
 from tests.e2e.cluster import Cluster
-from tests.e2e.place import Place
+from tests.e2e.namespace import RestrictedNamespace
 
 SAMPLE, QUEUE = "adapter.sources.sample_source", "tests/kinds/queue_depth_source.py"
 NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
@@ -57,48 +57,50 @@ def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
         cluster.kubectl("delete", "--ignore-not-found", "-k", str(own_kind))
 
 
-def fault(place: Place, reason: str) -> str:
+def wait_for_fault(ns: RestrictedNamespace, reason: str) -> str:
     """Wait for the reason in Deployed and Ready; return their message, which names the pod."""
-    message = place.wait_for("Deployed", "False", reason, deadline_s=30)["message"]
-    assert place.wait_for("Ready", "False", reason)["message"] == message
-    assert message.startswith(f"Pod {place.namespace}/"), message
+    message = ns.wait_for_condition("Deployed", "False", reason, deadline_s=30)["message"]
+    assert ns.wait_for_condition("Ready", "False", reason)["message"] == message
+    assert message.startswith(f"Pod {ns.name}/"), message
     return str(message)
 
 
-def test_missing_image_sets_image_pull_back_off(place: Place, install: Install) -> None:
+def test_missing_image_sets_image_pull_back_off(ns: RestrictedNamespace, install: Install) -> None:
     install(SAMPLE, "--image", "registry.local/no-such-image:1")
-    place.source(sink={"uri": "http://sink.example.com"})
-    message = fault(place, "ImagePullBackOff")
+    ns.source(sink={"uri": "http://sink.example.com"})
+    message = wait_for_fault(ns, "ImagePullBackOff")
     assert 'cannot pull image "registry.local/no-such-image:1": ' in message
     assert message.endswith("; correct the image's name, or push it")
 
 
-def test_crash_loop_reports_the_exit_message_and_does_not_change_on_restarts(place: Place, install: Install) -> None:
+def test_crash_loop_reports_the_exit_message_and_does_not_change_on_restarts(
+    ns: RestrictedNamespace, install: Install
+) -> None:
     install(SAMPLE)
-    place.source(sink={"uri": "https://sink.example.com", "CACerts": NO_CERTIFICATE})
-    message = fault(place, "CrashLoopBackOff")
+    ns.source(sink={"uri": "https://sink.example.com", "CACerts": NO_CERTIFICATE})
+    message = wait_for_fault(ns, "CrashLoopBackOff")
     assert " exited with code 2: K_CA_CERTS is " in message
     assert "write PEM certificates" in message
-    assert f"; see `kubectl logs --previous -n {place.namespace} samplesource-hello-" in message
-    condition = place.condition("Deployed")
+    assert f"; see `kubectl logs --previous -n {ns.name} samplesource-hello-" in message
+    condition = ns.condition("Deployed")
 
     def restarts() -> object:
-        return place.adapter()["status"]["containerStatuses"][0]["restartCount"]
+        return ns.adapter()["status"]["containerStatuses"][0]["restartCount"]
 
-    eventually(restarts, lambda it: it >= 2, "two restarts", deadline_s=60, more=place.story)
-    assert place.condition("Deployed") == condition
+    eventually(restarts, lambda count: count >= 2, "two restarts", deadline_s=60, details=ns.describe)
+    assert ns.condition("Deployed") == condition
 
 
-def test_out_of_memory_kill_reports_the_memory_limit(place: Place, install: Install) -> None:
+def test_out_of_memory_kill_reports_the_memory_limit(ns: RestrictedNamespace, install: Install) -> None:
     install(SAMPLE)
-    place.source(sink={"uri": "http://sink.example.com"})
-    place.ready()
-    exec = ["kubectl", "-n", place.namespace, "exec", place.adapter()["metadata"]["name"], "--"]
-    with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as glutton:
-        message = fault(place, "OOMKilled")
-        glutton.kill()
+    ns.source(sink={"uri": "http://sink.example.com"})
+    ns.wait_until_ready()
+    exec = ["kubectl", "-n", ns.name, "exec", ns.adapter()["metadata"]["name"], "--"]
+    with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as process:
+        message = wait_for_fault(ns, "OOMKilled")
+        process.kill()
     assert "needs more memory than its limit of 128Mi; have the source hold less at a time" in message
-    place.ready()
+    ns.wait_until_ready()
 
 
 @pytest.mark.parametrize(
@@ -109,15 +111,15 @@ def test_out_of_memory_kill_reports_the_memory_limit(place: Place, install: Inst
     ],
 )
 def test_missing_secret_or_key_is_reported(
-    place: Place, install: Install, there: dict[str, str] | None, words: str
+    ns: RestrictedNamespace, install: Install, there: dict[str, str] | None, words: str
 ) -> None:
     install(QUEUE)
-    place.kubectl("wait", "--for=condition=Established", "crd/queuedepthsources.queues.example.com")
+    ns.kubectl("wait", "--for=condition=Established", "crd/queuedepthsources.queues.example.com")
     if there:
-        metadata = {"name": "queue-token", "namespace": place.namespace}
-        place.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": there})
-    place = place.seen("QueueDepthSource", "queues.example.com/v1")
+        metadata = {"name": "queue-token", "namespace": ns.name}
+        ns.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": there})
+    ns = ns.for_named_kind("QueueDepthSource", "queues.example.com/v1")
     token = {"secretKeyRef": {"name": "queue-token", "key": "token"}}
-    place.source(queue="orders", token=token, sink={"uri": "http://sink.example.com"})
-    message = fault(place, "CreateContainerConfigError")
-    assert f"{words.format(place.namespace)}; create what it needs in namespace {place.namespace}" in message
+    ns.source(queue="orders", token=token, sink={"uri": "http://sink.example.com"})
+    message = wait_for_fault(ns, "CreateContainerConfigError")
+    assert f"{words.format(ns.name)}; create what it needs in namespace {ns.name}" in message

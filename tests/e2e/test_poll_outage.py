@@ -11,8 +11,8 @@ import pytest
 from tests.cluster.api import Object, eventually
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import installed
-from tests.e2e.measures import cost
-from tests.e2e.place import Place, place_in
+from tests.e2e.measurements import describe_cost
+from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 
 KIND = "metacontroller/sources/poll_source"
 KEY = "hush-hush"
@@ -29,7 +29,7 @@ SPEC = {
 
 @dataclass
 class Outage:
-    place: Place
+    ns: RestrictedNamespace
     ready: Object = field(default_factory=dict)  # the condition during the outage
     unready_after_s: float = 0.0
     back_after_s: float = 0.0
@@ -39,37 +39,37 @@ class Outage:
 
     @property
     def numbers(self) -> list[int]:
-        return [int(it["id"]) for it in self.events]
+        return [int(event["id"]) for event in self.events]
 
 
 @pytest.fixture(scope="module")
 def outage(cluster: Cluster) -> Iterator[Outage]:
-    with installed(cluster, KIND, "pollsources.samples.knative.dev"), place_in(cluster, "PollSource") as place:
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop", "namespace": place.namespace}}
-        place.api.create({**secret, "stringData": {"key": KEY}})
-        place.display()
-        place.program("upstream", KEY)
-        place.source(url="http://upstream:8080/orders", **SPEC)
-        place.ready(deadline_s=60)
-        yield _break(place)
+    with installed(cluster, KIND, "pollsources.samples.knative.dev"), restricted_namespace(cluster, "PollSource") as ns:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop", "namespace": ns.name}}
+        ns.api.create({**secret, "stringData": {"key": KEY}})
+        ns.start_display()
+        ns.start_program("upstream", KEY)
+        ns.source(url="http://upstream:8080/orders", **SPEC)
+        ns.wait_until_ready(deadline_s=60)
+        yield _run_outage(ns)
 
 
-def _break(place: Place) -> Outage:
-    outage = Outage(place)
-    eventually(place.events_shown, bool, "an event at the display", more=place.story)
-    place.kubectl("delete", "pod", "upstream", "--now")
+def _run_outage(ns: RestrictedNamespace) -> Outage:
+    outage = Outage(ns)
+    eventually(ns.displayed_events, bool, "an event at the display", details=ns.describe)
+    ns.kubectl("delete", "pod", "upstream", "--now")
     gone = time.monotonic()
-    outage.ready = place.wait_for("Ready", "False", deadline_s=60)
+    outage.ready = ns.wait_for_condition("Ready", "False", deadline_s=60)
     outage.unready_after_s = time.monotonic() - gone
-    place.program("upstream", KEY)
+    ns.start_program("upstream", KEY)
     back = time.monotonic()
-    place.ready(deadline_s=60)
+    ns.wait_until_ready(deadline_s=60)
     outage.back_after_s = time.monotonic() - back
-    outage.adapter = place.adapter()
-    outage.log = place.kubectl("logs", outage.adapter["metadata"]["name"])
-    seen = len(place.events_shown())
-    eventually(place.events_shown, lambda it: len(it) > seen, "more events", more=place.story)
-    outage.events = place.events_shown()
+    outage.adapter = ns.adapter()
+    outage.log = ns.kubectl("logs", outage.adapter["metadata"]["name"])
+    seen = len(ns.displayed_events())
+    eventually(ns.displayed_events, lambda found: len(found) > seen, "more events", details=ns.describe)
+    outage.events = ns.displayed_events()
     return outage
 
 
@@ -84,16 +84,16 @@ def test_unreachable_upstream_sets_ready_false(outage: Outage, figure: Callable[
 def test_each_item_arrives_exactly_once(outage: Outage) -> None:
     numbers = outage.numbers
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
-    assert {it["type"] for it in outage.events} == {"com.example.order"}
+    assert {event["type"] for event in outage.events} == {"com.example.order"}
     assert outage.events[0]["subject"] == f"customer {numbers[0] % 7}"
 
 
 def test_adapter_is_not_restarted(outage: Outage) -> None:
-    assert [it["restartCount"] for it in outage.adapter["status"]["containerStatuses"]] == [0]
+    assert [container["restartCount"] for container in outage.adapter["status"]["containerStatuses"]] == [0]
 
 
 def test_poll_adapter_uses_less_than_half_of_its_memory_limit(outage: Outage, figure: Callable[[str], None]) -> None:
-    figure(f"poll: {cost(outage.place)}")
+    figure(f"poll: {describe_cost(outage.ns)}")
 
 
 def test_secret_reaches_the_upstream_and_appears_nowhere_else(outage: Outage) -> None:
@@ -104,15 +104,15 @@ def test_secret_reaches_the_upstream_and_appears_nowhere_else(outage: Outage) ->
 
 def test_feed_parser_process_works_within_the_limits_of_the_pod(outage: Outage) -> None:
     """This test runs last, because it adds a second source."""
-    place = outage.place
-    place.source("feed", url="http://upstream:8080/feed", eventType="com.example.entry", **_of_any_item())
+    ns = outage.ns
+    ns.source("feed", url="http://upstream:8080/feed", eventType="com.example.entry", **_of_any_item())
     entries = eventually(
-        lambda: [it for it in place.events_shown() if it["type"] == "com.example.entry"],
-        lambda it: len(it) > 3,
+        lambda: [event for event in ns.displayed_events() if event["type"] == "com.example.entry"],
+        lambda found: len(found) > 3,
         "entries of the feed",
-        more=lambda: place.story("feed"),
+        details=lambda: ns.describe("feed"),
     )
-    numbers = [int(it["id"]) for it in entries]
+    numbers = [int(entry["id"]) for entry in entries]
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert entries[0]["data"]["title"] == f"customer {numbers[0] % 7}"
 

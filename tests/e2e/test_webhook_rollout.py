@@ -12,8 +12,8 @@ import pytest
 from tests.cluster.api import Object, eventually
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import installed
-from tests.e2e.measures import cost
-from tests.e2e.place import Place, place_in
+from tests.e2e.measurements import describe_cost
+from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 
 KIND = "metacontroller/sources/webhook_source"
 PER_S = 100
@@ -28,10 +28,10 @@ class Call:
 
 
 @dataclass
-class Rolled:
+class Rollouts:
     """``steps``: the time and the description of each completed step."""
 
-    place: Place
+    ns: RestrictedNamespace
     steps: list[tuple[float, str]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     events: list[Object] = field(default_factory=list)
@@ -41,94 +41,105 @@ class Rolled:
 
     @property
     def accepted(self) -> set[str]:
-        return {it.id for it in self.calls if it.answer.startswith("2")}
+        return {call.id for call in self.calls if call.answer.startswith("2")}
 
-    def others(self) -> list[str]:
+    def not_accepted(self) -> list[str]:
         """The requests that were not accepted, each with the last step before it."""
         done = [(when, f"after {what!r}") for when, what in self.steps]
         return [
-            f"{it.id} {it.answer} {it.took_s:.2f} s; {it.began - when:.2f} s {what}"
-            for it in self.calls
-            if it.id not in self.accepted
-            for when, what in [max((step for step in done if step[0] <= it.began), default=(it.began, "at the start"))]
+            f"{call.id} {call.answer} {call.took_s:.2f} s; {call.began - when:.2f} s {what}"
+            for call in self.calls
+            if call.id not in self.accepted
+            for when, what in [
+                max((step for step in done if step[0] <= call.began), default=(call.began, "at the start"))
+            ]
         ]
 
 
 @pytest.fixture(scope="module")
-def rolled(cluster: Cluster) -> Iterator[Rolled]:
-    with installed(cluster, KIND, "webhooksources.samples.knative.dev"), place_in(cluster, "WebhookSource") as place:
-        place.display("--delay", "50ms")  # so that requests are in flight when a pod gets SIGTERM
-        place.source()
-        url = place.ready(deadline_s=60)["status"]["address"]["url"]
-        place.program("caller", url, str(PER_S))
-        yield _roll(place)
+def rollouts(cluster: Cluster) -> Iterator[Rollouts]:
+    with (
+        installed(cluster, KIND, "webhooksources.samples.knative.dev"),
+        restricted_namespace(cluster, "WebhookSource") as ns,
+    ):
+        ns.start_display("--delay", "50ms")  # so that requests are in flight when a pod gets SIGTERM
+        ns.source()
+        url = ns.wait_until_ready(deadline_s=60)["status"]["address"]["url"]
+        ns.start_program("caller", url, str(PER_S))
+        yield _run_rollouts(ns)
 
 
-def _roll(place: Place) -> Rolled:
-    rolled = Rolled(place)
+def _run_rollouts(ns: RestrictedNamespace) -> Rollouts:
+    rollouts = Rollouts(ns)
     for replicas in (1, 2):
         for answer_within in ("6s", "7s"):
-            _edit(place, rolled, replicas=replicas, answerWithin=answer_within)
-        _delete_a_pod(place, rolled)
-    _edit(place, rolled, replicas=1)
-    place.adapter()  # the other pods have drained and ended
-    place.kubectl("exec", "caller", "--", "sh", "-c", "kill 1")
-    place.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
-    rolled.calls = [_read(it) for it in place.kubectl("logs", "caller").splitlines()]
-    rolled.events = place.events_shown()
-    return rolled
+            _edit(ns, rollouts, replicas=replicas, answerWithin=answer_within)
+        _delete_a_pod(ns, rollouts)
+    _edit(ns, rollouts, replicas=1)
+    ns.adapter()  # the other pods have drained and ended
+    ns.kubectl("exec", "caller", "--", "sh", "-c", "kill 1")
+    ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
+    rollouts.calls = [_parse_call(line) for line in ns.kubectl("logs", "caller").splitlines()]
+    rollouts.events = ns.displayed_events()
+    return rollouts
 
 
-def _edit(place: Place, rolled: Rolled, **spec: object) -> None:
-    place.edit(**spec)
-    rolled.note(f"edited {spec}")
-    place.ready()
-    rolled.note(f"ready {spec}")
+def _edit(ns: RestrictedNamespace, rollouts: Rollouts, **spec: object) -> None:
+    ns.edit(**spec)
+    rollouts.note(f"edited {spec}")
+    ns.wait_until_ready()
+    rollouts.note(f"ready {spec}")
 
 
-def _delete_a_pod(place: Place, rolled: Rolled) -> None:
+def _delete_a_pod(ns: RestrictedNamespace, rollouts: Rollouts) -> None:
     """Wait until older pods are gone, then delete one: without a ready pod a Service routes to terminating pods."""
-    wanted = place.read()["spec"]["replicas"]
+    wanted = ns.read()["spec"]["replicas"]
     eventually(
-        place.adapters,
-        lambda it: len(it) == wanted,
+        ns.adapters,
+        lambda found: len(found) == wanted,
         f"there are exactly {wanted} pods",
         deadline_s=60,
-        more=place.story,
+        details=ns.describe,
     )
-    name = _serving(place)[-1]
-    place.api.delete("v1", "pods", name, place.namespace)
-    rolled.note(f"deleted {name}")
+    name = _serving(ns)[-1]
+    ns.api.delete("v1", "pods", name, ns.name)
+    rollouts.note(f"deleted {name}")
     what = f"{wanted} pods and not {name}"
-    eventually(lambda: _serving(place), lambda it: len(it) == wanted and name not in it, what, more=place.story)
-    rolled.note("replaced")
+    eventually(
+        lambda: _serving(ns), lambda found: len(found) == wanted and name not in found, what, details=ns.describe
+    )
+    rollouts.note("replaced")
 
 
-def _serving(place: Place) -> list[str]:
+def _serving(ns: RestrictedNamespace) -> list[str]:
     """The pods that are ready and not terminating, oldest first."""
-    pods = [it for it in place.adapters() if not it["metadata"].get("deletionTimestamp")]
-    ready = [it for it in pods if [one["ready"] for one in it["status"].get("containerStatuses", [])] == [True]]
-    return [it["metadata"]["name"] for it in sorted(ready, key=lambda it: it["metadata"]["creationTimestamp"])]
+    pods = [pod for pod in ns.adapters() if not pod["metadata"].get("deletionTimestamp")]
+    ready = [pod for pod in pods if [one["ready"] for one in pod["status"].get("containerStatuses", [])] == [True]]
+    return [pod["metadata"]["name"] for pod in sorted(ready, key=lambda pod: pod["metadata"]["creationTimestamp"])]
 
 
-def _read(line: str) -> Call:
+def _parse_call(line: str) -> Call:
     id, answer, began, took_s = line.split()
     return Call(id, answer, float(began), float(took_s))
 
 
-def test_every_request_is_accepted_during_rollouts(rolled: Rolled, figure: Callable[[str], None]) -> None:
-    spent_s = max(it.began for it in rolled.calls) - min(it.began for it in rolled.calls)
-    slowest = max(it.took_s for it in rolled.calls)
-    answers = dict(Counter(it.answer for it in rolled.calls))
-    figure(f"webhook, {len(rolled.steps)} steps in {spent_s:.0f} s: answers {answers}, the slowest in {slowest:.2f} s")
-    assert rolled.others() == []
+def test_every_request_is_accepted_during_rollouts(rollouts: Rollouts, figure: Callable[[str], None]) -> None:
+    spent_s = max(call.began for call in rollouts.calls) - min(call.began for call in rollouts.calls)
+    slowest = max(call.took_s for call in rollouts.calls)
+    answers = dict(Counter(call.answer for call in rollouts.calls))
+    figure(
+        f"webhook, {len(rollouts.steps)} steps in {spent_s:.0f} s: answers {answers}, the slowest in {slowest:.2f} s"
+    )
+    assert rollouts.not_accepted() == []
 
 
-def test_every_accepted_event_arrives(rolled: Rolled) -> None:
-    arrived = {it["id"] for it in rolled.events}
-    assert len(rolled.accepted) > PER_S
-    assert rolled.accepted - arrived == set()
+def test_every_accepted_event_arrives(rollouts: Rollouts) -> None:
+    arrived = {event["id"] for event in rollouts.events}
+    assert len(rollouts.accepted) > PER_S
+    assert rollouts.accepted - arrived == set()
 
 
-def test_webhook_adapter_uses_less_than_half_of_its_memory_limit(rolled: Rolled, figure: Callable[[str], None]) -> None:
-    figure(f"webhook: {cost(rolled.place)}")
+def test_webhook_adapter_uses_less_than_half_of_its_memory_limit(
+    rollouts: Rollouts, figure: Callable[[str], None]
+) -> None:
+    figure(f"webhook: {describe_cost(rollouts.ns)}")

@@ -22,7 +22,9 @@ class Handler(BaseHTTPRequestHandler):
         orders = [{"number": n, "by": f"customer {n % 7}"} for n in range(newest - LISTED, newest + 1)]
         body = json.dumps({"data": {"orders": orders}}).encode()
         if self.path.startswith("/feed"):
-            items = [f"<item><guid>{it['number']}</guid><title>{it['by']}</title></item>" for it in reversed(orders)]
+            items = [
+                f"<item><guid>{order['number']}</guid><title>{order['by']}</title></item>" for order in reversed(orders)
+            ]
             body = f'<rss version="2.0"><channel>{"".join(items)}</channel></rss>'.encode()
         self.send_response(200 if self.headers["X-Key"] == KEY else 401)
         self.send_header("Content-Length", str(len(body)))

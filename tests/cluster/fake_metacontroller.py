@@ -21,7 +21,7 @@ MERGE_KEYS = ("containerPort", "port", "mountPath", "name", "uid", "ip", "path")
 Json = Any
 
 
-def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, listens: bool = False) -> Object:
+def call_hook(api: Api, parent: Object, children: list[Object], now: datetime, *, listens: bool = False) -> Object:
     """The hook's sync response for ``parent``. Related objects are read from the API server, as `customize` asks."""
     related: dict[str, dict[str, Object]] = {}
     for rule in customize(CustomizeRequest.model_validate({"parent": parent}), HOOK)["relatedResources"]:
@@ -30,14 +30,16 @@ def ask(api: Api, parent: Object, children: list[Object], now: datetime, *, list
             if found:
                 related.setdefault(f"{found['kind']}.{rule['apiVersion']}", {})[f"{rule['namespace']}/{name}"] = found
     observed: dict[str, dict[str, Object]] = {"Deployment.apps/v1": {}, **({"Service.v1": {}} if listens else {})}
-    for it in children:
-        observed[f"{it['kind']}.{it['apiVersion']}"][f"{it['metadata']['namespace']}/{it['metadata']['name']}"] = it
+    for child in children:
+        observed[f"{child['kind']}.{child['apiVersion']}"][
+            f"{child['metadata']['namespace']}/{child['metadata']['name']}"
+        ] = child
     body = {"parent": parent, "related": related, "children": observed}
     request, options = SyncRequest.model_validate(body), KindOptions(types=("dev.knative.sample",))
     return dict(sync(request, HOOK, now=now, config=lambda kind: Observability(), options=options))
 
 
-def claimed(parent: Object, child: Object) -> Object:
+def adopted(parent: Object, child: Object) -> Object:
     """The child with the selector label and the owner reference that Metacontroller adds."""
     metadata, uid = child["metadata"], parent["metadata"]["uid"]
     owner = {"apiVersion": parent["apiVersion"], "kind": parent["kind"], "name": parent["metadata"]["name"], "uid": uid}
@@ -54,7 +56,7 @@ def with_last_applied(written: Object, wanted: Object) -> Object:
     return {**written, "metadata": {**written["metadata"], "annotations": applied}}
 
 
-def merged(observed: Object, wanted: Object) -> Object:
+def dynamic_applied(observed: Object, wanted: Object) -> Object:
     """The object that dynamic apply would PUT. If it equals ``observed``, Metacontroller sends nothing."""
     last_applied = json.loads(observed["metadata"]["annotations"][LAST_APPLIED])
     return with_last_applied(_merge(observed, last_applied, wanted), wanted)
@@ -79,9 +81,9 @@ def _merge_lists(observed: list[Json], last: list[Json], wanted: list[Json]) -> 
     items = [*observed, *last, *wanted]
     if not all(isinstance(item, dict) for item in items):
         return wanted
-    key = next((it for it in MERGE_KEYS if all(it in item for item in items)), None)
+    key = next((merge_key for merge_key in MERGE_KEYS if all(merge_key in item for item in items)), None)
     if key is None or not items:
         return wanted
     result = _merge_objects(*({str(item[key]): item for item in listed} for listed in (observed, last, wanted)))
     order = [str(item[key]) for item in observed if str(item[key]) in result]
-    return [result[it] for it in [*order, *(it for it in result if it not in order)]]
+    return [result[name] for name in [*order, *(name for name in result if name not in order)]]

@@ -11,20 +11,20 @@ from pathlib import Path
 import yaml
 
 from adapter.loading import module_name
-from tests.cluster.world import documents
-from tests.e2e.cluster import Cluster, environ_in
-from tests.e2e.place import Place, place_in
+from tests.cluster.local_cluster import read_yaml
+from tests.e2e.cluster import Cluster, kubectl_environ
+from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 from tests.installed import environ_with
 
 SINK = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
 
 
-class Workshop:
+class KindProject:
     def __init__(self, cluster: Cluster, directory: Path) -> None:
         self.cluster = cluster
         self.directory = directory / "empty"
         self.directory.mkdir()
-        self._environ = {**environ_in(directory), **environ_with(directory / "site")}
+        self._environ = {**kubectl_environ(directory), **environ_with(directory / "site")}
 
     def run(self, command: str) -> str:
         """Run a shell command in the directory. ``BUILD_IMAGE`` replaces `docker build`. Return stdout."""
@@ -43,17 +43,17 @@ class Workshop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def adapt(self, file: str, namespace: str) -> None:
+    def set_namespace_and_image(self, file: str, namespace: str) -> None:
         """Set the namespace and the image name in a manifest."""
         text = (self.directory / file).read_text().replace("registry.local/sample-source:dev", self.cluster.image)
         self.write(file, text.replace("namespace: default", f"namespace: {namespace}"))
 
     @contextmanager
-    def kind(self, kind: str, api_version: str) -> Iterator[Place]:
+    def kind(self, kind: str, api_version: str) -> Iterator[RestrictedNamespace]:
         """A namespace for sources of this kind. Afterwards all generated manifests are deleted from the cluster."""
-        with place_in(self.cluster, kind, api_version) as place:
+        with restricted_namespace(self.cluster, kind, api_version) as ns:
             try:
-                yield place
+                yield ns
             finally:
                 self.run("find . -name kustomization.yaml -execdir kubectl delete --ignore-not-found -k . \\;")
 
@@ -62,18 +62,18 @@ class Workshop:
         self.run(f"docker build -t {image} .")
 
     @contextmanager
-    def installed(self, kind: str, image: str, **spec: object) -> Iterator[Place]:
+    def installed(self, kind: str, image: str, **spec: object) -> Iterator[RestrictedNamespace]:
         """Install the kind with its image; yield a namespace with its sample, changed by ``spec`` and ready."""
         name = module_name(kind)
         made = f"manifests/{name}"
         self.run(f"sources manifests kinds/{name}.py -o {made} --image {image}")
-        [sample] = documents(self.directory / made / "sample.yaml")
-        with self.kind(kind, sample["apiVersion"]) as place:
+        [sample] = read_yaml(self.directory / made / "sample.yaml")
+        with self.kind(kind, sample["apiVersion"]) as ns:
             self.run(f"kubectl apply -k {made} && kubectl wait --for=condition=Established -f {made}/crd.yaml")
-            place.display()
-            sample["metadata"] = {"name": "hello", "namespace": place.namespace}
+            ns.start_display()
+            sample["metadata"] = {"name": "hello", "namespace": ns.name}
             sample["spec"] |= {"sink": SINK, **spec}
             self.write("sample.yaml", yaml.safe_dump(sample))
             self.run("kubectl apply -f sample.yaml")
-            place.ready(deadline_s=60)
-            yield place
+            ns.wait_until_ready(deadline_s=60)
+            yield ns

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.api import Api, NotThere
+from tests.cluster.api import Api, NotFoundError
 from tests.process.harness import free_port
 
 START_S = 60.0
@@ -112,7 +112,7 @@ class ControlPlane:
         file.write_text(json.dumps(config))
         return file
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The last lines of each log, to print when a wait fails."""
         ended = [f"{name} exited with {child.poll()}" for name, child in self._children if child.poll() is not None]
         logs = [f"== {name}\n{_tail(self.directory / f'{name}.log')}" for name, _ in self._children]
@@ -162,7 +162,7 @@ class ControlPlane:
 
     def _node_is_ready(self) -> bool:
         conditions = self.api.get("v1", "nodes", "fake").get("status", {}).get("conditions", [])
-        return any((it["type"], it["status"]) == ("Ready", "True") for it in conditions)
+        return any((condition["type"], condition["status"]) == ("Ready", "True") for condition in conditions)
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self.directory / f"{name}.log").open("wb") as log:
@@ -182,11 +182,11 @@ class ControlPlane:
             try:
                 if met():
                     return
-            except NotThere:
+            except NotFoundError:
                 pass
             dead = [name for name, child in self._children if child.poll() is not None]
             if dead or time.monotonic() > deadline:
-                raise AssertionError(f"{what}: not ready within {START_S:.0f} s\n{self.last_words()}")
+                raise AssertionError(f"{what}: not ready within {START_S:.0f} s\n{self.log_tail()}")
             time.sleep(0.05)
 
 

@@ -13,48 +13,48 @@ from typing import Any
 
 from hooks.deployments import TEMPLATE_HASH
 from hooks.names import plural
-from tests.cluster.api import NotThere, Object, eventually
-from tests.cluster.world import SOURCES, Home, documents
+from tests.cluster.api import NotFoundError, Object, eventually
+from tests.cluster.local_cluster import SOURCES, read_yaml
+from tests.cluster.namespace import SourceNamespace
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import QUICKSTART
 
 PROGRAMS = Path(__file__).parent / "programs"
-RESTRICTED = {f"pod-security.kubernetes.io/{it}": "restricted" for it in ("enforce", "warn")}
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
-class Place(Home):
+class RestrictedNamespace(SourceNamespace):
     """Sources are of one kind, given by name and API version, because a test may create the kind."""
 
-    world: Cluster
+    cluster: Cluster
 
     def __init__(self, cluster: Cluster, namespace: str, kind: str, api_version: str) -> None:
         super().__init__(cluster, namespace, RESTRICTED)
-        self.cluster = cluster
-        self.known_as = (kind, api_version)
+        self.kind_and_version = (kind, api_version)
 
-    def seen(self, kind: str, api_version: str) -> Place:
+    def for_named_kind(self, kind: str, api_version: str) -> RestrictedNamespace:
         """The same namespace, for sources of this kind."""
-        place = copy.copy(self)
-        place.known_as = (kind, api_version)
-        return place
+        ns = copy.copy(self)
+        ns.kind_and_version = (kind, api_version)
+        return ns
 
     @property
     def sources(self) -> tuple[str, str]:
-        kind, api_version = self.known_as
+        kind, api_version = self.kind_and_version
         return api_version, plural(kind)
 
     def close(self) -> None:
-        for undo in reversed(self._undo):
+        for undo in reversed(self._cleanups):
             undo()
-        with contextlib.suppress(NotThere):  # without the kind there are no sources
-            for source in self.api.list(*self.sources, self.namespace):
-                self.api.delete(*self.sources, source["metadata"]["name"], self.namespace)
-        self.api.delete("v1", "namespaces", self.namespace)
+        with contextlib.suppress(NotFoundError):  # without the kind there are no sources
+            for source in self.api.list(*self.sources, self.name):
+                self.api.delete(*self.sources, source["metadata"]["name"], self.name)
+        self.api.delete("v1", "namespaces", self.name)
 
-    def display(self, *options: str) -> None:
+    def start_display(self, *options: str) -> None:
         """Start the event display of the quick start with JSON output: Service and Deployment ``event-display``."""
-        for document in documents(self.cluster.directory / QUICKSTART)[:2]:
-            document["metadata"]["namespace"] = self.namespace
+        for document in read_yaml(self.cluster.directory / QUICKSTART)[:2]:
+            document["metadata"]["namespace"] = self.name
             if document["kind"] == "Deployment":
                 [container] = document["spec"]["template"]["spec"]["containers"]
                 container["command"] += ["--format", "jsonl", *options]
@@ -63,17 +63,17 @@ class Place(Home):
 
     def source(self, name: str = "hello", /, **spec: Any) -> Object:
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
-        kind, api_version = self.known_as
-        metadata = {"name": name, "namespace": self.namespace}
+        kind, api_version = self.kind_and_version
+        metadata = {"name": name, "namespace": self.name}
         document = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": {"sink": sink, **spec}}
         return self.api.create(document)
 
-    def program(self, name: str, *arguments: str) -> None:
+    def start_program(self, name: str, *arguments: str) -> None:
         """Start a pod that runs ``programs/<name>.py``, and a Service of that name on port 8080.
 
         May be called again after the pod has ended.
         """
-        metadata = {"name": name, "namespace": self.namespace}
+        metadata = {"name": name, "namespace": self.name}
         text = (PROGRAMS / f"{name}.py").read_text()
         self.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"program.py": text}})
         ports = [{"name": "http", "port": 8080}]
@@ -83,29 +83,29 @@ class Place(Home):
         self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
     def kubectl(self, *arguments: str) -> str:
-        return self.cluster.kubectl("-n", self.namespace, *arguments)
+        return self.cluster.kubectl("-n", self.name, *arguments)
 
-    def events_shown(self) -> list[Object]:
+    def displayed_events(self) -> list[Object]:
         lines = self.kubectl("logs", "deployment/event-display").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def deployments(self) -> list[Object]:
         """The Deployments of sources."""
-        return [it for it in super().deployments() if _is_ours(it)]
+        return [deployment for deployment in super().deployments() if _is_ours(deployment)]
 
     def adapters(self) -> list[Object]:
         """The pods of sources."""
-        return [it for it in self.pods() if _is_ours(it)]
+        return [pod for pod in self.pods() if _is_ours(pod)]
 
     def adapter(self) -> Object:
         """Wait until there is exactly one adapter pod; return it."""
-        [pod] = eventually(self.adapters, lambda it: len(it) == 1, "one adapter", more=self.story)
+        [pod] = eventually(self.adapters, lambda found: len(found) == 1, "one adapter", details=self.describe)
         return dict(pod)
 
-    def story(self, name: str = "hello") -> str:
-        source = self.api.find(*self.sources, name, self.namespace) or {}
-        pods = [f"pod {it['metadata']['name']}: {it['status'].get('containerStatuses')}" for it in self.pods()]
-        return "\n".join([json.dumps(source.get("status")), *pods, *self.events(), self.cluster.last_words()])
+    def describe(self, name: str = "hello") -> str:
+        source = self.api.find(*self.sources, name, self.name) or {}
+        pods = [f"pod {pod['metadata']['name']}: {pod['status'].get('containerStatuses')}" for pod in self.pods()]
+        return "\n".join([json.dumps(source.get("status")), *pods, *self.events(), self.cluster.log_tail()])
 
 
 def _is_ours(document: Object) -> bool:
@@ -126,18 +126,19 @@ def _pod_of(metadata: Object, image: str, arguments: Sequence[str]) -> Object:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "dnsConfig": {
-            "options": [{"name": "ndots", "value": "1"}]
-        },  # Service names are fully qualified, so no search domains are tried
+        # The programs use full Service names, so the resolver need not try search domains.
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
     }
     labels = {"app": metadata["name"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": spec}
 
 
 @contextmanager
-def place_in(cluster: Cluster, kind: str = "SampleSource", api_version: str = SOURCES[0]) -> Iterator[Place]:
-    place = Place(cluster, f"e2e-{uuid.uuid4().hex[:8]}", kind, api_version)
+def restricted_namespace(
+    cluster: Cluster, kind: str = "SampleSource", api_version: str = SOURCES[0]
+) -> Iterator[RestrictedNamespace]:
+    ns = RestrictedNamespace(cluster, f"e2e-{uuid.uuid4().hex[:8]}", kind, api_version)
     try:
-        yield place
+        yield ns
     finally:
-        place.close()
+        ns.close()

@@ -30,25 +30,25 @@ class Exchange:
         return metadata["namespace"], metadata["name"]
 
 
-class Gate:
+class HookProxy:
     """``backends``: the ports of hook replicas on this machine, called in turn; a closed port is skipped."""
 
     def __init__(self, backends: Sequence[int]) -> None:
         self.backends = list(backends)
         self.exchanges: list[Exchange] = []
         self.down = False  # close each connection without a response
-        self.answer: int | None = None  # answer this status without calling the hook
+        self.fail_status: int | None = None  # answer this status without calling the hook
         self.delay_s = 0.0
         self.rewrite: Callable[[Any], Any] | None = None  # changes each /sync response
         self._turn = itertools.count()
-        gate = self
+        hook_proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
-                gate._handle(self)
+                hook_proxy.handle_post(self)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -64,26 +64,36 @@ class Gate:
         self._server.server_close()
         self._thread.join()
 
-    def heal(self) -> None:
-        self.down, self.answer, self.delay_s, self.rewrite = False, None, 0.0, None
+    def reset(self) -> None:
+        self.down, self.fail_status, self.delay_s, self.rewrite = False, None, 0.0, None
 
     def calls(self, namespace: str, name: str, path: str = "/sync") -> list[Exchange]:
-        return [it for it in list(self.exchanges) if it.parent == (namespace, name) and it.path.startswith(path)]
+        return [
+            exchange
+            for exchange in list(self.exchanges)
+            if exchange.parent == (namespace, name) and exchange.path.startswith(path)
+        ]
 
-    def last(self, namespace: str) -> str:
+    def describe_last_exchange(self, namespace: str) -> str:
         """The last exchange about a source of this namespace, to print when a test fails."""
-        found = [it for it in list(self.exchanges) if it.parent[0] == namespace]
+        found = [exchange for exchange in list(self.exchanges) if exchange.parent[0] == namespace]
         if not found:
             return "the hook was not called"
-        it = found[-1]
-        return f"{len(found)} exchanges; the last: {it.path}\n{json.dumps(it.request)}\n{it.status} {it.response}"
+        last = found[-1]
+        return (
+            f"{len(found)} exchanges; the last: {last.path}\n{json.dumps(last.request)}\n{last.status} {last.response}"
+        )
 
-    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+    def handle_post(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
         now = format_time(datetime.now(UTC))
         time.sleep(self.delay_s)
         status, answer = (
-            (0, b"") if self.down else (self.answer, b"broken") if self.answer else self._ask(handler, body)
+            (0, b"")
+            if self.down
+            else (self.fail_status, b"broken")
+            if self.fail_status
+            else self._forward(handler, body)
         )
         if self.rewrite and status == 200 and handler.path.startswith("/sync"):
             answer = json.dumps(self.rewrite(json.loads(answer))).encode()
@@ -100,7 +110,7 @@ class Gate:
         except OSError:  # Metacontroller has closed the connection
             handler.close_connection = True
 
-    def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    def _forward(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
         first = next(self._turn)
         for n in range(len(self.backends)):
             connection = http.client.HTTPConnection(

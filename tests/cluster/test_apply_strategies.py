@@ -1,0 +1,112 @@
+"""Both apply strategies of Metacontroller, and a switch between them: edits, reverted changes, and idle sources."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from adapter.contract.formats import parse_time
+from tests.cluster.api import eventually
+from tests.cluster.apply_strategies import STRATEGIES, USER, apply_with, edit_and_check
+from tests.cluster.local_cluster import SOURCES
+from tests.cluster.namespace import SourceNamespace
+
+IDLE_S = 300 if os.environ.get("LONG") else 8
+READING = ("get", "list", "watch")
+
+
+def revisions(ns: SourceNamespace) -> dict[str, str]:
+    """The number of pod templates that each Deployment has had. Its generation also counts changed annotations."""
+    revision = "deployment.kubernetes.io/revision"
+    return {
+        deployment["metadata"]["name"]: deployment["metadata"]["annotations"].get(revision, "")
+        for deployment in ns.deployments()
+    }
+
+
+@pytest.mark.usefixtures("default_strategy")
+def test_sources_work_under_both_strategies_and_after_a_switch(ns: SourceNamespace) -> None:
+    ns.service()
+    for n, strategy in enumerate((STRATEGIES[1], STRATEGIES[0], STRATEGIES[1])):
+        apply_with(ns.cluster, strategy)
+        before = revisions(ns)
+        ns.source(f"s{n}")
+        for name in (f"s{number}" for number in range(n + 1)):
+            ns.wait_until_ready(name)
+        assert {**revisions(ns), **before} == revisions(ns)  # the switch causes no rollout
+        for name in (f"s{number}" for number in range(n + 1)):
+            edit_and_check(ns, name)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.timeout(IDLE_S + 240)
+def test_idle_sources_cause_no_hook_call_and_no_write(
+    ns: SourceNamespace, strategy: str, default_strategy: None
+) -> None:
+    apply_with(ns.cluster, strategy)
+    ns.service()
+    for name in ("one", "two", "three"):
+        ns.source(name)
+    for name in ("one", "two", "three"):
+        ns.wait_until_ready(name)
+    due = "the last sync that an answer requested with resyncAfterSeconds"
+    eventually(lambda: requested_sync_time(ns) < time.time(), bool, due, deadline_s=120)
+    idle = wait_until_idle(ns)
+    time.sleep(IDLE_S)  # measures a period without calls and writes
+    assert versions(ns) == idle.versions, ns.describe("one")
+    assert hook_calls(ns) == idle.hook_calls, ns.cluster.hook_proxy.describe_last_exchange(ns.name)
+    assert writes(ns) == idle.writes
+    # A sync without a change sends no write, not even one that the API server would treat as no change.
+    ns.api.patch(*SOURCES, "one", {"metadata": {"labels": {"touched": "yes"}}}, ns.name)
+    eventually(lambda: hook_calls(ns), lambda count: count > idle.hook_calls, "a sync", details=ns.describe)
+    assert wait_until_idle(ns).writes == idle.writes
+
+
+def requested_sync_time(ns: SourceNamespace) -> float:
+    """When the last sync is over that an answer requested with resyncAfterSeconds, in seconds since the epoch."""
+    exchanges = [exchange for exchange in list(ns.cluster.hook_proxy.exchanges) if exchange.parent[0] == ns.name]
+    due = [
+        parse_time(exchange.time).timestamp() + exchange.response.get("resyncAfterSeconds", 0) for exchange in exchanges
+    ]
+    return max(due) + 2
+
+
+class Activity:
+    def __init__(self, ns: SourceNamespace) -> None:
+        self.versions, self.hook_calls, self.writes = versions(ns), hook_calls(ns), writes(ns)
+
+
+def wait_until_idle(ns: SourceNamespace) -> Activity:
+    """Wait until nothing changes for one second: the syncs after the last rollout are over."""
+    last = [Activity(ns)]
+
+    def same() -> bool:
+        time.sleep(1)
+        last.append(Activity(ns))
+        return vars(last[-1]) == vars(last[-2])
+
+    eventually(
+        same, bool, "no change within one second", details=lambda: str([vars(activity) for activity in last[-2:]])
+    )
+    return last[-1]
+
+
+def versions(ns: SourceNamespace) -> dict[str, str]:
+    objects = [*ns.deployments(), *(ns.read(name) for name in ("one", "two", "three"))]
+    return {f"{document['metadata']['name']}": document["metadata"]["resourceVersion"] for document in objects}
+
+
+def hook_calls(ns: SourceNamespace) -> int:
+    return sum(exchange.parent[0] == ns.name for exchange in list(ns.cluster.hook_proxy.exchanges))
+
+
+def writes(ns: SourceNamespace) -> int:
+    """The number of Metacontroller's writes in this namespace."""
+    entries = [
+        entry
+        for entry in ns.cluster.plane.audit()
+        if entry["user"]["username"] == USER and entry["verb"] not in READING
+    ]
+    return sum((entry.get("objectRef") or {}).get("namespace") == ns.name for entry in entries)
