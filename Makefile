@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long e2e check bench lock manifests control-plane
+.PHONY: run test test-long e2e check bench lock manifests docs control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -34,6 +34,10 @@ check: .venv/ready  ## Check format, lint rules, types, import contracts and gen
 
 manifests: .venv/ready  ## Generate metacontroller/sources from the classes
 	@$(MANIFESTS); done
+
+docs: .venv/ready  ## Generate the reference pages and the site in build/docs
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/ready  ## Run the benchmarks, each against its baseline
 	@set -e; ls tests/bench/bench_*.py >/dev/null 2>&1 || { echo "no tests/bench/bench_*.py yet"; exit 1; }; \

@@ -32,7 +32,7 @@ def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(ns: Sour
 
 
 def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_empty(ns: SourceNamespace) -> None:
-    """As documented: without the watch Metacontroller does not call the hook, so there is no status."""
+    """As in docs/operate.md: without the watch Metacontroller does not call the hook, so there is no status."""
     kinds = ("v1/Service", f"{INGRESSES}/Ingress")
     # Only the CompositeController: Metacontroller's role for the new kind is missing.
     ns.api.apply(composite_controller(KIND, ns.cluster.hook_proxy, ManifestsOptions("", sink_kinds=kinds)))

@@ -53,7 +53,7 @@ class Cluster:
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
     def write_image(self) -> None:
-        """Write the image's name into the overlay and the quick start, as the README tells users to do."""
+        """Write the image's name into the overlay and the quick start, as docs/install.md tells users to do."""
         name, separator, version = re.fullmatch(r"(.*?)(?:([:@])([^/]+))?", self.image).groups()
         overlay = self.directory / "metacontroller/overlays/example/kustomization.yaml"
         text = re.sub(r"newName: \S+", f"newName: {name}", overlay.read_text())

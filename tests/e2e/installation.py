@@ -1,4 +1,4 @@
-"""Install everything with the README's commands, and uninstall it without leaving an object behind."""
+"""Install everything with the commands of docs/install.md, and uninstall it without leaving an object behind."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from tests.cluster.api import eventually
 from tests.cluster.local_cluster import ROOT
 from tests.cluster.metacontroller import crds
 from tests.e2e.cluster import Cluster, kubectl_proxy
+from tests.pages import commands
 
-OVERLAY, QUICKSTART = "metacontroller/overlays/example", "metacontroller/samples/quickstart.yaml"
+QUICKSTART = "metacontroller/samples/quickstart.yaml"
 
 
-def readme_commands() -> tuple[list[str], list[str]]:
+def install_commands() -> tuple[list[str], list[str]]:
     """The commands that install, and the commands from the first source on."""
-    section = (ROOT / "README.md").read_text().partition("## Install it in a cluster\n")[2].partition("\n## ")[0]
-    block = section.partition("```console\n")[2].partition("```")[0]
-    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
-    first = next(n for n, command in enumerate(commands) if QUICKSTART in command)
-    return commands[:first], commands[first:]
+    listed = commands("docs/install.md", "## Install")
+    first = next(n for n, command in enumerate(listed) if QUICKSTART in command)
+    return listed[:first], listed[first:]
 
 
 @contextmanager
@@ -42,12 +41,13 @@ def installation(directory: Path) -> Iterator[Cluster]:
         try:
             cluster.kubectl("apply", "-f", str(metacontroller_crds), "-f", str(metacontroller))
             cluster.kubectl("wait", "--for=condition=Established", "-f", str(metacontroller_crds))
-            for command in readme_commands()[0]:
+            for command in install_commands()[0]:
                 cluster.run(command)
             yield cluster
         finally:
             delete = ["delete", "--ignore-not-found", "--wait=false"]
-            cluster.run(f"kubectl {' '.join(delete)} -k {OVERLAY} || true")
+            for command in commands("docs/install.md", "## Uninstall"):
+                cluster.run(f"{command} {' '.join(delete[1:])} || true")
             cluster.kubectl(*delete, "-f", str(metacontroller), "-f", str(metacontroller_crds))
 
             def left() -> object:

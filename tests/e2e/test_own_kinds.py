@@ -17,6 +17,7 @@ from tests.cluster.local_cluster import ROOT, read_yaml
 from tests.e2e.cluster import Cluster
 from tests.e2e.kind_project import KindProject
 from tests.e2e.namespace import RestrictedNamespace
+from tests.pages import commands
 
 SAMPLES = ROOT / "metacontroller/samples"
 CALL = 'import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1], b"ding", 10).status)'
@@ -45,19 +46,16 @@ def project(cluster: Cluster, tmp_path: Path) -> KindProject:
     return KindProject(cluster, tmp_path)
 
 
-def _readme_commands() -> list[str]:
-    section = (ROOT / "README.md").read_text().partition("## Your own kind\n")[2]
-    return re.findall(r"^\$ (.*)$", section.partition("```console\n")[2].partition("```")[0], re.MULTILINE)
-
-
 def _wait_for_events(ns: RestrictedNamespace) -> list[Object]:
     return list(eventually(ns.displayed_events, bool, "an event at the display", details=ns.describe))
 
 
-def test_readme_commands_create_install_and_run_a_new_kind(project: KindProject, figure: Callable[[str], None]) -> None:
+def test_documented_commands_create_install_and_run_a_new_kind(
+    project: KindProject, figure: Callable[[str], None]
+) -> None:
     started = time.monotonic()
     with project.kind("DoorbellSource", "example.com/v1alpha1") as ns:
-        for command in _readme_commands():
+        for command in commands("docs/write-a-source.md", "## From an empty directory to the cluster"):
             project.run(command)
             if made := re.match(r"sources manifests .* -o (\S+)", command):
                 project.set_namespace_and_image("sink.yaml", ns.name)

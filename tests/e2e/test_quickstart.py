@@ -1,4 +1,4 @@
-"""The commands of the README's section "Install it in a cluster", from an empty cluster to events in a log."""
+"""The commands of docs/install.md and docs/operate.md, from an empty cluster to events in a log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from tests.cluster.api import eventually
 from tests.e2e.cluster import Cluster
-from tests.e2e.installation import QUICKSTART, readme_commands
+from tests.e2e.installation import QUICKSTART, install_commands
 from tests.e2e.namespace import RESTRICTED
+from tests.pages import blocks, commands
 
 
 @pytest.fixture
@@ -26,19 +27,21 @@ def restricted_default_namespace(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restricted_default_namespace")
-def test_readme_commands_show_events_in_the_log_of_the_display(cluster: Cluster, figure: Callable[[str], None]) -> None:
-    commands = readme_commands()[1]
+def test_install_commands_show_events_in_the_log_of_the_display(
+    cluster: Cluster, figure: Callable[[str], None]
+) -> None:
+    listed = install_commands()[1]
     transcript, started = "", time.monotonic()
-    for command in commands:
+    for command in listed:
         output = cluster.run(command)
         transcript += f"$ {command}\n{output}"
         if command.startswith("kubectl wait --for=condition=Ready"):
-            figure(f"README's quick start: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
+            figure(f"quick start of the install page: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
     assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", transcript, re.MULTILINE), (
         transcript
     )
     assert re.search(r"^FIELD: sink <Object>$", transcript, re.MULTILINE), transcript
-    logs = next(command for command in commands if "logs" in command)
+    logs = next(command for command in listed if "logs" in command)
 
     def numbers() -> list[int]:
         return [int(number) for number in re.findall(r'dev\.knative\.sample  \{"sequence": (\d+)', cluster.run(logs))]
@@ -47,3 +50,18 @@ def test_readme_commands_show_events_in_the_log_of_the_display(cluster: Cluster,
         numbers, lambda found: len(found) >= 3, "three events in the display's log", details=cluster.log_tail
     )
     assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+@pytest.mark.usefixtures("restricted_default_namespace")
+def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
+    for command in install_commands()[1][:2]:
+        cluster.run(command)
+    describe, logs = (
+        command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands
+    )
+    assert re.search(r"^Kind: +SampleSource$", cluster.run(describe), re.MULTILINE)
+    assert '"started"' in cluster.run(logs)
+    before = cluster.run("kubectl get pods -l knative-eventing-source-name=hello -o name")
+    for command in commands("docs/install.md", "## Upgrade"):
+        cluster.run(command)
+    assert cluster.run("kubectl get pods -l knative-eventing-source-name=hello -o name") == before

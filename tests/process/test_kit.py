@@ -16,6 +16,7 @@ import yaml
 
 from sources_cli.generate import templates
 from tests.installed import environ_with
+from tests.pages import section
 from tests.process.harness import free_port
 from tests.process.sources import ROOT, sources
 
@@ -204,12 +205,12 @@ def test_generated_test_passes_and_the_sample_passes_lint(shell: Shell, way: str
     assert shell("sources lint --package kinds manifests/sample.yaml") == "1 source, no problem\n"
 
 
-def test_project_readme_names_the_commands_that_differ_for_poll_and_listen() -> None:
-    section = (ROOT / "README.md").read_text().partition("## Your own kind")[2].partition("\n## ")[0]
+def test_page_for_authors_names_the_commands_that_differ_for_poll_and_listen() -> None:
+    text = section("docs/write-a-source.md", "## From an empty directory to the cluster")
     [served] = re.findall(r"\$ (python -m http.+) &", templates.RUNS["poll"])
     [called] = re.findall(r"(curl) --include (--data \w+)", templates.RUNS["listen"])
-    assert f"With `new --poll`, start `{served}` beside `run`" in section
-    assert f"`{' '.join(called)}`" in section
+    assert f"| `--poll` | `Poller` | Run `{served}` in a second terminal." in text
+    assert f"`{' '.join(called)} ADDRESS`" in text
 
 
 def test_second_kind_keeps_the_readme_and_the_sink(shell: Shell, tmp_path: Path) -> None:

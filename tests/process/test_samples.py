@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from tests.pages import page
 from tests.process.sources import ROOT, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
@@ -113,8 +114,9 @@ def test_cron_rejects_an_expression_without_five_or_six_fields(schedule: str) ->
         cron(schedule)
 
 
-def test_command_of_the_readme_runs_the_cron_sample() -> None:
-    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_command_of_the_page_runs_the_cron_sample() -> None:
+    text = page("docs/write-a-source.md")
+    command = re.search(rf"^\$ sources (run --package {PACKAGE} .*)$", text, re.MULTILINE)
     assert command
     ran = sources(*command[1].split())
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout

@@ -1,6 +1,6 @@
 #!/usr/bin/perl -w
 # An adapter in ten lines of what a plain Debian has: an event a second, the same one until the sink takes it, and an
-# answer to the kubelet's probes. The environment is all it knows; README.md, "Environment of an adapter", lists it.
+# answer to the kubelet's probes. The environment is all it knows; docs/reference/environment.md lists it.
 use strict; use IO::Socket::INET;
 my ($host, $port, $path) = ($ENV{K_SINK} // "") =~ m{^http://([^:/]+):?(\d*)(.*)} or die "K_SINK: write an http URL\n";
 my $probes = IO::Socket::INET->new(LocalPort => $ENV{HEALTH_PORT} || 8080, Listen => 9, ReuseAddr => 1) or die "$!\n";

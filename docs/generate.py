@@ -1,0 +1,127 @@
+"""Write the parts of the pages that come from the code: between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+``python docs/generate.py`` writes them. With ``--check`` it writes nothing, and exit code 1 means that a page is not
+current.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent))
+sys.path.insert(0, str(DOCS))
+
+REGION = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL)
+
+
+def main(arguments: Sequence[str]) -> int:
+    stale = [page for page in sorted(DOCS.rglob("*.md")) if page.read_text() != filled(page.read_text())]
+    for page in stale:
+        if "--check" in arguments:
+            print(f"{page.relative_to(DOCS.parent)} is not current: run python docs/generate.py", file=sys.stderr)
+        else:
+            page.write_text(filled(page.read_text()))
+            print(f"{page.relative_to(DOCS.parent)} written")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def filled(page: str) -> str:
+    """The page with current regions."""
+    return REGION.sub(_region, page)
+
+
+def _region(found: re.Match[str]) -> str:
+    text = REGIONS[found["name"]]()
+    return found[0] if text is None else f"<!-- generated: {found['name']} -->\n{text}<!-- end -->"
+
+
+def environment() -> str | None:
+    """None, here and below: this version of the code has no reference, so the page stays as it is."""
+    from adapter.contract import environment
+
+    if not hasattr(environment, "reference"):
+        return None
+    return table(
+        ("variable", "value", "if absent", "set by"),
+        ((f"`{name}`", text, default, set_by) for name, default, set_by, text in environment.reference()),
+    )
+
+
+def settings() -> str | None:
+    from hooks import settings
+
+    if not hasattr(settings, "reference"):
+        return None
+    return table(
+        ("variable", "default", "meaning"),
+        ((f"`{name}`", default, text) for name, default, text in settings.reference()),
+    )
+
+
+def cli() -> str | None:
+    from sources_cli import __main__ as tool
+
+    if not hasattr(tool, "app"):
+        return None
+    import typer
+
+    commands: dict[str, Any] = typer.main.get_command(tool.app).commands  # type: ignore[attr-defined]  # it is a group
+    return "\n".join(f"## sources {name}\n\n{_command(command)}" for name, command in commands.items())
+
+
+def _command(command: Any) -> str:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option"]
+    usage = " ".join(f"{one.metavar}{'…' if one.nargs == -1 else ''}" for one in arguments)
+    rows = [(f"`{one.metavar}`", one.help, "required") for one in arguments]
+    rows += [(_option(one), one.help, _default(one)) for one in options]
+    head = f"`sources {command.name} {usage}`".replace(" `", "`")
+    return f"{' '.join(command.help.split())}\n\n{head}\n\n{table(('argument', 'meaning', 'default'), rows)}"
+
+
+def _option(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    return names if option.is_flag or not option.metavar else f"{names[:-1]} {option.metavar}`"
+
+
+def _default(option: Any) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    default = "" if option.is_flag or option.default is None else f"`{option.default}`"
+    return f"`${option.envvar}`, else {default}" if option.envvar else default
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a column without any text is left out."""
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    kept = [n for n in range(len(head)) if any(row[n] for row in cells)]
+    lines = ["|" + "|".join(f" {row[n]} " if row[n] else " " for n in kept) + "|" for row in (head, *cells)]
+    return "\n".join([lines[0], "|" + "---|" * len(kept), *lines[1:], ""])
+
+
+def sdk() -> str:
+    from docstrings import sdk
+
+    return sdk(table)
+
+
+def kind() -> str:
+    """A kind that the tests run, too."""
+    return f"```python\n{(DOCS.parent / 'tests/kinds/queue_depth_source.py').read_text()}```\n"
+
+
+REGIONS: dict[str, Callable[[], str | None]] = {
+    "environment": environment,
+    "settings": settings,
+    "cli": cli,
+    "sdk": sdk,
+    "kind": kind,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""How each kind of code block in README.md and docs/ is checked. A block that has no checker fails its test."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.installed import environ_with
+from tests.pages import ROOT, Block, blocks
+
+QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
+OVERLAY = ROOT / "metacontroller/overlays/example"
+DIAGRAMS = {"README.md": 1, "docs/architecture.md": 1}  # page -> how many blocks without a language it has
+
+_COMMANDS, _E2E = "tests/process/test_docs_commands.py", "tests/e2e/test_quickstart.py"
+_OWN_KIND = f"{_COMMANDS}::test_own_kind_commands_work_in_an_empty_directory"
+_QUICKSTART = f"{_E2E}::test_install_commands_show_events_in_the_log_of_the_display"
+_OPERATE = f"{_E2E}::test_commands_to_operate_and_upgrade_work"
+# What a command looks like -> the test that runs it. Kubernetes objects and files in a command are checked here, too.
+COVERED_BY = {
+    r"make run": f"{_COMMANDS}::test_make_run_shows_events",
+    r"make [\w-]+": f"{_COMMANDS}::test_every_make_target_of_the_pages_exists",
+    r"sources run --for 5s metacontroller/samples/quickstart.yaml": f"{_COMMANDS}::test_sources_run_stops_by_itself",
+    r"sources run --package metacontroller.samples.kinds .*": "tests/process/test_samples.py::"
+    "test_cron_runs_in_the_local_runner_by_the_command_of_the_page",
+    r"sources lint bad.yaml": f"{_COMMANDS}::test_lint_prints_what_the_page_shows",
+    r"sources render .*": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
+    r"python -m adapter.display --help": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
+    r"sources manifests adapter.sources.sample_source .*": f"{_COMMANDS}::test_sink_kinds_reach_hook_and_role",
+    r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
+    r"python -m pytest tests": _OWN_KIND,
+    r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
+    r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
+    "test_documented_commands_create_install_and_run_a_new_kind",
+    r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_overlay_names_the_image",
+    r"kubectl (apply|wait) .*(manifests/doorbell_source).*": "tests/e2e/test_own_kinds.py::"
+    "test_documented_commands_create_install_and_run_a_new_kind",
+    r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,
+    r"kubectl logs deployment/event-display": _QUICKSTART,
+    r"kubectl (describe|logs|rollout) .*": _OPERATE,
+    r"kubectl delete .*": "tests/e2e/installation.py::installation",
+    r"ADAPTER_IMAGE=\S+ .venv/bin/python -m hooks": f"{_COMMANDS}::test_the_hook_starts_with_the_settings_of_the_page",
+    r"curl -s .*": f"{_COMMANDS}::test_the_curl_call_gets_a_deployment_and_a_status",
+}
+
+
+def check_console(block: Block, directory: Path) -> None:
+    assert block.commands, "a console block holds commands, each after a `$ `"
+    for command in block.commands:
+        test = next((test for pattern, test in COVERED_BY.items() if re.fullmatch(pattern, command)), None)
+        assert test, f"no test runs `{command}`; add one to COVERED_BY"
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{test} does not exist"
+        for file in re.findall(r" -[fk] (metacontroller/\S+)", command):
+            assert (ROOT / file).exists(), f"`{command}`: {file} does not exist"
+        objects = re.findall(r" (\w+/[\w.-]+)(?= |$)", command) if command.startswith("kubectl") else []
+        for name in [it for it in objects if not it.startswith(("metacontroller/", "manifests/"))]:
+            assert name in _objects(), f"`{command}`: there is no {name}"
+
+
+def check_yaml(block: Block, directory: Path) -> None:
+    """Sources, and parts of a ``spec``, are what lint accepts."""
+    for document in yaml.safe_load_all(block.text):
+        document = document if "kind" in document else {**_quickstart_source(), **_merged(document)}
+        assert document["kind"].endswith("Source"), f"no check for {document['kind']}"
+        file = directory / "block.yaml"
+        file.write_text(yaml.safe_dump(document))
+        done = _run([sys.executable, "-m", "sources_cli", "lint", str(file)], ROOT)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def check_python(block: Block, directory: Path) -> None:
+    """A kind makes manifests; tests pass beside the kind before them on the page."""
+    on_page = [it for it in blocks(block.page) if it.language == "python"]
+    kinds = {name: it.text for it in on_page for name in re.findall(r"^class (\w+Source)\(", it.text, re.MULTILINE)}
+    (directory / "kinds").mkdir()
+    (directory / "tests").mkdir()
+    for name, text in kinds.items():
+        (directory / f"kinds/{_snake_case(name)}.py").write_text(text)
+    environ = environ_with(directory / "site")
+    if "\ndef test_" in block.text:
+        (directory / "tests/test_block.py").write_text(block.text)
+        done = _run([sys.executable, "-m", "pytest", "-q", "tests"], directory, environ)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return
+    names = re.findall(r"^class (\w+Source)\(", block.text, re.MULTILINE)
+    assert names, "neither a kind nor a test"
+    for name in names:
+        module = f"kinds/{_snake_case(name)}.py"
+        done = _run([sys.executable, "-m", "sources_cli", "manifests", module, "-o", "manifests"], directory, environ)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        lint = [sys.executable, "-m", "sources_cli", "lint", "--package", "kinds", "manifests/sample.yaml"]
+        done = _run(lint, directory, environ)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def check_dockerfile(block: Block, directory: Path) -> None:
+    """What ``sources image`` prints; a stage before it may add a library to ``lib``."""
+    done = _run([sys.executable, "-m", "sources_cli", "image"], ROOT)
+    if "COPY --from" not in block.text:
+        assert block.text == done.stdout
+        return
+    stage, final = block.text.splitlines()[:2], block.text.splitlines()[2:]
+    assert re.fullmatch(r"FROM python:[\d.]+-slim AS packages", stage[0])
+    [base] = re.findall(r"^FROM (python:\S+) AS app$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    [version] = re.findall(r"^ARG PYTHON=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert stage[0].split()[1] == base.replace("${PYTHON}", version), "the library is for the image's Python"
+    assert stage[1].split()[:4] == ["RUN", "pip", "install", "--target"]
+    library = stage[1].split()[-1]
+    assert library in (ROOT / "metacontroller/samples/kinds/cron_source.py").read_text()
+    assert "\n".join([it for it in final if not it.startswith("COPY --from")]) + "\n" == done.stdout
+
+
+def check_json(block: Block, directory: Path) -> None:
+    """A SOURCE_CONFIG that an adapter reads."""
+    from adapter.contract.environment import AdapterEnv
+
+    environ = {"K_SINK": "http://h", "SOURCE_CONFIG": block.text, "SOURCE_SECRET_0": "s3cret"}
+    assert set(AdapterEnv.from_environ(environ).source_fields()) == set(json.loads(block.text))
+
+
+def check_diagram(block: Block, directory: Path) -> None:
+    """Nothing to run: a drawing of boxes."""
+    assert "┌" in block.text
+    drawn = [it for it in blocks(block.page) if not it.language]
+    assert len(drawn) == DIAGRAMS.get(block.page, 0), "a block without a language is a diagram; name the language"
+
+
+CHECKS: dict[str, Callable[[Block, Path], None]] = {
+    "console": check_console,
+    "yaml": check_yaml,
+    "python": check_python,
+    "dockerfile": check_dockerfile,
+    "json": check_json,
+    "": check_diagram,
+}
+
+
+def _objects() -> set[str]:
+    """kind/name of what the install page applies, and of the CRD."""
+    files = [*OVERLAY.parent.parent.joinpath("base").glob("*.yaml"), QUICKSTART]
+    files += [ROOT / "metacontroller/sources/sample_source/crd.yaml"]
+    documents = [it for file in files for it in yaml.safe_load_all(file.read_text()) if it.get("metadata")]
+    names = {f"{it['kind'].lower()}/{it['metadata']['name']}" for it in documents}
+    return names | {name.replace("customresourcedefinition/", "crd/") for name in names}
+
+
+def _quickstart_source() -> dict[str, Any]:
+    *_, source = yaml.safe_load_all(QUICKSTART.read_text())
+    return dict(source)
+
+
+def _merged(part: dict[str, Any]) -> dict[str, Any]:
+    assert list(part) == ["spec"], "a part of a source begins with spec"
+    return {"spec": {**_quickstart_source()["spec"], **part["spec"]}}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _run(words: list[str], directory: Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=directory, env=environ, capture_output=True, text=True, timeout=50, check=False)

@@ -1,0 +1,239 @@
+"""Each code block of the documentation is checked, and its tables list what the code has."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adapter import sdk, testing
+from adapter.contract.delivery_policy import Policy, read_policy
+from adapter.contract.environment import AdapterEnv
+from adapter.delivery.attempt import Disposition, disposition
+from adapter.observe.metrics import Metrics
+from hooks import conditions
+from hooks.settings import read_settings
+from sources_cli.kind import kind_named
+from tests.pages import ROOT, Block, blocks, names_in_first_cells, page, page_names, rows, section
+from tests.process.doc_checks import CHECKS
+
+MODULES_WITH_REASONS = ("sinks", "addresses", "rollouts", "controller")
+ALL = [block for name in page_names() for block in blocks(name)]
+
+
+@pytest.mark.parametrize("block", ALL, ids=str)
+def test_every_code_block_is_checked(block: Block, tmp_path: Path) -> None:
+    assert block.language in CHECKS, f"no checker for ```{block.language}; add one to doc_checks.CHECKS"
+    CHECKS[block.language](block, tmp_path)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(page("README.md").splitlines()) <= 150
+
+
+def test_the_readme_installs_as_the_install_page_does() -> None:
+    in_readme = [it.commands for it in blocks("README.md", "## Install it in a cluster")]
+    assert in_readme == [it.commands for it in blocks("docs/install.md", "## Install")]
+
+
+def test_the_finished_kind_is_the_one_under_test() -> None:
+    kind = next(it for it in blocks("docs/write-a-source.md", "## A finished kind") if it.language == "python")
+    assert kind.text == (ROOT / "tests/kinds/queue_depth_source.py").read_text()
+
+
+def test_the_kind_of_the_readme_has_twelve_lines() -> None:
+    [kind] = [it for it in blocks("README.md") if it.language == "python"]
+    assert len([line for line in kind.text.splitlines() if line]) <= 12
+
+
+def help_options(*command: str) -> set[str]:
+    words, environ = [sys.executable, "-m", *command, "--help"], {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    lines = re.findall(r"^ +(?:-\w[^-\n]*)?(--[a-z][a-z-]*)", done.stdout, re.MULTILINE)
+    return set(lines) - {"--help"}
+
+
+@pytest.mark.parametrize("command", ["run", "render", "lint", "manifests", "new", "image"])
+def test_the_options_of_each_command_are_listed(command: str) -> None:
+    listed = set()
+    for cells in rows(section("docs/reference/cli.md", f"## sources {command}")):
+        listed |= set(re.findall(r"`(--[a-z-]+)", cells[0]))
+    assert listed == help_options("sources_cli", command)
+
+
+def test_the_options_of_run_are_explained() -> None:
+    listed = names_in_first_cells(section("docs/run-locally.md", "## sources run"), "--[a-z]+")
+    assert listed == help_options("sources_cli", "run")
+
+
+def test_the_options_of_the_display_are_listed() -> None:
+    listed = names_in_first_cells(section("docs/reference/cli.md", "## python -m adapter.display"), "--[a-z-]+")
+    assert listed == help_options("adapter.display")
+
+
+def test_every_option_the_other_pages_name_exists() -> None:
+    options = set[str]().union(
+        *(help_options("sources_cli", it) for it in ("run", "render", "lint", "manifests", "new", "image"))
+    )
+    for name in ("docs/write-a-source.md", "docs/install.md"):
+        listed = names_in_first_cells(page(name), "--[a-z-]+")
+        flags = {"--client-go-qps", "--client-go-burst", "--workers", "--discovery-interval"}  # of Metacontroller
+        assert listed - flags <= options, name
+
+
+def test_the_fixtures_are_those_of_the_plugin() -> None:
+    text = section("docs/write-a-source.md", "## Test your kind")
+    fixtures = re.findall(r"^@pytest.fixture\ndef (\w+)\(", inspect.getsource(testing), re.MULTILINE)
+    assert names_in_first_cells(text, "[a-z]+") == set(fixtures)
+    assert set(text.partition("import ")[2].partition("`")[0].split(", ")) <= set(testing.__all__)
+
+
+def overridable(cls: type[sdk.Source]) -> set[str]:
+    """The public names a base class defines or annotates itself."""
+    return {name for name in {*vars(cls), *cls.__annotations__} if not name.startswith(("_", "model_"))}
+
+
+def test_what_a_class_can_define_is_listed() -> None:
+    listed: dict[str, set[str]] = {}
+    for base, names, _ in rows(section("docs/write-a-source.md", "## What a class can define").partition("\n### ")[0]):
+        listed.setdefault(base.strip("`"), set()).update(re.findall(r"`(\w+)", names))
+    shared = overridable(sdk.Source)
+    assert listed["Source"] == shared
+    for cls in (sdk.Timer, sdk.Poller, sdk.Listener):
+        assert listed[cls.__name__] == overridable(cls) - shared, cls.__name__
+
+
+def test_event_and_context_are_explained_whole() -> None:
+    text = section("docs/write-a-source.md", "## What a class can define")
+    events, _, context = text.partition("### The context")
+    named = set(re.findall(r"`(\w+)", context.partition("###")[0]))
+    assert {field.name for field in fields(sdk.Context)} <= named
+    assert {field.name for field in fields(sdk.Event) if not re.search(rf"\b{field.name}\b", events)} == set()
+
+
+@pytest.mark.parametrize("kind", ["SampleSource", "PollSource", "WebhookSource"])
+def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
+    text = page(f"docs/sources/{kind.removesuffix('Source').lower()}.md")
+    model_fields = kind_named(kind, "adapter.sources").cls.model_fields
+    own = {field.alias or name for name, field in model_fields.items()}
+    tables = names_in_first_cells(text, r"[A-Za-z.]+")
+    listed = {name.partition(".")[0] for name in tables}
+    assert own <= listed
+
+
+def test_the_sdk_reference_has_every_public_name() -> None:
+    text = page("docs/sdk.md")
+    for name in (*sdk.__all__, "Sink", "Reply", "RESET", "VirtualClock"):
+        assert f"\n### {name}\n" in text
+    for cls in (sdk.Source, sdk.Timer, sdk.Poller, sdk.Listener):
+        missing = {name for name in overridable(cls) if f"`{name}" not in text}
+        assert not missing, cls
+
+
+class Recorded(dict[str, str]):
+    """An environment that records which names were read."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_the_settings_table_is_what_the_hook_reads() -> None:
+    environ = Recorded({"ADAPTER_IMAGE": "a:1"})
+    read_settings(environ)
+    assert names_in_first_cells(page("docs/reference/settings.md"), "[A-Z_]+") == environ.asked
+
+
+def test_the_environment_table_is_what_the_adapter_reads() -> None:
+    environ = Recorded({"K_SINK": "http://h"})
+    AdapterEnv.from_environ(environ)
+    listed = names_in_first_cells(page("docs/reference/environment.md"), "[A-Z_]+")
+    assert "SOURCE_SECRET_" in listed
+    assert listed - {"SOURCE_SECRET_"} == {name for name in environ.asked if "SECRET" not in name}
+
+
+def reasons() -> set[str]:
+    """Every reason the hook gives by itself: its enumeration, else what the source text holds."""
+    if hasattr(conditions, "Reason"):
+        return set(conditions.Reason)
+    code = "".join((ROOT / "hooks" / f"{name}.py").read_text() for name in MODULES_WITH_REASONS)
+    found = set(re.findall(r'(?:Unresolved\(|"Deployed", "\w+", |"Ready", "False", )\s*"([A-Z][A-Za-z]+)"', code))
+    return found | set(re.findall(r'^\s+"((?:Sink|Address|Deployment|Adapter)[A-Z]\w+)",$', code, re.MULTILINE))
+
+
+def test_every_reason_of_the_hook_is_listed() -> None:
+    assert len(reasons()) > 10
+    table = section("docs/operate.md", "## Conditions")
+    assert {reason for reason in reasons() if f"`{reason}`" not in table} == set()
+
+
+def test_the_metrics_are_those_of_an_adapter() -> None:
+    metrics = Metrics("ns", "name", "kind")
+    metrics.count_polls("ok")
+    families = {}
+    for line in metrics.render().decode().splitlines():
+        if kind := re.match(r"# TYPE (\S+) (\w+)", line):
+            families[kind[1]] = kind[2]
+    text = section("docs/operate.md", "## Metrics")
+    assert {cells[0].strip("`") for cells in rows(text) if cells[0].startswith("`source_")} == set(families)
+    labels = set(re.findall(r'outcome="(\w+)"', metrics.render().decode()))
+    assert {name for name in labels if f"`{name}`" not in text} == set()
+    for name in re.findall(r"\bsource_\w+", "".join(map(page, page_names()))):
+        if name.endswith(("_total", "_seconds")):
+            assert name in families, name
+
+
+def test_the_retry_table_is_the_one_of_the_adapter() -> None:
+    """A code is looked up in the rows from the top; the last row is for all others."""
+    _, *table = rows(section("docs/delivery.md", "## What is retried"))
+
+    def documented(code: int) -> str:
+        exact = (meaning for codes, meaning in table if str(code) in re.findall(r"\d{3}", codes))
+        family = (meaning for codes, meaning in table if codes == f"{code // 100}xx")
+        return next(exact, None) or next(family, None) or table[-1][1]
+
+    words = {Disposition.ACCEPT: "delivered", Disposition.RETRY: "retried", Disposition.REJECT: "refused; no retry"}
+    for code in range(200, 600):
+        assert documented(code) == words[disposition(code)], code
+
+
+def test_the_delivery_defaults_are_those_of_the_adapter() -> None:
+    block = next(it for it in blocks("docs/delivery.md", "## Policy") if it.language == "yaml")
+    assert read_policy(yaml.safe_load(block.text)["spec"]["delivery"]) == Policy()
+
+
+def test_the_flags_of_metacontroller_are_those_of_the_end_to_end_tests() -> None:
+    [container] = next(
+        it["spec"]["template"]["spec"]["containers"]
+        for it in yaml.safe_load_all((ROOT / "tests/e2e/metacontroller.yaml").read_text())
+        if it["kind"] == "Deployment"
+    )
+    _, *table = rows(section("docs/install.md", "## Many sources"))
+    assert [f"{flag}={value}".replace("`", "") for flag, value in table] == container["args"]
+
+
+@pytest.mark.parametrize(("package", "column"), [("hooks", 0), ("adapter", 1), ("sources_cli", 1)])
+def test_every_module_and_package_has_its_place_in_the_architecture(package: str, column: int) -> None:
+    _, *table = rows(section("docs/architecture.md", f"### {package}"))
+    listed = {name for cells in table for name in re.findall(r"`(\w+)`", cells[column])} | {"__main__"}
+    folders = {it.parent.name for it in (ROOT / package).glob("*/__init__.py")}
+    modules = {it.stem for it in (ROOT / package).glob("*.py")} - {"__init__"}
+    assert listed == folders | modules
+
+
+def test_kubernetes_and_metacontroller_versions_agree_on_all_pages() -> None:
+    text = "".join(map(page, page_names()))
+    assert set(re.findall(r"Kubernetes (?:\| )?(\d+\.\d+)", text)) == {"1.30"}
+    assert set(re.findall(r"Metacontroller (?:\| )?(\d+\.\d+)", text)) == {"4.17"}
