@@ -20,7 +20,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.recordings import save_row
 from tests.contract.spec_rows import ROWS, package_of
 from tests.property import shipped
-from tests.property.test_lint_laws import joined, specs, urls
+from tests.property.specs import joined, specs, urls
 from tests.unit.sources_cli.admission.verdicts import lint_findings, server_findings
 
 NAMES = {row.get("kind", "SampleSource") for row in ROWS}

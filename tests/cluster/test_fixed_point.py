@@ -26,7 +26,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fake_metacontroller import adopted, dynamic_applied, with_last_applied
 from tests.property import shipped
 from tests.property.shipped import secrets
-from tests.property.test_lint_laws import documents, specs, valid_urls
+from tests.property.specs import documents, specs, valid_urls
 
 SAMPLE, POLL, WEBHOOK = (kind_named(f"{prefix}Source", "adapter.sources") for prefix in ("Sample", "Poll", "Webhook"))
 EVERY_FIELD = kind_named("EveryFieldSource", "tests.kinds")

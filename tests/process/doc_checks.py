@@ -29,7 +29,7 @@ COVERED_BY = {
     r"make [\w-]+": f"{_COMMANDS}::test_every_make_target_of_the_pages_exists",
     r"sources run --for 5s metacontroller/samples/quickstart.yaml": f"{_COMMANDS}::test_sources_run_stops_by_itself",
     r"sources run --package metacontroller.samples.kinds .*": "tests/process/test_samples.py::"
-    "test_cron_runs_in_the_local_runner_by_the_command_of_the_page",
+    "test_command_of_the_page_runs_the_cron_sample",
     r"sources lint bad.yaml": f"{_COMMANDS}::test_lint_prints_what_the_page_shows",
     r"sources render .*": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
     r"python -m adapter.display --help": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",

@@ -122,7 +122,7 @@ def test_event_and_context_are_explained_whole() -> None:
 @pytest.mark.parametrize("kind", ["SampleSource", "PollSource", "WebhookSource"])
 def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
     text = page(f"docs/sources/{kind.removesuffix('Source').lower()}.md")
-    model_fields = kind_named(kind, "adapter.sources").cls.model_fields
+    model_fields = kind_named(kind, "adapter.sources").source_class.model_fields
     own = {field.alias or name for name, field in model_fields.items()}
     tables = names_in_first_cells(text, r"[A-Za-z.]+")
     listed = {name.partition(".")[0] for name in tables}
