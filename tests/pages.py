@@ -45,7 +45,7 @@ def section(name: str, heading: str) -> str:
     level = len(heading.partition(" ")[0])
     _, found, rest = page(name).partition(f"\n{heading}\n")
     assert found, f"{name} has no heading {heading}"
-    end = re.search(rf"^#{{1,{level}}} ", _FENCE.sub(lambda it: re.sub(r"[^\n]", "x", it[0]), rest), re.MULTILINE)
+    end = re.search(rf"^#{{1,{level}}} ", _FENCE.sub(lambda fence: re.sub(r"[^\n]", "x", fence[0]), rest), re.MULTILINE)
     return rest[: end.start()] if end else rest
 
 
@@ -53,8 +53,8 @@ def blocks(name: str, heading: str | None = None) -> list[Block]:
     text = page(name) if heading is None else section(name, heading)
     start = page(name).index(text)
     return [
-        Block(name, page(name).count("\n", 0, start + it.start()) + 1, it["language"], it["text"])
-        for it in _FENCE.finditer(text)
+        Block(name, page(name).count("\n", 0, start + match.start()) + 1, match["language"], match["text"])
+        for match in _FENCE.finditer(text)
     ]
 
 
@@ -71,7 +71,7 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def names_in_first_cells(text: str, pattern: str) -> set[str]:
-    """``pattern``: of what stands in backticks."""
+    """The names in backticks in the first column that match ``pattern``."""
     return {name for cells in rows(text) for name in re.findall(rf"`({pattern})", cells[0])}
 
 

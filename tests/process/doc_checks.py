@@ -61,7 +61,7 @@ def check_console(block: Block, directory: Path) -> None:
         for file in re.findall(r" -[fk] (metacontroller/\S+)", command):
             assert (ROOT / file).exists(), f"`{command}`: {file} does not exist"
         objects = re.findall(r" (\w+/[\w.-]+)(?= |$)", command) if command.startswith("kubectl") else []
-        for name in [it for it in objects if not it.startswith(("metacontroller/", "manifests/"))]:
+        for name in [one for one in objects if not one.startswith(("metacontroller/", "manifests/"))]:
             assert name in _objects(), f"`{command}`: there is no {name}"
 
 
@@ -78,8 +78,10 @@ def check_yaml(block: Block, directory: Path) -> None:
 
 def check_python(block: Block, directory: Path) -> None:
     """A kind makes manifests; tests pass beside the kind before them on the page."""
-    on_page = [it for it in blocks(block.page) if it.language == "python"]
-    kinds = {name: it.text for it in on_page for name in re.findall(r"^class (\w+Source)\(", it.text, re.MULTILINE)}
+    on_page = [other for other in blocks(block.page) if other.language == "python"]
+    kinds = {
+        name: other.text for other in on_page for name in re.findall(r"^class (\w+Source)\(", other.text, re.MULTILINE)
+    }
     (directory / "kinds").mkdir()
     (directory / "tests").mkdir()
     for name, text in kinds.items():
@@ -115,7 +117,7 @@ def check_dockerfile(block: Block, directory: Path) -> None:
     assert stage[1].split()[:4] == ["RUN", "pip", "install", "--target"]
     library = stage[1].split()[-1]
     assert library in (ROOT / "metacontroller/samples/kinds/cron_source.py").read_text()
-    assert "\n".join([it for it in final if not it.startswith("COPY --from")]) + "\n" == done.stdout
+    assert "\n".join([line for line in final if not line.startswith("COPY --from")]) + "\n" == done.stdout
 
 
 def check_json(block: Block, directory: Path) -> None:
@@ -129,7 +131,7 @@ def check_json(block: Block, directory: Path) -> None:
 def check_diagram(block: Block, directory: Path) -> None:
     """Nothing to run: a drawing of boxes."""
     assert "┌" in block.text
-    drawn = [it for it in blocks(block.page) if not it.language]
+    drawn = [other for other in blocks(block.page) if not other.language]
     assert len(drawn) == DIAGRAMS.get(block.page, 0), "a block without a language is a diagram; name the language"
 
 
@@ -147,8 +149,10 @@ def _objects() -> set[str]:
     """kind/name of what the install page applies, and of the CRD."""
     files = [*OVERLAY.parent.parent.joinpath("base").glob("*.yaml"), QUICKSTART]
     files += [ROOT / "metacontroller/sources/sample_source/crd.yaml"]
-    documents = [it for file in files for it in yaml.safe_load_all(file.read_text()) if it.get("metadata")]
-    names = {f"{it['kind'].lower()}/{it['metadata']['name']}" for it in documents}
+    documents = [
+        document for file in files for document in yaml.safe_load_all(file.read_text()) if document.get("metadata")
+    ]
+    names = {f"{document['kind'].lower()}/{document['metadata']['name']}" for document in documents}
     return names | {name.replace("customresourcedefinition/", "crd/") for name in names}
 
 

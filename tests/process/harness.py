@@ -73,7 +73,7 @@ class Process:
         """The next event that a display shows."""
         return dict(json.loads(self.line()))
 
-    def said(self, words: str) -> dict[str, Any]:
+    def wait_for_log(self, words: str) -> dict[str, Any]:
         """Wait for a line in the log of an adapter whose message contains ``words``."""
 
         def find() -> str | None:
@@ -81,7 +81,7 @@ class Process:
 
         return dict(json.loads(wait_until(find, f"log line {words!r}", lambda: self.errors)))
 
-    def logged(self, words: str) -> list[dict[str, Any]]:
+    def log_lines(self, words: str) -> list[dict[str, Any]]:
         """The lines of an adapter's log so far whose message contains ``words``."""
         lines = [json.loads(line) for line in list(self.errors)]
         return [line for line in lines if words in line["msg"]]
@@ -197,7 +197,7 @@ class Adapter:
                 return error.code, error.read().decode()
 
     def metric(self, series: str) -> float:
-        """The sum of the lines that begin with ``series``; 0 while the adapter does not serve."""
+        """The sum of the values whose line begins with ``series``; 0 while the adapter does not answer."""
         try:
             lines = self.get("/metrics")[1].splitlines()
         except OSError:
@@ -221,7 +221,7 @@ class Adapter:
 
 
 def soon(interval: str) -> str:
-    """A creation time for which tick 0 is one second from now, when a new adapter is ready."""
+    """A creation time with tick 0 one second from now, when a new adapter is ready."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     phase = Schedule.of(UID, epoch, parse_duration(interval)).due(0) - epoch
     return (datetime.now(UTC) + timedelta(seconds=1) - phase).isoformat()
@@ -246,7 +246,7 @@ class ScriptedSink:
                         sink.requests.append(_read_request(connection))
                         script(connection, len(sink.requests) - 1)
                 except (OSError, EOFError):
-                    pass  # the adapter hung up, or did not trust us
+                    pass  # the adapter closed the connection, or did not trust the certificate
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True

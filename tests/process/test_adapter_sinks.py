@@ -26,7 +26,7 @@ def test_5xx_is_retried_with_the_same_event(start: Start) -> None:
     assert [event.pop("status") for event in shown] == [500, 500, 202]
     assert shown[0] == shown[1] == shown[2]
     assert shown[0]["id"].startswith("u1-")
-    assert source.process.said("recovered")["failed_attempts"] == 2
+    assert source.process.wait_for_log("recovered")["failed_attempts"] == 2
     assert (source.attempts("500"), source.attempts("202")) == (2, 1)
     source.wait_for('source_events_total{kind="SampleSource",name="source",namespace="default",outcome="delivered"')
     assert source.process.stop()[0] == 0
@@ -37,7 +37,7 @@ def test_answer_after_the_timeout_is_retried(start: Start) -> None:
     sink, url = display(start, "--delay", "1500ms")
     source = Adapter(start, url, LONG, K_SINK_TIMEOUT="1")
     assert sink.event()["id"] == sink.event()["id"]
-    assert source.process.said("failed")["reason"] == "no answer within 1 s"
+    assert source.process.wait_for_log("failed")["reason"] == "no answer within 1 s"
     source.wait_for_attempts("timeout")
 
 
@@ -59,7 +59,7 @@ def test_connection_reset_is_retried(start: Start) -> None:
     sink, url = display(start, "--reset")
     source = Adapter(start, url, LONG)
     assert len({sink.event()["id"] for _ in range(3)}) == 1
-    failed = source.process.said("failed")
+    failed = source.process.wait_for_log("failed")
     assert (failed["code"], failed["reason"]) == ("transport", "ReadError")
 
 
@@ -86,7 +86,7 @@ def test_3xx_and_400_are_not_retried_and_redirects_are_not_followed(start: Start
     source = Adapter(start, url)
     ids = [sink.event()["id"] for _ in range(3)]
     assert len(set(ids)) == 3
-    assert source.process.said("event lost")["code"] == status
+    assert source.process.wait_for_log("event lost")["code"] == status
 
 
 def test_redirect_with_an_invalid_location_is_not_retried(start: Start) -> None:
@@ -97,7 +97,7 @@ def test_redirect_with_an_invalid_location_is_not_retried(start: Start) -> None:
 
     with ScriptedSink(moved) as sink:
         source = Adapter(start, sink.url, LONG)
-        assert source.process.said("event lost")["code"] == "302"
+        assert source.process.wait_for_log("event lost")["code"] == "302"
         assert len(sink.requests) == 1
 
 
@@ -206,7 +206,7 @@ def test_slow_response_head_ends_at_the_timeout_of_the_attempt(start: Start) -> 
 def test_unknown_host_is_retried_and_logged(start: Start) -> None:
     source = Adapter(start, "http://nosuch.invalid/", LONG)
     source.wait_for_attempts("transport", 2)
-    assert "ConnectError" in source.process.said("failed")["reason"]
+    assert "ConnectError" in source.process.wait_for_log("failed")["reason"]
     assert source.get("/health")[0] == 200
 
 
@@ -240,7 +240,7 @@ def test_untrusted_sink_gets_no_request_and_the_failure_is_logged(start: Start, 
     with ScriptedSink(answers(ACCEPTED), server_context(trustme.CA())) as sink:
         source = Adapter(start, sink.url, LONG, **environ)
         source.wait_for_attempts("transport", 2)
-        assert "CERTIFICATE_VERIFY_FAILED" in source.process.said("failed")["reason"]
+        assert "CERTIFICATE_VERIFY_FAILED" in source.process.wait_for_log("failed")["reason"]
         assert sink.requests == []
 
 
@@ -253,7 +253,7 @@ def test_sink_with_tls_1_1_gets_no_request(start: Start) -> None:
     with ScriptedSink(answers(ACCEPTED), context) as sink:
         source = Adapter(start, sink.url, LONG, K_CA_CERTS=pem(authority))
         source.wait_for_attempts("transport", 2)
-        assert "PROTOCOL_VERSION" in source.process.said("failed")["reason"]
+        assert "PROTOCOL_VERSION" in source.process.wait_for_log("failed")["reason"]
         assert sink.requests == []
 
 

@@ -28,13 +28,13 @@ def test_adapter_ends_at_once_between_ticks(start: Start, number: signal.Signals
     assert seconds < SOON_S
     assert sink.lines.empty()
     source.assert_log_is_json()
-    assert source.process.said("stopped")["level"] == "info"
+    assert source.process.wait_for_log("stopped")["level"] == "info"
 
 
 def test_adapter_ends_at_once_before_its_first_tick(start: Start) -> None:
     _, url = display(start)
     source = Adapter(start, url, "24h", SOURCE_CREATED="2200-01-01T00:00:00Z")
-    source.process.said("started")
+    source.process.wait_for_log("started")
     code, seconds = source.process.stop()
     assert code == 0
     assert seconds < SOON_S
@@ -97,7 +97,7 @@ def test_drain_ends_within_the_grace_period_when_the_sink_hangs(start: Start) ->
         held.answer.set()
     assert code == 0
     assert 11 <= seconds < 11 + SOON_S
-    assert source.process.said("event lost")["event_id"] == sink.ids[0]
+    assert source.process.wait_for_log("event lost")["event_id"] == sink.ids[0]
     source.assert_log_is_json()
 
 
@@ -124,7 +124,7 @@ def test_drain_sends_the_event_in_hand_to_the_dead_letter_sink_when_the_sink_fai
     event = dead.event()
     assert event["extensions"]["knativeerrordest"] == f"{url}"
     assert event["extensions"]["knativeerrorcode"] == "500"
-    assert source.process.said("event sent to the dead letter sink")["event_id"] == event["id"]
+    assert source.process.wait_for_log("event sent to the dead letter sink")["event_id"] == event["id"]
 
 
 def test_adapter_with_overdue_ticks_ends_at_once(start: Start) -> None:
@@ -141,7 +141,7 @@ def test_adapter_with_overdue_ticks_ends_at_once(start: Start) -> None:
 def test_open_health_connection_does_not_delay_shutdown(start: Start) -> None:
     _, url = display(start)
     source = Adapter(start, url, LONG)
-    source.process.said("started")
+    source.process.wait_for_log("started")
     idle = http.client.HTTPConnection("127.0.0.1", source.port)
     idle.request("GET", "/health")
     assert idle.getresponse().read() == b"ok\n"

@@ -35,8 +35,10 @@ def rendered(directory: Path, sink: Sink) -> dict[str, str]:
     [container] = json.loads(shown.stdout)["children"][0]["spec"]["template"]["spec"]["containers"]
     pod = {"metadata.namespace": "ns"}
     return {
-        it["name"]: pod[it["valueFrom"]["fieldRef"]["fieldPath"]] if "valueFrom" in it else it.get("value", "")
-        for it in container["env"]
+        entry["name"]: pod[entry["valueFrom"]["fieldRef"]["fieldPath"]]
+        if "valueFrom" in entry
+        else entry.get("value", "")
+        for entry in container["env"]
     }
 
 

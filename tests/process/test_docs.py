@@ -19,13 +19,12 @@ from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Disposition, disposition
 from adapter.observe.metrics import Metrics
-from hooks import conditions
+from hooks.conditions import ConditionType, Reason
 from hooks.settings import read_settings
 from sources_cli.kind import kind_named
 from tests.pages import ROOT, Block, blocks, names_in_first_cells, page, page_names, rows, section
 from tests.process.doc_checks import CHECKS
 
-MODULES_WITH_REASONS = ("sinks", "addresses", "rollouts", "controller")
 ALL = [block for name in page_names() for block in blocks(name)]
 
 
@@ -40,17 +39,17 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_readme_installs_as_the_install_page_does() -> None:
-    in_readme = [it.commands for it in blocks("README.md", "## Install it in a cluster")]
-    assert in_readme == [it.commands for it in blocks("docs/install.md", "## Install")]
+    in_readme = [block.commands for block in blocks("README.md", "## Install it in a cluster")]
+    assert in_readme == [block.commands for block in blocks("docs/install.md", "## Install")]
 
 
 def test_the_finished_kind_is_the_one_under_test() -> None:
-    kind = next(it for it in blocks("docs/write-a-source.md", "## A finished kind") if it.language == "python")
+    kind = next(block for block in blocks("docs/write-a-source.md", "## A finished kind") if block.language == "python")
     assert kind.text == (ROOT / "tests/kinds/queue_depth_source.py").read_text()
 
 
 def test_the_kind_of_the_readme_has_twelve_lines() -> None:
-    [kind] = [it for it in blocks("README.md") if it.language == "python"]
+    [kind] = [block for block in blocks("README.md") if block.language == "python"]
     assert len([line for line in kind.text.splitlines() if line]) <= 12
 
 
@@ -81,7 +80,7 @@ def test_the_options_of_the_display_are_listed() -> None:
 
 def test_every_option_the_other_pages_name_exists() -> None:
     options = set[str]().union(
-        *(help_options("sources_cli", it) for it in ("run", "render", "lint", "manifests", "new", "image"))
+        *(help_options("sources_cli", command) for command in ("run", "render", "lint", "manifests", "new", "image"))
     )
     for name in ("docs/write-a-source.md", "docs/install.md"):
         listed = names_in_first_cells(page(name), "--[a-z-]+")
@@ -164,19 +163,17 @@ def test_the_environment_table_is_what_the_adapter_reads() -> None:
     assert listed - {"SOURCE_SECRET_"} == {name for name in environ.asked if "SECRET" not in name}
 
 
-def reasons() -> set[str]:
-    """Every reason the hook gives by itself: its enumeration, else what the source text holds."""
-    if hasattr(conditions, "Reason"):
-        return set(conditions.Reason)
-    code = "".join((ROOT / "hooks" / f"{name}.py").read_text() for name in MODULES_WITH_REASONS)
-    found = set(re.findall(r'(?:Unresolved\(|"Deployed", "\w+", |"Ready", "False", )\s*"([A-Z][A-Za-z]+)"', code))
-    return found | set(re.findall(r'^\s+"((?:Sink|Address|Deployment|Adapter)[A-Z]\w+)",$', code, re.MULTILINE))
-
-
-def test_every_reason_of_the_hook_is_listed() -> None:
-    assert len(reasons()) > 10
+def test_every_condition_type_and_reason_of_the_hook_is_listed() -> None:
     table = section("docs/operate.md", "## Conditions")
-    assert {reason for reason in reasons() if f"`{reason}`" not in table} == set()
+    assert {name for name in (*ConditionType, *Reason) if f"`{name}`" not in table} == set()
+
+
+def test_every_listed_reason_is_given_by_the_hook_or_by_kubernetes() -> None:
+    listed = set[str]()
+    for cells in rows(section("docs/operate.md", "### Reasons")):
+        listed |= set(re.findall(r"`([A-Z]\w+)`", cells[2]))
+    from_kubernetes = {"ProgressDeadlineExceeded", "FailedCreate", "CreateContainerConfigError"}
+    assert listed - from_kubernetes - {"SinkProvided"} == set(Reason)
 
 
 def test_the_metrics_are_those_of_an_adapter() -> None:
@@ -210,15 +207,15 @@ def test_the_retry_table_is_the_one_of_the_adapter() -> None:
 
 
 def test_the_delivery_defaults_are_those_of_the_adapter() -> None:
-    block = next(it for it in blocks("docs/delivery.md", "## Policy") if it.language == "yaml")
+    block = next(other for other in blocks("docs/delivery.md", "## Policy") if other.language == "yaml")
     assert read_policy(yaml.safe_load(block.text)["spec"]["delivery"]) == Policy()
 
 
 def test_the_flags_of_metacontroller_are_those_of_the_end_to_end_tests() -> None:
     [container] = next(
-        it["spec"]["template"]["spec"]["containers"]
-        for it in yaml.safe_load_all((ROOT / "tests/e2e/metacontroller.yaml").read_text())
-        if it["kind"] == "Deployment"
+        document["spec"]["template"]["spec"]["containers"]
+        for document in yaml.safe_load_all((ROOT / "tests/e2e/metacontroller.yaml").read_text())
+        if document["kind"] == "Deployment"
     )
     _, *table = rows(section("docs/install.md", "## Many sources"))
     assert [f"{flag}={value}".replace("`", "") for flag, value in table] == container["args"]
@@ -228,8 +225,8 @@ def test_the_flags_of_metacontroller_are_those_of_the_end_to_end_tests() -> None
 def test_every_module_and_package_has_its_place_in_the_architecture(package: str, column: int) -> None:
     _, *table = rows(section("docs/architecture.md", f"### {package}"))
     listed = {name for cells in table for name in re.findall(r"`(\w+)`", cells[column])} | {"__main__"}
-    folders = {it.parent.name for it in (ROOT / package).glob("*/__init__.py")}
-    modules = {it.stem for it in (ROOT / package).glob("*.py")} - {"__init__"}
+    folders = {file.parent.name for file in (ROOT / package).glob("*/__init__.py")}
+    modules = {file.stem for file in (ROOT / package).glob("*.py")} - {"__init__"}
     assert listed == folders | modules
 
 

@@ -48,7 +48,7 @@ def test_the_hook_starts_with_the_settings_of_the_page() -> None:
 
 
 def test_make_run_shows_events() -> None:
-    """As a person does: wait for the first event, then Ctrl-C to all processes of the terminal."""
+    """Waits for the first event, then sends Ctrl-C to all processes of the terminal."""
     process = subprocess.Popen(["make", "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     deadline = threading.Timer(50, os.killpg, (process.pid, signal.SIGKILL))
     deadline.start()
@@ -88,8 +88,8 @@ def test_render_and_the_help_of_the_display_work(tmp_path: Path) -> None:
     render = command_of("docs/run-locally.md", "(sources render .*)")
     done = shell(render[1], ROOT, environ)
     assert done.returncode == 0, done.stderr
-    [answer] = [it for it in yaml.safe_load_all(done.stdout) if it]
-    assert [it["kind"] for it in answer["children"]] == ["Deployment"]
+    [answer] = [document for document in yaml.safe_load_all(done.stdout) if document]
+    assert [child["kind"] for child in answer["children"]] == ["Deployment"]
     display = command_of("docs/run-locally.md", r"(python -m adapter\.display --help)")
     assert "--flaky" in shell(display[1], ROOT, environ).stdout
 
@@ -115,7 +115,7 @@ def test_sink_kinds_reach_hook_and_role(tmp_path: Path) -> None:
 def test_the_overlay_names_the_image() -> None:
     overlay = yaml.safe_load((ROOT / "metacontroller/overlays/example/kustomization.yaml").read_text())
     [image] = overlay["images"]
-    text = "\n".join(it.text for it in blocks("docs/install.md", "## Build the image"))
+    text = "\n".join(block.text for block in blocks("docs/install.md", "## Build the image"))
     assert set(re.findall(r"\S+/sample-source:\S+", text)) == {f"{image['newName']}:{image['newTag']}"}
 
 
@@ -124,14 +124,14 @@ def test_own_kind_commands_work_in_an_empty_directory(tmp_path: Path) -> None:
     typed = commands("docs/write-a-source.md", "## From an empty directory to the cluster")
     environ = environ_with(tmp_path / "site")
     (tmp_path / "empty").mkdir()
-    for command in [it for it in typed if not it.startswith(("docker", "kubectl"))]:
+    for command in [line for line in typed if not line.startswith(("docker", "kubectl"))]:
         done = shell(command, tmp_path / "empty", environ)
         assert (done.returncode, done.stderr) == (0, ""), f"{command}: {done.stdout}{done.stderr}"
     [built] = re.findall(r"^docker build -t (\S+) \.$", "\n".join(typed), re.MULTILINE)
     assert f"&image={built}&" in (tmp_path / "empty/manifests/doorbell_source/controller.yaml").read_text()
-    dockerfile = next(it for it in blocks("docs/write-a-source.md") if it.language == "dockerfile")
+    dockerfile = next(block for block in blocks("docs/write-a-source.md") if block.language == "dockerfile")
     assert (tmp_path / "empty/Dockerfile").read_text() == dockerfile.text
-    assert [it.split()[:2] for it in typed if it.startswith("sources")] == [
+    assert [line.split()[:2] for line in typed if line.startswith("sources")] == [
         ["sources", name] for name in ("new", "manifests", "lint", "run", "image")
     ]
 
@@ -142,7 +142,7 @@ def test_the_loop_makes_the_manifests_of_each_kind(tmp_path: Path) -> None:
     for command in ("sources new OneSource", "sources new TwoSource --poll", line[1]):
         done = shell(command, tmp_path, environ)
         assert done.returncode == 0, done.stderr
-    assert sorted(str(it.relative_to(tmp_path)) for it in tmp_path.glob("manifests/*/crd.yaml")) == [
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.glob("manifests/*/crd.yaml")) == [
         "manifests/one_source/crd.yaml",
         "manifests/two_source/crd.yaml",
     ]

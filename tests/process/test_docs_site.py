@@ -74,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_site_has_every_page(site: Path) -> None:
     expected = {name.removeprefix("docs/").replace(".md", ".html") for name in page_names()} - {"README.html"}
-    built = {str(it.relative_to(site)) for it in site.rglob("*.html")}
+    built = {str(file.relative_to(site)) for file in site.rglob("*.html")}
     assert expected | {"index.html", "changelog.html"} <= built
     assert not list(site.rglob("*.py*"))
 

@@ -189,8 +189,8 @@ def test_generated_module_is_one_class_of_thirty_lines_that_imports_only_the_sdk
     code, test = ((tmp_path / "empty" / name).read_text() for name in files[:2])
     assert len(code.splitlines()) <= 30
     tree = ast.parse(code)
-    assert [it.name for it in tree.body if isinstance(it, ast.ClassDef)] == ["HTTPDoorSource"]
-    modules = {it.module for it in tree.body if isinstance(it, ast.ImportFrom)}
+    assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["HTTPDoorSource"]
+    modules = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert modules <= {"adapter.sdk", "collections.abc", "typing"}
     assert code.count("Field(") == code.count("description=") == 1
     compile(test, files[1], "exec")

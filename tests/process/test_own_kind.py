@@ -63,13 +63,13 @@ def test_rendered_deployment_references_the_secret_without_its_value(tmp_path: P
     assert rendered.returncode == 0, rendered.stderr
     answer = json.loads(rendered.stdout)
     [container] = answer["children"][0]["spec"]["template"]["spec"]["containers"]
-    env = {it["name"]: it for it in container["env"]}
+    env = {entry["name"]: entry for entry in container["env"]}
     reference = {"secretKeyRef": {"key": "token", "name": "queue-depth-source"}}
     assert env["SOURCE_SECRET_0"] == {"name": "SOURCE_SECRET_0", "valueFrom": reference}
     config = {"queue": "orders", "token": {"$env": "SOURCE_SECRET_0"}, "warnAt": 1}
     assert json.loads(env["SOURCE_CONFIG"]["value"]) == config
     assert env["SOURCE_KIND"]["value"] == "QueueDepthSource"
-    assert [it["type"] for it in answer["status"]["ceAttributes"]] == ["com.example.queue.depth"]
+    assert [attributes["type"] for attributes in answer["status"]["ceAttributes"]] == ["com.example.queue.depth"]
     assert "hush" not in rendered.stdout
 
 
@@ -126,8 +126,8 @@ def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Pa
     env = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "K_SINK": "http://h", "SOURCE_SECRET_0": "hush", **own}
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 2
-    said = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
-    assert done.stderr.endswith(f'": {said}\n')
+    reason = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
+    assert done.stderr.endswith(f'": {reason}\n')
     assert "hush" not in done.stderr
 
 

@@ -30,7 +30,7 @@ def test_retry_after_is_honoured(start: Start) -> None:
         upstream.wait_for(3)
         wait_until(lambda: polls(source, "failed") == 1, "a failed poll")
     assert at[2] - at[1] >= 1.9
-    (line,) = source.process.logged("poll failed")
+    (line,) = source.process.log_lines("poll failed")
     assert (line["reason"], line["retry_after_s"], line["level"]) == ("HTTP status 429", 2, "warn")
 
 
@@ -57,10 +57,10 @@ def test_failing_upstream_makes_the_source_unready_until_it_recovers(start: Star
         well.set()
         assert ids(sink, 1) == ["a"]
         wait_until(lambda: source.get("/readiness") == (200, "ok\n"), "ready again", lambda: source.process.errors)
-        wait_until(lambda: source.process.logged("polls succeed again"), "a line")
+        wait_until(lambda: source.process.log_lines("polls succeed again"), "a line")
         assert source.process.stop()[0] == 0
-    assert len(source.process.logged("poll failed")) == 1
-    assert source.process.logged("poll failed")[0]["reason"].startswith(reason)
+    assert len(source.process.log_lines("poll failed")) == 1
+    assert source.process.log_lines("poll failed")[0]["reason"].startswith(reason)
     assert SECRET not in "".join(source.process.errors)
     source.assert_log_is_json()
 
@@ -79,8 +79,8 @@ def test_upstream_that_refuses_connections_or_never_responds_is_a_failure(start:
         for source in (away, silent):
             wait_until(lambda source=source: polls(source, "failed") >= 3, "failures", lambda: silent.process.errors)
         release.set()
-    assert away.process.said("poll failed")["reason"].startswith("ConnectError: ")
-    assert silent.process.said("poll failed")["reason"] == "the poll took longer than 0.2 s"
+    assert away.process.wait_for_log("poll failed")["reason"].startswith("ConnectError: ")
+    assert silent.process.wait_for_log("poll failed")["reason"] == "the poll took longer than 0.2 s"
 
 
 def test_memory_does_not_grow_while_endless_responses_are_cut_off(start: Start) -> None:
@@ -102,7 +102,7 @@ def test_feed_that_takes_too_long_to_parse_is_a_failure_and_blocks_nothing(start
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(LONG_WORD if n < 2 else items("a"))) as upstream:
         source = poller(start, url, upstream, timeout="500ms")
-        assert source.process.said("poll failed")["reason"] == "the poll took longer than 0.5 s"
+        assert source.process.wait_for_log("poll failed")["reason"] == "the poll took longer than 0.5 s"
         assert source.get("/health")[0] == 200
         assert ids(sink, 1) == ["a"]
 
@@ -169,7 +169,7 @@ def test_client_limits_the_response_size_for_every_kind(start: Start, tmp_path: 
     with Upstream(lambda headers, n: items_at(n, 3, broken)) as upstream:
         source = own_kind(start, url, upstream, tmp_path)
         reason = "the response is longer than 4194304 bytes (body_limit)"
-        assert source.process.said("poll failed")["reason"] == reason
+        assert source.process.wait_for_log("poll failed")["reason"] == reason
         assert ids(sink, 1) == ["a"]
         assert source.process.memory_kib("VmHWM") < 80 * 1024
 
@@ -183,5 +183,5 @@ def test_poll_limit_applies_to_every_kind(start: Start, tmp_path: Path) -> None:
     with Upstream(lambda headers, n: items_at(n, 1, Answer(b" ", endless=True, pause_s=0.05))) as upstream:
         more = "\n    def poll_limit_s(self) -> float:\n        return 0.5\n"
         source = own_kind(start, url, upstream, tmp_path, more)
-        assert source.process.said("poll failed")["reason"] == "the poll took longer than 0.5 s"
+        assert source.process.wait_for_log("poll failed")["reason"] == "the poll took longer than 0.5 s"
         assert ids(sink, 1) == ["a"]

@@ -92,7 +92,7 @@ def test_items_that_the_sink_did_not_accept_are_sent_first_although_the_etag_is_
         wait_until(lambda: polls(source, "unchanged") >= 2, "unchanged polls", lambda: upstream.asked)
         assert source.process.stop()[0] == 0
     assert sink.lines.empty()
-    assert {line["event_id"] for line in source.process.logged("event lost")} == {"a"}
+    assert {line["event_id"] for line in source.process.log_lines("event lost")} == {"a"}
 
 
 def test_feed_is_polled(start: Start) -> None:
@@ -122,7 +122,7 @@ def test_ca_certs_are_trusted_and_unknown_authorities_are_not(start: Start) -> N
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items("a")), context) as upstream:
         stranger = poller(start, url, upstream)
-        assert "CERTIFICATE_VERIFY_FAILED" in stranger.process.said("poll failed")["reason"]
+        assert "CERTIFICATE_VERIFY_FAILED" in stranger.process.wait_for_log("poll failed")["reason"]
         poller(start, url, upstream, CACerts=authority.cert_pem.bytes().decode())
         assert ids(sink, 1) == ["a"]
 
@@ -134,7 +134,7 @@ def test_mounted_bundle_is_trusted_without_a_restart(start: Start, tmp_path: Pat
     sink, url = display(start)
     with Upstream(lambda headers, n: Answer(items("a")), context) as upstream:
         source = poller(start, url, upstream, TRUST_BUNDLES=str(tmp_path))
-        assert "CERTIFICATE_VERIFY_FAILED" in source.process.said("poll failed")["reason"]
+        assert "CERTIFICATE_VERIFY_FAILED" in source.process.wait_for_log("poll failed")["reason"]
         authority.cert_pem.write_to_path(str(tmp_path / "company.pem"))
         assert ids(sink, 1) == ["a"]
 

@@ -28,7 +28,7 @@ from tests.process.upstream import Answer, Upstream
 PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
 SINK = ROOT / "metacontroller/samples/sink.yaml"
-SAMPLES = sorted(it.stem for it in KINDS.glob("*.py"))
+SAMPLES = sorted(file.stem for file in KINDS.glob("*.py"))
 LIBRARIES = {"cron_source": {"cronsim"}}
 MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; summer time begins in Berlin on Sunday
 
@@ -50,8 +50,8 @@ def test_sample_has_thirty_lines_and_imports_only_the_sdk_and_the_standard_libra
     code = (KINDS / f"{name}.py").read_text()
     assert len(code.splitlines()) <= 30
     tree = ast.parse(code)
-    imported = {it.module or "" for it in tree.body if isinstance(it, ast.ImportFrom)}
-    imported |= {it.names[0].name for it in tree.body if isinstance(it, ast.Import)}
+    imported = {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    imported |= {node.names[0].name for node in tree.body if isinstance(node, ast.Import)}
     standard = {"collections.abc", "datetime", "hashlib", "hmac", "json", "typing", "urllib.parse", "zoneinfo"}
     assert imported - standard == {"adapter.sdk"} | LIBRARIES.get(name, set())
 

@@ -28,11 +28,13 @@ def test_help_of_a_command_lists_its_options_as_plain_text(command: str) -> None
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.isascii()
     shown = re.findall(r"^  (?:-[a-z], )?(--[a-z-]+)", result.stdout, re.MULTILINE)
-    assert shown == [it.name for it in options() if it.command == command and it.name.startswith("--")] + ["--help"]
+    assert shown == [
+        option.name for option in options() if option.command == command and option.name.startswith("--")
+    ] + ["--help"]
 
 
 def test_every_option_has_a_description() -> None:
-    assert [it for it in options() if not it.meaning.endswith(".")] == []
+    assert [option for option in options() if not option.meaning.endswith(".")] == []
 
 
 def test_help_on_a_terminal_fits_its_width() -> None:

@@ -48,7 +48,7 @@ def test_output_json_and_yaml_hold_the_same_findings(bad: Path, output: str, par
     result = sources("lint", bad, "-o", output)
     assert result.returncode == 1
     found = parse(result.stdout)  # type: ignore[operator]  # one of two parsers
-    assert [(it["line"], it["kind"], it["name"]) for it in found] == [
+    assert [(finding["line"], finding["kind"], finding["name"]) for finding in found] == [
         (6, "SampleSource", "default/a"),
         (16, "SampleSource", "default/a"),
     ]
@@ -60,7 +60,7 @@ def test_output_json_of_a_valid_file_is_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("a: [", "bad.yaml:1: broken YAML: ", id="broken"),
         pytest.param(GOOD + "  sink: {}\n", 'bad.yaml:8: broken YAML: key "sink" already set in map', id="a key twice"),
@@ -68,16 +68,16 @@ def test_output_json_of_a_valid_file_is_an_empty_list() -> None:
         pytest.param("", "bad.yaml: no source in it; add an object whose kind ends with Source", id="empty"),
     ],
 )
-def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, said: str) -> None:
+def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.yaml").write_text(text)
     result = sources("lint", "bad.yaml", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"sources: {said}")
+    assert result.stderr.startswith(f"sources: {message}")
     assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         pytest.param(
             "SampleSource", "PingSource", ':2: PingSource default/a: kind is "PingSource": adapter.sources has no such '
@@ -89,10 +89,10 @@ def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, 
         ),
     ],
 )  # fmt: skip
-def test_kind_or_version_that_is_not_served_is_a_finding(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_kind_or_version_that_is_not_served_is_a_finding(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "bad.yaml").write_text(GOOD.replace(old, new))
     result = sources("lint", "bad.yaml", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (1, f"bad.yaml{said}\n")
+    assert (result.returncode, result.stdout) == (1, f"bad.yaml{message}\n")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ BY_CLASS = "(rejected by CronSource; the API server would accept it, but the ada
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         pytest.param("Berlin", "Berln", 'a.yaml:7: CronSource default/a: spec.timeZone: Invalid value: "Europe/Berln": '
                      f"invalid timezone: Europe/Berln {BY_CLASS}", id="field"),
@@ -136,17 +136,17 @@ BY_CLASS = "(rejected by CronSource; the API server would accept it, but the ada
                      f"{BY_CLASS}", id="error of a library"),
     ],
 )  # fmt: skip
-def test_value_that_only_the_class_rejects_is_a_finding(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_value_that_only_the_class_rejects_is_a_finding(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "a.yaml").write_text(CRON.replace(old, new))
     result = sources("lint", "--package", "metacontroller.samples.kinds", tmp_path / "a.yaml")
-    assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{said}")
+    assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{message}")
 
 
 PICKY = """
     token: SecretText = Field(description="A secret.")
 
     @field_validator("token")
-    def check(cls, it):
+    def check(cls, value):
         raise {error}
 """
 
@@ -162,7 +162,7 @@ def test_error_of_a_class_about_a_secret_is_not_a_finding(tmp_path: Path, error:
     assert (result.returncode, result.stdout) == (0, "1 source, no problem\n"), result.stderr
 
 
-@pytest.mark.parametrize("kind", sorted(it.stem for it in (ROOT / "adapter/sources").glob("*_source.py")))
+@pytest.mark.parametrize("kind", sorted(file.stem for file in (ROOT / "adapter/sources").glob("*_source.py")))
 def test_committed_manifests_are_current(kind: str) -> None:
     result = sources("manifests", f"adapter.sources.{kind}", "-o", COMMITTED / kind, "--check")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -190,7 +190,7 @@ def test_check_names_each_outdated_file_and_writes_nothing(tmp_path: Path) -> No
 
 def test_manifests_without_directory_are_printed() -> None:
     result = sources("manifests", "adapter.sources.sample_source")
-    listed = [it["kind"] for it in yaml.safe_load_all(result.stdout)]
+    listed = [document["kind"] for document in yaml.safe_load_all(result.stdout)]
     assert listed[:2] == ["CustomResourceDefinition", "CompositeController"]
     assert "ClusterRole" in listed
 
@@ -200,7 +200,7 @@ def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: st
         "from adapter.sdk import *",
         f"class {name}(Timer):",
         '    """A tiny kind."""',
-        *(f"    {it}" for it in fields),
+        *(f"    {field}" for field in fields),
     ]
     (directory / "kinds").mkdir(exist_ok=True)
     (directory / "kinds" / file).write_text("\n".join([*lines, "    def tick(self, n): return Event(type='a')", ""]))
@@ -211,12 +211,12 @@ def test_manifests_do_not_overwrite_those_of_another_kind(tmp_path: Path) -> Non
     for name, file in (("HTTPSource", "http_source.py"), ("TinySource", "tiny_source.py")):
         write_kind(tmp_path, name=name, file=file)
     assert sources("manifests", "kinds/http_source.py", "-o", "made", cwd=tmp_path).returncode == 0
-    before = {it.name: it.read_text() for it in (tmp_path / "made").iterdir()}
+    before = {file.name: file.read_text() for file in (tmp_path / "made").iterdir()}
     result = sources("manifests", "kinds/tiny_source.py", "-o", "made", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     own = "use one directory per kind: -o made/tiny_source\n"
     assert result.stderr == f"sources: made contains the manifests of HTTPSource (kinds.http_source); {own}"
-    assert {it.name: it.read_text() for it in (tmp_path / "made").iterdir()} == before
+    assert {file.name: file.read_text() for file in (tmp_path / "made").iterdir()} == before
     (tmp_path / "made").rename(tmp_path / "http_source")
     result = sources("manifests", "kinds/tiny_source.py", "-o", "http_source", cwd=tmp_path)
     assert result.stderr.endswith(": -o tiny_source\n")
@@ -227,15 +227,15 @@ def test_manifests_do_not_overwrite_those_of_another_kind(tmp_path: Path) -> Non
 def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: [mine.yaml]\n")
     result = sources("manifests", "adapter.sources.sample_source", "-o", tmp_path)
-    said = f"{tmp_path}/kustomization.yaml was not written by sources manifests; delete it, or choose another -o"
-    assert (result.returncode, result.stderr) == (2, f"sources: {said}\n")
-    assert [(it.name, it.read_text()) for it in tmp_path.iterdir()] == [
+    message = f"{tmp_path}/kustomization.yaml was not written by sources manifests; delete it, or choose another -o"
+    assert (result.returncode, result.stderr) == (2, f"sources: {message}\n")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
         ("kustomization.yaml", "resources: [mine.yaml]\n")
     ]
 
 
 @pytest.mark.parametrize(
-    ("fields", "options", "said"),
+    ("fields", "options", "message"),
     [
         pytest.param(
             ("sink: str = ''",), {}, 'TinySource.sink: every source has "sink" in its spec already', id="clash"
@@ -282,12 +282,12 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
     ],
 )
 def test_invalid_class_prints_one_line_and_exits_2(
-    tmp_path: Path, fields: tuple[str, ...], options: dict[str, str], said: str
+    tmp_path: Path, fields: tuple[str, ...], options: dict[str, str], message: str
 ) -> None:
     file = write_kind(tmp_path, *fields, **options)
     result = sources("manifests", file.relative_to(tmp_path), cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -303,7 +303,7 @@ def test_warnings_of_an_authors_module_are_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(("nothing.there",), 'module "nothing.there" does not exist', id="no module"),
         pytest.param(("alone",), '"alone" is not in a package; move it into a directory', id="alone"),
@@ -314,10 +314,10 @@ def test_warnings_of_an_authors_module_are_shown(tmp_path: Path) -> None:
         pytest.param(("adapter.sdk", "--hook", "x"), '"x" is not <namespace>/<name>', id="place"),
     ],
 )
-def test_invalid_arguments_print_one_line_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_arguments_print_one_line_and_exit_2(arguments: tuple[str, ...], message: str) -> None:
     result = sources("manifests", *arguments)
     assert result.returncode == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -329,12 +329,14 @@ def test_sink_kinds_are_in_the_query_and_in_the_role() -> None:
     sync = "/sync?types=com.example.queue.depth&image=registry.example.com/queues:v1&"
     assert hooks["sync"]["webhook"]["path"] == sync + listed
     roles = {
-        it["metadata"]["name"]: it for it in yaml.safe_load_all((GOLDEN / "rbac.yaml").read_text()) if "rules" in it
+        role["metadata"]["name"]: role
+        for role in yaml.safe_load_all((GOLDEN / "rbac.yaml").read_text())
+        if "rules" in role
     }
     rules = roles["queuedepthsources.queues.example.com-metacontroller"]["rules"]
-    allowed = {(group, resource) for it in rules for group in it["apiGroups"] for resource in it["resources"]}
+    allowed = {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
     assert {("", "services"), ("eventing.knative.dev", "brokers"), ("messaging.knative.dev", "channels")} <= allowed
-    assert not [it for it in rules if "*" in (*it["apiGroups"], *it["resources"], *it["verbs"])]
+    assert not [rule for rule in rules if "*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])]
 
 
 def test_no_manifest_grants_a_wildcard() -> None:

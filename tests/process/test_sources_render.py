@@ -16,9 +16,11 @@ def test_json_output_is_the_response_of_the_hook() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     rendered = json.loads(result.stdout)
     child = rendered["children"][0]
-    env = {it["name"]: it.get("value") for it in child["spec"]["template"]["spec"]["containers"][0]["env"]}
-    service = next(it for it in yaml.safe_load_all(QUICKSTART.read_text()) if it["kind"] == "Service")
-    source = next(it for it in yaml.safe_load_all(QUICKSTART.read_text()) if it["kind"] == "SampleSource")
+    env = {entry["name"]: entry.get("value") for entry in child["spec"]["template"]["spec"]["containers"][0]["env"]}
+    service = next(document for document in yaml.safe_load_all(QUICKSTART.read_text()) if document["kind"] == "Service")
+    source = next(
+        document for document in yaml.safe_load_all(QUICKSTART.read_text()) if document["kind"] == "SampleSource"
+    )
     source["metadata"] |= {"uid": env["SOURCE_UID"], "creationTimestamp": "1970-01-01T00:00:00Z"}
     request = {"parent": source, "children": {}, "related": {"Service.v1": {"default/event-display": service}}}
     with running_hook(ADAPTER_IMAGE="adapter:1") as hook:
@@ -66,4 +68,6 @@ def test_status_lists_the_event_type_of_the_spec(tmp_path: Path) -> None:
     }
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(source))
     result = sources("render", tmp_path / "a.yaml", "-o", "json")
-    assert [it["type"] for it in json.loads(result.stdout)["status"]["ceAttributes"]] == ["com.example.order"]
+    assert [attributes["type"] for attributes in json.loads(result.stdout)["status"]["ceAttributes"]] == [
+        "com.example.order"
+    ]

@@ -23,7 +23,9 @@ def test_quickstart_becomes_ready_and_its_events_arrive() -> None:
     assert result.stdout.startswith("NAME    KIND          READY    REASON ")
     assert re.search(r"^hello   SampleSource  Unknown  \w+ ", result.stdout, re.MULTILINE), result.stdout
     assert re.search(r"^hello   SampleSource  True     +http://event-display\.default", result.stdout, re.MULTILINE)
-    rows = [" ".join(it.split()[:4]) for it in result.stdout.splitlines() if it.startswith("hello   SampleSource")]
+    rows = [
+        " ".join(line.split()[:4]) for line in result.stdout.splitlines() if line.startswith("hello   SampleSource")
+    ]
     assert len(rows) == len(set(rows)), rows  # a row is printed only after a change
     events = [json.loads(data) for data in EVENT.findall(result.stdout)]
     assert len(events) >= 2, result.stdout

@@ -65,7 +65,7 @@ def test_attributes_and_data_of_a_cloudevent_are_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("headers", "said"),
+    ("headers", "reason"),
     [
         pytest.param({"Content_Encoding": "gzip"}, "content encoding gzip is not supported\n", id="gzip"),
         pytest.param(
@@ -76,10 +76,10 @@ def test_attributes_and_data_of_a_cloudevent_are_unchanged(
         ),
     ],
 )
-def test_unsupported_request_is_415_with_a_reason(start: Start, headers: dict[str, str], said: str) -> None:
+def test_unsupported_request_is_415_with_a_reason(start: Start, headers: dict[str, str], reason: str) -> None:
     sink, url = display(start)
     answer = Webhook(start, url).post(b"[]", **headers)
-    assert (answer.status_code, answer.text) == (415, said)
+    assert (answer.status_code, answer.text) == (415, reason)
     assert answer.headers.get("accept-encoding") == ("identity" if "Content_Encoding" in headers else None)
     assert sink.lines.empty()
 

@@ -65,7 +65,7 @@ def test_requests_in_flight_are_answered_and_new_requests_get_503(start: Start) 
         wait_until(lambda: text_of_quick_response(hook, b"late") == "the adapter is stopping\n", "new requests refused")
         release.set()
         caller.join()
-        assert [(it.status_code, it.headers["connection"]) for it in answers] == [(202, "close")]
+        assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(202, "close")]
         assert hook.process.ended() == 0
         assert all(line.startswith("{") for line in hook.process.errors), hook.process.errors
 

@@ -22,7 +22,7 @@ def test_the_next_tick_is_the_first_that_is_not_past(schedule: Schedule, now: da
 
 
 @given(schedules, st.integers(0, 10**6))
-def test_whoever_wakes_at_a_tick_finds_that_tick(schedule: Schedule, n: int) -> None:
+def test_the_next_tick_at_the_time_of_a_tick_is_that_tick(schedule: Schedule, n: int) -> None:
     if schedule.due_ns(n) < 2**62:
         assert schedule.next_at(schedule.due(n)) == n
         assert schedule.latest_at(schedule.due(n) + timedelta(microseconds=1)) == n

@@ -111,7 +111,7 @@ def test_process_goes_on_when_the_source_has_no_more_events() -> None:
 
     async def test() -> None:
         run = asyncio.create_task(life.runtime.run())
-        await until(lambda: life.book.said("no more events"))
+        await until(lambda: life.book.containing("no more events"))
         assert not run.done()
         life.runtime.stop()
         await run
@@ -155,7 +155,7 @@ def test_invalid_event_is_logged_and_counted_and_the_next_is_delivered(bad: Even
     assert outcomes == [Outcome.REJECTED, Outcome.DELIVERED]
     assert [event.id for event, _ in life.delivered] == ["good"]
     assert life.count("lost") == 1
-    (line,) = life.book.said("invalid event rejected")
+    (line,) = life.book.containing("invalid event rejected")
     assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
     assert line["reason"]
     assert "secret" not in life.book.text

@@ -99,7 +99,7 @@ def test_drain_ends_at_its_limit_when_the_sink_hangs_and_the_event_is_logged() -
     started = time.monotonic()
     within_deadline(life.runtime.run())
     assert 0.05 <= time.monotonic() - started < 5
-    (line,) = life.book.said("event lost")
+    (line,) = life.book.containing("event lost")
     assert (line["event_id"], line["level"]) == ("lost", "error")
     assert line["msg"] == "event lost: not delivered before shutdown"
     assert life.count("lost") == 1

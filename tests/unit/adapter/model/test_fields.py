@@ -19,7 +19,7 @@ def test_url_is_the_text_as_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("", "write an absolute http(s) URL like http://host/path", id="empty"),
         pytest.param("h/p", "write an absolute http(s) URL", id="relative"),
@@ -31,8 +31,8 @@ def test_url_is_the_text_as_written(text: str) -> None:
         pytest.param("http://u:p@h", "must not contain a user or password; put them into a Secret", id="password"),
     ],
 )
-def test_invalid_url_is_an_error_that_says_what_to_write(text: str, said: str) -> None:
-    with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace(")", r"\)")):
+def test_invalid_url_is_an_error_that_says_what_to_write(text: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message.replace("(", r"\(").replace(")", r"\)")):
         URLS.validate_python(text)
 
 

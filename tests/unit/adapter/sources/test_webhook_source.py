@@ -133,8 +133,8 @@ def test_extension_has_the_canonical_string_of_its_type(member: Any, text: str) 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
 def test_content_encoding_is_415(encoding: str) -> None:
     for headers in ({}, BINARY, JSON):
-        status, said = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
-        assert (status, said) == (415, f"content encoding {encoding.lower()} is not supported")
+        status, text = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
+        assert (status, text) == (415, f"content encoding {encoding.lower()} is not supported")
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
@@ -144,9 +144,9 @@ def test_identity_content_encoding_is_accepted(encoding: str) -> None:
 
 @pytest.mark.parametrize("format", ["-batch+json", "+avro", "-batch+JSON; charset=utf-8", "+protobuf", ""])
 def test_unsupported_mode_or_format_is_415(format: str) -> None:
-    status, said = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
+    status, text = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
     assert status == 415
-    assert said.endswith("is not supported; send application/cloudevents+json, one event a request")
+    assert text.endswith("is not supported; send application/cloudevents+json, one event a request")
 
 
 BAD = {
