@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
@@ -36,42 +36,32 @@ def filled(page: str) -> str:
 
 
 def _region(found: re.Match[str]) -> str:
-    text = REGIONS[found["name"]]()
-    return found[0] if text is None else f"<!-- generated: {found['name']} -->\n{text}<!-- end -->"
+    return f"<!-- generated: {found['name']} -->\n{REGIONS[found['name']]()}<!-- end -->"
 
 
-def environment() -> str | None:
-    """None, here and below: this version of the code has no reference, so the page stays as it is."""
-    from adapter.contract import environment
+def environment() -> str:
+    from adapter.contract.environment import reference
 
-    if not hasattr(environment, "reference"):
-        return None
-    return table(
-        ("variable", "value", "if absent", "set by"),
-        ((f"`{name}`", text, default, set_by) for name, default, set_by, text in environment.reference()),
-    )
+    rows = ((f"`{row.name}`", row.description, row.default, row.set_by) for row in reference())
+    return table(("variable", "value", "if absent", "set by"), rows)
 
 
-def settings() -> str | None:
-    from hooks import settings
+def settings() -> str:
+    from hooks.settings import reference
 
-    if not hasattr(settings, "reference"):
-        return None
-    return table(
-        ("variable", "default", "meaning"),
-        ((f"`{name}`", default, text) for name, default, text in settings.reference()),
-    )
+    rows = ((f"`{name}`", default, text) for name, default, text in reference())
+    return table(("variable", "default", "meaning"), rows)
 
 
-def cli() -> str | None:
-    from sources_cli import __main__ as tool
-
-    if not hasattr(tool, "app"):
-        return None
+def cli() -> str:
     import typer
 
-    commands: dict[str, Any] = typer.main.get_command(tool.app).commands  # type: ignore[attr-defined]  # it is a group
-    return "\n".join(f"## sources {name}\n\n{_command(command)}" for name, command in commands.items())
+    from sources_cli.__main__ import app
+
+    tool: Any = typer.main.get_command(app)
+    options = table(("option", "meaning"), [(_option(one), one.help) for one in tool.params])
+    commands = (f"## sources {name}\n\n{_command(command)}" for name, command in tool.commands.items())
+    return "\n".join([f"## sources\n\n{tool.help}\n\n`sources COMMAND`\n\n{options}", *commands])
 
 
 def _command(command: Any) -> str:
@@ -80,13 +70,17 @@ def _command(command: Any) -> str:
     usage = " ".join(f"{one.metavar}{'…' if one.nargs == -1 else ''}" for one in arguments)
     rows = [(f"`{one.metavar}`", one.help, "required") for one in arguments]
     rows += [(_option(one), one.help, _default(one)) for one in options]
-    head = f"`sources {command.name} {usage}`".replace(" `", "`")
-    return f"{' '.join(command.help.split())}\n\n{head}\n\n{table(('argument', 'meaning', 'default'), rows)}"
+    call = " ".join(["sources", command.name, *(["[OPTIONS]"] if options else []), *([usage] if usage else [])])
+    parts = " ".join(command.help.split()), f"`{call}`", table(("argument", "meaning", "default"), rows)
+    return "\n\n".join(parts)
 
 
 def _option(option: Any) -> str:
+    """``-o``, ``--output text|yaml|json``, as in the help; a flag has no value."""
     names = ", ".join(f"`{name}`" for name in option.opts)
-    return names if option.is_flag or not option.metavar else f"{names[:-1]} {option.metavar}`"
+    annotation = option.type_descriptor.annotation
+    value = option.metavar or "|".join(get_args(annotation) if get_origin(annotation) is Literal else ())
+    return names if option.is_flag or not value else f"{names[:-1]} {value}`"
 
 
 def _default(option: Any) -> str:
@@ -111,11 +105,11 @@ def sdk() -> str:
 
 
 def kind() -> str:
-    """A kind that the tests run, too."""
+    """The kind of the tests, so that the page shows code that runs."""
     return f"```python\n{(DOCS.parent / 'tests/kinds/queue_depth_source.py').read_text()}```\n"
 
 
-REGIONS: dict[str, Callable[[], str | None]] = {
+REGIONS: dict[str, Callable[[], str]] = {
     "environment": environment,
     "settings": settings,
     "cli": cli,

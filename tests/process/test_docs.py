@@ -176,6 +176,15 @@ def test_every_listed_reason_is_given_by_the_hook_or_by_kubernetes() -> None:
     assert listed - from_kubernetes - {"SinkProvided"} == set(Reason)
 
 
+def test_the_log_messages_are_those_of_an_adapter() -> None:
+    code = "".join(file.read_text() for file in (ROOT / "adapter").rglob("*.py"))
+    logged = set(re.findall(r'(?:log|throttle|self)\.(?:debug|info|warning|error|_warn)\(\s*"([^"]+)"', code))
+    assert len(logged) > 15
+    listed = names_in_first_cells(section("docs/operate.md", "### Log messages of an adapter"), "[^`]+") - {"msg"}
+    assert logged <= listed
+    assert {message for message in listed if f'"{message}"' not in code} == set()
+
+
 def test_the_metrics_are_those_of_an_adapter() -> None:
     metrics = Metrics("ns", "name", "kind")
     metrics.count_polls("ok")
