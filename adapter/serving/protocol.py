@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from adapter.serving.server import bind_all_addresses
 
-HEAD_LIMIT = 64 * 1024  # bytes of a head, and of what stands between the chunks of a body
+HEAD_LIMIT = 64 * 1024  # bytes of a head, and of the lines between the chunks of a body
 BAD_REQUEST = 400, "not an HTTP/1.1 request"
 HEAD_TOO_LONG = 431, f"the request head is longer than {HEAD_LIMIT} bytes"
 Drain = Callable[[], Awaitable[None]]

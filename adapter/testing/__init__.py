@@ -116,7 +116,7 @@ def receive() -> Receive:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    """A sink on this machine that records events and can be told to fail, see :class:`Sink`."""
+    """A sink on a local port that records events. Its responses can be scripted: see :class:`Sink`."""
     from adapter.testing.sink import Sink
 
     with Sink() as sink:
