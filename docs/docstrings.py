@@ -44,7 +44,7 @@ def _entry(name: str, cls: type, table: Table) -> str:
 
 
 def _signature(name: str, cls: type) -> str:
-    """How the class is called; a kind is not called but subclassed."""
+    """The call of the class. Authors subclass a kind instead of calling it, so for a kind its class statement."""
     if hasattr(cls, "model_fields") or issubclass(cls, str):
         bases = [base.__name__ for base in cls.__bases__ if not base.__name__.startswith("_")]
         return f"class {name}({', '.join(bases or ['str'])})"
@@ -62,7 +62,7 @@ def _parameters(function: Any) -> str:
 
 
 class _Elided:
-    """A default that says nothing on paper: a function, a factory, a time."""
+    """Replaces a default whose text does not help a reader: a function, a factory, a time."""
 
     def __repr__(self) -> str:
         return "…"
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_fixture(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
-    """Read from the source: the module ``adapter.testing.sink`` hides the fixture ``sink`` once it is imported."""
+    """Reads the source: the import of the module ``adapter.testing.sink`` replaces the fixture ``sink``."""
     return isinstance(node, ast.FunctionDef) and "pytest.fixture" in map(ast.unparse, node.decorator_list)
 
 

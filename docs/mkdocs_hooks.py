@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: README.md, CHANGELOG.md and LICENSE become pages of the site, so each text exists once."""
+"""Hooks of mkdocs: make README.md, CHANGELOG.md and LICENSE pages of the site, so that each text exists once."""
 
 from __future__ import annotations
 

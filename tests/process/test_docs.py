@@ -110,7 +110,7 @@ def test_what_a_class_can_define_is_listed() -> None:
         assert listed[cls.__name__] == overridable(cls) - shared, cls.__name__
 
 
-def test_event_and_context_are_explained_whole() -> None:
+def test_every_field_of_event_and_context_is_explained() -> None:
     text = section("docs/write-a-source.md", "## What a class can define")
     events, _, context = text.partition("### The context")
     named = set(re.findall(r"`(\w+)", context.partition("###")[0]))
@@ -138,21 +138,21 @@ def test_the_sdk_reference_has_every_public_name() -> None:
 
 
 class Recorded(dict[str, str]):
-    """An environment that records which names were read."""
+    """An environment that records which variables are read."""
 
     def __init__(self, values: dict[str, str]) -> None:
         super().__init__(values)
-        self.asked: set[str] = set()
+        self.names_read: set[str] = set()
 
     def get(self, name: str, default: Any = None) -> Any:
-        self.asked.add(name)
+        self.names_read.add(name)
         return super().get(name, default)
 
 
 def test_the_settings_table_is_what_the_hook_reads() -> None:
     environ = Recorded({"ADAPTER_IMAGE": "a:1"})
     read_settings(environ)
-    assert names_in_first_cells(page("docs/reference/settings.md"), "[A-Z_]+") == environ.asked
+    assert names_in_first_cells(page("docs/reference/settings.md"), "[A-Z_]+") == environ.names_read
 
 
 def test_the_environment_table_is_what_the_adapter_reads() -> None:
@@ -160,7 +160,7 @@ def test_the_environment_table_is_what_the_adapter_reads() -> None:
     AdapterEnv.from_environ(environ)
     listed = names_in_first_cells(page("docs/reference/environment.md"), "[A-Z_]+")
     assert "SOURCE_SECRET_" in listed
-    assert listed - {"SOURCE_SECRET_"} == {name for name in environ.asked if "SECRET" not in name}
+    assert listed - {"SOURCE_SECRET_"} == {name for name in environ.names_read if "SECRET" not in name}
 
 
 def test_every_condition_type_and_reason_of_the_hook_is_listed() -> None:
