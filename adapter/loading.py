@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adapter.model.source import Source
 
 CONFIG = "SOURCE_CONFIG"
-STAND_IN = "(secret)"
+PLACEHOLDER = "(secret)"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
 
@@ -76,15 +76,15 @@ def make_source(cls: type[Source], env: AdapterEnv) -> Source:
     except Exception as error:  # pydantic's ValidationError, or any exception of a check that an author wrote
         problem = _problems(error, fields)[0]
     # An empty secret stays empty, because the message that it is empty helps.
-    stand_ins = {name: STAND_IN if value.strip() else "" for name, value in env.secrets.items()}
-    fields = replace(env, secrets=stand_ins).source_fields()
+    placeholders = {name: PLACEHOLDER if value.strip() else "" for name, value in env.secrets.items()}
+    fields = replace(env, secrets=placeholders).source_fields()
     try:
         cls.model_validate(fields)
     except Exception as error:
         for safe in _problems(error, fields):
             if (safe.variable, safe.message) == (problem.variable, problem.message):
                 raise EnvError(safe.variable, safe.value, safe.message) from None
-    value = STAND_IN if problem.variable != CONFIG else _text(fields)
+    value = PLACEHOLDER if problem.variable != CONFIG else _text(fields)
     message = f"a value from a Secret or ConfigMap is not valid ({problem.type}); check that it is complete"
     raise EnvError(problem.variable, value, message)
 

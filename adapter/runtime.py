@@ -16,8 +16,8 @@ from typing import Protocol
 from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source, stamp
-from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
+from adapter.model.source import Context, Source, with_id_and_time
+from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
 from adapter.serving.logs import LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
@@ -73,8 +73,8 @@ class Runtime:
         self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()  # SIGTERM came
         self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
-        self._in_hand: set[asyncio.Timeout] = set()  # one for each delivery; rescheduled to end it
-        self._nothing_in_hand = asyncio.Event()
+        self._in_flight: set[asyncio.Timeout] = set()  # one for each delivery; rescheduled to end it
+        self._none_in_flight = asyncio.Event()
         self._context = replace(
             context,
             send=self._send,
@@ -136,11 +136,11 @@ class Runtime:
 
     async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
         await self._wait_for_deliveries(self._drain_times.timeout_s)
-        if self._in_hand:
+        if self._in_flight:
             self._delivery.cut_short()
             await self._wait_for_deliveries(self._drain_times.last_attempt_s + self._timeouts.outcome_s)
-        had_events = bool(self._in_hand) or self._nothing_in_hand.is_set()
-        for delivery in self._in_hand:
+        had_events = bool(self._in_flight) or self._none_in_flight.is_set()
+        for delivery in self._in_flight:
             delivery.reschedule(asyncio.get_running_loop().time())
         if had_events:
             await asyncio.wait(workers, timeout=self._timeouts.outcome_s)
@@ -149,9 +149,9 @@ class Runtime:
         await asyncio.wait(workers, timeout=self._timeouts.source_close_s)
 
     async def _wait_for_deliveries(self, timeout_s: float) -> None:
-        if self._in_hand:
+        if self._in_flight:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nothing_in_hand.wait(), timeout_s)
+                await asyncio.wait_for(self._none_in_flight.wait(), timeout_s)
 
     async def _work(self, context: Context) -> None:
         async with contextlib.aclosing(self._source.events(context)) as events:
@@ -170,26 +170,26 @@ class Runtime:
 
     async def _handle(self, event: Event, caller_timeout_s: float | None = None) -> Outcome:
         """Deliver one event. ``caller_timeout_s`` is set if a caller waits for the outcome."""
-        event = stamp(event, self._context)
+        event = with_id_and_time(event, self._context)
         try:
             async with asyncio.timeout(None) as limit:
-                self._in_hand.add(limit)
+                self._in_flight.add(limit)
                 outcome = await self._deliver(event, caller_timeout_s)
         except TimeoutError:
             if not limit.expired():
                 raise
             outcome = Outcome.GAVE_UP
-            self._log_undelivered(event, returned=caller_timeout_s is not None)
+            self._log_undelivered(event, caller_waits=caller_timeout_s is not None)
         finally:
-            self._in_hand.discard(limit)
-            if self._stopped_pulling.is_set() and not self._in_hand:
-                self._nothing_in_hand.set()
-        self._metrics.count_events(outcome_of(outcome, returns=caller_timeout_s is not None))
+            self._in_flight.discard(limit)
+            if self._stopped_pulling.is_set() and not self._in_flight:
+                self._none_in_flight.set()
+        self._metrics.count_events(outcome_label(outcome, caller_waits=caller_timeout_s is not None))
         return outcome
 
-    def _log_undelivered(self, event: Event, *, returned: bool) -> None:
+    def _log_undelivered(self, event: Event, *, caller_waits: bool) -> None:
         lost = "event lost: not delivered before shutdown"
-        message = "event not delivered before shutdown; caller notified" if returned else lost
+        message = "event not delivered before shutdown; caller notified" if caller_waits else lost
         self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:

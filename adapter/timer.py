@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from adapter.contract.durations import Interval
-from adapter.model.clock import SET_BACK_S, Clock, reached
+from adapter.model.clock import SET_BACK_S, Clock, wait_until
 from adapter.model.event import Event, Outcome, with_defaults
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
@@ -65,13 +65,13 @@ class Timer(Source):
 
 async def _sleep_until(due: datetime, offset_s: float, clock: Clock, throttle: LogThrottle) -> None:
     """Sleep until ``due``, and log it if the clock was set back: the wait is then longer than expected."""
-    arrived = False
-    while not arrived:
+    reached = False
+    while not reached:
         previous_s, offset_s = offset_s, _clock_offset_s(clock)
         if previous_s - offset_s >= SET_BACK_S:
             by_s, next_s = previous_s - offset_s, (due - clock.now()).total_seconds()
             throttle.warning("the clock was set back", by_s=round(by_s, 3), next_tick_in_s=round(next_s, 3))
-        arrived = await reached(clock, due)
+        reached = await wait_until(clock, due)
 
 
 def _clock_offset_s(clock: Clock) -> float:

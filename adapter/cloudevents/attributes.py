@@ -16,7 +16,7 @@ from cloudevents.core.v1.event import CloudEvent
 from adapter.contract.formats import RESERVED_EXTENSIONS, Json, VerbatimTimestamp, extension_problem, is_header_text
 
 REQUIRED = ("specversion", "id", "source", "type")
-Value = str | int | bool  # of an extension
+ExtensionValue = str | int | bool  # of an extension
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ReceivedEvent:
     """
 
     attributes: Mapping[str, str]
-    extensions: Mapping[str, Value]
+    extensions: Mapping[str, ExtensionValue]
     data: bytes | None
     content_type: str
 
@@ -44,7 +44,7 @@ def is_json(content_type: str) -> bool:
     return subtype == "json" or subtype.endswith("+json")
 
 
-def canonical(value: Value) -> str:
+def canonical(value: ExtensionValue) -> str:
     """The string form of an attribute's value (spec.md §"Type System"). The SDK writes ``True`` for ``true``."""
     return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
@@ -62,7 +62,7 @@ def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEve
         raise ValueError(f"{name} is {attributes[name]!r}; {expected}") from None
 
 
-def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, Value]]:
+def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, ExtensionValue]]:
     """Check the attributes of a received event; return those that CloudEvents defines, and the extensions."""
     if missing := [name for name in REQUIRED if name not in event]:
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")

@@ -24,7 +24,7 @@ from adapter.cloudevents.attributes import ReceivedEvent, is_json, media_type, s
 from adapter.contract.formats import Json, header_octets
 from adapter.serving.messages import Request
 
-FAMILY = "application/cloudevents"  # media types that begin so: structured mode, or batched mode
+CLOUDEVENTS_TYPES = "application/cloudevents"  # media types that begin so: structured mode, or batched mode
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -36,15 +36,15 @@ class Unsupported(ValueError):
 
 def is_structured(request: Request) -> bool:
     """Only the content type decides; ``ce-`` headers beside it do not count (HTTP binding §3)."""
-    return media_type(request.headers.get("content-type", "")).startswith(FAMILY)
+    return media_type(request.headers.get("content-type", "")).startswith(CLOUDEVENTS_TYPES)
 
 
 def read_event(request: Request) -> ReceivedEvent:
     """Raises ``Unsupported`` for another format than JSON and for batched mode, else ``ValueError``."""
     if not is_structured(request):
         return _binary(request)
-    if (name := media_type(request.headers["content-type"])) != f"{FAMILY}+json":
-        raise Unsupported(f"content type {name} is not supported; send {FAMILY}+json, one event a request")
+    if (name := media_type(request.headers["content-type"])) != f"{CLOUDEVENTS_TYPES}+json":
+        raise Unsupported(f"content type {name} is not supported; send {CLOUDEVENTS_TYPES}+json, one event a request")
     return _structured(request.body)
 
 

@@ -68,8 +68,8 @@ def declare(default: Any, name: str, description: str, if_absent: str = "", **de
 def variables_of(cls: Any) -> list[tuple[str, Variable, Any]]:
     """Attribute, variable and default of each field, in order. ``MISSING``: there is no default."""
     return [
-        (one.name, one.metadata["variable"], one.default if one.default_factory is MISSING else {})
-        for one in fields(cls)
+        (each.name, each.metadata["variable"], each.default if each.default_factory is MISSING else {})
+        for each in fields(cls)
     ]
 
 

@@ -70,7 +70,7 @@ class Channel:
         self._response_body_s = response_body_s
         self._transport = transport
         self._url = _parsed_url(destination)
-        self._stamp = _stamp(destination)
+        self._fingerprint = _fingerprint(destination)
         self._clients = self._new_clients()
 
     async def aclose(self) -> None:
@@ -116,11 +116,11 @@ class Channel:
 
         Nothing is sent while a bundle cannot be read: the change may have removed a certificate that was trusted.
         """
-        stamp = _stamp(self.destination)
-        if stamp == self._stamp:
+        fingerprint = _fingerprint(self.destination)
+        if fingerprint == self._fingerprint:
             return
         clients = self._new_clients()
-        self._stamp = stamp
+        self._fingerprint = fingerprint
         retired, self._clients = self._clients, clients
         await retired.aclose()
 
@@ -169,8 +169,8 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
     return context
 
 
-def _stamp(destination: Destination) -> tls.Stamp:
-    return tls.stamp_of(destination.bundles) if _is_https(destination) else ()
+def _fingerprint(destination: Destination) -> tls.Fingerprint:
+    return tls.fingerprint_of(destination.bundles) if _is_https(destination) else ()
 
 
 async def _read_body(response: httpx2.Response, timeout_s: float) -> bytes:

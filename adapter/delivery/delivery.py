@@ -20,7 +20,7 @@ from adapter.cloudevents.encode import Message, with_extensions
 from adapter.contract.delivery_policy import Policy
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel
-from adapter.model.clock import Clock, reached
+from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
 from adapter.serving.logs import LogThrottle
@@ -165,7 +165,7 @@ class Delivery:
         longest = now + timedelta(seconds=self._policy.retry_after_max_s)  # the clock may have been set back
         until = max(now + timedelta(seconds=wait_s), min(self._not_before.get(channel, now), longest))
         if until > now and not (self._is_cut_short and channel is self._dead_letters):
-            await reached(self._clock, until)
+            await wait_until(self._clock, until)
 
     async def _post(self, channel: Channel, message: Message) -> Attempt:
         started = time.perf_counter()

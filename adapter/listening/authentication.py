@@ -16,7 +16,7 @@ from adapter.serving.messages import Request
 
 TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # more digits would exceed the limits of int() and float
-COMPLETE: dict[str, Any] = {
+CEL_RULE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
     "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
 }
@@ -25,7 +25,7 @@ COMPLETE: dict[str, Any] = {
 class Auth(BaseModel):
     """How callers authenticate."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [COMPLETE]})
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [CEL_RULE]})
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
@@ -38,7 +38,7 @@ class Auth(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
-            raise ValueError(COMPLETE["message"])
+            raise ValueError(CEL_RULE["message"])
         if self.secret is not None and not self.key:
             raise ValueError("the secret is empty: it must have characters after whsec_")
         return self
@@ -77,10 +77,10 @@ def auth_error(auth: Auth | None, request: Request, now: float) -> str | None:
         expected = "sha256=" + hmac.new(auth.key, request.body, hashlib.sha256).hexdigest()
         given = header_octets(request.headers.get("x-hub-signature-256", ""))
         return None if hmac.compare_digest(given, expected.encode()) else "X-Hub-Signature-256 does not match the body"
-    return _standard(auth.key, request, now)
+    return _standard_webhooks_error(auth.key, request, now)
 
 
-def _standard(key: bytes, request: Request, now: float) -> str | None:
+def _standard_webhooks_error(key: bytes, request: Request, now: float) -> str | None:
     """Signatures are ``v1,<base64>`` of ``id.timestamp.body``, separated by spaces.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md

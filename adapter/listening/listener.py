@@ -17,11 +17,11 @@ from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source
-from adapter.serving.body import RETRY_SOON_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
 from adapter.serving.logs import LogThrottle, error_location
 from adapter.serving.messages import Refusal, Request
 
-RETRY_UNDELIVERED_S = 5  # Retry-After
+UNDELIVERED_RETRY_S = 5  # Retry-After
 Answer = tuple[int, str, dict[str, str]]  # status, text, headers
 
 
@@ -154,9 +154,9 @@ class RequestHandler:
 
     async def _deliver(self, event: Event) -> Answer:
         if self._stopped:
-            return 503, "the adapter is stopping", {"Retry-After": str(RETRY_SOON_S)}
+            return 503, "the adapter is stopping", {"Retry-After": str(BUSY_RETRY_S)}
         if self._in_flight >= self._listener.max_in_flight:
-            return 503, "too many requests in flight", {"Retry-After": str(RETRY_SOON_S)}
+            return 503, "too many requests in flight", {"Retry-After": str(BUSY_RETRY_S)}
         self._in_flight += 1
         try:
             outcome = await self._context.send(event, timeout_s=self._listener.answer_within.ns / 1e9)
@@ -166,7 +166,7 @@ class RequestHandler:
             return 202, "", {}
         if outcome is Outcome.REJECTED:
             return 422, "the event was refused; see the log of the adapter", {}
-        return 503, "the sink did not accept the event", {"Retry-After": str(RETRY_UNDELIVERED_S)}
+        return 503, "the sink did not accept the event", {"Retry-After": str(UNDELIVERED_RETRY_S)}
 
 
 def _is_cancelled() -> bool:

@@ -31,7 +31,7 @@ class SystemClock:
             await asyncio.sleep(remaining_s)
 
 
-async def reached(clock: Clock, due: datetime) -> bool:
+async def wait_until(clock: Clock, due: datetime) -> bool:
     """Sleep until ``due``. False if the wait elapsed but the clock has not reached ``due``: it was set back."""
     wait_s = max(0.0, (due - clock.now()).total_seconds())
     try:

@@ -65,7 +65,7 @@ class Context:
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
 
 
-def stamp(event: Event, context: Context) -> Event:
+def with_id_and_time(event: Event, context: Context) -> Event:
     """Set the id and the time if the source did not; all attempts to deliver the event carry the same.
 
     An event of another system (its ``source`` is set) gets no time: only that system knows it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-Stamp = tuple[tuple[str, int, int], ...]
+Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def tls_context() -> ssl.SSLContext:
@@ -37,7 +37,7 @@ def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
             raise ssl.SSLError(f"{file} holds no PEM certificates: {error.strerror or error}") from None
 
 
-def stamp_of(directory: Path | None) -> Stamp:
+def fingerprint_of(directory: Path | None) -> Fingerprint:
     """Changes when a file of ``directory`` is added, removed or changed."""
     stats = [(file.name, file.stat()) for file in _files(directory)]
     return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)

@@ -30,9 +30,9 @@ OUTCOMES = {
 }
 
 
-def outcome_of(outcome: Outcome, *, returns: bool) -> str:
+def outcome_label(outcome: Outcome, *, caller_waits: bool) -> str:
     name = OUTCOMES[outcome]
-    return RETURNED if returns and name == "lost" else name
+    return RETURNED if caller_waits and name == "lost" else name
 
 
 class Metrics:

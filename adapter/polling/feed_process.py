@@ -25,7 +25,7 @@ from adapter.serving.logs import error_location
 COMMAND = (sys.executable, "-m", __name__)
 CPU_S = 60  # ends the subprocess if the adapter died and cannot kill it
 MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memory
-TOO_MUCH = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
+OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
 
 async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[str] = COMMAND) -> Document:
@@ -41,14 +41,14 @@ async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[
             await process.wait()
     if process.returncode:
         raise PollFailed(f"the feed cannot be parsed: the parser ended with exit code {process.returncode}")
-    answer = json.loads(stdout)
-    if "failed" in answer:
-        raise PollFailed(answer["failed"])
-    return Document(answer["value"], answer["value"]["entries"], FEED_TIMES)
+    response = json.loads(stdout)
+    if "failed" in response:
+        raise PollFailed(response["failed"])
+    return Document(response["value"], response["value"]["entries"], FEED_TIMES)
 
 
-def _answer(question: bytes) -> dict[str, Any]:
-    content_type, _, body = question.partition(b"\n")
+def _parse_request(request: bytes) -> dict[str, Any]:
+    content_type, _, body = request.partition(b"\n")
     try:
         return {"value": read_feed(body, json.loads(content_type)).value}
     except MemoryError:
@@ -63,9 +63,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        sys.stdout.write(json.dumps(_answer(sys.stdin.buffer.read())))
+        sys.stdout.write(json.dumps(_parse_request(sys.stdin.buffer.read())))
     except MemoryError:  # there is no memory left for new objects or an orderly exit
-        os.write(1, TOO_MUCH)
+        os.write(1, OUT_OF_MEMORY)
         os._exit(0)
 
 

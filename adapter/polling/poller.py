@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from adapter.contract.durations import Interval
-from adapter.model.clock import reached
+from adapter.model.clock import wait_until
 from adapter.model.event import Event, Outcome
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
@@ -92,7 +92,7 @@ class Poller(Source):
                         seen.add(key)
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
-                await reached(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
+                await wait_until(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
 
     async def _start(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         made = self.poll(client)

@@ -19,7 +19,7 @@ LEVELS = {  # names of the Go logger zap
     "fatal": logging.CRITICAL,
 }
 _NAMES = {logging.WARNING: "warn", logging.CRITICAL: "fatal"}
-QUIET = timedelta(minutes=1)
+THROTTLE_PERIOD = timedelta(minutes=1)
 
 
 class JsonLines(logging.Formatter):
@@ -70,7 +70,7 @@ class LogThrottle:
     def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
         now = self._now()
         _, held, _ = self._held.pop(message, (level, 0, fields))
-        if message in self._logged and timedelta(0) <= now - self._logged[message] < QUIET:
+        if message in self._logged and timedelta(0) <= now - self._logged[message] < THROTTLE_PERIOD:
             self._held[message] = level, held + count, fields
             return False
         self._logged[message] = now

@@ -45,7 +45,7 @@ async def listen(handler: Handler, port: int, limits: Limits, *, host: str | Non
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _converse(reader, writer, handler, limits)
+            await _serve_connection(reader, writer, handler, limits)
         except Reset:
             no_linger = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see a normal end
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
@@ -81,7 +81,7 @@ def port_of(server: asyncio.Server) -> int:
     return port
 
 
-async def _converse(
+async def _serve_connection(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler, limits: Limits
 ) -> None:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=READ_SIZE)

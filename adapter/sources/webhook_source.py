@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adapter.cloudevents.attributes import ReceivedEvent, canonical, media_type
-from adapter.cloudevents.decode import FAMILY, Unsupported, is_structured, read_event
+from adapter.cloudevents.decode import CLOUDEVENTS_TYPES, Unsupported, is_structured, read_event
 from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
 from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Event, EventType, Listener, Refusal, Request
@@ -18,7 +18,7 @@ from adapter.sdk import Event, EventType, Listener, Refusal, Request
 DEFAULT_TYPE = "dev.knative.webhook.request"
 SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
 ID_HEADERS = ("x-github-delivery", SIGNED_ID, "x-gitlab-event-uuid")
-_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
+_INVALID_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 
 
@@ -54,14 +54,14 @@ class WebhookSource(Listener):
         # Signatures do not cover ce- headers, so these count only if the caller does not sign.
         binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)
         if binary or is_structured(request):
-            return passed_through(request)
+            return forwarded_event(request)
         return Event(
             type=self._type(request), id=self._id(request), data=request.body, content_type=content_type or None
         )
 
     def _type(self, request: Request) -> str:
         value = header_text(request.headers.get(self.event_type_header.lower(), "")) if self.event_type_header else ""
-        return f"{self.event_type}.{_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
+        return f"{self.event_type}.{_INVALID_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
 
     def _id(self, request: Request) -> str:
         names = (self.id_header.lower(),) if self.id_header else ID_HEADERS
@@ -71,7 +71,7 @@ class WebhookSource(Listener):
         return header_text(found) if found else f"sha256-{hashlib.sha256(request.body).hexdigest()}"
 
 
-def passed_through(request: Request) -> Event:
+def forwarded_event(request: Request) -> Event:
     """A CloudEvent with unchanged attributes and data, in binary mode."""
     try:
         event = read_event(request)
@@ -79,7 +79,7 @@ def passed_through(request: Request) -> Event:
         raise Refusal(415, str(error)) from None
     except ValueError as error:
         raise Refusal(400, str(error)) from None
-    if media_type(event.content_type).startswith(FAMILY):
+    if media_type(event.content_type).startswith(CLOUDEVENTS_TYPES):
         raise Refusal(
             400, "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON"
         )

@@ -78,7 +78,7 @@ def test_restart_continues_with_the_same_numbers_and_ids() -> None:
 def test_restart_repeats_the_last_tick_because_it_may_not_have_been_delivered() -> None:
     run = Run(SampleSource(), VirtualClock(START + PHASE + timedelta(seconds=10, microseconds=1)))
     assert sequences(run.pull(2)) == [1, 2]
-    assert [line["first_sequence"] for line in run.book.said("ticking")] == [1]
+    assert [line["first_sequence"] for line in run.book.logged("ticking")] == [1]
 
 
 def test_restart_does_not_repeat_a_tick_older_than_a_minute() -> None:
@@ -121,7 +121,7 @@ def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
     events = run.pull(4, between=lambda i: run.clock.advance(45 if i == 1 else 0))
     assert sequences(events) == [0, 1, 5, 6]
     assert run.missed == [3]
-    (line,) = run.book.said("overdue ticks skipped")
+    (line,) = run.book.logged("overdue ticks skipped")
     assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
 
 
@@ -135,7 +135,7 @@ def test_delay_of_up_to_a_second_skips_no_tick() -> None:
 def test_counts_in_the_log_add_up_to_the_missed_ticks() -> None:
     run = Run(SampleSource(interval=Interval("100ms")))
     run.pull(2000, between=lambda i: run.clock.advance(0.35 if i < 1000 else 0))
-    lines = run.book.said("overdue ticks skipped")
+    lines = run.book.logged("overdue ticks skipped")
     assert sum(line["count"] for line in lines) == sum(run.missed) > 2000
     assert len(lines) <= 8  # 400 s late, then 100 s in time: one a minute
 
@@ -190,7 +190,7 @@ def test_clock_set_back_repeats_no_number_and_is_logged_once() -> None:
     run = Run(SampleSource())
     events = run.pull(4, between=lambda i: run.clock.advance(-3600 if i == 1 else 0))
     assert sequences(events) == [0, 1, 2, 3]
-    (line,) = run.book.said("the clock was set back")
+    (line,) = run.book.logged("the clock was set back")
     assert (line["level"], round(line["by_s"]), line["next_tick_in_s"]) == ("warn", 3600, 3610)
 
 
@@ -205,7 +205,7 @@ def test_clock_set_back_during_the_wait_for_a_tick_is_logged_once() -> None:
 
     run = Run(SampleSource(interval=Interval("10ms")), SetBack())
     assert sequences(run.pull(4)) == [0, 1, 2, 3]
-    (line,) = run.book.said("the clock was set back")
+    (line,) = run.book.logged("the clock was set back")
     assert 3600 < line["by_s"] < 3603  # and the second of real time after which the jump is noticed
     assert line["next_tick_in_s"] == 3600.01
 
@@ -213,4 +213,4 @@ def test_clock_set_back_during_the_wait_for_a_tick_is_logged_once() -> None:
 def test_clock_set_back_by_half_a_second_is_not_logged() -> None:
     run = Run(SampleSource())
     assert sequences(run.pull(4, between=lambda i: run.clock.advance(-0.5))) == [0, 1, 2, 3]
-    assert run.book.said("the clock was set back") == []
+    assert run.book.logged("the clock was set back") == []

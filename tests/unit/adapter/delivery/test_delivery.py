@@ -136,7 +136,7 @@ def test_event_is_lost_and_sink_is_unhealthy_when_all_retries_are_used_up() -> N
     scenario = Scenario(*repeat(status(503), 4), then=[status(200)], policy=Policy(retry=3))
     assert scenario.deliver() is Outcome.GAVE_UP
     assert len(scenario.sink.requests) == 4
-    (line,) = scenario.book.said("event lost")
+    (line,) = scenario.book.logged("event lost")
     assert (line["code"], line["attempts"], line["event_id"]) == ("503", 4, "1")
     assert not scenario.delivery.healthy
     assert scenario.deliver() is Outcome.DELIVERED
@@ -198,9 +198,9 @@ def test_dead_letter_sink_gets_the_event_and_the_error() -> None:
     assert first.headers["ce-knativeerrordest"] == "http://sink/in"  # without the password
     assert first.headers["ce-knativeerrorcode"] == "400"
     assert base64.b64decode(first.headers["ce-knativeerrordata"]) == b"no suchthing"
-    (line,) = scenario.book.said("event sent to the dead letter sink")
+    (line,) = scenario.book.logged("event sent to the dead letter sink")
     assert (line["level"], line["event_id"], line["code"], line["attempts"]) == ("warn", "1", "400", 1)
-    assert scenario.book.said("event lost") == []
+    assert scenario.book.logged("event lost") == []
 
 
 def test_event_that_no_sink_accepts_is_lost_and_both_answers_are_logged() -> None:
@@ -208,8 +208,8 @@ def test_event_that_no_sink_accepts_is_lost_and_both_answers_are_logged() -> Non
     assert scenario.deliver() is Outcome.REJECTED
     assert scenario.dead
     assert len(scenario.dead.requests) == 3
-    (dead,) = scenario.book.said("dead letter sink did not accept the event")
-    (lost,) = scenario.book.said("event lost")
+    (dead,) = scenario.book.logged("dead letter sink did not accept the event")
+    (lost,) = scenario.book.logged("event lost")
     assert (dead["code"], dead["attempts"], lost["code"], lost["attempts"]) == ("503", 3, "400", 1)
 
 
@@ -327,10 +327,10 @@ def test_outage_of_ten_minutes_logs_few_lines_and_a_recovery_with_the_right_coun
     failed = len(scenario.sink.requests)
     scenario.sink.answers = chain([status(200)])
     assert scenario.deliver() is Outcome.DELIVERED
-    retried = sum(line["count"] for line in scenario.book.said("will retry"))
-    (recovered,) = scenario.book.said("recovered")
+    retried = sum(line["count"] for line in scenario.book.logged("will retry"))
+    (recovered,) = scenario.book.logged("recovered")
     assert recovered["failed_attempts"] == failed - len(outcomes) == retried
-    assert len(scenario.book.said("event lost")) == len(outcomes)
+    assert len(scenario.book.logged("event lost")) == len(outcomes)
     assert len(scenario.book.lines) < 30
 
 

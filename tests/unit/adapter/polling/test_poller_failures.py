@@ -26,9 +26,9 @@ def test_failed_polls_are_logged_and_counted_and_make_the_source_unready() -> No
     yet, row = "no poll has succeeded yet", "{} polls in a row failed: HTTP status 500"
     failing = [f"{yet}: HTTP status 500"] * 2 + [row.format(3), row.format(4)]
     assert polls.unready == [yet, *failing, None, None, None]
-    first = polls.book.said("poll failed")[0]
+    first = polls.book.logged("poll failed")[0]
     assert (first["level"], first["reason"], first["count"]) == ("warn", "HTTP status 500", 1)
-    (recovered,) = polls.book.said("polls succeed again")
+    (recovered,) = polls.book.logged("polls succeed again")
     assert recovered["failures_in_a_row"] == 4
 
 

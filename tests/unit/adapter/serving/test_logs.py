@@ -102,7 +102,7 @@ def test_counts_of_a_throttled_message_add_up() -> None:
         outage.clock.advance(0.1)
     outage.clock.advance(60)
     outage.throttle.flush()
-    lines = outage.book.said("failed")
+    lines = outage.book.logged("failed")
     assert len(lines) == 11
     assert lines[0] == {**lines[0], "count": 1, "n": 0}
     assert lines[-1]["n"] == 5999

@@ -43,7 +43,7 @@ class ScriptedSource(Source):
         yield
 
 
-class Life:
+class FakeAdapter:
     """Runs ``events``. ``deliver`` decides on each event; by default each is delivered."""
 
     def __init__(
@@ -110,5 +110,5 @@ def within_deadline(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
-async def for_ever() -> None:
+async def wait_for_ever() -> None:
     await asyncio.Event().wait()
