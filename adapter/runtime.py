@@ -1,4 +1,6 @@
-"""Runs one source: pulls an event, stamps it, delivers it, sends the outcome back; on SIGTERM it drains.
+"""Runs one source: pulls an event, sets its id and time, delivers it, and sends the outcome back.
+
+On SIGTERM it stops pulling events and waits for the deliveries in flight.
 
 An invalid event does not stop the valid ones: it is logged, counted as lost, and the source gets ``REJECTED``.
 An exception in the source's own code ends the adapter.
@@ -24,7 +26,7 @@ Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
 
 
 class Deliverer(Protocol):
-    """What the runtime needs of :class:`adapter.delivery.delivery.Delivery`."""
+    """The part of :class:`adapter.delivery.delivery.Delivery` that the runtime calls."""
 
     @property
     def healthy(self) -> bool: ...
@@ -36,9 +38,9 @@ class Deliverer(Protocol):
 
 @dataclass(frozen=True)
 class Drain:
-    """How long events in hand may take after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
+    """Seconds for the events in flight after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
 
-    ``last_attempt_s`` begins with ``Deliverer.cut_short()`` and is 0 without a dead letter sink.
+    ``last_attempt_s`` begins with ``Deliverer.cut_short()``. It is 0 without a dead letter sink.
     """
 
     timeout_s: float
@@ -71,9 +73,9 @@ class Runtime:
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._source_reason: str | None = "starting"
         self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
-        self._stopping = asyncio.Event()  # SIGTERM came
+        self._stopping = asyncio.Event()  # SIGTERM was received
         self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
-        self._in_flight: set[asyncio.Timeout] = set()  # one for each delivery; rescheduled to end it
+        self._in_flight: set[asyncio.Timeout] = set()  # of deliveries; rescheduled to end them
         self._none_in_flight = asyncio.Event()
         self._context = replace(
             context,
@@ -95,10 +97,10 @@ class Runtime:
         self._source_reason = reason
 
     def stop(self) -> None:
-        """Pull no more events once the ``on_shutdown`` callbacks are done, and drain those in hand."""
+        """Pull no more events once the ``on_shutdown`` callbacks are done, and wait for those in flight."""
         self._stopping.set()
         if not self._on_shutdown:
-            self._stopped_pulling.set()  # now and not in the next turn of the loop: no further event is pulled
+            self._stopped_pulling.set()  # now: one more iteration of the event loop could pull another event
 
     async def run(self) -> None:
         async with self._source.running(self._context):
@@ -111,7 +113,7 @@ class Runtime:
         contexts = [replace(self._context, worker=n, workers=count) for n in range(count)]
         workers = {asyncio.create_task(self._work(context)) for context in contexts}
         stopped = asyncio.create_task(self._until_stopped())
-        await asyncio.sleep(0)  # every worker has started, and a source that is not ready has called set_unready()
+        await asyncio.sleep(0)  # lets every worker start, so a source that is not ready calls set_unready()
         if self._source_reason == "starting":
             self._set_unready(None)
         done, _ = await asyncio.wait({*workers, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -160,7 +162,7 @@ class Runtime:
                 while True:
                     event = await events.asend(await self._handle(event))
                     if self._stopped_pulling.is_set():
-                        return  # this event was made while the outcome was sent back; it is not delivered
+                        return  # asend() returned another event, which is not delivered
             except StopAsyncIteration:
                 self._log.info("the source has no more events")
                 await self._stopped_pulling.wait()  # if the process ended, Kubernetes would restart it

@@ -18,7 +18,7 @@ TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # more digits would exceed the limits of int() and float
 CEL_RULE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
-    "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
+    "message": "set secret to {secretKeyRef: {name, key}}; omit it when type is none",
 }
 
 
@@ -29,9 +29,9 @@ class Auth(BaseModel):
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
-        description="none: no authentication. bearer: the header Authorization is Bearer and the secret. github: the "
-        "header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature is an HMAC "
-        "of webhook-id, webhook-timestamp and the body.",
+        description="none: no authentication. bearer: the header Authorization is Bearer, a space and the secret. "
+        "github: the header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature "
+        "is an HMAC of webhook-id, webhook-timestamp and the body.",
     )
     secret: SecretText | None = Field(None, description="Shared secret. Must be omitted when type is none.")
 
@@ -61,7 +61,7 @@ class Auth(BaseModel):
 
     @property
     def signs(self) -> bool:
-        """True if callers sign the body: headers that are not signed cannot be trusted."""
+        """True if callers sign the body. Headers that the signature does not cover cannot be trusted."""
         return self.type in ("github", "standardWebhooks")
 
 

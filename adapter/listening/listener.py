@@ -1,7 +1,7 @@
-"""Sources that receive HTTP requests: one event per request, and the response follows the answer of the sink.
+"""Sources that receive HTTP requests. Each request is one event, and the response depends on its delivery.
 
-The caller gets 2xx only once the sink or the dead letter sink has accepted the event. Otherwise it gets 422 if the
-event was refused permanently, and else 503 with ``Retry-After``.
+The caller gets 2xx only after the sink or the dead letter sink has accepted the event. It gets 422 if the event was
+refused permanently, and 503 with ``Retry-After`` if it was not delivered in time.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDis
 from adapter.serving.logs import LogThrottle, error_location
 from adapter.serving.messages import Refusal, Request
 
-UNDELIVERED_RETRY_S = 5  # Retry-After
+UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
 Answer = tuple[int, str, dict[str, str]]  # status, text, headers
 
 
 class Listener(Source):
-    """A source that sends one event per HTTP request."""
+    """A source that sends one event per HTTP request.
 
-    listens: ClassVar[bool] = True
-    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    Responses: 202 after the sink or the dead letter sink has accepted the event, 422 if the event is invalid or was
+    refused permanently, 503 with ``Retry-After`` if it was not delivered within ``answer_within``, 404 for another
+    path, 405 for another method, 408 for a body that takes longer than 10 s, and 413 for one of more than 1 MiB.
+    """
+
+    listens: ClassVar[bool] = True  # the hook creates a Service for Context.port
+    methods: ClassVar[tuple[str, ...]] = ("POST",)  # allowed HTTP methods, in capitals
 
     path: str = Field(
         "/",
@@ -58,11 +63,15 @@ class Listener(Source):
             raise TypeError(f'{cls.__name__}.methods is {cls.methods}: write HTTP methods in capitals, like ("POST",)')
 
     async def receive(self, request: Request) -> Event:
-        """Return the event of a request, or raise :class:`Refusal` to send none. Keep no state between requests."""
+        """Return the event of a request, or raise :class:`Refusal` to send none.
+
+        The caller gets 500 for any other exception, for a result that is not an Event, and after 10 s. Keep no state
+        between requests: each replica gets only some of them.
+        """
         raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        """Yields nothing: each request sends its own event."""
+        """Yields nothing. Each request sends its own event with ``context.send()``."""
         await asyncio.Event().wait()
         yield Event("")
 

@@ -26,9 +26,9 @@ MAX_REDIRECTS = 5
 
 @dataclass
 class Upstream:
-    """One client for all polls of a source. Mounted CA bundles that change lead to a new client.
+    """The client for all polls of a source. It is replaced when a mounted CA bundle changes.
 
-    ``trust()`` makes the TLS context to which the bundles are added. ``transport`` replaces the network.
+    ``tls_context()`` returns the TLS context to which the bundles are added. ``transport`` replaces the network.
     """
 
     tls_context: Callable[[], ssl.SSLContext]
@@ -39,7 +39,7 @@ class Upstream:
     _client: httpx2.AsyncClient | None = None
 
     async def client(self) -> httpx2.AsyncClient:
-        """``ssl.SSLError`` if a bundle cannot be read."""
+        """The current client; ``ssl.SSLError`` if a bundle cannot be read."""
         fingerprint = fingerprint_of(self.bundles)
         if self._client is None or fingerprint != self._fingerprint:
             context = self.tls_context()
@@ -55,7 +55,7 @@ class Upstream:
 
 
 def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2.AsyncClient:
-    """Keeps no cookies and reads no proxy settings from the environment."""
+    """A client that keeps no cookies and reads no proxy settings from the environment."""
     return httpx2.AsyncClient(
         transport=SizeLimitedTransport(transport, body_limit),
         timeout=TIMEOUTS.upstream_idle_s,

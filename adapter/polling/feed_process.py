@@ -1,7 +1,7 @@
 """Parses a feed in a subprocess that has limits on memory and CPU time and can be killed at any time.
 
-feedparser copes with the feeds that exist, but a hostile feed can make it use hours and gigabytes: hundreds of
-thousands of tags, or one long word as an author, on which a regular expression backtracks and blocks all threads.
+A malicious feed can make feedparser use hours and gigabytes: with hundreds of thousands of tags, or with one long word
+as an author, on which a regular expression backtracks and blocks all threads.
 
 The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (the content type), then the feed.
 stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
@@ -23,7 +23,7 @@ from adapter.polling.errors import PollFailed
 from adapter.serving.logs import error_location
 
 COMMAND = (sys.executable, "-m", __name__)
-CPU_S = 60  # ends the subprocess if the adapter died and cannot kill it
+CPU_S = 60  # a limit in case the adapter is gone and cannot kill the subprocess
 MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memory
 OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 

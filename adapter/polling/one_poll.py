@@ -24,7 +24,7 @@ class OnePoll:
     """Iterate over it inside ``async with``. After the block, ``result`` tells how the poll ended.
 
     An exception of ``start`` or of its iterator ends the iteration and becomes the result. A ``NotImplementedError`` is
-    raised instead: a ``poll()`` that is missing is a mistake of the class, and no failure of the upstream.
+    raised instead: a missing ``poll()`` is a mistake of the class, not a failure of the upstream.
     ``budget_s``: how long the poll itself may take. The time between two events, which the sink takes, does not count.
     """
 

@@ -43,10 +43,10 @@ class JsonLines(logging.Formatter):
 
 
 class LogThrottle:
-    """Logs each message at most once a minute. ``count`` is the number of calls that a line stands for.
+    """Logs each message at most once a minute. ``count`` is the number of calls that a line represents.
 
-    Calls within the minute are held back and counted in the next line. Call :meth:`flush` on success, so that the last
-    ones are logged too.
+    Calls within the minute are not logged at once; the next line counts them. Call :meth:`flush` on success, so that
+    the last ones are logged too.
     """
 
     def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:

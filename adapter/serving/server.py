@@ -31,7 +31,10 @@ class RequestRejected(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """``request_s``: seconds for a whole request, including the wait for it on an open connection."""
+    """``request_s``: seconds for a whole request, including the wait for it on an open connection.
+
+    ``body_size``: bytes of the body of a request.
+    """
 
     request_s: float
     body_size: int = READ_SIZE
@@ -41,7 +44,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def listen(handler: Handler, port: int, limits: Limits, *, host: str | None = None) -> asyncio.Server:
-    """Serve on all addresses of this machine, or on ``host``; ``OSError`` if the port is taken. Port 0 picks one."""
+    """Serve on all addresses, or on ``host``; ``OSError`` if the port is in use. Port 0: any free port."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -103,7 +106,7 @@ async def _serve_connection(
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read on while the client still sends: a close would reset the connection before the client reads the response."""
+    """Keep reading while the client sends: a close would reset the connection before the client reads the response."""
     writer.write_eof()
     async with asyncio.timeout(LINGER_S):
         while await reader.read(READ_SIZE):

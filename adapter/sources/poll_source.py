@@ -154,7 +154,7 @@ class PollSource(Poller):
         document = await self._read(to_utf8(response.body), response.content_type)
         for event in self._events(document):
             yield event
-        remember(client, response)  # only now: after a 304, an event that the sink did not accept would be lost
+        remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
 
     async def _fetch(self, client: httpx2.AsyncClient) -> Fetched:
         secrets = {name: value.get_secret_value() for name, value in self.secret_headers.items()}

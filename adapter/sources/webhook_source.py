@@ -1,4 +1,4 @@
-"""Receives webhooks: authenticates the caller, and responds after the sink has answered."""
+"""Receives webhooks: authenticates the caller, and responds after the delivery of the event."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WebhookSource(Listener):
         content_type = request.headers.get("content-type", "")
         if content_type and not is_header_text(content_type):
             raise Refusal(400, "Content-Type is not a media type: it must be printable ASCII")
-        # Signatures do not cover ce- headers, so these count only if the caller does not sign.
+        # Signatures do not cover ce- headers, so they are used only if the caller does not sign.
         binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)
         if binary or is_structured(request):
             return forwarded_event(request)
@@ -72,7 +72,7 @@ class WebhookSource(Listener):
 
 
 def forwarded_event(request: Request) -> Event:
-    """A CloudEvent with unchanged attributes and data, in binary mode."""
+    """The received CloudEvent with unchanged attributes and data. :class:`Refusal` if it is invalid."""
     try:
         event = read_event(request)
     except Unsupported as error:
@@ -81,7 +81,7 @@ def forwarded_event(request: Request) -> Event:
         raise Refusal(400, str(error)) from None
     if media_type(event.content_type).startswith(CLOUDEVENTS_TYPES):
         raise Refusal(
-            400, "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON"
+            400, "the data of the CloudEvent is a CloudEvent, which the sink would read as the event; wrap it in JSON"
         )
     return _event(event)
 

@@ -78,7 +78,7 @@ def test_restart_continues_with_the_same_numbers_and_ids() -> None:
 def test_restart_repeats_the_last_tick_because_it_may_not_have_been_delivered() -> None:
     run = Run(SampleSource(), VirtualClock(START + PHASE + timedelta(seconds=10, microseconds=1)))
     assert sequences(run.pull(2)) == [1, 2]
-    assert [line["first_sequence"] for line in run.book.logged("ticking")] == [1]
+    assert [line["first_sequence"] for line in run.book.logged("timer started")] == [1]
 
 
 def test_restart_does_not_repeat_a_tick_older_than_a_minute() -> None:

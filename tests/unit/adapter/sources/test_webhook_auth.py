@@ -14,7 +14,7 @@ from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Request
 from adapter.sources.webhook_source import WebhookSource
 
-SECRET_EXPECTED = "set secret: {secretKeyRef: {name, key}}, but leave it out with type none"
+SECRET_EXPECTED = "set secret to {secretKeyRef: {name, key}}; omit it when type is none"
 
 
 @pytest.mark.parametrize(

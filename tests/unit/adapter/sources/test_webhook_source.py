@@ -146,14 +146,14 @@ def test_identity_content_encoding_is_accepted(encoding: str) -> None:
 def test_unsupported_mode_or_format_is_415(format: str) -> None:
     status, said = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
     assert status == 415
-    assert said.endswith("is not supported; send application/cloudevents+json, one event a request")
+    assert said.endswith("is not supported; send application/cloudevents+json, one event per request")
 
 
 BAD = {
     "no-event": ((b"x", {"ce-specversion": "1.0"}), "required attributes are missing: id, source, type"),
     "nested": (
         structured(datacontenttype="application/CloudEvents+json", data={}),
-        "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON",
+        "the data of the CloudEvent is a CloudEvent, which the sink would read as the event; wrap it in JSON",
     ),
     "content-type": (
         (b"x", {"content-type": "text/pl\xe4in"}),
