@@ -1,4 +1,4 @@
-"""The runtime sends outcomes back, runs workers, rejects invalid events and knows whether it is ready."""
+"""The runtime sends outcomes back, runs workers, rejects invalid events and reports its readiness."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_runtime_sets_only_a_missing_id_and_a_missing_time() -> None:
         yield Event(type="t")
         yield Event(type="t")
         yield Event(type="t", id="own", time=START.replace(year=2000))
-        yield Event(type="t", id="theirs", source="/theirs")  # the time of a foreign event is not made up
+        yield Event(type="t", id="theirs", source="/theirs")  # no time is set for an event of another system
         adapter.runtime.stop()
 
     adapter = FakeAdapter(events)
@@ -51,7 +51,7 @@ def test_runtime_sets_only_a_missing_id_and_a_missing_time() -> None:
 
 
 def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
-    under_way: set[str | None] = set()
+    in_flight: set[str | None] = set()
     most = 0
 
     async def events(context: Context) -> Events:
@@ -60,10 +60,10 @@ def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
 
     async def deliver(event: Event) -> Outcome:
         nonlocal most
-        under_way.add(event.id)
-        most = max(most, len(under_way))
+        in_flight.add(event.id)
+        most = max(most, len(in_flight))
         await asyncio.sleep(0.002)
-        under_way.remove(event.id)
+        in_flight.remove(event.id)
         if len(adapter.delivered) == 12:
             adapter.runtime.stop()
         return Outcome.DELIVERED
@@ -76,7 +76,7 @@ def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
         assert [id for id in ids if id and id.startswith(f"{worker}/")] == [f"{worker}/4-{n}" for n in range(3)]
 
 
-def test_source_without_workers_is_an_error() -> None:
+def test_source_with_zero_workers_is_an_error() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
@@ -105,7 +105,7 @@ def test_system_clock_yields_to_other_tasks_after_the_deadline() -> None:
     within_deadline(test())
 
 
-def test_process_goes_on_when_the_source_has_no_more_events() -> None:
+def test_adapter_keeps_running_when_the_source_has_no_more_events() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
@@ -198,7 +198,7 @@ def test_runtime_is_unready_until_the_source_has_started() -> None:
     within_deadline(test())
 
 
-def test_unready_reason_is_stopping_before_the_sink_before_the_source() -> None:
+def test_unready_reason_prefers_stopping_to_the_sink_and_the_sink_to_the_source() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
@@ -215,7 +215,7 @@ def test_unready_reason_is_stopping_before_the_sink_before_the_source() -> None:
     assert seen == ["no upstream", "the sink accepts no events", "stopping"]
 
 
-def test_sink_that_accepts_again_leaves_the_reason_of_the_source() -> None:
+def test_unready_reason_of_the_sink_disappears_when_it_accepts_events_again() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
@@ -232,7 +232,7 @@ def test_sink_that_accepts_again_leaves_the_reason_of_the_source() -> None:
     assert seen == ["the sink accepts no events", None]
 
 
-def test_sent_events_are_delivered_concurrently_with_the_time_of_their_callers() -> None:
+def test_sent_events_are_delivered_concurrently_within_the_timeout_of_their_callers() -> None:
     both = asyncio.Barrier(2)
     outcomes: list[Outcome] = []
 
@@ -254,7 +254,7 @@ def test_sent_events_are_delivered_concurrently_with_the_time_of_their_callers()
     assert [adapter.count(name) for name in ("delivered", "returned", "lost")] == [1, 1, 0]
 
 
-def test_pulled_events_have_no_caller() -> None:
+def test_pulled_events_have_no_caller_timeout() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
         adapter.runtime.stop()

@@ -1,4 +1,4 @@
-"""Shutdown: on_shutdown callbacks, the drain of events in hand, and the end of the source."""
+"""Shutdown: on_shutdown callbacks, the delivery of events in flight, and the end of the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adapter.testing.clock import START
 from tests.unit.adapter.fake_adapter import Events, FakeAdapter, wait_for_ever, within_deadline
 
 
-def test_stop_before_the_first_event_closes_the_source_at_once() -> None:
+def test_stop_before_the_first_event_closes_the_source_immediately() -> None:
     closed = []
 
     async def events(context: Context) -> Events:
@@ -33,7 +33,7 @@ def test_stop_before_the_first_event_closes_the_source_at_once() -> None:
     assert (adapter.delivered, adapter.book.lines) == ([], [])
 
 
-def test_stop_delivers_the_event_in_hand_sends_its_outcome_back_and_pulls_no_other() -> None:
+def test_stop_delivers_the_event_in_flight_sends_its_outcome_back_and_pulls_no_other() -> None:
     noted: list[object] = []
 
     async def events(context: Context) -> Events:
@@ -180,7 +180,7 @@ def test_source_that_is_always_overdue_is_stopped() -> None:
 
 
 def shut_down(callback: Callable[[FakeAdapter], Awaitable[None]], listener_drain_s: float = 5) -> FakeAdapter:
-    """A source that is stopped after its first event, and runs ``callback`` meanwhile."""
+    """Stop an adapter after its first event. ``callback`` is its on_shutdown callback."""
 
     async def events(context: Context) -> Events:
         while True:

@@ -1,4 +1,4 @@
-"""The responses of a listener when the source, the sink or a shutdown gets in the way."""
+"""The responses of a listener when the source fails, the event is not delivered, or the adapter stops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever
 
 
 class BellSource(Listener):
-    """Rings."""
+    """Sends one event per request."""
 
     async def receive(self, request: Request) -> Event:
         return Event(type="ring")
@@ -53,7 +53,7 @@ async def response_at_shutdown(
 
 
 def test_caller_gets_503_when_its_event_is_not_delivered_before_shutdown() -> None:
-    """The caller must get a response: nothing else tells it that the event was not delivered."""
+    """Only the response shows the caller that the event was not delivered."""
 
     async def deliver(adapter: FakeAdapter) -> Outcome:
         await wait_for_ever()
@@ -130,7 +130,7 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
         pytest.param(lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError", id="two-line-header"),
     ],
 )
-def test_failing_source_is_500_and_the_log_has_the_place_but_no_request_data(
+def test_failing_source_is_500_and_the_log_has_the_location_but_no_request_data(
     receive: Callable[[Request], Any], logged: str
 ) -> None:
     book = Logbook()
@@ -141,14 +141,14 @@ def test_failing_source_is_500_and_the_log_has_the_place_but_no_request_data(
     assert "hush" not in str(line)
 
 
-def test_source_that_takes_too_long_is_500() -> None:
+def test_receive_that_takes_too_long_is_500() -> None:
     book = Logbook()
     timeouts = dataclasses.replace(TIMEOUTS, receive_s=0.01)
     assert answer_of(lambda request: asyncio.Event().wait(), book, timeouts=timeouts)[0] == 500
     assert book.lines[0]["error"] == "took longer than 0.01 s"
 
 
-def test_source_gets_the_query() -> None:
+def test_receive_gets_the_query_string() -> None:
     assert answer_of(lambda request: fails(Refusal(400, request.query))(request)) == (400, b"a=b\n")
 
 
