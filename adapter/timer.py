@@ -21,7 +21,7 @@ from adapter.model.source import Context, Source
 from adapter.serving.logs import LogThrottle
 
 CATCH_UP = timedelta(seconds=1)  # ticks that are at most this late are sent, not skipped
-REPEAT_WITHIN = timedelta(minutes=1)
+REPEAT_WITHIN = timedelta(minutes=1)  # after a start, the last tick is sent if it is at most this old
 
 
 class Timer(Source):

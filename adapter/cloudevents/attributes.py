@@ -63,7 +63,7 @@ def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEve
 
 
 def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, ExtensionValue]]:
-    """Check the attributes of a received event; return those that CloudEvents defines, and the extensions."""
+    """Return the attributes that CloudEvents defines, and the extensions. ``ValueError`` names an invalid attribute."""
     if missing := [name for name in REQUIRED if name not in event]:
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")
     attributes = {name: event[name] for name in event if name in RESERVED_EXTENSIONS}

@@ -1,6 +1,6 @@
 """Received CloudEvents: HTTP message in binary or structured mode -> attributes and the exact octets of the data. Pure.
 
-The rules are those of CloudEvents 1.0.2 (http-protocol-binding.md, json-format.md); a ``ValueError`` names the broken
+The rules are those of CloudEvents 1.0.2 (http-protocol-binding.md, json-format.md); a ``ValueError`` names the violated
 one. The SDK checks the attributes, but its readers are not used, because an event must pass through unchanged:
 
 * They add a missing id, time and specversion.
@@ -118,7 +118,7 @@ def _text(data: Json, content_type: str) -> bytes | None:
 def _member_text(text: str, name: str) -> str:
     """The JSON text of member ``name`` of the object in ``text``, which has one; the last one if there are several.
 
-    Parsed and written again, numbers would lose digits.
+    It is not parsed and written again, because numbers would lose digits.
     """
     decoder = json.JSONDecoder(parse_int=_integer)
     at, found = text.index("{"), ""

@@ -77,7 +77,7 @@ def _sdk_message(attributes: dict[str, Any], body: bytes) -> Message:
 
 
 def _utc_time(event: Event) -> datetime:
-    """In UTC: the SDK writes other zones with seconds in their offset, which RFC 3339 does not allow."""
+    """The time in UTC: the SDK would write seconds in the offset of a zone, which RFC 3339 does not allow."""
     time = event.time
     if time is None:
         if event.source is None:

@@ -107,7 +107,7 @@ def parse_time(text: str) -> datetime:
 
 
 class VerbatimTimestamp(datetime):
-    """A received time that is sent on with its original text: a datetime cannot hold nanoseconds or leap seconds."""
+    """A received time that is forwarded with its original text: a datetime cannot hold nanoseconds or leap seconds."""
 
     text = ""
 

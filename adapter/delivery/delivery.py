@@ -86,7 +86,7 @@ class Delivery:
             scope.reschedule(asyncio.get_running_loop().time())
 
     async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
-        """Send ``message``, which is ``event`` encoded, until a sink accepts it or the policy ends.
+        """Send ``message``, which is ``event`` encoded, until a sink accepts it or all retries are used.
 
         ``caller_timeout_s``: how many seconds a caller waits for the outcome; delivery ends within this time. The
         caller can send the event again, so an event that is not delivered is not lost. None: no caller waits.

@@ -69,7 +69,7 @@ class Context:
 def with_id_and_time(event: Event, context: Context) -> Event:
     """Set the id and the time if the source did not, so that all attempts to deliver the event have the same.
 
-    An event of another system has its own ``source``. It gets no time, because only the other system knows when it happened.
+    An event of another system has its own ``source``. It gets no time: the adapter does not know it.
     """
     if not isinstance(event, Event):
         raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")

@@ -25,7 +25,7 @@ class OnePoll:
 
     An exception of ``start`` or of its iterator ends the iteration and becomes the result. A ``NotImplementedError`` is
     raised instead: a missing ``poll()`` is a mistake of the class, not a failure of the upstream.
-    ``budget_s``: how long the poll itself may take. The time between two events, which the sink takes, does not count.
+    ``budget_s``: how long the poll itself may take. The time of deliveries does not count.
     """
 
     def __init__(self, client: GetClient, start: StartPoll, budget_s: float, now: Callable[[], datetime]) -> None:

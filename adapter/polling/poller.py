@@ -96,7 +96,7 @@ class Poller(Source):
                             continue
                         outcome = None if skip else (yield event)
                         if outcome is Outcome.GAVE_UP:
-                            break  # the next poll finds this item again, before the items behind it
+                            break  # the next poll finds this item again, before the items after it
                         seen.add(key)
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
