@@ -73,7 +73,7 @@ def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(
 
 
 def first_sequence(process: Process) -> int:
-    [line] = wait_until(lambda: process.logged("ticking"), "a first tick", lambda: process.errors)
+    [line] = wait_until(lambda: process.logged("timer started"), "a first tick", lambda: process.errors)
     return int(line["first_sequence"])
 
 
@@ -90,8 +90,8 @@ def test_no_event_is_missing_after_an_outage_and_memory_does_not_grow(start: Sta
     skipped = 'source_events_total{kind="SampleSource",name="source",namespace="default",outcome="skipped"}'
     wait_until(lambda: source.metric(skipped) > 0, "skipped ticks")
     sequences = [event["data"]["sequence"] for event in events]
-    [ticking] = source.process.logged("ticking")
-    assert sequences[0] == ticking["first_sequence"]  # the event that was under way when the outage began
+    [started] = source.process.logged("timer started")
+    assert sequences[0] == started["first_sequence"]  # the event that was under way when the outage began
     gaps = sum(b - a - 1 for a, b in pairwise(sequences))
     assert gaps == source.metric(skipped)
     assert (

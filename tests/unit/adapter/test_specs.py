@@ -1,4 +1,4 @@
-"""Hook and adapter accept what the API server accepts (tests/contract/specs.yaml), so that mistakes show at apply."""
+"""Hook and adapter accept what the API server accepts (tests/contract/specs.yaml): kubectl apply shows mistakes."""
 
 from __future__ import annotations
 

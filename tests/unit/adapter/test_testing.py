@@ -156,7 +156,7 @@ def test_source_that_never_yields_fails_the_test(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
         pytest.param({"type": "t"}, "made {'type': 't'}, which is a dict; make an Event", id="no-event"),
         pytest.param(Event(type="t", data=object()), "is invalid: data cannot be written as JSON", id="no-json"),
@@ -164,12 +164,12 @@ def test_source_that_never_yields_fails_the_test(run: Run) -> None:
         pytest.param(Event(type="t", extensions={"Big": "x"}), 'extension name "Big" is not valid', id="extension"),
     ],
 )
-def test_invalid_event_fails_the_test(run: Run, made: Any, said: str) -> None:
+def test_invalid_event_fails_the_test(run: Run, made: Any, message: str) -> None:
     class OddSource(Source):
         async def events(self, context: Context) -> Events:
             yield made
 
-    with pytest.raises(AssertionError, match=re.escape(said)):
+    with pytest.raises(AssertionError, match=re.escape(message)):
         run(OddSource(), 1)
 
 

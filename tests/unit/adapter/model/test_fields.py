@@ -14,12 +14,12 @@ CERTIFICATES: TypeAdapter[Certificates] = TypeAdapter(Certificates)
 
 
 @pytest.mark.parametrize("text", ["http://h", "https://h:8443/p?q=1#f", "http://[::1]:80/"])
-def test_url_is_the_text_as_written(text: str) -> None:
+def test_valid_url_is_kept_as_written(text: str) -> None:
     assert URLS.validate_python(text) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("", "write an absolute http(s) URL like http://host/path", id="empty"),
         pytest.param("h/p", "write an absolute http(s) URL", id="relative"),
@@ -31,8 +31,8 @@ def test_url_is_the_text_as_written(text: str) -> None:
         pytest.param("http://u:p@h", "must not contain a user or password; put them into a Secret", id="password"),
     ],
 )
-def test_invalid_url_is_an_error_that_says_what_to_write(text: str, said: str) -> None:
-    with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace(")", r"\)")):
+def test_invalid_url_is_an_error_that_says_what_to_write(text: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message.replace("(", r"\(").replace(")", r"\)")):
         URLS.validate_python(text)
 
 
@@ -56,7 +56,7 @@ def test_blank_secret_is_an_error(blank: str) -> None:
         SecretText(blank)
 
 
-def test_secret_is_hidden_in_texts_and_dumps() -> None:
+def test_secret_is_hidden_in_str_repr_and_json() -> None:
     secret = SECRETS.validate_python("hush")
     assert "hush" not in f"{secret!r} {secret} {SECRETS.dump_json(secret)!r}"
     assert SECRETS.validate_python(secret) == secret

@@ -1,4 +1,4 @@
-"""Errors at the definition of a class, each with a sentence that says what to write."""
+"""Errors at the definition of a class. Each message says what to write."""
 
 from __future__ import annotations
 
