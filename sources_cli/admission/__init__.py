@@ -1,1 +1,1 @@
-"""What the API server would say of a source, without an API server."""
+"""Checks sources by the rules of the API server, without an API server."""
