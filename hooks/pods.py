@@ -31,12 +31,12 @@ def with_pod_diagnosis(deployed: ConditionState, wanted: Object | None, related:
     """``deployed``, with the reason and message of a failed pod of the wanted template if there is one."""
     if wanted is None or deployed.status == "True":
         return deployed
-    own = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_current(pod, wanted)]
-    for name, pod in own:
+    pods = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_current(pod, wanted)]
+    for name, pod in pods:
         for reason, message in _failures(pod, f"Pod {name}"):
             return ConditionState(ConditionType.DEPLOYED, "False", reason, message)
     if deployed.status == "False":  # a pod that is still starting is not ready either
-        for name, pod in own:
+        for name, pod in pods:
             for message in _unready(pod, f"Pod {name}"):
                 return ConditionState(ConditionType.DEPLOYED, "False", deployed.reason, message)
     return deployed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic cannot read typing's own before Python 3.12
+from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
 from hooks.status import Status
 
@@ -46,7 +46,7 @@ class SyncRequest(_Message):
 
     parent: Parent
     children: Objects = Field({}, description="The children, by `Kind.apiVersion` and `namespace/name`.")
-    related: Objects | None = Field(None, description="The objects that `/customize` asked for, in the same form.")
+    related: Objects | None = Field(None, description="The objects that `/customize` selected, in the same form.")
 
 
 class CustomizeRequest(_Message):

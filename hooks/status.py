@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic cannot read typing's own before Python 3.12
+from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
 
 class Condition(TypedDict):

@@ -1,4 +1,4 @@
-"""The ``sources`` command. A mistake of the user is one line on stderr and exit code 2.
+"""The ``sources`` command. For a user error, it prints one line to stderr and exits with code 2.
 
 Each command imports its implementation when it is called, so that help and shell completion are fast.
 """

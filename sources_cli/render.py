@@ -17,7 +17,7 @@ from sources_cli.screen.plain import ready_condition
 
 
 async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
-    """The exit code: 0, or 1 if the sink or spec of a source prevents that it runs. ``output``: yaml or json."""
+    """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json."""
     documents = read_documents(files, package)
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
     try:

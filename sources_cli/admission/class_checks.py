@@ -19,13 +19,13 @@ from sources_cli.schema.crd import object_schema
 _UNKNOWN = "a secret that is not known"
 
 
-def own_violations(kind: Kind, value: Json) -> list[Violation]:
+def class_violations(kind: Kind, value: Json) -> list[Violation]:
     """``value``: a whole source without violations of its CRD."""
     spec = stored(object_schema(kind), value).get("spec", {})
-    own = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
-    if own.get("interval") == "":  # as in the hook, the class's default applies
-        del own["interval"]
-    config, references = split_references(own)
+    fields = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
+    if fields.get("interval") == "":  # as in the hook, the default of the class applies
+        del fields["interval"]
+    config, references = split_references(fields)
     try:
         kind.source_class.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
     except ValidationError as error:

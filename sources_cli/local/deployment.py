@@ -48,7 +48,10 @@ class LocalDeployment:
         return {**self.desired, "metadata": metadata, "status": status}
 
     def apply(self, desired: Json) -> bool:
-        """Rolls out a new template; the old process stops when the new one is ready. Returns whether it is a change."""
+        """Returns whether ``desired`` is a change. Rolls out a new template, in the background.
+
+        The old process stops when the new one is ready.
+        """
         if desired == self.desired:
             return False
         has_new_template = desired["spec"]["template"] != self.desired["spec"]["template"]

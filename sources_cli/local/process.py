@@ -80,7 +80,7 @@ class Process:
 
 
 def _end_with_parent() -> None:
-    """Runs in the child process. The kernel then sends it SIGTERM when the parent ends, even if that is killed."""
+    """Runs in the child process. The kernel sends it SIGTERM when the parent ends, even if the parent is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

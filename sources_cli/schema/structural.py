@@ -1,7 +1,7 @@
 """Converts pydantic's JSON schema to the structural schema of a CRD: one type per field, no references, no titles.
 
 A type that a CRD cannot describe raises a ``Problem`` that names the field. Strings, lists and maps without a bound get
-one, because the API server refuses rules over values of unlimited size.
+one, because the API server rejects rules over values of unlimited size.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_remedy_is_appended_to_the_message_of_kubernetes(message: str, remedy: s
             "Deployment does not have minimum availability; look at its pods",
             id="kubernetes",
         ),
-        pytest.param("", "no replica is available; look at its pods", id="nothing"),
+        pytest.param("", "no replica is available; look at its pods", id="no-message"),
         pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="with-a-cause"),
     ],
 )

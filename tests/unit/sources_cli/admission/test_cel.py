@@ -13,7 +13,7 @@ from adapter.sdk import Field, HttpUrl, Interval, SecretText
 from sources_cli.admission import cel
 from sources_cli.admission.validate import unchecked_rules, violations
 from sources_cli.schema.crd import object_schema
-from tests.unit.sources_cli.kinds import of
+from tests.unit.sources_cli.kinds import kind_with
 
 INTEGER = {"type": "integer"}
 
@@ -114,7 +114,9 @@ def test_lint_names_the_rule_that_could_not_be_evaluated() -> None:
 
 
 def test_rules_of_a_kind_come_from_its_class_and_its_fields() -> None:
-    kind = of({}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}})
+    kind = kind_with(
+        {}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}}
+    )
     rules = [rule["rule"] for rule in object_schema(kind)["properties"]["spec"]["x-kubernetes-validations"]]
     assert rules == ["has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))", "self.interval != '2s'"]
 
@@ -135,14 +137,16 @@ def test_rules_of_a_field_do_not_replace_those_of_its_type(type: Any) -> None:
         "plain": (type, Field(None, description="A field.")),
         "f": (type, Field(None, description="A field.", json_schema_extra=rule("2 == 2"))),
     }
-    properties = object_schema(of(fields))["properties"]["spec"]["properties"]
+    properties = object_schema(kind_with(fields))["properties"]["spec"]["properties"]
     plain, own = (properties[name]["x-kubernetes-validations"] for name in ("plain", "f"))
     assert len(plain) >= 1
     assert own == [*plain, {"rule": "2 == 2"}]
 
 
 def test_empty_interval_is_valid_beside_a_rule_of_the_author() -> None:
-    kind = of({"interval": (Interval, Field(description="An interval.", json_schema_extra=rule("self != '2s'")))})
+    kind = kind_with(
+        {"interval": (Interval, Field(description="An interval.", json_schema_extra=rule("self != '2s'")))}
+    )
     spec = object_schema(kind)["properties"]["spec"]
     assert violations(spec, {"interval": "", "sink": {"uri": "http://h"}}) == []
     assert len(violations(spec, {"interval": "2s", "sink": {"uri": "http://h"}})) == 1

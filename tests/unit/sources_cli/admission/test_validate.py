@@ -64,7 +64,7 @@ def texts(spec: dict[str, Any], **more: Any) -> list[str]:
             "spec.items[0].x: unknown field; known fields: name, weight",
             id="unknown",
         ),
-        pytest.param({"free": {"a": {"b": 1}}, "on": None, "first": None}, "", id="nothing wrong"),
+        pytest.param({"free": {"a": {"b": 1}}, "on": None, "first": None}, "", id="valid"),
     ],
 )
 def test_text_names_field_value_and_what_to_write(spec: dict[str, Any], text: str) -> None:
