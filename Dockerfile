@@ -1,4 +1,4 @@
-# One image for the hook and the adapters. Each Deployment sets the command: `python -m hooks` or `python -m adapter`.
+# One image for the hook and the adapters. The Deployment has the command: `python -m hooks` or `python -m adapter`.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS app
@@ -8,9 +8,8 @@ RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tm
 COPY hooks hooks
 COPY adapter adapter
 
-# Compiles all modules, including the standard library, which the base image contains as source only. At run time the
-# root file system is read-only, so Python would compile them at each start. unchecked-hash: Python does not compare file
-# times, which are not reliable in image layers.
+# Compiles all code, also the standard library, which the base image has only as text. The root is read-only at run time,
+# so Python would compile it again at each start. unchecked-hash: the file times of a layer are not reliable.
 FROM python:${PYTHON}-slim AS root
 COPY --from=app /app /app
 RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("pip", "setuptools", "pkg_resources", \
@@ -19,7 +18,7 @@ RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("p
  && python -c 'import os, sys; print(*(path for path in sys.path if os.path.isdir(path) and path.startswith("/usr")))' \
   | xargs python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
-# A single layer. Otherwise the files removed above would still be in a lower layer.
+# One layer, so that the image does not contain the files that were removed above.
 FROM scratch
 COPY --from=root / /
 ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

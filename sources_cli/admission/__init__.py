@@ -1,1 +1,1 @@
-"""Checks sources by the rules of the API server, without an API server."""
+"""Checks a source as the API server would, without an API server."""

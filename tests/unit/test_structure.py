@@ -41,8 +41,8 @@ def test_nine_of_ten_functions_have_at_most_20_lines() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=lambda path: path.parent)
-def test_package_init_contains_only_a_docstring_and_constants(path: Path) -> None:
-    """``adapter.testing`` is an exception: its ``__init__`` contains the fixtures of a pytest plugin."""
+def test_package_init_holds_a_docstring_and_constants_only(path: Path) -> None:
+    """``adapter.testing`` is the exception: a pytest plugin with its fixtures and public names in ``__init__``."""
     if path.parent.name != "testing":
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree)
