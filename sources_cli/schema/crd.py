@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -49,7 +50,7 @@ def crd(kind: Kind) -> Json:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": _columns(kind),
-                    "schema": {"openAPIV3Schema": object_schema(kind)},
+                    "schema": {"openAPIV3Schema": deepcopy(object_schema(kind))},
                 }
             ],
         },

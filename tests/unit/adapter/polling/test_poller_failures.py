@@ -170,7 +170,7 @@ class Limited(Poller):
     [
         pytest.param([None], [], id="before-the-first"),
         pytest.param([0, None], ["1"], id="after-the-first"),
-        pytest.param([0.08] * 20, ["19", "18"], id="bit-by-bit"),
+        pytest.param([0.02] * 100, ["99"], id="bit-by-bit"),
     ],
 )
 def test_poll_that_exceeds_its_limit_is_cancelled_and_fails(steps: list[Any], ids: list[str]) -> None:

@@ -48,6 +48,13 @@ def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from nodes(schema[key], f"{path}[*]")
 
 
+def test_change_of_a_crd_does_not_change_the_next_one() -> None:
+    """The schema is cached, and a caller may edit its document."""
+    kind = KINDS[0]
+    crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].clear()
+    assert "spec" in crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+
+
 @kinds
 def test_schema_has_only_keywords_of_structural_schemas(kind: Kind) -> None:
     for path, schema in nodes(object_schema(kind)):
