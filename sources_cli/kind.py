@@ -104,7 +104,9 @@ def kind_of_module(text: str) -> Kind:
 
 def check_name(kind: str) -> None:
     if not _CLASS.fullmatch(kind):
-        raise Problem(f'the class name "{kind}" is not valid; write one like QueueDepthSource')
+        raise Problem(
+            f'the class name "{kind}" is not valid; write CamelCase that ends in Source, like QueueDepthSource'
+        )
 
 
 def _own_source_classes(dotted: str) -> list[type[Source]]:

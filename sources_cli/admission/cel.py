@@ -162,7 +162,7 @@ def _duration(text: str) -> Value:
 
 
 def _comparing(name: str) -> Callable[[Value, Value], Value]:
-    """Compares an integer with a double by value. Values of other different types are not equal, without an error."""
+    """Compares an integer with a double by value. For other different types, ``==`` is false instead of an error."""
     compare = base_functions[name]
 
     def compared(left: Value, right: Value) -> Value:

@@ -56,7 +56,7 @@ class SinkFields(BaseModel):
         rules.PORT_OF_URL,
     )
     CACerts: str | None = _string(
-        65536, "PEM CA certificates to trust for the sink, instead of those of the system.", rules.CERTIFICATES
+        65536, "PEM CA certificates to trust for the sink, in addition to those of the system.", rules.CERTIFICATES
     )
     audience: str | None = _string(
         1024, "The OIDC audience of the sink. Requests to the sink contain a token for it.", rules.PRINTABLE

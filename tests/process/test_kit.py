@@ -235,7 +235,9 @@ def test_existing_file_of_the_kind_stops_new_before_it_writes_anything(tmp_path:
 @pytest.mark.parametrize("name", ["Door", "doorSource", "Source", "Door-Source", "../DoorSource", "Türsource", ""])
 def test_invalid_class_name_is_one_line(tmp_path: Path, name: str) -> None:
     done = sources("new", name, cwd=tmp_path)
-    message = f'sources: the class name "{name}" is not valid; write one like QueueDepthSource\n'
+    message = (
+        f'sources: the class name "{name}" is not valid; write CamelCase that ends in Source, like QueueDepthSource\n'
+    )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert list(tmp_path.iterdir()) == []
 

@@ -277,7 +277,7 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
             id="two",
         ),
         pytest.param(
-            (), {"name": "Tiny", "file": "tiny.py"}, 'the class name "Tiny" is not valid; write one like', id="name"
+            (), {"name": "Tiny", "file": "tiny.py"}, 'the class name "Tiny" is not valid; write CamelCase', id="name"
         ),
     ],
 )
