@@ -1,4 +1,4 @@
-# Both halves in one image; the Deployment chooses the command: `python -m hooks` or `python -m adapter`.
+# One image for the hook and the adapters. The Deployment has the command: `python -m hooks` or `python -m adapter`.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS app
@@ -8,17 +8,17 @@ RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tm
 COPY hooks hooks
 COPY adapter adapter
 
-# The root is read-only at run time, so whatever is not compiled here is compiled anew at each start. The base has its
-# standard library as text only. unchecked-hash: a layer's file times say nothing.
+# Compiles all code, also the standard library, which the base image has only as text. The root is read-only at run time,
+# so Python would compile it again at each start. unchecked-hash: the file times of a layer are not reliable.
 FROM python:${PYTHON}-slim AS root
 COPY --from=app /app /app
 RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("pip", "setuptools", "pkg_resources", \
       "wheel", "ensurepip", "idlelib", "lib2to3", "tkinter", "test") if f(n) for p in f(n).submodule_search_locations))' \
   | xargs rm -rf /usr/bin/pip* /usr/local/bin/pip* /usr/share/man /usr/share/locale /var/lib/apt /var/cache/apt \
- && python -c 'import os, sys; print(*(it for it in sys.path if os.path.isdir(it) and it.startswith("/usr")))' \
+ && python -c 'import os, sys; print(*(path for path in sys.path if os.path.isdir(path) and path.startswith("/usr")))' \
   | xargs python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
-# One layer: what was removed above is in no other one.
+# One layer, so that the image does not contain the files that were removed above.
 FROM scratch
 COPY --from=root / /
 ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

@@ -1,1 +1,1 @@
-"""What the API server would say of a source, without an API server."""
+"""Checks a source as the API server would, without an API server."""
