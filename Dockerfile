@@ -15,7 +15,7 @@ COPY --from=app /app /app
 RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("pip", "setuptools", "pkg_resources", \
       "wheel", "ensurepip", "idlelib", "lib2to3", "tkinter", "test") if f(n) for p in f(n).submodule_search_locations))' \
   | xargs rm -rf /usr/bin/pip* /usr/local/bin/pip* /usr/share/man /usr/share/locale /var/lib/apt /var/cache/apt \
- && python -c 'import os, sys; print(*(it for it in sys.path if os.path.isdir(it) and it.startswith("/usr")))' \
+ && python -c 'import os, sys; print(*(path for path in sys.path if os.path.isdir(path) and path.startswith("/usr")))' \
   | xargs python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
 # One layer, so that the image does not contain the files that were removed above.

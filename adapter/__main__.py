@@ -3,9 +3,9 @@
 Exit codes:
 
 * 0 - stopped by SIGTERM or SIGINT
-* 1 - an exception in the source's own code; the last log line has its text and place
+* 1 - an exception in the source's own code; the last log line has its message and location
 * 2 - an invalid environment variable; one line on stderr has its name, its value and what to write
-* 3 - HEALTH_PORT is taken
+* 3 - HEALTH_PORT is in use
 """
 
 from __future__ import annotations

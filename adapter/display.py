@@ -49,7 +49,7 @@ def _shown(data: bytes | None, content_type: str) -> Json:
 
 
 class Display:
-    """Answers the events with ``--statuses`` in order, then with 202; the other options let an event fail."""
+    """Responds with ``--statuses`` in order, then with 202. The other options delay the response or make it fail."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -103,12 +103,12 @@ def dead_letter_note(event: dict[str, Json]) -> str:
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
-    """One line. ``status``: this sink's answer to the event, null for none."""
+    """One line of JSON. ``status``: the status code of the response; null if there is no response."""
     return json.dumps({**event, "status": answered, "headers": headers})
 
 
 def printable(text: str) -> str:
-    """Replace control characters: an event must not control the terminal it is printed to."""
+    """Replace control characters, because a terminal would execute those in an event."""
     return "".join(char if char.isprintable() else "�" for char in text)
 
 

@@ -1,6 +1,7 @@
-"""Finds the class of a kind by its name, and makes the source from it and the environment.
+"""Imports the class of a kind, and creates the source from the environment.
 
-This runs the code of authors. An error is one line that names the variable, its value and what to write.
+This runs code that authors of kinds wrote. The text of an ``EnvError`` is one line with the variable, its value and
+what to write.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from adapter.model.source import Source
 
 CONFIG = "SOURCE_CONFIG"
-STAND_IN = "(secret)"
+PLACEHOLDER = "(secret)"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
 
@@ -41,14 +42,17 @@ def load_module(name: str) -> ModuleType:
 
 
 def source_class(kind: str, package_name: str) -> type[Source]:
-    """``EnvError`` if there is no such kind. Errors that its module raises pass through."""
+    """Import the class of a kind. ``EnvError`` if the package or the kind does not exist.
+
+    Exceptions of the module itself are raised unchanged.
+    """
     from adapter.model.source import Source
 
     try:
         package = load_module(package_name)
     except ModuleNotFoundError as error:
         if error.name and f"{package_name}.".startswith(f"{error.name}."):
-            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write one with kinds") from None
+            raise EnvError("SOURCES_PACKAGE", package_name, "no such package; write a package with kinds") from None
         raise
     modules = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     name = module_name(kind)
@@ -65,9 +69,9 @@ def load_source(env: AdapterEnv) -> Source:
 
 
 def make_source(cls: type[Source], env: AdapterEnv) -> Source:
-    """The text of an ``EnvError`` contains no secret.
+    """Create the source. ``EnvError`` if the class rejects the config; its text contains no secret.
 
-    To ensure this, a rejected config is validated again with a stand-in for each secret. Only a message that results
+    To ensure this, a rejected config is validated again with a placeholder for each secret. Only a message that results
     from both validations is shown, with the value of the second one.
     """
     fields = env.source_fields()
@@ -76,15 +80,15 @@ def make_source(cls: type[Source], env: AdapterEnv) -> Source:
     except Exception as error:  # pydantic's ValidationError, or any exception of a check that an author wrote
         problem = _problems(error, fields)[0]
     # An empty secret stays empty, because the message that it is empty helps.
-    stand_ins = {name: STAND_IN if value.strip() else "" for name, value in env.secrets.items()}
-    fields = replace(env, secrets=stand_ins).source_fields()
+    placeholders = {name: PLACEHOLDER if value.strip() else "" for name, value in env.secrets.items()}
+    fields = replace(env, secrets=placeholders).source_fields()
     try:
         cls.model_validate(fields)
     except Exception as error:
         for safe in _problems(error, fields):
             if (safe.variable, safe.message) == (problem.variable, problem.message):
                 raise EnvError(safe.variable, safe.value, safe.message) from None
-    value = STAND_IN if problem.variable != CONFIG else _text(fields)
+    value = PLACEHOLDER if problem.variable != CONFIG else _text(fields)
     message = f"a value from a Secret or ConfigMap is not valid ({problem.type}); check that it is complete"
     raise EnvError(problem.variable, value, message)
 

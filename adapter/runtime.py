@@ -1,4 +1,6 @@
-"""Runs one source: pulls an event, stamps it, delivers it, sends the outcome back; on SIGTERM it drains.
+"""Runs one source: pulls an event, sets its id and time, delivers it, and sends the outcome back.
+
+On SIGTERM it stops pulling events and waits for the deliveries in flight.
 
 An invalid event does not stop the valid ones: it is logged, counted as lost, and the source gets ``REJECTED``.
 An exception in the source's own code ends the adapter.
@@ -16,15 +18,15 @@ from typing import Protocol
 from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source, stamp
-from adapter.observe.metrics import SKIPPED, Metrics, outcome_of
+from adapter.model.source import Context, Source, with_id_and_time
+from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
 from adapter.serving.logs import LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
 
 
 class Deliverer(Protocol):
-    """What the runtime needs of :class:`adapter.delivery.delivery.Delivery`."""
+    """The part of :class:`adapter.delivery.delivery.Delivery` that the runtime calls."""
 
     @property
     def healthy(self) -> bool: ...
@@ -36,9 +38,9 @@ class Deliverer(Protocol):
 
 @dataclass(frozen=True)
 class Drain:
-    """How long events in hand may take after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
+    """Seconds for the events in flight after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
 
-    ``last_attempt_s`` begins with ``Deliverer.cut_short()`` and is 0 without a dead letter sink.
+    ``last_attempt_s`` begins with ``Deliverer.cut_short()``. It is 0 without a dead letter sink.
     """
 
     timeout_s: float
@@ -71,10 +73,10 @@ class Runtime:
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._source_reason: str | None = "starting"
         self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
-        self._stopping = asyncio.Event()  # SIGTERM came
+        self._stopping = asyncio.Event()  # SIGTERM was received
         self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
-        self._in_hand: set[asyncio.Timeout] = set()  # one for each delivery; rescheduled to end it
-        self._nothing_in_hand = asyncio.Event()
+        self._in_flight: set[asyncio.Timeout] = set()  # of deliveries; rescheduled to end them
+        self._none_in_flight = asyncio.Event()
         self._context = replace(
             context,
             send=self._send,
@@ -95,10 +97,10 @@ class Runtime:
         self._source_reason = reason
 
     def stop(self) -> None:
-        """Pull no more events once the ``on_shutdown`` callbacks are done, and drain those in hand."""
+        """Pull no more events once the ``on_shutdown`` callbacks are done, and wait for those in flight."""
         self._stopping.set()
         if not self._on_shutdown:
-            self._stopped_pulling.set()  # now and not in the next turn of the loop: no further event is pulled
+            self._stopped_pulling.set()  # now: one more iteration of the event loop could pull another event
 
     async def run(self) -> None:
         async with self._source.running(self._context):
@@ -111,7 +113,7 @@ class Runtime:
         contexts = [replace(self._context, worker=n, workers=count) for n in range(count)]
         workers = {asyncio.create_task(self._work(context)) for context in contexts}
         stopped = asyncio.create_task(self._until_stopped())
-        await asyncio.sleep(0)  # every worker has started, and a source that is not ready has called set_unready()
+        await asyncio.sleep(0)  # lets every worker start, so a source that is not ready calls set_unready()
         if self._source_reason == "starting":
             self._set_unready(None)
         done, _ = await asyncio.wait({*workers, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -136,11 +138,11 @@ class Runtime:
 
     async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
         await self._wait_for_deliveries(self._drain_times.timeout_s)
-        if self._in_hand:
+        if self._in_flight:
             self._delivery.cut_short()
             await self._wait_for_deliveries(self._drain_times.last_attempt_s + self._timeouts.outcome_s)
-        had_events = bool(self._in_hand) or self._nothing_in_hand.is_set()
-        for delivery in self._in_hand:
+        had_events = bool(self._in_flight) or self._none_in_flight.is_set()
+        for delivery in self._in_flight:
             delivery.reschedule(asyncio.get_running_loop().time())
         if had_events:
             await asyncio.wait(workers, timeout=self._timeouts.outcome_s)
@@ -149,9 +151,9 @@ class Runtime:
         await asyncio.wait(workers, timeout=self._timeouts.source_close_s)
 
     async def _wait_for_deliveries(self, timeout_s: float) -> None:
-        if self._in_hand:
+        if self._in_flight:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nothing_in_hand.wait(), timeout_s)
+                await asyncio.wait_for(self._none_in_flight.wait(), timeout_s)
 
     async def _work(self, context: Context) -> None:
         async with contextlib.aclosing(self._source.events(context)) as events:
@@ -160,7 +162,7 @@ class Runtime:
                 while True:
                     event = await events.asend(await self._handle(event))
                     if self._stopped_pulling.is_set():
-                        return  # this event was made while the outcome was sent back; it is not delivered
+                        return  # asend() returned another event, which is not delivered
             except StopAsyncIteration:
                 self._log.info("the source has no more events")
                 await self._stopped_pulling.wait()  # if the process ended, Kubernetes would restart it
@@ -170,26 +172,26 @@ class Runtime:
 
     async def _handle(self, event: Event, caller_timeout_s: float | None = None) -> Outcome:
         """Deliver one event. ``caller_timeout_s`` is set if a caller waits for the outcome."""
-        event = stamp(event, self._context)
+        event = with_id_and_time(event, self._context)
         try:
             async with asyncio.timeout(None) as limit:
-                self._in_hand.add(limit)
+                self._in_flight.add(limit)
                 outcome = await self._deliver(event, caller_timeout_s)
         except TimeoutError:
             if not limit.expired():
                 raise
             outcome = Outcome.GAVE_UP
-            self._log_undelivered(event, returned=caller_timeout_s is not None)
+            self._log_undelivered(event, caller_waits=caller_timeout_s is not None)
         finally:
-            self._in_hand.discard(limit)
-            if self._stopped_pulling.is_set() and not self._in_hand:
-                self._nothing_in_hand.set()
-        self._metrics.count_events(outcome_of(outcome, returns=caller_timeout_s is not None))
+            self._in_flight.discard(limit)
+            if self._stopped_pulling.is_set() and not self._in_flight:
+                self._none_in_flight.set()
+        self._metrics.count_events(outcome_label(outcome, caller_waits=caller_timeout_s is not None))
         return outcome
 
-    def _log_undelivered(self, event: Event, *, returned: bool) -> None:
+    def _log_undelivered(self, event: Event, *, caller_waits: bool) -> None:
         lost = "event lost: not delivered before shutdown"
-        message = "event not delivered before shutdown; caller notified" if returned else lost
+        message = "event not delivered before shutdown; caller notified" if caller_waits else lost
         self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:

@@ -1,7 +1,7 @@
 """Sources that act at fixed times: tick n is due at ``created + phase + n * interval``.
 
-The times and numbers depend only on the resource, so restarts and replicas agree on event ids, and a gap in n is the
-number of missed ticks.
+The times and numbers depend only on the resource. So event ids are the same after a restart and in each replica, and a
+gap in n is the number of missed ticks.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from adapter.contract.durations import Interval
-from adapter.model.clock import SET_BACK_S, Clock, reached
+from adapter.model.clock import SET_BACK_S, Clock, wait_until
 from adapter.model.event import Event, Outcome, with_defaults
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
 from adapter.serving.logs import LogThrottle
 
 CATCH_UP = timedelta(seconds=1)  # ticks that are at most this late are sent, not skipped
-REPEAT_WITHIN = timedelta(minutes=1)
+REPEAT_WITHIN = timedelta(minutes=1)  # after a start, the last tick is sent if it is at most this old
 
 
 class Timer(Source):
-    """A source that yields one event per interval.
+    """A source that sends one event per interval.
 
-    With several :meth:`~adapter.model.source.Source.workers`, each worker takes every ``workers``-th tick.
+    If a tick is more than one second late and later ticks are due too, only the latest is sent; the others are skipped,
+    counted and logged. After a restart, the last tick is sent again with the same id if it was due at most one minute
+    ago, because it may not have been delivered. With several :meth:`~adapter.model.source.Source.workers`, each worker
+    sends every ``workers``-th tick.
     """
 
     interval: Interval = Field(
@@ -35,7 +38,11 @@ class Timer(Source):
     )
 
     def tick(self, n: int) -> Event | Awaitable[Event]:
-        """Return the event of tick ``n``, counted from the creation of the resource. May be ``async``."""
+        """Return the event of tick ``n``, counted from the creation of the resource. May be ``async``.
+
+        An event without id gets the id ``<uid>-<Unix milliseconds of the tick>``; an event without time gets the time
+        of the tick. An exception ends the adapter with exit code 1.
+        """
         raise TypeError(f"{type(self).__name__} has no tick(); define `def tick(self, n): return Event(...)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
@@ -43,7 +50,7 @@ class Timer(Source):
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         throttle, offset_s = LogThrottle(context.log, context.clock.now), _clock_offset_s(context.clock)
         n = _for_worker(first_tick(schedule, context.clock.now()), context)
-        context.log.info("ticking", extra={"fields": {"first_sequence": n}})
+        context.log.info("timer started", extra={"fields": {"first_sequence": n}})
         while True:
             due = schedule.due(n)
             await _sleep_until(due, offset_s, context.clock, throttle)
@@ -64,14 +71,14 @@ class Timer(Source):
 
 
 async def _sleep_until(due: datetime, offset_s: float, clock: Clock, throttle: LogThrottle) -> None:
-    """Sleep until ``due``, and log it if the clock was set back: the wait is then longer than expected."""
-    arrived = False
-    while not arrived:
+    """Sleep until ``due``. If the clock is set back, the wait is longer than expected, so a warning is logged."""
+    reached = False
+    while not reached:
         previous_s, offset_s = offset_s, _clock_offset_s(clock)
         if previous_s - offset_s >= SET_BACK_S:
             by_s, next_s = previous_s - offset_s, (due - clock.now()).total_seconds()
             throttle.warning("the clock was set back", by_s=round(by_s, 3), next_tick_in_s=round(next_s, 3))
-        arrived = await reached(clock, due)
+        reached = await wait_until(clock, due)
 
 
 def _clock_offset_s(clock: Clock) -> float:

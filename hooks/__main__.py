@@ -1,6 +1,6 @@
 """``python -m hooks``: reads the settings and serves the hook with uvicorn.
 
-Exit codes: 0 stopped by a signal, 2 a setting is not usable, 3 the port is in use.
+Exit codes: 0 stopped by a signal, 2 a setting is missing or invalid, 3 HOST and PORT cannot be bound.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ def main() -> int:
         access_log=False,
         proxy_headers=False,  # the address of the client is not used
         log_level=settings.log_level if settings.log_level == "debug" else "warning",
-        # Longer than the 90 s after which Go closes an idle connection: so no request meets a closed connection.
+        # Go clients close a connection after 90 s without a request. The hook waits longer, so it never closes a
+        # connection at the moment when Metacontroller sends a request on it.
         timeout_keep_alive=120,
         lifespan="off",
     )
     config.load()
-    # The objects created so far stay. Without this, each full collection would visit all of them during requests.
+    # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
+    # would delay requests.
     gc.collect()
     gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])

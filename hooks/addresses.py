@@ -72,7 +72,7 @@ def address_of(
 
 
 def _selected_address(reference: Reference, target: Object) -> Object | Unresolved:
-    addresses = [one for one in list_in(target, "status", "addresses") if isinstance(one, dict)]
+    addresses = [address for address in list_in(target, "status", "addresses") if isinstance(address, dict)]
     single = get_in(target, "status", "address")
     if not addresses and not isinstance(single, dict):
         return Unresolved(
@@ -84,7 +84,7 @@ def _selected_address(reference: Reference, target: Object) -> Object | Unresolv
     for address in addresses:
         if address.get("name") == reference.address:
             return address
-    names = ", ".join(str(one["name"]) for one in addresses if one.get("name")) or "none"
+    names = ", ".join(str(address["name"]) for address in addresses if address.get("name")) or "none"
     text = f'{reference} has no address named "{reference.address}"; its addresses: {names}'
     return Unresolved(Reason.ADDRESS_NOT_FOUND, text)
 
@@ -104,8 +104,8 @@ def _service_address(
 
 
 def _service_port(reference: Reference, service: Object, scheme: str, field: str) -> int | Unresolved:
-    """The port that the DNS name of the Service answers on: for a headless Service, the port of its pods."""
-    ports = [one for one in list_in(service, "spec", "ports") if isinstance(get_in(one, "port"), int)]
+    """The port to use with the DNS name of the Service. For a headless Service, it is the port of the pods."""
+    ports = [port for port in list_in(service, "spec", "ports") if isinstance(get_in(port, "port"), int)]
     number = reference.port if isinstance(reference.port, int) else None
     if get_in(service, "spec", "type") == "ExternalName" or not ports:
         return number or _default_port(scheme)
@@ -113,30 +113,33 @@ def _service_port(reference: Reference, service: Object, scheme: str, field: str
     chosen = _chosen_port(reference.port, ports, scheme)
     if chosen is None:
         return number if headless and number else _no_port(reference, ports, field)
-    target = chosen.get("targetPort", chosen["port"]) if headless else chosen["port"]
-    if isinstance(target, int):
-        return int(target)
+    port = chosen.get("targetPort", chosen["port"]) if headless else chosen["port"]
+    if isinstance(port, int):
+        return int(port)
     return number or Unresolved(
         Reason.ADDRESS_NOT_FOUND,
-        f'{reference} is headless and its targetPort "{target}" is a name; set {field}.ref.port to a port number',
+        f'{reference} is headless and its targetPort "{port}" is a name; set {field}.ref.port to a port number',
     )
 
 
 def _no_port(reference: Reference, ports: list[Object], field: str) -> Unresolved:
-    offered = ", ".join(f"{one['port']} ({one['name']})" if one.get("name") else str(one["port"]) for one in ports)
-    wanted = f"no port {reference.port}" if reference.port is not None else "several ports and none is the default"
-    text = f"{reference} has {wanted}; set {field}.ref.port to one of: {offered}"
+    listed = ", ".join(f"{port['port']} ({port['name']})" if port.get("name") else str(port["port"]) for port in ports)
+    problem = f"no port {reference.port}" if reference.port is not None else "several ports and none is the default"
+    text = f"{reference} has {problem}; set {field}.ref.port to one of: {listed}"
     return Unresolved(Reason.ADDRESS_NOT_FOUND, text)
 
 
 def _chosen_port(wanted: int | str | None, ports: list[Object], scheme: str) -> Object | None:
-    """The wanted port, by number or name. Else the only one, the one named as the scheme, or its default number."""
+    """The port with the number or name ``wanted``.
+
+    If ``wanted`` is None: the only port, else the port named like the scheme, else the scheme's default port.
+    """
     if wanted is not None:
-        return next((one for one in ports if wanted in (one["port"], one.get("name"))), None)
+        return next((port for port in ports if wanted in (port["port"], port.get("name"))), None)
     if len(ports) == 1:
         return ports[0]
-    by_name = (one for one in ports if one.get("name") == scheme)
-    by_number = (one for one in ports if one["port"] == _default_port(scheme))
+    by_name = (port for port in ports if port.get("name") == scheme)
+    by_number = (port for port in ports if port["port"] == _default_port(scheme))
     return next(by_name, None) or next(by_number, None)
 
 

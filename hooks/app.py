@@ -1,7 +1,7 @@
 """The HTTP API: POST /sync and /customize for Metacontroller, GET /healthz for the kubelet, GET /openapi.json.
 
-All input and output of the hook is here and in ``configmaps``. A request that the hook cannot use gets a 4xx with one
-JSON object.
+All input and output of the hook is here and in ``configmaps``. An invalid request gets a 4xx with the JSON object
+``{"error": "…"}``.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from hooks.settings import Settings, parse_bool, parse_sink_kinds
 log = logging.getLogger("hooks.app")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
-_BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is not what Metacontroller sends."}
-_UNPROCESSABLE = {"model": Error, "description": "The spec is invalid and an adapter runs: the children must stay."}
+_BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
+_UNPROCESSABLE = {"model": Error, "description": "Without a valid spec and sink, a response would stop the adapter."}
 
 
 class BadRequest(Exception):
-    """The request is not one that Metacontroller sends."""
+    """The body or a query parameter is invalid."""
 
 
 def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
@@ -65,8 +65,8 @@ Options = Annotated[KindOptions, Depends(kind_options)]
 class HookRoute(APIRoute):
     """Calls ``endpoint(body, options)``. FastAPI describes the route in OpenAPI, but does not parse its requests.
 
-    Pydantic parses the body in one step and writes the response without a second validation. Both are faster than
-    FastAPI's own way (tests/bench/bench_hook.py), and an error is one sentence.
+    Pydantic parses the body in one step, and the response is written without a second validation. Both are faster than
+    in FastAPI (tests/bench/bench_hook.py), and an error is one sentence.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -97,10 +97,10 @@ def create_app(settings: Settings) -> FastAPI:
         observability = config.for_kind(body.parent.kind)
         return sync(body, settings, now=now, observability=observability, options=options)
 
-    # Not 400: FastAPI would then describe its own 422 as well, which this route never sends.
+    # "4XX" instead of 400: otherwise FastAPI adds its own 422 to the description. This route never sends a 422.
     @app.post("/customize", responses={"4XX": _BAD_REQUEST})
     async def post_customize(body: CustomizeRequest, options: Options) -> CustomizeResponse:
-        """The objects that the hook must see to resolve the sinks of a source."""
+        """Selects the objects that the hook needs to resolve the sinks of a source."""
         return customize(body, settings, options=options)
 
     @app.exception_handler(BadRequest)

@@ -1,6 +1,6 @@
 """Conditions: their types and reasons, ``Ready``, and transition times. Pure; the time is a parameter.
 
-``lastTransitionTime`` changes only when ``status`` changes. So a status that is sent back gives the same status.
+``lastTransitionTime`` changes only when ``status`` changes. So repeated syncs without a change return the same status.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ConditionState:
 
 
 def ready(*dependents: ConditionState) -> ConditionState:
-    """``Ready`` copies the first condition that is False, else the first that is Unknown, else it is True."""
+    """``Ready``: a copy of the first condition that is False, else of the first that is Unknown; otherwise True."""
     for status in ("False", "Unknown"):
         for state in dependents:
             if state.status == status:
@@ -87,13 +87,13 @@ def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
 
 def find(status: Json, type: str) -> Object | None:
     """The condition ``type`` in the status of any Kubernetes object, or None."""
-    found = (one for one in list_in(status, "conditions") if isinstance(one, dict) and one.get("type") == type)
-    return next(found, None)
+    conditions = (condition for condition in list_in(status, "conditions") if isinstance(condition, dict))
+    return next((condition for condition in conditions if condition.get("type") == type), None)
 
 
 def _condition(state: ConditionState, old_status: Json, now: datetime) -> Condition:
     since = transition_time(old_status, state.type, state.status) or now
-    # Plain texts: to_json needs twice the time for an enum.
+    # str() because to_json takes twice as long for an enum.
     condition: Condition = {"type": str(state.type), "status": state.status, "lastTransitionTime": format_time(since)}
     if state.reason:
         condition |= {"reason": str(state.reason), "message": state.message}

@@ -1,7 +1,7 @@
 """Reads the mounted ConfigMaps config-logging and config-observability.
 
-Each sync checks them, so a change reaches a source with its next sync. If a ConfigMap is not usable, its last good
-value stays in effect.
+Each sync checks whether the files have changed, so a change applies from the next sync of each source. If a ConfigMap
+is invalid, its last valid content stays in use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class MountedConfig:
-    """The mounted ConfigMaps. ``problems``: the name of each unusable one -> one sentence."""
+    """The mounted ConfigMaps. ``problems``: name of each invalid ConfigMap -> error message."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
@@ -57,27 +57,27 @@ class MountedConfig:
                 values = self._read(name)
                 check(values)
             except (ConfigProblem, OSError, UnicodeDecodeError) as error:
-                sentence = f"{name}: {error}; the last good value stays in effect"
-                if self.problems.get(name) != sentence:
-                    log.error(sentence)
-                self.problems[name] = sentence
+                problem = f"{name}: {error}; the last valid content stays in use"
+                if self.problems.get(name) != problem:
+                    log.error(problem)
+                self.problems[name] = problem
             else:
                 if self.problems.pop(name, None):
-                    log.info("%s: is usable again", name)
+                    log.info("%s: valid again", name)
                 self._maps[name] = values
 
     def _read(self, name: str) -> Values:
         return {file.name: file.read_text(encoding="utf-8").strip() for file in self._files(name)}
 
     def _files(self, name: str) -> list[Path]:
-        """The keys of one ConfigMap, without the ``..data`` and ``..2026_…`` of the kubelet."""
+        """The files of one ConfigMap, one per key, without the kubelet's links ``..data`` and ``..2026_…``."""
         if self._directory is None or not (self._directory / name).is_dir():
             return []
         files = sorted((self._directory / name).iterdir())
         return [file for file in files if not file.name.startswith(".") and file.is_file()]
 
     def _stamp(self) -> Stamp:
-        """A value that differs after each change: the kubelet replaces the files behind the same names."""
+        """A value that differs after each change of a file, including an update by the kubelet (new inodes)."""
         if self._directory is None:
             return ()
         stamps = []
@@ -85,7 +85,7 @@ class MountedConfig:
             try:
                 with os.scandir(self._directory / name) as entries:
                     stats = [(f"{name}/{entry.name}", entry.stat()) for entry in entries]
-            except OSError:  # not mounted, or being replaced: the next sync sees the change
+            except OSError:  # not mounted, or being replaced: the next sync reads the new files
                 continue
             stamps += [(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats]
         return tuple(sorted(stamps))

@@ -21,7 +21,7 @@ from hooks.status import Status
 
 @dataclass(frozen=True)
 class KindOptions:
-    """The query parameters of the webhook URLs of a kind. None and empty values leave the setting of the hook."""
+    """The query parameters of the webhook URLs of a kind. For None, the setting of the hook applies."""
 
     types: Sequence[str] = ()
     type_field: str = ""  # the field of spec that, if set, contains the type of all events
@@ -36,11 +36,11 @@ class Unprocessable(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one sync decided. ``deployment``: None while no sink is known."""
+    """The decisions of one sync. ``deployment``: None while no sink is known."""
 
     source: SourceSpec
     sink: Resolved | Unresolved
-    dead_letters: Resolved | Unresolved | None
+    dead_letter_sink: Resolved | Unresolved | None
     deployment: Object | None
 
 
@@ -107,28 +107,28 @@ def _observed(running: dict[str, Object], source: SourceSpec) -> Object | None:
 
 
 def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Scope) -> Plan:
-    """Resolve the sinks. If one is lost, the running adapter keeps the URL that it has."""
+    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its present URL."""
     sink = sinks.resolve(source.sink, "spec.sink", scope)
-    dead_letters = None
+    dead_letter_sink = None
     if source.dead_letter_sink is not None:
-        dead_letters = sinks.resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink", scope)
-    lost = isinstance(sink, Unresolved) or isinstance(dead_letters, Unresolved)
-    last_sink, last_dead_letters = deployments.last_sinks(observed) if observed and lost else (None, None)
+        dead_letter_sink = sinks.resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink", scope)
+    unresolved = isinstance(sink, Unresolved) or isinstance(dead_letter_sink, Unresolved)
+    used_sink, used_dead_letter_sink = deployments.last_sinks(observed) if observed and unresolved else (None, None)
     if isinstance(sink, Resolved):
-        last_sink = sink
-    elif observed and last_sink is None:
-        raise Unprocessable(f"{sink.message}. The running Deployment has no K_SINK that its adapter could keep")
-    if not isinstance(dead_letters, Unresolved):
-        last_dead_letters = dead_letters
-    wanted = deployments.desired(source, Sinks(last_sink, last_dead_letters), pod) if last_sink else None
-    return Plan(source, sink, dead_letters, wanted)
+        used_sink = sink
+    elif observed and used_sink is None:
+        raise Unprocessable(f"{sink.message}. The running Deployment sets no K_SINK, so its present sink is unknown")
+    if not isinstance(dead_letter_sink, Unresolved):
+        used_dead_letter_sink = dead_letter_sink
+    wanted = deployments.desired(source, Sinks(used_sink, used_dead_letter_sink), pod) if used_sink else None
+    return Plan(source, sink, dead_letter_sink, wanted)
 
 
 def _states(plan: Plan, deployed: ConditionState) -> list[ConditionState]:
     provided = _sink_state(ConditionType.SINK_PROVIDED, plan.sink)
     states = [provided, deployed, conditions.ready(provided, deployed)]
-    if plan.dead_letters:
-        states.append(_sink_state(ConditionType.DEAD_LETTER_SINK_RESOLVED, plan.dead_letters))
+    if plan.dead_letter_sink:
+        states.append(_sink_state(ConditionType.DEAD_LETTER_SINK_RESOLVED, plan.dead_letter_sink))
     return states
 
 
@@ -139,12 +139,12 @@ def _sink_state(type: ConditionType, sink: Resolved | Unresolved) -> ConditionSt
 
 
 def _types(spec: Json, options: KindOptions) -> Sequence[str]:
-    own = get_in(spec, options.type_field) if options.type_field else None
-    return (own,) if isinstance(own, str) and own else options.types
+    chosen = get_in(spec, options.type_field) if options.type_field else None
+    return (chosen,) if isinstance(chosen, str) and chosen else options.types
 
 
 def _describe(status: Status, plan: Plan, types: Sequence[str], cluster_domain: str) -> None:
-    """Add what is known beside the conditions."""
+    """Add the fields of the status other than ``conditions``."""
     source = plan.source
     if types:
         status["ceAttributes"] = [{"type": type, "source": source.event_source} for type in types]
@@ -154,12 +154,12 @@ def _describe(status: Status, plan: Plan, types: Sequence[str], cluster_domain: 
             status["sinkCACerts"] = plan.sink.ca_certs
         if plan.sink.audience:
             status["sinkAudience"] = plan.sink.audience
-    if isinstance(plan.dead_letters, Resolved):
-        status["deadLetterSinkUri"] = plan.dead_letters.uri
-        if plan.dead_letters.ca_certs:
-            status["deadLetterSinkCACerts"] = plan.dead_letters.ca_certs
-        if plan.dead_letters.audience:
-            status["deadLetterSinkAudience"] = plan.dead_letters.audience
+    if isinstance(plan.dead_letter_sink, Resolved):
+        status["deadLetterSinkUri"] = plan.dead_letter_sink.uri
+        if plan.dead_letter_sink.ca_certs:
+            status["deadLetterSinkCACerts"] = plan.dead_letter_sink.ca_certs
+        if plan.dead_letter_sink.audience:
+            status["deadLetterSinkAudience"] = plan.dead_letter_sink.audience
     if source.listens and plan.deployment:
         host = f"{deployments.service_name(source)}.{source.parent.metadata.namespace}.svc.{cluster_domain}"
         status["address"] = {"url": f"http://{host}"}

@@ -1,6 +1,6 @@
-"""The Deployment of an adapter and its Service, as they must be. Pure; ``rollouts`` assesses the observed Deployment.
+"""The desired Deployment and Service of an adapter. Pure; ``rollouts`` assesses the observed Deployment.
 
-Names, labels and variables are those of Knative (``receive_adapter.go``). So existing Deployments are adopted in place.
+Names, labels and variables are those of Knative (``receive_adapter.go``), so that existing Deployments are adopted.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def service_name(source: SourceSpec) -> str:
 
 @dataclass(frozen=True)
 class Sinks:
-    """The resolved sinks of an adapter. ``dead_letters``: None without a dead letter sink."""
+    """The resolved sinks of an adapter."""
 
     sink: Resolved
-    dead_letters: Resolved | None = None
+    dead_letter_sink: Resolved | None = None
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Pod:
     image: str
     config: Observability
     trust_bundle: str | None = None  # a ConfigMap in the namespace of the source, which may be missing
-    own_command: bool = False  # run the command of the image: it may be written in any language
+    own_command: bool = False  # use the command of the image, which may contain an adapter in any language
 
 
 def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     labels = pod_labels(source.parent)
     template: Object = {"metadata": {"labels": labels}, "spec": _pod(source, sinks, pod)}
-    hashed = {TEMPLATE_HASH: template_hash(template)}
-    template["metadata"]["annotations"] = hashed  # shows which template a pod runs
+    annotations = {TEMPLATE_HASH: template_hash(template)}
+    template["metadata"]["annotations"] = annotations  # so that each pod names the template that it runs
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -71,7 +71,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             "name": deployment_name(source),
             "namespace": source.parent.metadata.namespace,
             "labels": labels,
-            "annotations": hashed,
+            "annotations": annotations,
         },
         "spec": {
             "replicas": source.replicas,
@@ -104,7 +104,7 @@ def _pod(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TIMEOUTS.grace_period_s(
-            source.policy.timeout_s, dead_letter=sinks.dead_letters is not None, listens=source.listens
+            source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
         ),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_adapter(source, pod, _env(source, sinks, pod.config), volumes)],
@@ -164,7 +164,7 @@ def service(source: SourceSpec) -> Object:
 
 def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
     """Tokens and certificates, if the source needs them. The kubelet renews both, so the pod needs no permissions."""
-    files = {"token": sinks.sink, "dead-letter-token": sinks.dead_letters}
+    files = {"token": sinks.sink, "dead-letter-token": sinks.dead_letter_sink}
     tokens = [
         {"serviceAccountToken": {"audience": sink.audience, "expirationSeconds": TOKEN_S, "path": path}}
         for path, sink in files.items()
@@ -184,7 +184,7 @@ def _mount(volume: str) -> Object:
 
 
 def _env(source: SourceSpec, sinks: Sinks, config: Observability) -> list[Object]:
-    sink, dead = sinks.sink, sinks.dead_letters
+    sink, dead_letter_sink = sinks.sink, sinks.dead_letter_sink
     plain, references = split_references(source.config)
     environ = AdapterEnv(
         event_source=source.event_source,
@@ -205,9 +205,9 @@ def _env(source: SourceSpec, sinks: Sinks, config: Observability) -> list[Object
         ca_certs=sink.ca_certs,
         audience=sink.audience,
         ce_overrides=source.extensions,
-        dead_letter_sink=dead.uri if dead else None,
-        dead_letter_ca_certs=dead.ca_certs if dead else None,
-        dead_letter_audience=dead.audience if dead else None,
+        dead_letter_sink=dead_letter_sink.uri if dead_letter_sink else None,
+        dead_letter_ca_certs=dead_letter_sink.ca_certs if dead_letter_sink else None,
+        dead_letter_audience=dead_letter_sink.audience if dead_letter_sink else None,
     ).to_environ()
     return [_variable(name, value, references) for name, value in environ.items()]
 
@@ -241,7 +241,7 @@ def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
     """The sink and the dead letter sink of a running adapter, from the environment in its Deployment."""
     for container in list_in(observed, "spec", "template", "spec", "containers"):
         entries = list_in(container, "env") if get_in(container, "name") == _CONTAINER else []
-        values = {str(get_in(one, "name")): get_in(one, "value") for one in entries}
+        values = {str(get_in(entry, "name")): get_in(entry, "value") for entry in entries}
         found = {name: unescape(value) for name, value in values.items() if isinstance(value, str)}
         if found.get("K_SINK"):
             return (

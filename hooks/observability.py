@@ -27,12 +27,12 @@ _EXPORT_INTERVAL_NS = 15_000_000_000
 
 
 class ConfigProblem(ValueError):
-    """One key is not usable. The text names it, its value and what to write."""
+    """The value of a key is invalid. The text names the key, shows the value, and says what to write."""
 
 
 @dataclass(frozen=True)
 class Observability:
-    """The values of three variables of the adapter; empty texts mean that no ConfigMap is mounted."""
+    """The values of three variables of the adapter. They are empty if no ConfigMap is mounted."""
 
     logging: str = ""
     klog_verbosity: str = ""

@@ -1,4 +1,4 @@
-"""Why a pod of the adapter does not run, from the state of the pod; the Deployment does not contain it. Pure.
+"""Why a pod of the adapter does not run. The status of the pod contains this, that of the Deployment does not. Pure.
 
 Optional (``DIAGNOSE_PODS``): a rule about pods makes Metacontroller watch the pods of all namespaces.
 """
@@ -31,22 +31,22 @@ def with_pod_diagnosis(deployed: ConditionState, wanted: Object | None, related:
     """``deployed``, with the reason and message of a failed pod of the wanted template if there is one."""
     if wanted is None or deployed.status == "True":
         return deployed
-    own = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_of(pod, wanted)]
-    for name, pod in own:
+    pods = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_current(pod, wanted)]
+    for name, pod in pods:
         for reason, message in _failures(pod, f"Pod {name}"):
             return ConditionState(ConditionType.DEPLOYED, "False", reason, message)
     if deployed.status == "False":  # a pod that is still starting is not ready either
-        for name, pod in own:
+        for name, pod in pods:
             for message in _unready(pod, f"Pod {name}"):
                 return ConditionState(ConditionType.DEPLOYED, "False", deployed.reason, message)
     return deployed
 
 
-def _is_of(pod: Object, deployment: Object) -> bool:
-    """Whether the pod runs the wanted template. Pods of an older template, or being deleted, do not count."""
+def _is_current(pod: Object, deployment: Object) -> bool:
+    """Whether the pod runs the template of ``deployment`` and is not being deleted."""
     path = ("metadata", "annotations", TEMPLATE_HASH)
-    dying = get_in(pod, "metadata", "deletionTimestamp")
-    return not dying and get_in(pod, *path) == get_in(deployment, *path)
+    deleted = get_in(pod, "metadata", "deletionTimestamp")
+    return not deleted and get_in(pod, *path) == get_in(deployment, *path)
 
 
 def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
@@ -65,7 +65,7 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
-    """Containers that run and are not ready. The readiness message is only in the log: the kubelet does not keep it."""
+    """Messages about running containers that are not ready. They refer to the log: the pod's status has no details."""
     for container in list_in(pod, "status", "containerStatuses"):
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
@@ -75,11 +75,11 @@ def _unready(pod: Object, name: str) -> Iterator[str]:
 def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:
     reason, message = (str(get_in(container, "state", "waiting", key) or "") for key in ("reason", "message"))
     if reason in _PULL:
-        # The kubelet alternates between two reasons. The status must not.
+        # The kubelet alternates between ErrImagePull and ImagePullBackOff. One reason for both keeps the status stable.
         cause = _short(message.rpartition(": ErrImagePull: ")[2]) or reason
-        steady = Reason.IMAGE_PULL_BACK_OFF if reason == "ErrImagePull" else reason
+        reason = Reason.IMAGE_PULL_BACK_OFF if reason == "ErrImagePull" else reason
         image = get_in(container, "image")
-        yield steady, f'{name} cannot pull image "{image}": {cause}; correct the image name, or push the image'
+        yield reason, f'{name} cannot pull image "{image}": {cause}; correct the image name, or push the image'
     elif reason in _CREATE:
         namespace = get_in(pod, "metadata", "namespace")
         needs_object = reason == "CreateContainerConfigError"
@@ -103,9 +103,9 @@ def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]
 
 
 def _memory_limit(pod: Object, container: Json) -> str:
-    for one in list_in(pod, "spec", "containers"):
-        if get_in(one, "name") == container:
-            return str(get_in(one, "resources", "limits", "memory") or "none")
+    for spec in list_in(pod, "spec", "containers"):
+        if get_in(spec, "name") == container:
+            return str(get_in(spec, "resources", "limits", "memory") or "none")
     return "none"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic cannot read typing's own before Python 3.12
+from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
 from hooks.status import Status
 
@@ -17,11 +17,11 @@ Object = dict[str, Any]  # any Kubernetes object
 Objects = dict[str, dict[str, Object]]  # "Kind.apiVersion" -> "namespace/name" -> object
 
 
-class _Wire(BaseModel):
+class _Message(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Metadata(_Wire):
+class Metadata(_Message):
     """The fields of ``metadata`` that the hook reads."""
 
     name: str = Field(min_length=1, max_length=253)
@@ -31,7 +31,7 @@ class Metadata(_Wire):
     annotations: dict[str, str] | None = None
 
 
-class Parent(_Wire):
+class Parent(_Message):
     """A source. The hook checks ``spec`` and ``status`` itself, because an older CRD may accept other values."""
 
     apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=300)
@@ -41,22 +41,22 @@ class Parent(_Wire):
     status: Object | None = None
 
 
-class SyncRequest(_Wire):
+class SyncRequest(_Message):
     """A source and the objects that Metacontroller observed."""
 
     parent: Parent
     children: Objects = Field({}, description="The children, by `Kind.apiVersion` and `namespace/name`.")
-    related: Objects | None = Field(None, description="The objects that `/customize` asked for, in the same form.")
+    related: Objects | None = Field(None, description="The objects that `/customize` selected, in the same form.")
 
 
-class CustomizeRequest(_Wire):
+class CustomizeRequest(_Message):
     """A source."""
 
     parent: Parent
 
 
-class KindQuery(_Wire):
-    """Facts about a kind. `sources manifests` writes them into the webhook URLs of its CompositeController."""
+class KindQuery(_Message):
+    """Properties of a kind. `sources manifests` writes them into the webhook URLs of the CompositeController."""
 
     types: str = Field("", description="The CloudEvents types of the kind, comma-separated.")
     typeField: str = Field("", description="The field of `spec` that, if set, contains the type of all events.")
@@ -69,12 +69,14 @@ class SyncResponse(TypedDict):
     """The status of the source and its children."""
 
     status: Status
-    children: Annotated[list[Object], Field(description="All children that must exist, a Deployment and a Service.")]
+    children: Annotated[
+        list[Object], Field(description="All children that must exist: a Deployment, perhaps a Service.")
+    ]
     resyncAfterSeconds: Annotated[NotRequired[float], Field(description="When to call the hook again, in seconds.")]
 
 
 class RelatedRule(TypedDict):
-    """Which objects Metacontroller must send with the next sync."""
+    """Selects objects that Metacontroller sends with each sync."""
 
     apiVersion: str
     resource: str
@@ -84,13 +86,13 @@ class RelatedRule(TypedDict):
 
 
 class CustomizeResponse(TypedDict):
-    """The objects that the hook must see."""
+    """The objects that Metacontroller sends with each sync in `related`."""
 
     relatedResources: list[RelatedRule]
 
 
 class Health(TypedDict):
-    """The hook answers; ``problems`` lists ConfigMaps that it cannot read."""
+    """The hook is running. `problems` has one message for each ConfigMap that is invalid."""
 
     status: str
     problems: list[str]

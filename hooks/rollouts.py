@@ -38,7 +38,7 @@ def deployed_condition(
     status = get_in(observed, "status") or {}
     available = _condition(status, "Available")
     if not _is_current(wanted, observed):
-        return _under_way(name, available)
+        return _in_progress(name, available)
     for type, bad in (("ReplicaFailure", "True"), ("Progressing", "False")):
         condition = _condition(status, type)
         if condition.get("status") == bad:
@@ -49,11 +49,11 @@ def deployed_condition(
     rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
     if rolled_out and available.get("status") == "False":
         return _unavailable(name, available)
-    return _under_way(name, available)
+    return _in_progress(name, available)
 
 
 def resync_after(deployed: ConditionState, observed: Object | None) -> timedelta | None:
-    """When to sync again while the Deployment is missing: no event tells Metacontroller that it can be created now."""
+    """When to sync again while the Deployment is missing. Metacontroller gets no event when the obstacle is removed."""
     waits: dict[str, timedelta] = {
         Reason.ADAPTER_STARTING: NOT_CREATED_AFTER,
         Reason.DEPLOYMENT_NOT_CREATED: TRY_AGAIN_AFTER,
@@ -79,7 +79,7 @@ def _absent(name: str, old_status: Json, now: datetime) -> ConditionState:
     failed_before = transition_time(old_status, ConditionType.DEPLOYED, "False") and (
         _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.DEPLOYMENT_NOT_CREATED
     )
-    # Deployed is Unknown both without a sink and while starting. So the wait begins at the later of two times.
+    # Deployed is also Unknown before the sink is resolved. So the wait begins at the later of the two transitions.
     waiting = transition_time(old_status, ConditionType.DEPLOYED, "Unknown")
     sink = transition_time(old_status, ConditionType.SINK_PROVIDED, "True")
     if failed_before or (waiting and sink and now - max(waiting, sink) >= NOT_CREATED_AFTER):
@@ -92,7 +92,7 @@ def _absent(name: str, old_status: Json, now: datetime) -> ConditionState:
     return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is being created")
 
 
-def _under_way(name: str, available: Object) -> ConditionState:
+def _in_progress(name: str, available: Object) -> ConditionState:
     if available.get("status") == "True":
         text = f"Deployment {name} is rolling out the new template"
         return _deployed("Unknown", Reason.ADAPTER_UPDATING, text)
@@ -101,7 +101,7 @@ def _under_way(name: str, available: Object) -> ConditionState:
 
 def _unavailable(name: str, available: Object) -> ConditionState:
     detail = str(available.get("message") or _NONE_AVAILABLE).rstrip(".")
-    # Kubernetes gives no cause; a local controller of `sources run` does.
+    # The message of Kubernetes contains no cause. That of `sources run` does.
     remedy = "; look at its pods" if "minimum availability" in detail or detail == _NONE_AVAILABLE else ""
     text = f"Deployment {name} is unavailable: {detail}{remedy}"
     return _deployed("False", Reason.DEPLOYMENT_UNAVAILABLE, text)

@@ -16,12 +16,12 @@ _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def parse_sink_kinds(text: str, name: str = "it") -> tuple[str, ...]:
-    """Read a comma-separated list of ``<apiVersion>/<Kind>``. ``name``: the subject of the error text."""
+def parse_sink_kinds(text: str) -> tuple[str, ...]:
+    """Read a comma-separated list of ``<apiVersion>/<Kind>``, without duplicates."""
     kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for kind in kinds:
         if not _SINK_KIND.fullmatch(kind):
-            raise ValueError(f'{name} holds "{kind}": write <apiVersion>/<Kind>, like eventing.knative.dev/v1/Broker')
+            raise ValueError(f'"{kind}" is not <apiVersion>/<Kind>; write one like eventing.knative.dev/v1/Broker')
     return kinds
 
 
@@ -65,7 +65,7 @@ _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings in the order of the documentation."""
+    """The settings. The documentation lists them in this order."""
 
     adapter_image: str = field(metadata={"variable": _IMAGE})
     host: str = declare("0.0.0.0", "HOST", "The address to listen on.")
@@ -88,7 +88,7 @@ def reference() -> list[tuple[str, str, str]]:
 
 
 def read_settings(environ: Mapping[str, str], resolv_conf: str = "") -> Settings:
-    """``EnvError`` names the first setting that is not usable.
+    """``EnvError`` names the first setting that is missing or invalid.
 
     ``resolv_conf``: the text of /etc/resolv.conf, used if CLUSTER_DOMAIN is not set.
     """

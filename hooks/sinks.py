@@ -1,6 +1,6 @@
-"""From a sink in ``spec`` to its URL or the reason why it has none, and which objects to look up for it. Pure.
+"""Resolves a sink in ``spec`` to a URL, or to the reason why it has none; and lists the objects to read for it. Pure.
 
-Source: Knative Destination resolution (knative.dev/pkg ``resolver``).
+The rules are those of Knative's ``resolver`` (knative.dev/pkg).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)---
 
 @dataclass(frozen=True)
 class Scope:
-    """What the sinks of one source are resolved with."""
+    """The inputs that all sinks of one source share."""
 
     namespace: str
     related: Objects
@@ -174,7 +174,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_pem(text: str) -> bool:
-    """Whether the text has complete certificates, base64 of a DER sequence. The adapter's TLS library reads them."""
+    """Whether the text contains only complete certificates: base64 of a DER sequence. The adapter parses them fully."""
     blocks = _CERTIFICATE.findall(text)
     return bool(blocks) and len(blocks) == text.count("-----BEGIN") and all(map(_is_der, blocks))
 

@@ -30,7 +30,7 @@ class SourceSpec:
     sink: Json
     dead_letter_sink: Json  # None: spec.delivery has none
     delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink
-    policy: Policy  # the same, read
+    policy: Policy  # parsed from ``delivery``
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
@@ -114,7 +114,7 @@ def _check_event_source(text: str | None) -> None:
 
 
 def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Policy, Json]:
-    """``spec.delivery`` without its dead letter sink, the policy in it, and that sink."""
+    """Three values: ``spec.delivery`` without its dead letter sink, the policy parsed from it, the dead letter sink."""
     if value is None:
         return None, Policy(), None
     if not isinstance(value, dict):

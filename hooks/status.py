@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic cannot read typing's own before Python 3.12
+from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
 
 class Condition(TypedDict):
@@ -16,9 +16,9 @@ class Condition(TypedDict):
 
     type: Annotated[
         str,
-        Field(description="Ready depends on SinkProvided and Deployed, but not on DeadLetterSinkResolved."),
+        Field(description="SinkProvided, Deployed, DeadLetterSinkResolved or Ready. Ready summarizes the first two."),
     ]
-    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown while it is not decided yet.")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Unknown until the state is known.")]
     lastTransitionTime: Annotated[str, Field(description="When status last changed; RFC 3339, UTC.")]
     reason: Annotated[
         NotRequired[str], Field(description="Machine-readable reason in CamelCase; absent if the status is True.")
@@ -44,7 +44,7 @@ class Address(TypedDict):
 class Status(TypedDict):
     """The state of the source."""
 
-    conditions: Annotated[list[Condition], Field(description="Ready, and the conditions that it depends on.")]
+    conditions: Annotated[list[Condition], Field(description="The conditions of the source, one per type.")]
     observedGeneration: Annotated[
         NotRequired[int], Field(description="The metadata.generation that this status was computed from.")
     ]

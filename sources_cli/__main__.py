@@ -1,4 +1,4 @@
-"""The ``sources`` command. A mistake of the user is one line on stderr and exit code 2.
+"""The ``sources`` command. For a user error, it prints one line to stderr and exits with code 2.
 
 Each command imports its implementation when it is called, so that help and shell completion are fast.
 """
@@ -32,16 +32,25 @@ Package = Annotated[
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    sys.path.insert(0, os.getcwd())  # as `python -m` does: the user's kinds are in the working directory
+    sys.path.insert(0, os.getcwd())  # as `python -m` does, to find the user's kinds in the working directory
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
     try:
-        return int(typer.main.get_command(app).main(argv, "sources", standalone_mode=False))
+        return int(command().main(argv, "sources", standalone_mode=False))
     except typer.TyperException as error:
-        message, code = error.format_message().replace("Value error, ", "", 1), error.exit_code  # pydantic's prefix
+        message, code = error.format_message().replace("Value error, ", "", 1), error.exit_code  # prefix of pydantic
     except Problem as problem:
         message, code = str(problem), 2
     print(f"sources: {message}", file=sys.stderr)
     return code
+
+
+def command() -> Any:
+    """The click command. Its help hides the Python types of arguments and flags, such as ``FILE <list[Path]>``."""
+    group: Any = typer.main.get_command(app)
+    for parameter in (parameter for command in group.commands.values() for parameter in command.params):
+        if parameter.param_type_name == "argument" or parameter.is_flag:
+            parameter.display_type_rich = lambda ctx: None
+    return group
 
 
 @app.command("run")
@@ -54,7 +63,7 @@ def run_command(
     ] = None,
     hook_port: Annotated[
         int | None,
-        Option("--port", parser=arguments.port, metavar="PORT", show_default="a free one", help="Port of the hook."),
+        Option("--port", parser=arguments.port, metavar="PORT", show_default="a free port", help="Port of the hook."),
     ] = None,
     once: Annotated[
         bool,
@@ -195,7 +204,7 @@ def image_command(
 def _run(command: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(command)
-    except BrokenPipeError:  # `sources run … | head`: Python must not fail when it flushes stdout at exit
+    except BrokenPipeError:  # `sources run … | head`. Python flushes stdout at exit, which must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 

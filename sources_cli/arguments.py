@@ -1,6 +1,6 @@
 """Parsers of command line arguments, and defaults. An error shows the value and says what to write.
 
-Imports nothing heavy: shell completion loads this module at each press of Tab.
+Imports only fast modules: shell completion loads this module at each press of Tab.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ManifestsOptions:
 
 def sink_kinds(text: str) -> tuple[str, ...]:
     try:
-        kinds = parse_sink_kinds(text, "the list")
+        kinds = parse_sink_kinds(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if not kinds:
@@ -47,7 +47,7 @@ def sink_kinds(text: str) -> tuple[str, ...]:
 
 def namespaced_name(text: str) -> str:
     if not re.fullmatch(rf"{_DNS_LABEL}/{_DNS_LABEL}", text, re.ASCII):
-        raise typer.BadParameter(f'"{text}" is not <namespace>/<name>')
+        raise typer.BadParameter(f'"{text}" is not <namespace>/<name>; write one like {ManifestsOptions.hook}')
     return text
 
 
@@ -67,7 +67,7 @@ def seconds(text: str) -> float:
     try:
         seconds = parse_duration(text) / 1e9
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(f"{error}; write a duration like 30s") from None
     if seconds <= 0:
         raise typer.BadParameter(f'"{text}" is not positive; write a duration like 30s')
     return seconds

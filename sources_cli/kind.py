@@ -16,7 +16,7 @@ from sources_cli.problem import Problem
 _GROUP = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
 _API_VERSION = re.compile(rf"{_GROUP}/v[0-9]+((alpha|beta)[0-9]+)?", re.ASCII)
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
-_WRITTEN_AS = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # an adapter's variable -> how a user sets it
+_SET_BY = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # variable of an adapter -> option or field
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Kind:
 
 
 def kind_named(name: str, package: str) -> Kind:
-    """The kind that a source names in ``kind``, found in the same way as the adapter finds it."""
+    """The kind that a source names in ``kind``. The adapter finds the class in the same way."""
     try:
         cls = source_class(name, package)
     except EnvError as error:
-        raise Problem(f"{_WRITTEN_AS[error.variable]}{str(error).removeprefix(error.variable)}") from None
-    except Exception as error:  # the user's module may raise anything
+        raise Problem(f"{_SET_BY[error.variable]}{str(error).removeprefix(error.variable)}") from None
+    except Exception as error:  # the user's module can raise any error
         raise _not_loaded(f"{package}.{module_name(name)}", error) from None
     return _checked(cls, package)
 
@@ -104,14 +104,16 @@ def kind_of_module(text: str) -> Kind:
 
 def check_name(kind: str) -> None:
     if not _CLASS.fullmatch(kind):
-        raise Problem(f'the class name "{kind}" is not valid; write CamelCase that ends in Source')
+        raise Problem(
+            f'the class name "{kind}" is not valid; write CamelCase that ends in Source, like QueueDepthSource'
+        )
 
 
 def _own_source_classes(dotted: str) -> list[type[Source]]:
     """The subclasses of Source that the module defines itself."""
     try:
         module = load_module(dotted)
-    except Exception as error:  # the user's module may raise anything
+    except Exception as error:  # the user's module can raise any error
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{dotted}.".startswith(f"{missing}."):
             raise Problem(f'module "{dotted}" does not exist; write one like adapter.sources.sample_source') from None

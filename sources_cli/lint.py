@@ -1,4 +1,4 @@
-"""``sources lint``: checks the sources in some files as an API server would, and then with the kind's own class."""
+"""``sources lint``: checks the sources in files as the API server does, and then with the class of the kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapter.contract.formats import Json
 from sources_cli.admission import yaml
-from sources_cli.admission.class_checks import own_violations
+from sources_cli.admission.class_checks import class_violations
 from sources_cli.admission.documents import NO_SOURCE, is_source, read_yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import unchecked_rules
@@ -36,7 +36,7 @@ class Finding:
 
 
 async def lint(options: LintOptions) -> int:
-    """Prints the findings. 0: every source would be accepted; 1: at least one would be refused."""
+    """Prints the findings. Returns the exit code: 0 if every source would be accepted, else 1."""
     findings: list[Finding] = []
     checked, unchecked = 0, set[str]()
     for file in options.files:
@@ -62,13 +62,14 @@ def _findings(file: str, document: yaml.YamlDocument, package: str, unchecked: s
         yield Finding(file, document.line(("kind",)), value["kind"], place, str(problem))
         return
     unchecked.update(unchecked_rules(object_schema(kind)))
-    for violation in object_violations(kind, value) or own_violations(kind, value):
+    for violation in object_violations(kind, value) or class_violations(kind, value):
         yield Finding(file, document.line(violation.path), kind.name, place, violation.text)
 
 
 def _place(value: Json) -> str:
     metadata = value.get("metadata") if isinstance(value.get("metadata"), dict) else {}
-    return f"{metadata.get('namespace') or 'default'}/{metadata.get('name') or metadata.get('generateName')}"
+    name = metadata.get("name") or metadata.get("generateName") or "(no name)"
+    return f"{metadata.get('namespace') or 'default'}/{name}"
 
 
 def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
@@ -81,4 +82,4 @@ def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
         for finding in ordered:
             print(f"{finding.file}:{finding.line}: {finding.kind} {finding.name}: {finding.message}")
         if not findings:
-            print(f"{checked} source{'s' if checked > 1 else ''}, no problem")
+            print(f"{checked} source{'s' if checked > 1 else ''}, no problems")

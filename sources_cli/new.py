@@ -1,4 +1,4 @@
-"""``sources new`` and ``sources image``: create what a new kind needs. No existing file is overwritten."""
+"""``sources new`` and ``sources image``: create the files of a new kind. No existing file is overwritten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sources_cli.kind import check_name
 from sources_cli.problem import Problem
 
 
-async def new(kind: str, way: str) -> int:
-    """``way``: timer, poll or listen. Keeps the README and the sink of an earlier kind in the same directory."""
+async def new(kind: str, template: str) -> int:
+    """``template``: timer, poll or listen. Keeps the README and the sink of another kind in the same directory."""
     check_name(kind)
     module = module_name(kind)
-    own, shared = _files(kind, module, way)
+    own, shared = _files(kind, module, template)
     for path in own:
         if path.exists():
             raise Problem(f"{path} already exists; choose another name, or delete the file")
@@ -35,7 +35,7 @@ async def image(package: str, base: str) -> int:
     return 0
 
 
-def _files(kind: str, module: str, way: str) -> tuple[dict[Path, str], dict[Path, str]]:
+def _files(kind: str, module: str, template: str) -> tuple[dict[Path, str], dict[Path, str]]:
     """Path -> text of the files of this kind, and of those that all kinds in the directory share."""
     words = kebab(kind).removesuffix("-source")
     values = {
@@ -43,13 +43,13 @@ def _files(kind: str, module: str, way: str) -> tuple[dict[Path, str], dict[Path
         "module": module,
         "type": f"com.example.{words.replace('-', '.')}",
         "image": f"registry.local/{words}:dev",
-        "cluster": templates.CLUSTERS[way],
+        "cluster": templates.CLUSTERS[template],
     }
-    values["run"] = templates.filled(templates.RUNS[way], **values)
-    code, test = templates.MODULES[way]
+    values["run"] = templates.filled(templates.RUNS[template], **values)
+    code, test = templates.MODULES[template]
     own = {Path(OWN_PACKAGE, f"{module}.py"): code, Path("tests", f"test_{module}.py"): test}
     shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
-    if way == "poll":
+    if template == "poll":
         shared[Path("list.json")] = templates.LIST
     filled = [{path: templates.filled(text, **values) for path, text in files.items()} for files in (own, shared)]
     return filled[0], filled[1]

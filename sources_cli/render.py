@@ -1,4 +1,4 @@
-"""``sources render``: prints what the hook would answer for the sources in some files. Starts no adapter."""
+"""``sources render``: prints the response of the hook for each source in the files. Starts no adapter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sources_cli.screen.plain import ready_condition
 
 
 async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
-    """The exit code: 0, or 1 if a source would not run, because of its sink or its spec. ``output``: yaml or json."""
+    """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json."""
     documents = read_documents(files, package)
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
     try:
@@ -47,7 +47,7 @@ async def _render(hook: Hook, source: Json, documents: Documents, output: str) -
 
 
 def _with_fixed_metadata(source: Json) -> Json:
-    """With the same uid and creation time in each call, so that two outputs can be compared."""
+    """Sets the same uid and creation time in each call, so that two outputs can be compared."""
     path = f"{source['apiVersion']}/{source['kind']}/{key(source)}"
     fixed = {"uid": str(uuid.uuid5(uuid.NAMESPACE_URL, path)), "creationTimestamp": format_time(EPOCH)}
     return {**source, "metadata": source["metadata"] | fixed}

@@ -1,7 +1,7 @@
 """``sources run``: runs the hook, the adapters and their sinks on this machine, without a cluster.
 
-Documents from files -> responses of the real hook -> local processes -> their status -> the hook again, until nothing
-changes.
+The objects of the files are sent to the real hook. Its responses become local processes. Their state becomes the
+status of Deployments, which is sent to the hook again, until nothing changes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RunOptions:
     files: Sequence[Path]
     package: str
     for_s: float | None = None
-    hook_port: int | None = None  # None: a free one
+    hook_port: int | None = None  # None: a free port
     once: bool = False
     sink: str | None = None
     logs: bool = False
@@ -49,7 +49,7 @@ class RunOptions:
 
 
 async def run(options: RunOptions) -> int:
-    """The exit code: 0, or 1 if ``once`` is set and a source was not ready or sent no event in time."""
+    """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
     documents = options.read()
     cluster = Cluster(options, documents, _screen(documents))
     with _on_signal(cluster.interrupt):
@@ -80,11 +80,11 @@ class Cluster:
 
     @property
     def satisfied(self) -> bool:
-        """Every source is Ready and its first event has arrived. Without a display, no arrival can be seen."""
+        """Every source is Ready and its first event has arrived. Without a local display, Ready is enough."""
         return all(source.ready and (source.events or not self._displays) for source in self._controllers.values())
 
     async def run(self) -> None:
-        """Until ``interrupt``, the time limit, or the first events with ``once``; an error in a task is raised."""
+        """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
             self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
             await self._start_displays()
@@ -120,7 +120,7 @@ class Cluster:
                 raise result
 
     async def _watch(self, hook: Hook) -> None:
-        """Applies each edit of a file as ``kubectl apply`` would; a file that cannot be read changes nothing."""
+        """Applies each edit of a file as ``kubectl apply`` would. If a file is invalid, nothing changes."""
         async for _ in edits(self._options.files):
             try:
                 documents = self._options.read()
@@ -150,7 +150,7 @@ class Cluster:
                 self._screen.message(
                     f"Deployment {key(desired)} is skipped: `sources run` starts only `python -m {DISPLAY_MODULE}`"
                 )
-        await asyncio.gather(*(display.ready(DISPLAY_START_S) for display in self._displays.values()))
+        await asyncio.gather(*(display.wait_until_ready(DISPLAY_START_S) for display in self._displays.values()))
 
     def _service_ports(self) -> LocalPorts:
         return {
@@ -164,12 +164,12 @@ class Cluster:
         event = parse_event(line)
         if event is None:
             return self._on_log(line)
-        emitting = (each for each in self._controllers.values() if each.emits(event["source"]))
-        controller = next(emitting, None)
-        self._screen.event(controller.name if controller else event["source"], event)
-        if controller:
-            controller.events += 1
-            self._show(controller)
+        emitting = (controller for controller in self._controllers.values() if controller.emits(event["source"]))
+        emitter = next(emitting, None)
+        self._screen.event(emitter.name if emitter else event["source"], event)
+        if emitter:
+            emitter.events += 1
+            self._show(emitter)
 
     def _show(self, controller: SourceController) -> None:
         self._screen.row(controller.source, controller.events)
@@ -183,7 +183,7 @@ class Cluster:
             self._screen.message(failure)
 
     async def _drain(self) -> None:
-        """Stops the adapters first, so that their last events still arrive; then the sinks, then the hook."""
+        """Stops the adapters, then the sinks, then the hook. So the last events of the adapters still arrive."""
         await asyncio.gather(*(controller.stop() for controller in self._controllers.values()))
         await asyncio.gather(*(display.stop() for display in self._displays.values()))
         if self._hook:

@@ -28,6 +28,6 @@ class Logbook:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.text.splitlines()]
 
-    def containing(self, words: str) -> list[dict[str, Any]]:
+    def logged(self, words: str) -> list[dict[str, Any]]:
         """The lines whose message contains ``words``."""
         return [line for line in self.lines if words in line["msg"]]

@@ -1,1 +1,1 @@
-"""CloudEvents as HTTP messages: own events are encoded, received events are decoded."""
+"""CloudEvents as HTTP messages: encodes the events of the source, and decodes received events."""

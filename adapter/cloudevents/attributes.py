@@ -1,6 +1,6 @@
 """CloudEvents 1.0: media types and the rules for attributes (spec.md). Pure.
 
-The official SDK checks the attributes. The checks here are for what it accepts or invents; each has its reason.
+The official SDK checks the attributes. The checks here reject values that it accepts; a comment names each.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from cloudevents.core.v1.event import CloudEvent
 from adapter.contract.formats import RESERVED_EXTENSIONS, Json, VerbatimTimestamp, extension_problem, is_header_text
 
 REQUIRED = ("specversion", "id", "source", "type")
-Value = str | int | bool  # of an extension
+ExtensionValue = str | int | bool
 
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """A CloudEvent of another sender, without loss.
+    """A CloudEvent of another sender, with all its information.
 
     ``attributes``: those that CloudEvents defines, as they were written. ``data``: the octets, None if there is none.
-    ``content_type``: of these octets, empty if it is unknown.
+    ``content_type``: the media type of the octets, empty if it is unknown.
     """
 
     attributes: Mapping[str, str]
-    extensions: Mapping[str, Value]
+    extensions: Mapping[str, ExtensionValue]
     data: bytes | None
     content_type: str
 
 
 def media_type(content_type: str) -> str:
-    """Without parameters, in lower case."""
+    """The media type without parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def is_json(content_type: str) -> bool:
-    """JSON format §3.1.1: ``*/json`` or ``*/*+json``."""
+    """Whether the media type is ``*/json`` or ``*/*+json`` (CloudEvents JSON format §3.1.1)."""
     subtype = media_type(content_type).partition("/")[2]
     return subtype == "json" or subtype.endswith("+json")
 
 
-def canonical(value: Value) -> str:
+def canonical(value: ExtensionValue) -> str:
     """The string form of an attribute's value (spec.md §"Type System"). The SDK writes ``True`` for ``true``."""
     return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
@@ -52,7 +52,7 @@ def canonical(value: Value) -> str:
 def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEvent:
     """The SDK's event. Raises ``ValueError`` with the name and the value of the first wrong attribute.
 
-    ``attributes`` must hold id, specversion and time: the SDK invents them where they are missing.
+    ``attributes`` must hold id, specversion and time: the SDK adds those that are missing.
     """
     try:
         return CloudEvent(attributes, data)
@@ -62,8 +62,8 @@ def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEve
         raise ValueError(f"{name} is {attributes[name]!r}; {expected}") from None
 
 
-def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, Value]]:
-    """Check the attributes of a received event; return those that CloudEvents defines, and the extensions."""
+def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, ExtensionValue]]:
+    """Return the attributes that CloudEvents defines, and the extensions. ``ValueError`` names an invalid attribute."""
     if missing := [name for name in REQUIRED if name not in event]:
         raise ValueError(f"required attributes are missing: {', '.join(missing)}")
     attributes = {name: event[name] for name in event if name in RESERVED_EXTENSIONS}
@@ -81,7 +81,7 @@ def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, 
         if not isinstance(value, str | int):  # a bool is an int; the SDK accepts any type
             raise ValueError(f'extension "{name}" is {json.dumps(value)}; write a string, an integer or a boolean')
     if broken := [name for name, value in event.items() if isinstance(value, str) and not _is_unicode(value)]:
-        raise ValueError(f"{broken[0]} holds half of a surrogate pair, which is not a character")
+        raise ValueError(f"{broken[0]} contains an unpaired surrogate, which is not a character")
     return attributes, extensions
 
 

@@ -1,13 +1,13 @@
 """Received CloudEvents: HTTP message in binary or structured mode -> attributes and the exact octets of the data. Pure.
 
-The rules are those of CloudEvents 1.0.2 (http-protocol-binding.md, json-format.md); a ``ValueError`` names the broken
+The rules are those of CloudEvents 1.0.2 (http-protocol-binding.md, json-format.md); a ``ValueError`` names the violated
 one. The SDK checks the attributes, but its readers are not used, because an event must pass through unchanged:
 
-* They invent a missing id, time and specversion.
-* They parse JSON data, and to write it again changes numbers: ``1.10e400`` becomes ``Infinity``.
-* They cut the digits of a time after microseconds, fail on a leap second, and accept times that are not RFC 3339.
+* They add a missing id, time and specversion.
+* They parse JSON data, which changes numbers when it is written again: ``1.10e400`` becomes ``Infinity``.
+* They truncate a time to microseconds, fail on a leap second, and accept times that are not RFC 3339.
 * They replace a header's invalid UTF-8 by U+FFFD, and keep the quotes of a quoted header value.
-* They take ``data: null`` for no data, and skip characters that are not base64.
+* They read ``data: null`` as no data, and skip characters that are not base64.
 
 ``tests/unit/adapter/cloudevents/test_sdk.py`` shows each of these.
 """
@@ -24,7 +24,7 @@ from adapter.cloudevents.attributes import ReceivedEvent, is_json, media_type, s
 from adapter.contract.formats import Json, header_octets
 from adapter.serving.messages import Request
 
-FAMILY = "application/cloudevents"  # media types that begin so: structured mode, or batched mode
+CLOUDEVENTS_TYPES = "application/cloudevents"  # prefix of the media types of structured mode and batched mode
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)', re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -35,16 +35,16 @@ class Unsupported(ValueError):
 
 
 def is_structured(request: Request) -> bool:
-    """Only the content type decides; ``ce-`` headers beside it do not count (HTTP binding §3)."""
-    return media_type(request.headers.get("content-type", "")).startswith(FAMILY)
+    """Whether the content type is one of CloudEvents. ``ce-`` headers are then ignored (HTTP binding §3)."""
+    return media_type(request.headers.get("content-type", "")).startswith(CLOUDEVENTS_TYPES)
 
 
 def read_event(request: Request) -> ReceivedEvent:
-    """Raises ``Unsupported`` for another format than JSON and for batched mode, else ``ValueError``."""
+    """``Unsupported`` for batched mode and formats other than JSON; ``ValueError`` for an invalid event."""
     if not is_structured(request):
         return _binary(request)
-    if (name := media_type(request.headers["content-type"])) != f"{FAMILY}+json":
-        raise Unsupported(f"content type {name} is not supported; send {FAMILY}+json, one event a request")
+    if (name := media_type(request.headers["content-type"])) != f"{CLOUDEVENTS_TYPES}+json":
+        raise Unsupported(f"content type {name} is not supported; send {CLOUDEVENTS_TYPES}+json, one event per request")
     return _structured(request.body)
 
 
@@ -118,7 +118,7 @@ def _text(data: Json, content_type: str) -> bytes | None:
 def _member_text(text: str, name: str) -> str:
     """The JSON text of member ``name`` of the object in ``text``, which has one; the last one if there are several.
 
-    Parsed and written again, numbers would lose digits.
+    It is not parsed and written again, because numbers would lose digits.
     """
     decoder = json.JSONDecoder(parse_int=_integer)
     at, found = text.index("{"), ""

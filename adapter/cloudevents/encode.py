@@ -29,8 +29,8 @@ Message = HTTPMessage  # headers and body of a request
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
     """Encode ``event``, which has an id and a time. A value of ``overrides`` replaces the extension of that name.
 
-    An event with its own ``source`` was received from another sender and is not completed: it may have no time and
-    no content type (``""``). Raises ``ValueError`` if the event cannot be sent. The message names the attribute and
+    An event with its own ``source`` was received from another sender, so no attribute is added: it may have no time
+    and no content type (``""``). Raises ``ValueError`` if the event cannot be sent. The message names the attribute and
     holds no data, because it is logged.
     """
     content_type, body = _content(event)
@@ -71,20 +71,20 @@ def encode_header(value: str) -> str:
 def _sdk_message(attributes: dict[str, Any], body: bytes) -> Message:
     try:
         return to_binary(sdk_event(attributes, body), _FORMAT)
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 may not
+    except UnicodeEncodeError:  # an unpaired surrogate, which JSON may contain and UTF-8 may not
         texts = {name: _without_surrogates(value) for name, value in attributes.items() if name != "time"}
         return to_binary(sdk_event(attributes | texts, body), _FORMAT)
 
 
 def _utc_time(event: Event) -> datetime:
-    """In UTC: the SDK writes other zones with seconds in their offset, which RFC 3339 does not allow."""
+    """The time in UTC: the SDK would write seconds in the offset of a zone, which RFC 3339 does not allow."""
     time = event.time
     if time is None:
         if event.source is None:
             raise ValueError("time is not set")
-        return EPOCH  # encode() removes it; without one the SDK would invent the current time
+        return EPOCH  # encode() removes it; the SDK would set the current time
     if time.utcoffset() is None:
-        raise ValueError(f"time is {time.isoformat()}: it needs a zone, such as datetime.now(UTC) has")
+        raise ValueError(f"time is {time.isoformat()}: write a time with a zone, like datetime.now(UTC)")
     try:
         return time.astimezone(UTC)
     except OverflowError:

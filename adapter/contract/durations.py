@@ -94,10 +94,13 @@ def _decimal(ns: int, unit_ns: int) -> str:
 
 
 class Interval(str):
-    """A period of at least 1 ms in Go's normal form: ``90s`` becomes ``1m30s``. ``ns``: its length in nanoseconds."""
+    """A Go duration (https://pkg.go.dev/time#ParseDuration) of at least 1 ms; ``ValueError`` for other texts.
+
+    The text is the normal form of Go's ``Duration.String()``: ``90s`` becomes ``1m30s``.
+    """
 
     __slots__ = ("ns",)
-    ns: int
+    ns: int  # length in nanoseconds
 
     def __new__(cls, text: str) -> Interval:
         ns = parse_duration(text)

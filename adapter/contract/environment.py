@@ -25,7 +25,7 @@ _USER_IN_URL = re.compile(r"(?<=//)[^/?#]*@")
 
 
 class EnvError(ValueError):
-    """One environment variable is not usable. The text is one line with its name, its value and what to write.
+    """One environment variable is invalid. The text is one line with its name, its value and what to write.
 
     A user and password in a URL are left out. The caller must not pass other secrets as ``value``.
     """
@@ -42,7 +42,7 @@ class Variable:
 
     name: str
     description: str
-    if_absent: str = ""  # for the documentation, where the default does not say it
+    if_absent: str = ""  # the default as the documentation shows it; empty: the text of the default
     set_by: str = "hook"
     read: Callable[[str], Any] = str  # ``ValueError`` says what to write
     write: Callable[[Any], str | None] = variables.text  # None: the variable is omitted
@@ -68,13 +68,13 @@ def declare(default: Any, name: str, description: str, if_absent: str = "", **de
 def variables_of(cls: Any) -> list[tuple[str, Variable, Any]]:
     """Attribute, variable and default of each field, in order. ``MISSING``: there is no default."""
     return [
-        (one.name, one.metadata["variable"], one.default if one.default_factory is MISSING else {})
-        for one in fields(cls)
+        (each.name, each.metadata["variable"], each.default if each.default_factory is MISSING else {})
+        for each in fields(cls)
     ]
 
 
 def read_variable(text: str | None, variable: Variable, default: Any) -> Any:
-    """The value of one variable; ``EnvError`` if the text is not usable or a required variable is not set."""
+    """The value of one variable; ``EnvError`` if the text is invalid or a required variable is not set."""
     if not text and default is not MISSING:
         return default
     try:
@@ -117,7 +117,7 @@ _TRUST_BUNDLES = "Directory with more PEM files to trust."
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterEnv:
-    """The settings of an adapter, in the order of their variables. Law: ``from_environ(to_environ(env)) == env``."""
+    """The settings of an adapter, in the order of their variables. ``from_environ(env.to_environ()) == env``."""
 
     event_source: str | None = declare(None, "EVENT_SOURCE", "The CloudEvents `source`.", "`NAMESPACE/NAME`")
     interval: str | None = declare(None, "INTERVAL", "`spec.interval`, a Go duration.", "the kind's default")
@@ -164,9 +164,9 @@ class AdapterEnv:
     trust_bundles: str = declare(TRUST_BUNDLES, "TRUST_BUNDLES", _TRUST_BUNDLES, set_by="image")
 
     def to_environ(self) -> dict[str, str]:
-        """Variable -> text, in Knative's order. An empty text stands for a variable without a value.
+        """Variable -> text, in Knative's order. A variable without a value is an empty text.
 
-        Variables that the hook does not set are omitted where they have their default.
+        A variable that the hook does not set is omitted if its value is the default.
         """
         environ: dict[str, str] = {}
         for attribute, variable, default in _VARIABLES:
@@ -179,7 +179,7 @@ class AdapterEnv:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> AdapterEnv:
-        """Read what ``to_environ`` wrote. ``EnvError`` names the first variable that is not usable."""
+        """Read what ``to_environ`` wrote. ``EnvError`` names the first variable that is invalid."""
         values: dict[str, Any] = {}
         for attribute, variable, default in _VARIABLES:
             if attribute == "secrets":

@@ -25,7 +25,8 @@ RESERVED_EXTENSIONS = frozenset(
 def extension_problem(name: str, longest: int | None = 20) -> str | None:
     """Why ``name`` is not a valid CloudEvents extension name, or None (CloudEvents 1.0).
 
-    The limit of 20 characters is a SHOULD. It applies to events made here; ``longest=None`` is for received events.
+    The limit of 20 characters is a SHOULD. It applies to events that the adapter creates; ``longest=None`` is for
+    received events.
     """
     if name in RESERVED_EXTENSIONS:
         return f'extension name "{name}" is reserved by CloudEvents; choose another name'
@@ -106,7 +107,7 @@ def parse_time(text: str) -> datetime:
 
 
 class VerbatimTimestamp(datetime):
-    """A received time that is sent on with its original text: a datetime cannot hold nanoseconds or leap seconds."""
+    """A received time that is forwarded with its original text: a datetime cannot hold nanoseconds or leap seconds."""
 
     text = ""
 

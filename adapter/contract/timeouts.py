@@ -1,6 +1,6 @@
 """How long requests and each step of a shutdown may take. Pure.
 
-Part of the seam: the hook computes the pod's grace period from the same values by which the adapter stops.
+The hook computes the pod's grace period from the same values that limit the shutdown of the adapter.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Timeouts:
     receive_s: float = 10.0  # a listener's receive()
     keep_alive_s: float = 75.0  # between two requests; common load balancers close a connection after 60 s
     # Requests that this process sends.
-    response_body_s: float = 1.0  # the sink has decided with its status; its body is only for the dead letter sink
-    upstream_idle_s: float = 30.0  # an upstream that sends nothing
+    response_body_s: float = 1.0  # the body of the response of a sink; only the dead letter sink gets it
+    upstream_idle_s: float = 30.0  # without any byte from the upstream
     # Shutdown, in this order.
     pre_stop_s: float = 5.0  # listeners: the Service stops sending requests to this pod
     listener_drain_s: float = 2.0  # listeners: callers close their connections
-    drain_margin_s: float = 10.0  # beside one whole delivery attempt
+    drain_margin_s: float = 10.0  # in addition to one whole delivery attempt
     outcome_s: float = 1.0  # the source handles the outcome of its last event
     responses_s: float = 2.0  # listeners: the last responses are written
     source_close_s: float = 5.0  # the source closes what it opened

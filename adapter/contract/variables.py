@@ -42,7 +42,7 @@ def object_text(value: Mapping[str, Json] | None) -> str | None:
 
 
 def created_text(time: datetime) -> str | None:
-    """None where the time is not known."""
+    """None if the time is not known."""
     return None if time == EPOCH else format_time(time)
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Disposition(Enum):
-    """What becomes of the event: it is delivered, tried again, or never tried again."""
+    """What to do with the event after an attempt: it is delivered, sent again, or never sent again."""
 
     ACCEPT = "accept"
     RETRY = "retry"

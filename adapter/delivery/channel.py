@@ -1,7 +1,7 @@
 """One destination of events: its HTTP client, TLS trust, authorization, and the result of each attempt.
 
-Redirects are not followed and cookies are not kept. ``Channel.post`` raises no exception of the HTTP client: an
-unexpected failure is an attempt to retry.
+Redirects are not followed and cookies are not kept. ``Channel.post`` raises no exception of the HTTP client: it returns
+an attempt with ``Disposition.RETRY``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Destination:
 
     @property
     def public_url(self) -> str:
-        """Without user and password, for logs and events."""
+        """The URL without user and password, for logs and events."""
         scheme, _, rest = self.url.partition("://")
         authority, slash, path = rest.partition("/")
         return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
@@ -50,8 +50,9 @@ class Destination:
 class Channel:
     """Sends events to one destination over connections that it keeps open.
 
-    ``timeout_s`` bounds each attempt as a whole. ``response_body_s`` bounds the reading of the body after the status,
-    which alone decides. ``transport`` replaces the network, as in ``httpx2.AsyncClient(transport=...)``.
+    ``timeout_s`` limits each attempt as a whole. ``response_body_s`` limits the time to read the body of a response;
+    the disposition depends only on the status. ``transport`` replaces the network, as in
+    ``httpx2.AsyncClient(transport=...)``.
     Raises ``EnvError`` if the URL or a certificate of ``destination`` is invalid.
     """
 
@@ -70,7 +71,7 @@ class Channel:
         self._response_body_s = response_body_s
         self._transport = transport
         self._url = _parsed_url(destination)
-        self._stamp = _stamp(destination)
+        self._fingerprint = _fingerprint(destination)
         self._clients = self._new_clients()
 
     async def aclose(self) -> None:
@@ -112,15 +113,15 @@ class Channel:
             raise _TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
 
     async def _reload_certificates(self) -> None:
-        """Use changed bundles from now on; a request under way keeps its client.
+        """Use changed bundles from now on; a request in flight keeps its client.
 
         Nothing is sent while a bundle cannot be read: the change may have removed a certificate that was trusted.
         """
-        stamp = _stamp(self.destination)
-        if stamp == self._stamp:
+        fingerprint = _fingerprint(self.destination)
+        if fingerprint == self._fingerprint:
             return
         clients = self._new_clients()
-        self._stamp = stamp
+        self._fingerprint = fingerprint
         retired, self._clients = self._clients, clients
         await retired.aclose()
 
@@ -169,8 +170,8 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
     return context
 
 
-def _stamp(destination: Destination) -> tls.Stamp:
-    return tls.stamp_of(destination.bundles) if _is_https(destination) else ()
+def _fingerprint(destination: Destination) -> tls.Fingerprint:
+    return tls.fingerprint_of(destination.bundles) if _is_https(destination) else ()
 
 
 async def _read_body(response: httpx2.Response, timeout_s: float) -> bytes:
@@ -184,5 +185,5 @@ async def _read_body(response: httpx2.Response, timeout_s: float) -> bytes:
                 if size > BODY_LIMIT:
                     break
     except TimeoutError:
-        pass  # the connection is closed; the status has decided already
+        pass  # the connection is closed; the status is known already
     return kept

@@ -20,7 +20,7 @@ from adapter.cloudevents.encode import Message, with_extensions
 from adapter.contract.delivery_policy import Policy
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel
-from adapter.model.clock import Clock, reached
+from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
 from adapter.serving.logs import LogThrottle
@@ -48,7 +48,10 @@ def dead_letter(message: Message, destination: str, attempt: Attempt) -> Message
 
 
 class Delivery:
-    """Delivers events to one sink. ``healthy`` is False from an event that used up all retries to the next success."""
+    """Delivers events to one sink.
+
+    ``healthy`` becomes False when an event has used all its retries, and True when the sink accepts an event.
+    """
 
     def __init__(
         self,
@@ -70,23 +73,23 @@ class Delivery:
         self._metrics = metrics
         self._log = log
         self._throttle = LogThrottle(log, clock.now)
-        self._not_before: dict[Channel, datetime] = {}  # Retry-After applies to every event
+        self._not_before: dict[Channel, datetime] = {}  # from Retry-After; applies to all events
         self._is_cut_short = False
-        self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits under way
+        self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits in progress
         self._failed_attempts = 0
         self._failure_logged = False
 
     def cut_short(self) -> None:
-        """End all attempts and waits now. Each event under way gets one attempt at the dead letter sink."""
+        """End all attempts and waits now. Each event in flight gets one attempt at the dead letter sink."""
         self._is_cut_short = True
         for scope in self._scopes:
             scope.reschedule(asyncio.get_running_loop().time())
 
     async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
-        """Send ``message``, which is ``event`` encoded, until a sink accepts it or the policy ends.
+        """Send ``message``, which is ``event`` encoded, until a sink accepts it or all retries are used.
 
-        ``caller_timeout_s``: for so many seconds a caller waits for the outcome, and delivery ends by then. The caller
-        can send the event again, so an event that is not delivered is not lost. None: no caller waits.
+        ``caller_timeout_s``: how many seconds a caller waits for the outcome; delivery ends within this time. The
+        caller can send the event again, so an event that is not delivered is not lost. None: no caller waits.
         """
         sink_until, until = self._deadlines(caller_timeout_s)
         attempt, count = await self._try(self._sink, event, message, sink_until)
@@ -160,12 +163,12 @@ class Delivery:
             self._scopes.discard(scope)
 
     async def _wait(self, channel: Channel, wait_s: float) -> None:
-        """Wait ``wait_s``, and until the time that the last ``Retry-After`` of this destination named."""
+        """Wait ``wait_s`` seconds, or longer if the last ``Retry-After`` of this destination requires it."""
         now = self._clock.now()
         longest = now + timedelta(seconds=self._policy.retry_after_max_s)  # the clock may have been set back
         until = max(now + timedelta(seconds=wait_s), min(self._not_before.get(channel, now), longest))
         if until > now and not (self._is_cut_short and channel is self._dead_letters):
-            await reached(self._clock, until)
+            await wait_until(self._clock, until)
 
     async def _post(self, channel: Channel, message: Message) -> Attempt:
         started = time.perf_counter()

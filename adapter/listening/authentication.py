@@ -16,29 +16,29 @@ from adapter.serving.messages import Request
 
 TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # more digits would exceed the limits of int() and float
-COMPLETE: dict[str, Any] = {
+CEL_RULE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
-    "message": "set secret: {secretKeyRef: {name, key}}, but leave it out with type none",
+    "message": "set secret to {secretKeyRef: {name, key}}; omit it when type is none",
 }
 
 
 class Auth(BaseModel):
     """How callers authenticate."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [COMPLETE]})
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"x-kubernetes-validations": [CEL_RULE]})
 
     type: Literal["none", "bearer", "github", "standardWebhooks"] = Field(
         "none",
-        description="none: no authentication. bearer: the header Authorization is Bearer and the secret. github: the "
-        "header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature is an HMAC "
-        "of webhook-id, webhook-timestamp and the body.",
+        description="none: no authentication. bearer: the header Authorization is Bearer, a space and the secret. "
+        "github: the header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature "
+        "is an HMAC of webhook-id, webhook-timestamp and the body.",
     )
     secret: SecretText | None = Field(None, description="Shared secret. Must be omitted when type is none.")
 
     @model_validator(mode="after")
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
-            raise ValueError(COMPLETE["message"])
+            raise ValueError(CEL_RULE["message"])
         if self.secret is not None and not self.key:
             raise ValueError("the secret is empty: it must have characters after whsec_")
         return self
@@ -61,7 +61,7 @@ class Auth(BaseModel):
 
     @property
     def signs(self) -> bool:
-        """True if callers sign the body: headers that are not signed cannot be trusted."""
+        """True if callers sign the body. Headers that the signature does not cover cannot be trusted."""
         return self.type in ("github", "standardWebhooks")
 
 
@@ -77,10 +77,10 @@ def auth_error(auth: Auth | None, request: Request, now: float) -> str | None:
         expected = "sha256=" + hmac.new(auth.key, request.body, hashlib.sha256).hexdigest()
         given = header_octets(request.headers.get("x-hub-signature-256", ""))
         return None if hmac.compare_digest(given, expected.encode()) else "X-Hub-Signature-256 does not match the body"
-    return _standard(auth.key, request, now)
+    return _standard_webhooks_error(auth.key, request, now)
 
 
-def _standard(key: bytes, request: Request, now: float) -> str | None:
+def _standard_webhooks_error(key: bytes, request: Request, now: float) -> str | None:
     """Signatures are ``v1,<base64>`` of ``id.timestamp.body``, separated by spaces.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md

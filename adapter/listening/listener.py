@@ -1,7 +1,7 @@
-"""Sources that receive HTTP requests: one event per request, and the response follows the answer of the sink.
+"""Sources that receive HTTP requests. Each request is one event, and the response depends on its delivery.
 
-The caller gets 2xx only once the sink or the dead letter sink has accepted the event. Otherwise it gets 422 if the
-event was refused permanently, and else 503 with ``Retry-After``.
+The caller gets 2xx only after the sink or the dead letter sink has accepted the event. It gets 422 if the event was
+refused permanently, and 503 with ``Retry-After`` if it was not delivered in time.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source
-from adapter.serving.body import RETRY_SOON_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
 from adapter.serving.logs import LogThrottle, error_location
 from adapter.serving.messages import Refusal, Request
 
-RETRY_UNDELIVERED_S = 5  # Retry-After
+UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
 Answer = tuple[int, str, dict[str, str]]  # status, text, headers
 
 
 class Listener(Source):
-    """A source that sends one event per HTTP request."""
+    """A source that sends one event per HTTP request.
 
-    listens: ClassVar[bool] = True
-    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    Responses: 202 after the sink or the dead letter sink has accepted the event, 422 if the event is invalid or was
+    refused permanently, 503 with ``Retry-After`` if it was not delivered within ``answer_within``, 404 for another
+    path, 405 for another method, 408 for a body that takes longer than 10 s, and 413 for one of more than 1 MiB.
+    """
+
+    listens: ClassVar[bool] = True  # the hook creates a Service for Context.port
+    methods: ClassVar[tuple[str, ...]] = ("POST",)  # allowed HTTP methods, in capitals
 
     path: str = Field(
         "/",
@@ -58,11 +63,15 @@ class Listener(Source):
             raise TypeError(f'{cls.__name__}.methods is {cls.methods}: write HTTP methods in capitals, like ("POST",)')
 
     async def receive(self, request: Request) -> Event:
-        """Return the event of a request, or raise :class:`Refusal` to send none. Keep no state between requests."""
+        """Return the event of a request, or raise :class:`Refusal` to send none.
+
+        The caller gets 500 for any other exception, for a result that is not an Event, and after 10 s. Keep no state
+        between requests: each replica gets only some of them.
+        """
         raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        """Yields nothing: each request sends its own event."""
+        """Yields nothing. Each request sends its own event with ``context.send()``."""
         await asyncio.Event().wait()
         yield Event("")
 
@@ -154,9 +163,9 @@ class RequestHandler:
 
     async def _deliver(self, event: Event) -> Answer:
         if self._stopped:
-            return 503, "the adapter is stopping", {"Retry-After": str(RETRY_SOON_S)}
+            return 503, "the adapter is stopping", {"Retry-After": str(BUSY_RETRY_S)}
         if self._in_flight >= self._listener.max_in_flight:
-            return 503, "too many requests in flight", {"Retry-After": str(RETRY_SOON_S)}
+            return 503, "too many requests in flight", {"Retry-After": str(BUSY_RETRY_S)}
         self._in_flight += 1
         try:
             outcome = await self._context.send(event, timeout_s=self._listener.answer_within.ns / 1e9)
@@ -166,7 +175,7 @@ class RequestHandler:
             return 202, "", {}
         if outcome is Outcome.REJECTED:
             return 422, "the event was refused; see the log of the adapter", {}
-        return 503, "the sink did not accept the event", {"Retry-After": str(RETRY_UNDELIVERED_S)}
+        return 503, "the sink did not accept the event", {"Retry-After": str(UNDELIVERED_RETRY_S)}
 
 
 def _is_cancelled() -> bool:

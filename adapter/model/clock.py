@@ -1,4 +1,4 @@
-"""Wall-clock time, which events and schedules use. An administrator or NTP may set it, also back."""
+"""Wall-clock time, which events and schedules use. An administrator or NTP may set it forward or back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ SET_BACK_S = 1.0  # smaller backward steps only delay the next tick
 class Clock(Protocol):
     """Wall-clock time; virtual in tests."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The current time, with a time zone."""
 
     async def sleep_until(self, deadline: datetime) -> None:
-        """Also yields to other tasks if ``deadline`` has passed, so that a source that is always late sees SIGTERM."""
+        """Sleep until ``deadline``. If it has passed, yield to other tasks once: they handle SIGTERM."""
 
 
 class SystemClock:
@@ -31,8 +32,8 @@ class SystemClock:
             await asyncio.sleep(remaining_s)
 
 
-async def reached(clock: Clock, due: datetime) -> bool:
-    """Sleep until ``due``. False if the wait elapsed but the clock has not reached ``due``: it was set back."""
+async def wait_until(clock: Clock, due: datetime) -> bool:
+    """Sleep until ``due``. False if the clock was set back: the wait has elapsed, but it is not ``due`` yet."""
     wait_s = max(0.0, (due - clock.now()).total_seconds())
     try:
         async with asyncio.timeout(wait_s + SET_BACK_S):

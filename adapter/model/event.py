@@ -11,21 +11,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One CloudEvent.
+    """One CloudEvent 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md).
 
-    ``data`` is sent as JSON, but ``bytes`` and ``str`` are sent unchanged. ``content_type`` is their media type; the
-    default is ``application/octet-stream`` for ``bytes`` and ``text/plain`` for ``str``, and ``""`` sends none.
+    ``data`` is sent as JSON, but ``bytes`` and ``str`` are sent unchanged. ``content_type`` is the media type of the
+    data. Its default is ``application/octet-stream`` for ``bytes``, ``text/plain; charset=utf-8`` for ``str`` and
+    ``application/json`` for other values; ``""`` sends none.
+
+    The attributes are checked when the event is sent. An invalid event is logged, and its outcome is ``REJECTED``.
     """
 
-    type: str  # CloudEvents type
+    type: str  # CloudEvents type, like com.example.order.created
     data: Any = None  # JSON value, bytes or str
     id: str | None = None  # None: the adapter creates a unique id
-    time: datetime | None = None  # None: the adapter sets the current time, but not if source is set
-    subject: str | None = None
-    extensions: Mapping[str, str] = field(default_factory=dict)  # names: lower-case letters and digits
-    content_type: str | None = None  # media type of bytes and str
-    dataschema: str | None = None  # URI of a schema
-    source: str | None = None  # set it only for events that another system made
+    time: datetime | None = None  # with a time zone; None: the adapter sets the current time, unless source is set
+    subject: str | None = None  # CloudEvents subject; not empty
+    extensions: Mapping[str, str] = field(default_factory=dict)  # names: 1 to 20 lower-case letters and digits
+    content_type: str | None = None  # media type of the data
+    dataschema: str | None = None  # URI of the schema of the data
+    source: str | None = None  # CloudEvents source; set it only for events that another system created
 
 
 def with_defaults(event: Event, id: str, time: datetime | None) -> Event:
@@ -34,23 +37,23 @@ def with_defaults(event: Event, id: str, time: datetime | None) -> Event:
 
 
 class Outcome(Enum):
-    """The result of a delivery. The runtime sends it into the generator that yielded the event."""
+    """The result of a delivery. The ``yield`` of the event in ``Source.events()`` returns it."""
 
     DELIVERED = "delivered"  # the sink accepted the event
     DEAD_LETTERED = "dead_lettered"  # the dead letter sink accepted it
-    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently
-    GAVE_UP = "gave_up"  # no attempt succeeded in time
+    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently; it is not sent again
+    GAVE_UP = "gave_up"  # all retries failed, or the time for the delivery is over
 
 
 class EventType(str):
-    """A CloudEvents ``type`` with the description and schema that a registry of event types shows.
+    """A CloudEvents ``type`` with its description and schema, for the annotation ``registry.knative.dev/eventTypes``.
 
-    ``schema`` is the URI of a JSON schema, or the JSON schema itself.
+    ``schema`` is the URI of a JSON schema, or the JSON schema itself as a mapping.
     """
 
     __slots__ = ("description", "schema")
-    description: str
-    schema: str | Mapping[str, Any]
+    description: str  # one sentence; empty if there is none
+    schema: str | Mapping[str, Any]  # empty if there is none
 
     def __new__(cls, type: str, description: str = "", schema: str | Mapping[str, Any] = "") -> EventType:
         self = super().__new__(cls, type)

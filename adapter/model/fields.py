@@ -29,8 +29,8 @@ class SecretText(SecretStr):
     """A text from a Secret or ConfigMap. ``get_secret_value()`` returns it; ``str()`` and ``repr()`` hide it.
 
     In ``spec`` it is ``{secretKeyRef: {name, key}}`` or ``{configMapKeyRef: {name, key}}``. The kubelet resolves the
-    reference, so neither the hook nor a log has the text. Trailing line ends are removed, because a Secret made from a
-    file has one. Blank texts are errors: everyone could sign with an empty key.
+    reference, so the hook never reads the text. Line ends at the end are removed, because a Secret made from a file has
+    one. A blank text is a ``ValueError``: anyone could sign with an empty key.
     """
 
     def __init__(self, secret_value: str) -> None:
@@ -38,7 +38,7 @@ class SecretText(SecretStr):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """The schema of pydantic would replace the error of ``__init__`` by "Input should be a valid string"."""
+        """Check the text before pydantic does: pydantic would report only "Input should be a valid string"."""
         return core_schema.no_info_before_validator_function(
             lambda value: _secret(value) if isinstance(value, str) else value,
             super().__get_pydantic_core_schema__(source, handler),
@@ -56,7 +56,7 @@ def _secret(text: str) -> str:
 
 
 class _Text(str):
-    """A text that is checked when it is created; the text of the ``ValueError`` is what to write."""
+    """A string that is checked when it is created. The text of a ``ValueError`` tells what to write."""
 
     __slots__ = ()
     schema_format: ClassVar[str]  # identifies the type for the CRD generator
@@ -72,7 +72,10 @@ class _Text(str):
 
 
 class HttpUrl(_Text):
-    """An absolute http(s) URL without user and password."""
+    """An absolute http(s) URL without user and password, as written in ``spec``; ``ValueError`` for other texts.
+
+    The CRD limits it to 2048 characters.
+    """
 
     __slots__ = ()
     schema_format = "http-url"
@@ -87,7 +90,10 @@ class HttpUrl(_Text):
 
 
 class Certificates(_Text):
-    """One or more PEM certificates of certificate authorities."""
+    """One or more PEM certificates of certificate authorities; ``ValueError`` for other texts.
+
+    The CRD limits the text to 65536 characters.
+    """
 
     __slots__ = ()
     schema_format = "pem-certificates"

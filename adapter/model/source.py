@@ -1,4 +1,4 @@
-"""The base class of every kind: its fields are the kind's ``spec``, and its generator yields events.
+"""The base class of every kind. Its fields are the kind's ``spec``; its ``events()`` yields the events.
 
 Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
 :class:`~adapter.listening.listener.Listener`; anything else subclasses :class:`Source`.
@@ -36,12 +36,13 @@ async def _no_delivery(event: Event, *, timeout_s: float) -> Outcome:
 
 @dataclass(frozen=True)
 class Context:
-    """What a source knows about itself, and what it can ask of the adapter that runs it.
+    """The identity of a source, and functions of its adapter. ``events()`` and ``running()`` get it as an argument.
 
     Use ``clock.sleep_until()`` instead of ``asyncio.sleep()``, so that tests take no time.
 
-    ``send(event, timeout_s=…)`` delivers an event while a caller waits for its outcome. It is for sources that receive
-    events instead of generating them. The sink and the dead letter sink are tried for ``timeout_s`` seconds in total.
+    ``send(event, timeout_s=…)`` delivers an event while a caller waits, and returns its :class:`Outcome`. It is for
+    sources that receive events instead of generating them. ``timeout_s``: seconds for all attempts, including those
+    at the dead letter sink. Outside an adapter it raises ``RuntimeError``.
 
     ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``.
 
@@ -52,23 +53,23 @@ class Context:
     source: str  # CloudEvents source of the events
     uid: str  # metadata.uid of the resource
     created: datetime  # metadata.creationTimestamp of the resource
-    clock: Clock  # now() and sleep_until()
-    log: logging.Logger  # writes JSON lines
+    clock: Clock  # now() returns a datetime, sleep_until(datetime) waits
+    log: logging.Logger  # writes JSON lines to stderr
     send: Send = _no_delivery  # await send(event, timeout_s=8) returns the outcome
     set_unready: Callable[[str | None], None] = lambda reason: None  # with None, the source is ready again
-    count_missed: Callable[[int], None] = lambda count: None  # counts events that were due but not made
-    count_poll: Callable[[str, int], None] = lambda outcome, count: None  # counts polls by outcome
-    on_shutdown: Callable[[Callback], None] = lambda callback: None  # registers a callback
-    worker: int = 0  # number of this generator of Source.events()
-    workers: int = 1  # number of generators, from Source.workers()
-    port: int = 8888  # for kinds that receive requests
+    count_missed: Callable[[int], None] = lambda count: None  # adds to source_events_total, outcome "skipped"
+    count_poll: Callable[[str, int], None] = lambda outcome, count: None  # adds to source_polls_total
+    on_shutdown: Callable[[Callback], None] = lambda callback: None  # registers a coroutine function
+    worker: int = 0  # number of this call of Source.events(), from 0
+    workers: int = 1  # number of calls of Source.events(), from Source.workers()
+    port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
 
 
-def stamp(event: Event, context: Context) -> Event:
-    """Set the id and the time if the source did not; all attempts to deliver the event carry the same.
+def with_id_and_time(event: Event, context: Context) -> Event:
+    """Set the id and the time if the source did not, so that all attempts to deliver the event have the same.
 
-    An event of another system (its ``source`` is set) gets no time: only that system knows it.
+    An event of another system has its own ``source``. It gets no time: the adapter does not know it.
     """
     if not isinstance(event, Event):
         raise TypeError(f"the source yielded {type(event).__name__}; yield an Event")
@@ -79,14 +80,18 @@ def stamp(event: Event, context: Context) -> Event:
 
 
 class Source(BaseModel):
-    """Base of every kind. Fields are ``spec``; the docstring of the class is the description in the CRD."""
+    """Base class of every kind. Its fields are the fields of ``spec``; its docstring is the description in the CRD.
+
+    An invalid definition of a field is a ``TypeError``. An exception of ``events()`` or ``running()`` ends the adapter
+    with exit code 1.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"
-    short_name: ClassVar[str] = ""  # for kubectl; default: initials and "src", such as "ssrc"
-    event_types: ClassVar[tuple[str, ...]] = ()  # each a str or an EventType
-    event_type_field: ClassVar[str] = ""  # name of the spec field that holds the type of all events, if there is one
+    api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"  # group and version of the CRD
+    short_name: ClassVar[str] = ""  # short name for kubectl; default: initials and "src", like "ssrc"
+    event_types: ClassVar[tuple[str, ...]] = ()  # CloudEvents types of the events: each a str or an EventType
+    event_type_field: ClassVar[str] = ""  # name of the spec field that sets the type of all events; may be empty
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
 
     @classmethod
@@ -99,7 +104,7 @@ class Source(BaseModel):
                 raise TypeError(f"{cls.__name__}.{name} {problem}, or choose another name")
 
     def workers(self) -> int:
-        """How many generators of :meth:`events` run concurrently; events keep their order only with one."""
+        """How many generators of :meth:`events` run concurrently, at least 1. Events keep their order only with one."""
         return 1
 
     @asynccontextmanager
@@ -108,14 +113,18 @@ class Source(BaseModel):
         yield
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        """Yield events. Each ``yield`` returns the outcome of its event."""
+        """Yield events. Each ``yield`` returns the :class:`Outcome` of its event.
+
+        The next event is pulled after the delivery of the last one has ended. When the generator ends, the adapter
+        keeps running without further events.
+        """
         raise TypeError(
             f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define events()"
         )
 
 
 def _redefinition(cls: type[Source], name: str, info: FieldInfo) -> str | None:
-    """What is wrong with a field that a parent class also has. ``interval`` has one type in all kinds."""
+    """What is wrong with a field that a parent class also has, or None. ``interval`` has one type in all kinds."""
     parents = (parent for parent in cls.__mro__[1:] if issubclass(parent, BaseModel) and name in parent.model_fields)
     inherited = next((parent.model_fields[name] for parent in parents), None)
     wanted = inherited.annotation if inherited else (Interval if name == "interval" else None)
@@ -131,7 +140,7 @@ def _type_name(annotation: Any) -> str:
 
 
 def _name_conflict(cls: type[Source], name: str, spec_name: str) -> str | None:
-    """What else the name of a field means. ``spec_name`` is its name in ``spec``."""
+    """Why a field cannot have this name, or None. ``spec_name`` is its name in ``spec``."""
     for reserved in (name, spec_name):
         if reserved in SHARED_FIELDS:
             return f'every source has "{reserved}" in its spec already'

@@ -1,4 +1,4 @@
-"""HTTP clients with one connection each. A request leases a client for its whole time.
+"""HTTP clients with one connection each. A request leases a client for its whole duration.
 
 One client with a pool of connections is slower: httpx2 goes through all connections of a pool twice per request, which
 took 40 % of the CPU time of a delivery at 16 connections.
@@ -41,7 +41,7 @@ class ClientPool:
             await self._close_idle()
 
     async def _close_idle(self) -> None:
-        """At most one client per call, unless the pool is closed."""
+        """Close at most one idle client per call, and all of them if the pool is closed."""
         if self._closed:
             await self.aclose()
         elif self._now() - self._idle[0][0] > IDLE_S:

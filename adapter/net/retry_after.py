@@ -1,4 +1,4 @@
-"""The wait that a ``Retry-After`` header asks for, and the reason of a failed request. Pure."""
+"""Reads ``Retry-After`` headers, and describes failed requests. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def retry_after_s(text: str | None, now: datetime) -> float:
     if text is None:
         return 0.0
     if text.strip().isdecimal() and text.isascii():
-        seconds = float(text)  # any number of digits: infinite where a float cannot hold it
+        seconds = float(text)  # infinite if there are more digits than a float can hold
     else:
         try:
             date = parsedate_to_datetime(text)
@@ -22,6 +22,6 @@ def retry_after_s(text: str | None, now: datetime) -> float:
 
 
 def reason_of(error: Exception) -> str:
-    """For the log. Cuts the octets that h11 quotes from an invalid response: they may be data of the event."""
+    """The error for the log, without the octets that h11 quotes from an invalid response: they may be event data."""
     text = str(error).partition("bytearray(")[0][:200]
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,34 +1,34 @@
-"""TLS trust of a client: the system's authorities, given certificates, and mounted bundles, which may change."""
+"""The CAs that a client trusts: those of the system, given certificates, and mounted bundles, which may change."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
-Stamp = tuple[tuple[str, int, int], ...]
+Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def tls_context() -> ssl.SSLContext:
-    """A context that trusts the system's authorities."""
+    """A context that trusts the CAs of the system."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def empty_context() -> ssl.SSLContext:
-    """A context without authorities, for URLs without https: to load the system's authorities takes megabytes."""
+    """A context without CAs, for URLs without https: the CAs of the system take megabytes of memory."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def trust(context: ssl.SSLContext, pem: str) -> None:
     """Add the certificates in ``pem``. Raises ``ssl.SSLError`` if there is none."""
-    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # a comment may not be ASCII
+    context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # comments in it may not be ASCII
 
 
 def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
     """Add the certificates of all files in ``directory``. Raises ``ssl.SSLError`` with the name of an invalid file.
 
-    Its certificates may have been removed on purpose, so it is not skipped.
+    An invalid file is not skipped, because a certificate may have been removed from it on purpose.
     """
     for file in _files(directory):
         try:
@@ -37,14 +37,14 @@ def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
             raise ssl.SSLError(f"{file} holds no PEM certificates: {error.strerror or error}") from None
 
 
-def stamp_of(directory: Path | None) -> Stamp:
-    """Changes when a file of ``directory`` is added, removed or changed."""
+def fingerprint_of(directory: Path | None) -> Fingerprint:
+    """A value that changes when a file in ``directory`` is added, removed or changed."""
     stats = [(file.name, file.stat()) for file in _files(directory)]
     return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
 
 
 def _files(directory: Path | None) -> list[Path]:
-    """Without the kubelet's ``..data`` and ``..<timestamp>`` directories."""
+    """The files in ``directory``, without the kubelet's ``..data`` and ``..<timestamp>`` directories."""
     if directory is None or not directory.is_dir():
         return []
     return [path for path in sorted(directory.iterdir()) if not path.name.startswith(".") and path.is_file()]

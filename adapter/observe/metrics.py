@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # the format of generate_latest()
 RETURNED = "returned"  # not delivered; the waiting caller got an error response
-SKIPPED = "skipped"  # due but never made
+SKIPPED = "skipped"  # due but never created
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 OUTCOMES = {
@@ -30,9 +30,9 @@ OUTCOMES = {
 }
 
 
-def outcome_of(outcome: Outcome, *, returns: bool) -> str:
+def outcome_label(outcome: Outcome, *, caller_waits: bool) -> str:
     name = OUTCOMES[outcome]
-    return RETURNED if returns and name == "lost" else name
+    return RETURNED if caller_waits and name == "lost" else name
 
 
 class Metrics:

@@ -18,7 +18,7 @@ import httpx2
 
 from adapter import __version__
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.net.tls import Stamp, add_bundles, stamp_of
+from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
 
 MAX_REDIRECTS = 5
@@ -26,27 +26,27 @@ MAX_REDIRECTS = 5
 
 @dataclass
 class Upstream:
-    """One client for all polls of a source. Mounted CA bundles that change lead to a new client.
+    """The client for all polls of a source. It is replaced when a mounted CA bundle changes.
 
-    ``trust()`` makes the TLS context to which the bundles are added. ``transport`` replaces the network.
+    ``tls_context()`` returns the TLS context to which the bundles are added. ``transport`` replaces the network.
     """
 
-    trust: Callable[[], ssl.SSLContext]
+    tls_context: Callable[[], ssl.SSLContext]
     bundles: Path | None
     body_limit: int
     transport: httpx2.AsyncBaseTransport | None = None
-    _stamp: Stamp = ()
+    _fingerprint: Fingerprint = ()
     _client: httpx2.AsyncClient | None = None
 
     async def client(self) -> httpx2.AsyncClient:
-        """``ssl.SSLError`` if a bundle cannot be read."""
-        stamp = stamp_of(self.bundles)
-        if self._client is None or stamp != self._stamp:
-            tls = self.trust()
-            add_bundles(tls, self.bundles)
+        """The current client; ``ssl.SSLError`` if a bundle cannot be read."""
+        fingerprint = fingerprint_of(self.bundles)
+        if self._client is None or fingerprint != self._fingerprint:
+            context = self.tls_context()
+            add_bundles(context, self.bundles)
             await self.aclose()
-            transport = self.transport or httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
-            self._client, self._stamp = make_client(transport, self.body_limit), stamp
+            transport = self.transport or httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+            self._client, self._fingerprint = make_client(transport, self.body_limit), fingerprint
         return self._client
 
     async def aclose(self) -> None:
@@ -55,7 +55,7 @@ class Upstream:
 
 
 def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2.AsyncClient:
-    """Keeps no cookies and reads no proxy settings from the environment."""
+    """A client that keeps no cookies and reads no proxy settings from the environment."""
     return httpx2.AsyncClient(
         transport=SizeLimitedTransport(transport, body_limit),
         timeout=TIMEOUTS.upstream_idle_s,

@@ -1,7 +1,7 @@
 """Response body -> document: JSON, or a feed (RSS, Atom, JSON Feed). No I/O.
 
-The first characters decide which it is, because many feeds have a wrong content type. A body that is neither raises
-PollFailed, whose text contains nothing of the body.
+The first characters decide which format it is, because many feeds have a wrong content type. For any other body,
+``PollFailed`` is raised; its text contains nothing of the body.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _BYTE_ORDER_MARKS = {
 
 @dataclass(frozen=True)
 class Document:
-    """``entries``: the items of a feed, which ``value`` contains too, the oldest first. None if it is not a feed.
+    """``value``: the parsed JSON or feed. ``entries``: the items of a feed, oldest first, which ``value`` contains too.
 
-    ``times``: the keys of an item that may hold its time.
+    ``entries`` is None if the document is not a feed. ``times``: the keys of an item that may hold its time.
     """
 
     value: Json
@@ -46,7 +46,7 @@ class Document:
 
 
 def to_utf8(body: bytes) -> bytes:
-    """A body with the byte order mark of UTF-16 or UTF-32 in UTF-8, with its mark; any other body as it is."""
+    """Convert a body with a UTF-16 or UTF-32 byte order mark to UTF-8 with its mark. Return other bodies unchanged."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if body.startswith(mark):
             try:
@@ -70,7 +70,9 @@ def check_feed(body: bytes) -> None:
 
 
 def read_feed(body: bytes, content_type: str) -> Document:
-    """Can take hours and much memory, and block other threads: see :mod:`~adapter.polling.feed_process`."""
+    """Parse a feed. This can take hours and much memory, and block other threads: see
+    :mod:`~adapter.polling.feed_process`.
+    """
     import feedparser
 
     if body.startswith(codecs.BOM_UTF8):  # the mark is more reliable than the header and the XML declaration
@@ -104,7 +106,7 @@ def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document
 
 
 def time_of(item: Json, times: tuple[str, ...]) -> datetime | None:
-    """The first of these keys that holds an RFC 3339 time."""
+    """The time of ``item``: the value of the first key in ``times`` that holds an RFC 3339 time."""
     for key in times if isinstance(item, Mapping) else ():
         try:
             return parse_time(item[key])

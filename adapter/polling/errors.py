@@ -7,9 +7,10 @@ MAX_REASON_LENGTH = 200
 
 
 class PollFailed(Exception):
-    """The upstream did not give a usable response. The reason is logged, so it must not contain data or secrets.
+    """Raise it in ``poll()`` if the upstream has no usable response. The poll ends and counts as failed.
 
-    ``retry_after_s``: minimum seconds until the next poll, as the upstream asks; at most one hour.
+    ``reason`` is logged and shown by ``/readiness``, so it must not contain data or secrets. It is cut to one line of
+    200 characters. ``retry_after_s``: minimum seconds until the next poll, at most 3600.
     """
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
@@ -25,4 +26,4 @@ class TooLong(PollFailed):
 
 
 class Unchanged(Exception):
-    """``poll()`` raises this when the upstream reports that nothing changed (304)."""
+    """Raise it in ``poll()`` if nothing changed, like for HTTP status 304. The poll ends and counts as successful."""

@@ -1,7 +1,7 @@
 """Parses a feed in a subprocess that has limits on memory and CPU time and can be killed at any time.
 
-feedparser copes with the feeds that exist, but a hostile feed can make it use hours and gigabytes: hundreds of
-thousands of tags, or one long word as an author, on which a regular expression backtracks and blocks all threads.
+A malicious feed can make feedparser use hours and gigabytes: with hundreds of thousands of tags, or with one long word
+as an author, on which a regular expression backtracks and blocks all threads.
 
 The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (the content type), then the feed.
 stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
@@ -23,9 +23,9 @@ from adapter.polling.errors import PollFailed
 from adapter.serving.logs import error_location
 
 COMMAND = (sys.executable, "-m", __name__)
-CPU_S = 60  # ends the subprocess if the adapter died and cannot kill it
+CPU_S = 60  # a limit in case the adapter is gone and cannot kill the subprocess
 MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memory
-TOO_MUCH = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
+OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
 
 async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[str] = COMMAND) -> Document:
@@ -41,14 +41,14 @@ async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[
             await process.wait()
     if process.returncode:
         raise PollFailed(f"the feed cannot be parsed: the parser ended with exit code {process.returncode}")
-    answer = json.loads(stdout)
-    if "failed" in answer:
-        raise PollFailed(answer["failed"])
-    return Document(answer["value"], answer["value"]["entries"], FEED_TIMES)
+    response = json.loads(stdout)
+    if "failed" in response:
+        raise PollFailed(response["failed"])
+    return Document(response["value"], response["value"]["entries"], FEED_TIMES)
 
 
-def _answer(question: bytes) -> dict[str, Any]:
-    content_type, _, body = question.partition(b"\n")
+def _parse_request(request: bytes) -> dict[str, Any]:
+    content_type, _, body = request.partition(b"\n")
     try:
         return {"value": read_feed(body, json.loads(content_type)).value}
     except MemoryError:
@@ -63,9 +63,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        sys.stdout.write(json.dumps(_answer(sys.stdin.buffer.read())))
+        sys.stdout.write(json.dumps(_parse_request(sys.stdin.buffer.read())))
     except MemoryError:  # there is no memory left for new objects or an orderly exit
-        os.write(1, TOO_MUCH)
+        os.write(1, OUT_OF_MEMORY)
         os._exit(0)
 
 

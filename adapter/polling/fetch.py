@@ -24,7 +24,7 @@ _CONDITION_NAMES = {name.lower() for name in _CONDITIONS.values()}
 
 @dataclass(frozen=True)
 class Fetched:
-    """``conditions``: the headers of a request for anything newer than this response."""
+    """A response. ``conditions``: the headers that make the next request conditional on a change."""
 
     body: bytes
     content_type: str
@@ -34,7 +34,10 @@ class Fetched:
 async def fetch(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Fetched:
-    """``Unchanged`` for 304. Sets no limits: ``client`` limits the size, the budget of the poll limits the time."""
+    """Raises ``Unchanged`` for 304, and ``PollFailed`` for a status that is not 2xx and for a refused redirect.
+
+    There are no limits here: ``client`` limits the size, and the budget of the poll limits the time.
+    """
     request = client.build_request("GET", url, headers={"Accept": _ACCEPT, **headers, **secrets}, timeout=None)
     for _ in range(MAX_REDIRECTS + 1):
         async with contextlib.aclosing(await client.send(request, stream=True, follow_redirects=False)) as response:

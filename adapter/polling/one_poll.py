@@ -15,8 +15,8 @@ from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.progress import FAILED, OK, UNCHANGED, PollResult
 from adapter.serving.logs import error_location
 
-Client = Callable[[], Awaitable[httpx2.AsyncClient]]
-Start = Callable[[httpx2.AsyncClient], Awaitable[AsyncIterator[Event]]]
+GetClient = Callable[[], Awaitable[httpx2.AsyncClient]]
+StartPoll = Callable[[httpx2.AsyncClient], Awaitable[AsyncIterator[Event]]]
 T = TypeVar("T")
 
 
@@ -24,11 +24,11 @@ class OnePoll:
     """Iterate over it inside ``async with``. After the block, ``result`` tells how the poll ended.
 
     An exception of ``start`` or of its iterator ends the iteration and becomes the result. A ``NotImplementedError`` is
-    raised instead: a ``poll()`` that is missing is a mistake of the class, and no failure of the upstream.
-    ``budget_s``: how long the poll itself may take. The time between two events, which the sink takes, does not count.
+    raised instead: a missing ``poll()`` is a mistake of the class, not a failure of the upstream.
+    ``budget_s``: how long the poll itself may take. The time of deliveries does not count.
     """
 
-    def __init__(self, client: Client, start: Start, budget_s: float, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: GetClient, start: StartPoll, budget_s: float, now: Callable[[], datetime]) -> None:
         self.result = PollResult(OK)
         self._client = client
         self._start = start

@@ -1,8 +1,8 @@
 """Sources that poll: once at the start, then at fixed times. Each new item becomes one event, in order.
 
-The next event is made only after the sink answered for the last one, so a cursor never moves ahead of the sink. An
-upstream that fails is logged and counted, and makes the source unready; the adapter keeps running. The only memory is
-the keys of the last 10,000 items.
+The next event is sent only after the delivery of the last one has ended, so a cursor never skips an event. A failed
+poll is logged and counted, and three in a row make the source unready; the adapter keeps running. The keys of the last
+10,000 items are kept in memory, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from adapter.contract.durations import Interval
-from adapter.model.clock import reached
+from adapter.model.clock import wait_until
 from adapter.model.event import Event, Outcome
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
@@ -29,7 +29,12 @@ if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and mos
 
 
 class Poller(Source):
-    """A source that looks for new items once per interval."""
+    """A source that polls an upstream once per interval and sends one event for each new item, in order.
+
+    An item is new if its event id is not among the last 10,000 ids. If the delivery of an event fails
+    (``Outcome.GAVE_UP``), the poll ends, and the next poll sends the event again. ``/readiness`` answers
+    503 before the first item or successful poll, and after three failed polls in a row.
+    """
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
@@ -42,36 +47,39 @@ class Poller(Source):
             raise TypeError(f"{cls.__name__}.workers(): a Poller sends one item at a time; remove the method")
 
     def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]]:
-        """The current items, each an Event with an id; items that were sent before may be among them.
+        """Return the current items in the order to send them, each an Event with a non-empty id that identifies it.
 
-        Write it as ``async def`` that returns the events, or as an async generator. The code after the last ``yield``
-        of a generator runs once the sink has all events, so move a cursor there. Any exception means that the upstream
-        failed.
+        Items that were sent before may be among them; they are not sent again. Write ``poll()`` as an ``async def``
+        that returns the events, or as an async generator. The code after the last ``yield`` of a generator runs after
+        the delivery of all events, so move a cursor there.
+
+        ``client`` has the limits of :meth:`body_limit`, follows at most 5 redirects and keeps no cookies. An exception
+        means that the upstream failed. An item that is not an Event with an id is a ``TypeError`` and ends the adapter.
         """
         raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
 
     def skip_existing(self) -> bool:
-        """Whether the first successful poll after a start sends nothing and only remembers which items exist."""
+        """True: the first successful poll after a start sends nothing, and only remembers the ids of its items."""
         return False
 
     def tls_context(self) -> ssl.SSLContext:
-        """The authorities that the client trusts: those of the system. Bundles in ``TRUST_BUNDLES`` are added."""
+        """The CAs that the client trusts: those of the system. The PEM files in ``TRUST_BUNDLES`` are added."""
         from adapter.net.tls import tls_context
 
         return tls_context()
 
     def poll_limit_s(self) -> float:
-        """How many seconds one poll may take. The time that the sink takes for the events does not count."""
+        """Seconds that one poll may take before it is cancelled and fails. The time of deliveries does not count."""
         return 60.0
 
     def body_limit(self) -> int:
-        """How many bytes of a response the client reads, before and after decompression."""
+        """Maximum bytes of a response, before and after decompression. A longer response is a :class:`PollFailed`."""
         return 4 * 1024 * 1024
 
     async def events(
         self, context: Context, *, transport: httpx2.AsyncBaseTransport | None = None, window: int = WINDOW
     ) -> AsyncGenerator[Event, Outcome]:
-        """``transport`` replaces the network, as in httpx; ``window``: how many keys of items to remember."""
+        """Yields the new items of each poll. ``transport`` replaces the network; ``window``: how many ids to keep."""
         from adapter.polling.client import Upstream
         from adapter.polling.one_poll import OnePoll
 
@@ -88,11 +96,11 @@ class Poller(Source):
                             continue
                         outcome = None if skip else (yield event)
                         if outcome is Outcome.GAVE_UP:
-                            break  # the next poll finds this item again, before the items behind it
+                            break  # the next poll finds this item again, before the items after it
                         seen.add(key)
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
-                await reached(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
+                await wait_until(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
 
     async def _start(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         made = self.poll(client)
@@ -110,7 +118,7 @@ class Poller(Source):
 
 
 async def _each(found: Any) -> AsyncIterator[Event]:
-    """An object that is not iterable is an item itself, so the check of the items rejects it."""
+    """The items of ``found``. An object that is not iterable counts as one item, which ``_key()`` rejects."""
     for event in found if isinstance(found, Iterable) else [found]:
         yield event
 

@@ -1,4 +1,4 @@
-"""What a poller remembers between polls: the keys of items it has sent, and how many polls failed in a row."""
+"""The state of a poller between polls: the keys of the items that it has sent, and the number of failed polls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adapter.serving.logs import LogThrottle
 if TYPE_CHECKING:
     from adapter.model.source import Context
 
-WINDOW = 10_000
+WINDOW = 10_000  # number of keys kept
 FAILURES_UNTIL_UNREADY = 3
 NO_SUCCESS_YET = "no poll has succeeded yet"
 OK, UNCHANGED, FAILED = "ok", "unchanged", "failed"
@@ -58,14 +58,14 @@ class PollMonitor:
         self._context = context
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._failures = 0  # in a row
-        self._logged_failure = False  # in this row
-        self._ready = False  # since the first success
+        self._logged_failure = False  # since the last success
+        self._ready = False  # True since the first item or the first successful poll
         context.set_unready(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.count_poll(outcome, 0)
 
     def first_item_seen(self) -> None:
-        """Makes a new source ready before its first poll ends, which a slow sink can delay."""
+        """Make the source ready before its first poll ends: a slow sink can delay the end."""
         if not self._ready:
             self._ready = True
             self._context.set_unready(None)

@@ -9,7 +9,7 @@ from adapter.serving.messages import Refusal
 
 BODY_LIMIT = 1024 * 1024  # bytes of one body
 BODIES_LIMIT = 32 * 1024 * 1024  # bytes of all bodies in memory, so that a pod stays within its memory limit
-RETRY_SOON_S = 1  # Retry-After
+BUSY_RETRY_S = 1  # Retry-After of a response while the adapter is busy or stopping
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -52,11 +52,11 @@ class BodyReader:
         if self._size > BODY_LIMIT:
             raise _too_long()
         if self._budget.size > BODIES_LIMIT:
-            raise Refusal(503, "too many requests in flight", Retry_After=str(RETRY_SOON_S), Connection="close")
+            raise Refusal(503, "too many requests in flight", Retry_After=str(BUSY_RETRY_S), Connection="close")
         return chunk
 
     def release(self) -> None:
-        """Give the bytes of this body back to the budget."""
+        """Subtract the bytes of this body from the budget."""
         self._budget.size -= self._size
 
 

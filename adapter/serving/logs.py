@@ -19,7 +19,7 @@ LEVELS = {  # names of the Go logger zap
     "fatal": logging.CRITICAL,
 }
 _NAMES = {logging.WARNING: "warn", logging.CRITICAL: "fatal"}
-QUIET = timedelta(minutes=1)
+THROTTLE_PERIOD = timedelta(minutes=1)
 
 
 class JsonLines(logging.Formatter):
@@ -43,10 +43,10 @@ class JsonLines(logging.Formatter):
 
 
 class LogThrottle:
-    """Logs each message at most once a minute. ``count`` is the number of calls that a line stands for.
+    """Logs each message at most once a minute. ``count`` is the number of calls that a line represents.
 
-    Calls within the minute are held back and counted in the next line. Call :meth:`flush` on success, so that the last
-    ones are logged too.
+    Calls within the minute are not logged at once; the next line counts them. Call :meth:`flush` on success, so that
+    the last ones are logged too.
     """
 
     def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:
@@ -70,7 +70,7 @@ class LogThrottle:
     def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
         now = self._now()
         _, held, _ = self._held.pop(message, (level, 0, fields))
-        if message in self._logged and timedelta(0) <= now - self._logged[message] < QUIET:
+        if message in self._logged and timedelta(0) <= now - self._logged[message] < THROTTLE_PERIOD:
             self._held[message] = level, held + count, fields
             return False
         self._logged[message] = now

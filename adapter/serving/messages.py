@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 class Request:
     """One HTTP request with its whole body."""
 
-    method: str  # in capitals
-    path: str  # without the query
-    headers: dict[str, str]  # names are lower case; of repeated headers the last counts
-    body: bytes
-    query: str = ""  # not decoded
+    method: str  # in capitals, like POST
+    path: str  # without the query, like /orders
+    headers: dict[str, str]  # names in lower case; of repeated headers only the last
+    body: bytes  # empty if there is none
+    query: str = ""  # after the question mark, not decoded
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Response:
 class Refusal(Exception):
     """Raise it in ``receive()`` to send no event. The caller gets ``status`` (4xx or 5xx) and ``reason`` as the body.
 
-    ``headers`` are response headers; write ``_`` for ``-``, as in ``Retry_After="5"``.
+    ``headers`` are response headers; write ``_`` for ``-``, as in ``Retry_After="5"``. ``ValueError`` for any
+    other status, and for a header value that is not one line of printable ASCII.
     """
 
     def __init__(self, status: int, reason: str, **headers: str) -> None:

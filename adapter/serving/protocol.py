@@ -1,7 +1,7 @@
 """Serves an ASGI app with uvicorn's HTTP/1.1 protocol on the running event loop.
 
-``uvicorn.Server`` wakes up ten times a second, and this does not wake up without a request. Each connection has limits
-on the size and the time of a request head. Offers to upgrade to another protocol are declined.
+``uvicorn.Server`` wakes up ten times a second; this server wakes up only for requests. Each connection has limits on
+the size and the time of a request head. Requests to upgrade to another protocol are declined.
 
 This is the only module that uses uvicorn's internals, so pyproject.toml allows only the uvicorn versions that were
 tested with it.
@@ -21,14 +21,14 @@ from uvicorn.server import ServerState
 
 from adapter.serving.server import bind_all_addresses
 
-HEAD_LIMIT = 64 * 1024  # bytes of a head, and of the lines between the chunks of a body
+HEAD_LIMIT = 64 * 1024  # bytes of a request head, and of the overhead between the chunks of a body
 BAD_REQUEST = 400, "not an HTTP/1.1 request"
 HEAD_TOO_LONG = 431, f"the request head is longer than {HEAD_LIMIT} bytes"
 Drain = Callable[[], Awaitable[None]]
 
 
 class _HeadTooLong(Exception):
-    """Stops the parser."""
+    """Stops the parser, because the request head is longer than ``HEAD_LIMIT``."""
 
 
 class _Connection(HttpToolsProtocol):
@@ -121,7 +121,7 @@ class _Connection(HttpToolsProtocol):
 async def serving(
     app: Any, port: int, *, head_s: float, keep_alive_s: float, responses_s: float
 ) -> AsyncIterator[Drain]:
-    """Serve ``app`` on all addresses of this machine; ``OSError`` if the port is taken.
+    """Serve ``app`` on all addresses of this machine; ``OSError`` if the port is in use.
 
     ``head_s`` is the time for a request head, ``keep_alive_s`` the time between two requests, and ``responses_s`` the
     time for the last responses once the block ends.

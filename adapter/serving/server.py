@@ -31,7 +31,10 @@ class RequestRejected(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """``request_s``: seconds for a whole request, including the wait for it on an open connection."""
+    """``request_s``: seconds for a whole request, including the wait for it on an open connection.
+
+    ``body_size``: bytes of the body of a request.
+    """
 
     request_s: float
     body_size: int = READ_SIZE
@@ -41,11 +44,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def listen(handler: Handler, port: int, limits: Limits, *, host: str | None = None) -> asyncio.Server:
-    """Serve on all addresses of this machine, or on ``host``; ``OSError`` if the port is taken. Port 0 picks one."""
+    """Serve on all addresses, or on ``host``; ``OSError`` if the port is in use. Port 0: any free port."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _converse(reader, writer, handler, limits)
+            await _serve_connection(reader, writer, handler, limits)
         except Reset:
             no_linger = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see a normal end
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
@@ -81,7 +84,7 @@ def port_of(server: asyncio.Server) -> int:
     return port
 
 
-async def _converse(
+async def _serve_connection(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler, limits: Limits
 ) -> None:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=READ_SIZE)
@@ -103,7 +106,7 @@ async def _converse(
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read on while the client still sends: a close would reset the connection before the client reads the response."""
+    """Keep reading while the client sends: a close would reset the connection before the client reads the response."""
     writer.write_eof()
     async with asyncio.timeout(LINGER_S):
         while await reader.read(READ_SIZE):

@@ -67,7 +67,7 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _strip_secrets(headers: dict[str, SecretText]) -> dict[str, SecretText]:
-    """HTTP does not transport leading and trailing spaces of a header value."""
+    """Remove leading and trailing spaces: they are not part of an HTTP header value (RFC 9110, section 5.5)."""
     texts = {name: value.get_secret_value().strip() for name, value in headers.items()}
     return {name: SecretText(text) for name, text in _check_headers(texts).items()}
 
@@ -154,7 +154,7 @@ class PollSource(Poller):
         document = await self._read(to_utf8(response.body), response.content_type)
         for event in self._events(document):
             yield event
-        remember(client, response)  # only now: after a 304, an event that the sink did not accept would be lost
+        remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
 
     async def _fetch(self, client: httpx2.AsyncClient) -> Fetched:
         secrets = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
@@ -170,7 +170,7 @@ class PollSource(Poller):
         return await parse_in_subprocess(body, content_type)
 
     def _events(self, document: Document) -> list[Event]:
-        """Fails if one item has no key: sending only the other items would lose that one."""
+        """The events of all items. Fails if one item has no key: sending only the other items would lose that one."""
         is_feed = document.entries is not None and self.items == "@"
         items = document.entries if is_feed else _search("items", self.items, document.value)
         if not isinstance(items, list):
@@ -193,7 +193,7 @@ class PollSource(Poller):
 def _search(field: str, expression: str, value: Json) -> Json:
     try:
         return _evaluate(_parsed(expression), value)
-    except Exception as error:  # jmespath lets Python's own errors through, like TypeError; the text contains data
+    except Exception as error:  # jmespath also raises errors of Python, like TypeError; the text contains data
         raise PollFailed(f'{field} "{expression}" does not fit the response ({type(error).__name__})') from None
 
 

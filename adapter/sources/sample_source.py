@@ -1,4 +1,4 @@
-"""A timer with the smallest possible code; copy it to start a kind."""
+"""A minimal timer. Copy it to write a kind."""
 
 from adapter.sdk import Event, EventType, Timer
 

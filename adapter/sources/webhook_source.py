@@ -1,4 +1,4 @@
-"""Receives webhooks: authenticates the caller, and responds after the sink has answered."""
+"""Receives webhooks: authenticates the caller, and responds after the delivery of the event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adapter.cloudevents.attributes import ReceivedEvent, canonical, media_type
-from adapter.cloudevents.decode import FAMILY, Unsupported, is_structured, read_event
+from adapter.cloudevents.decode import CLOUDEVENTS_TYPES, Unsupported, is_structured, read_event
 from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
 from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Event, EventType, Listener, Refusal, Request
@@ -18,7 +18,7 @@ from adapter.sdk import Event, EventType, Listener, Refusal, Request
 DEFAULT_TYPE = "dev.knative.webhook.request"
 SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
 ID_HEADERS = ("x-github-delivery", SIGNED_ID, "x-gitlab-event-uuid")
-_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
+_INVALID_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 
 
@@ -51,17 +51,17 @@ class WebhookSource(Listener):
         content_type = request.headers.get("content-type", "")
         if content_type and not is_header_text(content_type):
             raise Refusal(400, "Content-Type is not a media type: it must be printable ASCII")
-        # Signatures do not cover ce- headers, so these count only if the caller does not sign.
+        # Signatures do not cover ce- headers, so they are used only if the caller does not sign.
         binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)
         if binary or is_structured(request):
-            return passed_through(request)
+            return forwarded_event(request)
         return Event(
             type=self._type(request), id=self._id(request), data=request.body, content_type=content_type or None
         )
 
     def _type(self, request: Request) -> str:
         value = header_text(request.headers.get(self.event_type_header.lower(), "")) if self.event_type_header else ""
-        return f"{self.event_type}.{_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
+        return f"{self.event_type}.{_INVALID_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
 
     def _id(self, request: Request) -> str:
         names = (self.id_header.lower(),) if self.id_header else ID_HEADERS
@@ -71,17 +71,17 @@ class WebhookSource(Listener):
         return header_text(found) if found else f"sha256-{hashlib.sha256(request.body).hexdigest()}"
 
 
-def passed_through(request: Request) -> Event:
-    """A CloudEvent with unchanged attributes and data, in binary mode."""
+def forwarded_event(request: Request) -> Event:
+    """The received CloudEvent with unchanged attributes and data. :class:`Refusal` if it is invalid."""
     try:
         event = read_event(request)
     except Unsupported as error:
         raise Refusal(415, str(error)) from None
     except ValueError as error:
         raise Refusal(400, str(error)) from None
-    if media_type(event.content_type).startswith(FAMILY):
+    if media_type(event.content_type).startswith(CLOUDEVENTS_TYPES):
         raise Refusal(
-            400, "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON"
+            400, "the data of the CloudEvent is a CloudEvent, which the sink would read as the event; wrap it in JSON"
         )
     return _event(event)
 

@@ -23,7 +23,7 @@ __all__ = ["RESET", "Deliver", "Poll", "Receive", "Reply", "Run", "Sink", "Virtu
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name at its first use."""
+    """Import a public name at its first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     from adapter.testing.clock import VirtualClock
@@ -77,10 +77,14 @@ class Receive(Protocol):
 
 @pytest.fixture
 def run() -> Run:
-    """``run(source, ticks=3)`` returns the first events of a source. Its sleeps advance a virtual clock.
+    """``run(source, ticks=3)`` returns the first ``ticks`` events of a source. Its sleeps advance a virtual clock.
 
     ``outcomes`` are sent back for the events in turn, and after that ``DELIVERED``. A source gets an outcome when its
-    next event is pulled, so it does not get the last one. ``deadline_s`` is real time.
+    next event is pulled, so it does not get the last one. ``clock``: default a :class:`VirtualClock`. ``created``: the
+    ``creationTimestamp`` of the source, default 2026-01-01 UTC. ``deadline_s``: seconds of real time.
+
+    ``AssertionError`` for an invalid event, and if the events end early or take longer than ``deadline_s``. Exceptions
+    of the source are raised unchanged.
     """
     from adapter.testing.harness import run
 
@@ -89,9 +93,11 @@ def run() -> Run:
 
 @pytest.fixture
 def deliver() -> Deliver:
-    """``deliver(source, sink, ticks=3)`` delivers the first events as an adapter does, and returns their outcomes.
+    """``deliver(source, sink, ticks=3)`` delivers the first ``ticks`` events, and returns a list of their outcomes.
 
-    ``delivery`` is ``spec.delivery``. Waits between attempts advance a virtual clock; timeouts are real.
+    It uses the delivery code of the adapter. ``delivery``: ``spec.delivery`` as a mapping, like ``{"retry": 1}``; the
+    fields and defaults are those of the CRD. ``dead_letters``: a second :class:`Sink`, the dead letter sink. Waits
+    between attempts advance a virtual clock; timeouts are real. Errors are those of the fixture ``run``.
     """
     from adapter.testing.harness import deliver
 
@@ -100,7 +106,11 @@ def deliver() -> Deliver:
 
 @pytest.fixture
 def poll() -> Poll:
-    """``poll(source, answer)`` returns the events that a Poller makes of a response: JSON data, or a Response."""
+    """``poll(source, answer)`` calls ``poll()`` of a Poller once, and returns the list of its events.
+
+    ``answer`` is the response to each request: an ``httpx2.Response``, or a value that is sent as JSON with status 200.
+    ``AssertionError`` for an invalid event and after 10 s. Exceptions of the source are raised unchanged.
+    """
     from adapter.testing.harness import poll
 
     return poll
@@ -108,7 +118,11 @@ def poll() -> Poll:
 
 @pytest.fixture
 def receive() -> Receive:
-    """``receive(source, body)`` returns the event that a Listener makes of a request: bytes, text, or JSON data."""
+    """``receive(source, body)`` calls ``receive()`` of a Listener once, and returns its event.
+
+    ``body``: bytes, a text, or a value that is sent as JSON. ``AssertionError`` for an invalid event and after 10 s.
+    Exceptions of the source, like ``Refusal``, are raised unchanged.
+    """
     from adapter.testing.harness import receive
 
     return receive
@@ -116,7 +130,7 @@ def receive() -> Receive:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    """A sink on a local port that records events. Its responses can be scripted: see :class:`Sink`."""
+    """A :class:`Sink`: an HTTP server on 127.0.0.1 that records events. ``sink.answer(503)`` makes it fail."""
     from adapter.testing.sink import Sink
 
     with Sink() as sink:

@@ -9,7 +9,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualClock:
-    """Each sleep ends ``late_s`` after its deadline. ``sleeps`` records all deadlines."""
+    """A clock that starts at ``now``. A sleep takes no time: it sets the clock to its deadline plus ``late_s`` seconds.
+
+    ``sleeps``: the deadlines of all sleeps.
+    """
 
     def __init__(self, now: datetime = START, late_s: float = 0.0) -> None:
         self._now = now
@@ -17,12 +20,15 @@ class VirtualClock:
         self.sleeps: list[datetime] = []
 
     def now(self) -> datetime:
+        """The virtual time."""
         return self._now
 
     def advance(self, seconds: float) -> None:
+        """Set the clock forward, or back if ``seconds`` is negative."""
         self._now += timedelta(seconds=seconds)
 
     async def sleep_until(self, deadline: datetime) -> None:
+        """Set the clock to ``deadline`` plus ``late_s``, but not back."""
         self.sleeps.append(deadline)
         await asyncio.sleep(0)
         # In UTC: Python subtracts two times of one zone without regard to daylight saving time.

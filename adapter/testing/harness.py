@@ -20,7 +20,7 @@ from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
-from adapter.model.source import Context, Source, stamp
+from adapter.model.source import Context, Source, with_id_and_time
 from adapter.observe.metrics import Metrics
 from adapter.serving.messages import Request
 from adapter.testing.clock import START, VirtualClock
@@ -138,7 +138,7 @@ def _message(source: Source, event: Event, context: Context) -> Message:
     if not isinstance(event, Event):
         raise AssertionError(f"{_name(source)} made {event!r}, which is a {type(event).__name__}; make an Event")
     try:
-        return encode(stamp(event, context), source=context.source, namespace=NAMESPACE, overrides={})
+        return encode(with_id_and_time(event, context), source=context.source, namespace=NAMESPACE, overrides={})
     except ValueError as error:
         raise AssertionError(f"an event of {_name(source)} is invalid: {error}; it is {event}") from None
 

@@ -18,22 +18,24 @@ BODY_SIZE = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Reply:
-    """The response to one event. ``reset``: reset the connection instead of responding."""
+    """The response of a :class:`Sink` to one event."""
 
-    status: int = 202
-    delay_s: float = 0.0  # before the response
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    reset: bool = False
+    status: int = 202  # HTTP status code
+    delay_s: float = 0.0  # seconds before the response
+    headers: Mapping[str, str] = field(default_factory=dict)  # response headers, like {"Retry-After": "3"}
+    body: bytes = b""  # response body
+    reset: bool = False  # True: reset the connection instead of responding
 
 
 RESET = Reply(reset=True)
 
 
 class Sink:
-    """``events`` are all CloudEvents that arrived, including retries; ``taken`` are those that were answered 2xx.
+    """An HTTP server on 127.0.0.1. It runs inside ``with Sink() as sink``; ``url`` is its address.
 
-    ``refused`` has the reason for each request that is not a CloudEvent; such a request gets 400.
+    ``events``: all CloudEvents that arrived, including retries. Each is a dict of its attributes, ``extensions`` (a
+    dict) and ``data`` (parsed if it is JSON, otherwise a text). ``taken``: those with a 2xx response. ``refused``: a
+    text with the reason for each request that is not a CloudEvent; such a request gets 400.
     """
 
     def __init__(self) -> None:
@@ -47,11 +49,11 @@ class Sink:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     def answer(self, *replies: int | Reply) -> None:
-        """Respond to the next events with these, in turn: a status or a :class:`Reply`. After that, respond 202."""
+        """Set the responses to the next events, in turn: each a status code or a :class:`Reply`. After that: 202."""
         self._replies.extend(Reply(reply) if isinstance(reply, int) else reply for reply in replies)
 
     def wait_for(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
-        """Wait for ``count`` events; return ``events``."""
+        """Wait for ``count`` events; return ``events``. ``AssertionError`` after ``within_s`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.events) >= count, within_s):
                 seen = [(event["type"], event["id"]) for event in self.events]

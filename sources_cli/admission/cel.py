@@ -41,25 +41,25 @@ logging.getLogger("celpy").setLevel(logging.CRITICAL)  # cel-python also logs th
 def unsupported(rule: Json) -> str | None:
     """Why ``rule`` cannot be evaluated here, or None."""
     if rule.get("optionalOldSelf"):
-        return "cel-python does not know optionalOldSelf"
+        return "cel-python does not support optionalOldSelf"
     try:
         unknown = _unknown_names(rule["rule"]) | ({"escaped names"} if "__" in rule["rule"] else set())
     except CELParseError:
         return "cel-python cannot parse it"
-    return f"cel-python does not know {', '.join(sorted(unknown))}" if unknown else None
+    return f"cel-python does not support {', '.join(sorted(unknown))}" if unknown else None
 
 
 @dataclass(frozen=True)
 class Failure:
-    message: str  # the rule's own
+    message: str  # from the rule
     error: str = ""  # why the rule could not be evaluated
 
 
 def failure(rule: Json, schema: Json, value: Json) -> Failure | None:
     """How ``value`` breaks ``rule``, or None. ``schema`` describes ``value``.
 
-    As in the API server, an error during the evaluation breaks the rule, and a rule over ``oldSelf`` is for updates
-    only. An unsupported rule is not evaluated.
+    As in the API server, an error during the evaluation counts as a broken rule, and a rule with ``oldSelf`` applies
+    to updates only. An unsupported rule is not evaluated.
     """
     if unsupported(rule) or "oldSelf" in _identifiers(_parsed(rule["rule"])):
         return None
@@ -67,7 +67,7 @@ def failure(rule: Json, schema: Json, value: Json) -> Failure | None:
         if _evaluate(rule["rule"], schema, value):
             return None
         reason = ""
-    except Exception as error:  # a mistake in an author's rule may raise anything
+    except Exception as error:  # an invalid rule can cause any error in cel-python
         reason = str(error.__cause__ or (*error.args, error)[0])
     return Failure(_message(rule, schema, value), reason)
 
@@ -78,14 +78,14 @@ def field_path(rule: Json) -> tuple[str, ...]:
 
 
 def matches(text: str, pattern: str) -> Value:
-    """Whether ``pattern`` (RE2, as in Go) is found in ``text``. For Go, unassigned characters are part of ``\\pC``."""
-    known = "".join("\ue000" if unicodedata.category(char) == "Cn" else char for char in text)
-    return function_matches(known, pattern)
+    """Whether ``text`` contains a match of ``pattern`` (RE2). As in Go, ``\\pC`` includes unassigned characters."""
+    assigned = "".join("\ue000" if unicodedata.category(char) == "Cn" else char for char in text)
+    return function_matches(assigned, pattern)
 
 
 def _message(rule: Json, schema: Json, value: Json) -> str:
-    """The text of ``messageExpression`` if that is one line of text, else the message."""
-    with suppress(Exception):  # as for the rule itself
+    """The value of ``messageExpression`` if it is one line of text, else ``message``."""
+    with suppress(Exception):  # an invalid expression can cause any error in cel-python
         text = _evaluate(rule["messageExpression"], schema, value)
         if text.strip() and "\n" not in text:
             return str(text)
@@ -99,14 +99,14 @@ def _evaluate(expression: str, schema: Json, value: Json) -> Value:
 
 @cache
 def _parsed(expression: str) -> Tree[Any]:
-    """``CELParseError`` if it is not CEL."""
-    if re.search("['\"]", _STRING.sub("", expression)):  # cel-python needs exponential time for a string without end
-        raise CELParseError("a string has no end")
+    """``CELParseError`` for an invalid expression."""
+    if re.search("['\"]", _STRING.sub("", expression)):  # cel-python needs exponential time for an unterminated string
+        raise CELParseError("unterminated string")
     return CELParser().parse(expression)
 
 
 class _Evaluator(Evaluator):
-    """Limits the steps, and decides ``has()`` as the API server does."""
+    """Limits the number of steps, and evaluates ``has()`` as the API server does."""
 
     def __init__(self, ast: Tree[Any], activation: Activation, steps: Iterator[int]) -> None:
         super().__init__(ast, activation)
@@ -117,7 +117,7 @@ class _Evaluator(Evaluator):
 
     def visit_children(self, tree: Tree[Any]) -> list[Value]:
         if next(self._steps) > STEP_LIMIT:
-            raise RuntimeError(f"it needs more than {STEP_LIMIT} steps")
+            raise RuntimeError(f"more than {STEP_LIMIT} steps")
         return super().visit_children(tree)
 
     def macro_has_eval(self, exprlist: Tree[Any]) -> Value:
@@ -157,12 +157,12 @@ def _typed(schema: Json, value: Json) -> Value:
 
 
 def _duration(text: str) -> Value:
-    """Of cel-python's own, "µs" is unknown. Fractions of a microsecond are cut off."""
+    """Supports all units of Go; cel-python does not support "µs". Fractions of a microsecond are cut off."""
     return celtypes.DurationType(timedelta(microseconds=parse_duration(text) // 1000))
 
 
 def _comparing(name: str) -> Callable[[Value, Value], Value]:
-    """Whole numbers and fractions compare by value, and values of different types are not equal."""
+    """Compares an integer with a double by value. For other different types, ``==`` is false instead of an error."""
     compare = base_functions[name]
 
     def compared(left: Value, right: Value) -> Value:

@@ -1,6 +1,7 @@
-"""Checks a spec with the kind's own class, for values that the API server accepts and the adapter would refuse.
+"""Checks a spec with the class of the kind. Finds values that the API server accepts and the adapter would reject.
 
-The values of secrets are not known here. An error about a secret, or one that may repeat it, is left to the adapter.
+The values of secrets are not known here. So errors about secrets, or that may contain one, are not reported; the
+adapter reports them.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from sources_cli.schema.crd import object_schema
 _UNKNOWN = "a secret that is not known"
 
 
-def own_violations(kind: Kind, value: Json) -> list[Violation]:
-    """``value``: a whole source that keeps the rules of its CRD."""
+def class_violations(kind: Kind, value: Json) -> list[Violation]:
+    """``value``: a whole source without violations of its CRD."""
     spec = stored(object_schema(kind), value).get("spec", {})
-    own = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
-    if own.get("interval") == "":  # as in the hook, the class's default applies
-        del own["interval"]
-    config, references = split_references(own)
+    fields = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
+    if fields.get("interval") == "":  # as in the hook, the default of the class applies
+        del fields["interval"]
+    config, references = split_references(fields)
     try:
         kind.source_class.model_validate(fill(config, dict.fromkeys(references, _UNKNOWN)))
     except ValidationError as error:
         errors = error.errors(include_url=False)
         known = [detail for detail in errors if not _contains_secret(detail["input"])]
         return [_violation(kind, detail["loc"], detail["input"], detail["msg"]) for detail in known]
-    except Exception as error:  # a check of the author's that raises its library's error
+    except Exception as error:  # a validator in the class can raise any error
         return [] if references else [_violation(kind, (), None, describe_error(error))]
     return []
 

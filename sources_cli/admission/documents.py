@@ -18,7 +18,7 @@ from sources_cli.kind import Kind, kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
 
-NO_SOURCE = "no source in it; add an object whose kind ends with Source"
+NO_SOURCE = "no sources found; add an object whose kind ends in Source"
 _NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
 CORE_API_VERSIONS = ("v1", "apps/v1")
 
@@ -50,10 +50,10 @@ class Documents:
         return list(dict.fromkeys(("v1/Service", *kinds)))
 
     def of_resource(self, api_version: str, resource: str) -> list[dict[str, Json]]:
-        return [each for each in self.objects if (each["apiVersion"], plural(each["kind"])) == (api_version, resource)]
+        return [item for item in self.objects if (item["apiVersion"], plural(item["kind"])) == (api_version, resource)]
 
     def of_kind(self, api_version: str, kind: str) -> list[dict[str, Json]]:
-        return [each for each in self.objects if (each["apiVersion"], each["kind"]) == (api_version, kind)]
+        return [item for item in self.objects if (item["apiVersion"], item["kind"]) == (api_version, kind)]
 
 
 def is_source(document: dict[str, Json]) -> bool:
@@ -97,7 +97,7 @@ def _is_object(value: Json) -> bool:
 
 
 def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | None) -> dict[str, Json]:
-    """The object as the API server stores it; ``Problem`` if it would refuse it."""
+    """The object as the API server stores it. ``Problem`` if the API server would reject the object."""
     document = written.value
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):

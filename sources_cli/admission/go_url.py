@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%@:-]*", re.ASCII)
 _PORT = re.compile(r":[0-9]*$", re.ASCII)
-# A host may contain escapes of bytes beyond ASCII only, and of "%".
+# In a host, only bytes beyond ASCII and "%" may be percent-encoded.
 _NAME = re.compile(r"([^\x00-\x20#/?@\\^`{|}\x7f:%\[\]]|%25|%[89A-Fa-f][0-9A-Fa-f])*", re.ASCII)
 
 

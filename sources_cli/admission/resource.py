@@ -1,4 +1,4 @@
-"""Checks a whole source with the verdict of an API server: its version, its metadata, its spec, in that order. Pure."""
+"""Checks a whole source as the API server does: first its version, then its metadata, then its spec. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _METADATA = (
 
 
 def object_violations(kind: Kind, value: Json) -> list[Violation]:
-    """Why an API server would refuse to create ``value``, a source of this kind; empty if it would not."""
+    """Why the API server would reject ``value``, a source of this kind. Empty if it would accept ``value``."""
     if value.get("apiVersion") != kind.api_version:
-        problem = invalid(value.get("apiVersion"), f'{kind.name} has another version; write "{kind.api_version}"')
+        problem = invalid(value.get("apiVersion"), f'write "{kind.api_version}", the apiVersion of {kind.name}')
         return [Violation(("apiVersion",), problem)]
     metadata = value.get("metadata")
     if mistakes := list(_metadata_mistakes(metadata)):
@@ -39,9 +39,9 @@ def _with_metadata(schema: Json) -> Json:
 
 
 def _metadata_mistakes(metadata: Json) -> Iterator[Violation]:
-    """Values that the API server cannot decode; it names the first one only."""
+    """Values that the API server cannot decode. It reports the first of them only."""
     if not isinstance(metadata, dict):
-        yield Violation(("metadata",), invalid(metadata, "write name: and below it the name of the source"))
+        yield Violation(("metadata",), invalid(metadata, "write an object like {name: my-source}"))
         return
     for field in ("name", "namespace", "generateName"):
         yield from _not_text(("metadata", field), metadata.get(field))

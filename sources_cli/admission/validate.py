@@ -1,8 +1,8 @@
-"""Checks a value against a structural schema with the verdict of an API server, without one. Pure.
+"""Checks a value against a structural schema as the API server does. Pure.
 
 The order is that of the API server: unknown fields (strict decoding) end the check; then null is removed from maps and
 defaults are set; then types and bounds; then CEL rules, unless an error was found that prevents them.
-tests/contract/specs.yaml holds the answers of a real server.
+tests/contract/specs.yaml contains the responses of a real API server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HIDDEN_VALUE = re.compile(r"\n|://[^/]*@|.{200}")  # may contain a private key 
 class Violation:
     path: Path  # keys and indexes from the object's root
     problem: str  # like 'Invalid value: "x": write a duration'
-    prevents_rules: bool = False  # the API server checks no rule then (apiextensions-apiserver, ``hasBlockingErr``)
+    prevents_rules: bool = False  # the API server then skips CEL rules (apiextensions-apiserver, ``hasBlockingErr``)
     rule_message: str = ""  # if a CEL rule is broken
 
     @property
@@ -95,7 +95,7 @@ def _members(schema: Json, value: Json) -> Iterator[tuple[str | int, Json, Json]
 
 
 def unknown_fields(schema: Json, value: Json, path: Path = ()) -> Iterator[Violation]:
-    """Decoding comes before the check of types: keys of an object in place of a string are unknown fields."""
+    """Strict decoding. It precedes the check of types, so the keys of an object in place of a string are unknown."""
     described = {key: inner for key, inner, _ in _members(schema, value)}
     closed = not schema.get("x-kubernetes-preserve-unknown-fields")
     for key, member in value.items() if isinstance(value, dict) else ():
@@ -112,7 +112,7 @@ def unknown_fields(schema: Json, value: Json, path: Path = ()) -> Iterator[Viola
 def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
     got, expected = _type_of(value), _expected_types(schema)
     if expected and not _is_of_type(schema, got, expected):
-        shown = None if expected == ["object"] else value  # a string there may be a secret without its reference
+        shown = None if expected == ["object"] else value  # a string may be a secret, written without secretKeyRef
         problem = invalid(shown, f"must be of type {' or '.join(expected)}, not {got}")
         yield Violation(path, problem, prevents_rules=True)
         return
@@ -187,7 +187,7 @@ def _number_problems(schema: Json, value: float) -> Iterator[str]:
 def _broken_rules(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
     for rule in schema.get("x-kubernetes-validations", ()):
         if failure := cel.failure(rule, schema, value):
-            reason = rule.get("reason", "FieldValueInvalid").removeprefix("FieldValue")  # else Required, for one
+            reason = rule.get("reason", "FieldValueInvalid").removeprefix("FieldValue")  # Invalid, Required, …
             problem = invalid(value, failure.message) if reason == "Invalid" else f"{reason} value: {failure.message}"
             if failure.error:
                 problem += f" (the rule {rule['rule']} could not be evaluated: {failure.error})"

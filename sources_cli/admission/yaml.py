@@ -81,7 +81,7 @@ class YamlDocument:
 
 
 def load(text: str) -> list[YamlDocument]:
-    """The documents that are not empty. ``BrokenYAML`` also for a repeated key, which kubectl refuses."""
+    """The documents that are not empty. ``BrokenYAML`` also for a repeated key, which kubectl rejects."""
     try:
         return list(_documents(_Loader(text)))
     except BrokenYAML:

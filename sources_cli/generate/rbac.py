@@ -1,7 +1,7 @@
-"""RBAC for a kind: roles for people, for Knative's discovery and for Metacontroller. Hook and adapters need none.
+"""RBAC for a kind: roles for users, for Knative's discovery and for Metacontroller. Hook and adapters need no role.
 
-Metacontroller gets the verbs that it used in an audit log, with dynamic apply (``update``) and with server-side apply
-(``patch``). Its permissions that do not depend on a kind are in ``metacontroller/base``.
+The verbs for Metacontroller come from an audit log of its requests, with dynamic apply (``update``) and with
+server-side apply (``patch``). The permissions that do not depend on a kind are in ``metacontroller/base``.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose
 
 
 def _parent(kind: Kind) -> list[Json]:
-    # finalizers: OwnerReferencesPermissionEnforcement requires it to set blockOwnerDeletion in children.
+    # The admission plugin OwnerReferencesPermissionEnforcement requires "update" on finalizers to set
+    # blockOwnerDeletion in children.
     subresources = [f"{kind.plural}/finalizers", f"{kind.plural}/status"]
     return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
 
 
 def _children(kind: Kind) -> list[Json]:
-    """Without ``delete``: the hook never omits a running adapter, and a mistake in it must not stop adapters."""
+    """Without ``delete``: the hook never omits a running adapter, and a bug in the hook must not stop adapters."""
     verbs = ["create", "list", "patch", "update", "watch"]
     return [_rule("apps", ["deployments"], verbs), *([_rule("", ["services"], verbs)] if kind.listens else [])]
 

@@ -1,4 +1,4 @@
-"""A sample source of a kind: its required fields, those with examples, the interval and a sink. It passes lint."""
+"""A sample source of a kind: its required fields, those with examples, the interval and a sink. The sample is valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of `sources new` and `sources image`, read from ``files``. They have placeholders like ``$kind``."""
+"""The templates of `sources new` and `sources image`, read from ``files``. They have placeholders like ``$kind``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def read(name: str) -> str:
 
 README, DOCKERFILE = read("README.md.txt"), read("Dockerfile.txt")
 SINK, LIST = read("sink.yaml"), read("list.json")
-# How a kind makes events -> its module and its test.
-MODULES = {way: (read(f"{way}.py.txt"), read(f"test_{way}.py.txt")) for way in ("timer", "poll", "listen")}
+# Template of a kind -> its module and its test.
+MODULES = {name: (read(f"{name}.py.txt"), read(f"test_{name}.py.txt")) for name in ("timer", "poll", "listen")}
 
 _ONCE = "$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml\n"
-RUNS = {  # the commands that show a first event on this machine
+RUNS = {  # template -> the commands that show a first event on this machine
     "timer": f"{_ONCE}```\n",
     "poll": f"""\
 $$ python -m http.server --bind 127.0.0.1 8000 &
@@ -39,9 +39,9 @@ $$ curl --include --data hello http://127.0.0.1:PORT/
 ```
 """,
 }
-CLUSTERS = {  # notes about the sample in a cluster
+CLUSTERS = {  # template -> a note about the sample in a cluster
     "timer": "",
-    "poll": "\nIn a cluster, nothing answers at the `url` of the sample: apply a copy with the URL of your list.\n",
+    "poll": "\nIn a cluster, no server runs at the `url` of the sample: apply a copy with the URL of your list.\n",
     "listen": "\nIn a cluster, callers use the URL in `status.address.url`.\n",
 }
 

@@ -1,4 +1,4 @@
-"""One source: calls the hook until nothing changes, runs the adapters it asks for, and keeps the status.
+"""One source: calls the hook until nothing changes, runs the adapters in its responses, and stores the status.
 
 The hook makes all decisions: which process runs, its environment and the status.
 """
@@ -18,7 +18,7 @@ from sources_cli.local.objects import event_source
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.screen.plain import ready_condition
 
-SETTLE_SYNCS = 10  # stop calling the hook after so many syncs in a row, even if the status still changes
+SETTLE_SYNCS = 10  # maximum number of syncs in a row, even if the status still changes
 
 
 class SourceController:
@@ -53,7 +53,7 @@ class SourceController:
     def emits(self, source: str) -> bool:
         """Whether ``source`` is the CloudEvents source of this object's events."""
         deployments = self.deployments.values()
-        return any(source in (event_source(each.desired), key(self.source)) for each in deployments)
+        return any(source in (event_source(deployment.desired), key(self.source)) for deployment in deployments)
 
     def edit(self, spec: Json, annotations: Json) -> None:
         """Does what ``kubectl apply`` does: a different spec increments the generation."""
@@ -65,7 +65,7 @@ class SourceController:
             self.source["metadata"] = {**metadata, "annotations": annotations}
 
     def wake(self) -> None:
-        """Calls the hook again: something that its decision depends on has changed."""
+        """Requests a sync. Call this after a change of an input of the hook."""
         self._changed.set()
 
     async def reconcile(self, documents: Callable[[], Documents]) -> None:
@@ -84,7 +84,7 @@ class SourceController:
         for _ in range(SETTLE_SYNCS):
             try:
                 response = await self._sync(documents)
-            except HookRejected as error:  # as Metacontroller: children and status stay as they are
+            except HookRejected as error:  # as in Metacontroller, children and status do not change
                 if str(error) != self._last_error:
                     self._cluster.message(f"{self.name}: SyncError: {error}")
                 self._last_error = str(error)
@@ -113,11 +113,11 @@ class SourceController:
         stored = [{**child, "metadata": {"namespace": namespace, **child["metadata"]}} for child in children]
         wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
         self._listens = any(child["kind"] == "Service" for child in stored)
-        gone = [name for name in self.deployments if name not in wanted]
-        for name in gone:
+        removed = [name for name in self.deployments if name not in wanted]
+        for name in removed:
             await self.deployments.pop(name).stop()
         changed = [name for name, child in wanted.items() if self._put(name, child)]
-        return bool(gone or changed)
+        return bool(removed or changed)
 
     def _put(self, name: str, child: Json) -> bool:
         if name in self.deployments:
@@ -126,7 +126,7 @@ class SourceController:
         return True
 
     def _announce_port(self) -> None:
-        """Only when the source is ready: earlier connections would be refused. Each rollout has a new port."""
+        """Prints each new port once, when the source is ready to accept connections. Each rollout has a new port."""
         ports = [deployment.port for deployment in self.deployments.values()] if self._listens and self.ready else []
         for port in ports:
             if port != self._announced_port:

@@ -48,23 +48,26 @@ class LocalDeployment:
         return {**self.desired, "metadata": metadata, "status": status}
 
     def apply(self, desired: Json) -> bool:
-        """Whether ``desired`` is a change. A new template rolls out: the old process ends when the new one is ready."""
+        """Returns whether ``desired`` is a change. Rolls out a new template, in the background.
+
+        The old process stops when the new one is ready.
+        """
         if desired == self.desired:
             return False
-        template_stays = desired["spec"]["template"] == self.desired["spec"]["template"]
+        has_new_template = desired["spec"]["template"] != self.desired["spec"]["template"]
         self.desired = desired
         self._generation += 1
-        if not template_stays:
-            superseded = self._newest if self._old else None  # never became ready; the older one still serves
+        if has_new_template:
+            superseded = self._newest if self._old else None  # it never became ready: the old one is still running
             self._old = self._old or self._newest
             self._newest = Replica(desired, self._cluster, self._name, self._changed)
             self._rollout = asyncio.create_task(self._roll_out(self._rollout, superseded))
         return True
 
-    async def ready(self, deadline_s: float) -> bool:
-        """Whether the newest replica became ready within ``deadline_s``."""
+    async def wait_until_ready(self, timeout_s: float) -> bool:
+        """Returns whether the newest replica became ready within ``timeout_s``."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._newest.became_ready.wait(), deadline_s)
+            await asyncio.wait_for(self._newest.became_ready.wait(), timeout_s)
         return self._newest.became_ready.is_set()
 
     async def stop(self) -> None:
@@ -78,9 +81,9 @@ class LocalDeployment:
             if replica:
                 replica.kill()
 
-    async def _roll_out(self, before: asyncio.Task[None] | None, superseded: Replica | None) -> None:
-        if before and superseded:
-            before.cancel()
+    async def _roll_out(self, previous: asyncio.Task[None] | None, superseded: Replica | None) -> None:
+        if previous and superseded:
+            previous.cancel()
         if superseded:
             await superseded.stop()
         await self._newest.became_ready.wait()

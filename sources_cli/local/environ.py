@@ -1,4 +1,4 @@
-"""The ``env`` list of a container -> the environment of its process, by the rules of the kubelet. Pure."""
+"""Computes the environment of a process from the ``env`` list of its container, as the kubelet does. Pure."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Hook:
         cls, port: int | None, sink_kinds: Sequence[str], on_line: OnLine, *, image: str = LOCAL_IMAGE
     ) -> Hook:
         if port and not port_is_free(port):
-            raise Problem(f"port {port} is in use; choose another one with --port, or leave it out to use a free one")
+            raise Problem(f"port {port} is in use; choose another one with --port, or omit --port")
         port = port or free_port()
         environ = {
             "HOST": "127.0.0.1",
@@ -55,7 +55,7 @@ class Hook:
         return hook
 
     async def customize(self, parent: Json, documents: Documents) -> dict[str, dict[str, Json]]:
-        """The related objects that the hook asks for, by ``Kind.apiVersion`` and ``namespace/name``."""
+        """The related objects that the hook selects, by ``Kind.apiVersion`` and ``namespace/name``."""
         response = json.loads(await self._post("/customize", {"controller": {}, "parent": parent}))
         related: dict[str, dict[str, Json]] = {}
         for rule in response.get("relatedResources", []):

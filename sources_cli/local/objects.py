@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from adapter.contract.formats import Json
 
-DISPLAY_MODULE = "adapter.display"  # `python -m` of it is a sink that prints events
+DISPLAY_MODULE = "adapter.display"  # a sink that prints events, started with `python -m`
 LocalPorts = Mapping[tuple[str, str], int]  # (namespace, Service) -> port on this machine
 
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """``failure``: why it does not run or is not ready. None while it starts, and when it is ready."""
+    """``failure``: why the process does not run or is not ready. None while it starts, and when it is ready."""
 
     ready: bool = False
     was_ready: bool = False

@@ -1,4 +1,4 @@
-"""A child process: passes on its output line by line, stops it gracefully. Independent of Kubernetes."""
+"""A child process, whose output is passed on line by line, and which is stopped gracefully."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-KEPT = ("PATH", "PYTHONPATH")  # inherited: a Python process needs them in addition to its own environment
+INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LINE_LIMIT = 4 * 1024 * 1024
 
@@ -19,7 +19,7 @@ OnLine = Callable[[str], None]
 
 
 class Process:
-    """``python -m …`` in its own session: Ctrl-C does not reach it, so this program decides the order of stopping."""
+    """``python -m …`` in its own session. So Ctrl-C does not reach it, and this program stops processes in order."""
 
     def __init__(self, child: asyncio.subprocess.Process, on_stdout: OnLine, on_stderr: OnLine) -> None:
         self._child = child
@@ -32,12 +32,12 @@ class Process:
     async def start(
         cls, module: Sequence[str], environ: Mapping[str, str], on_stdout: OnLine, on_stderr: OnLine
     ) -> Process:
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             *module,
-            env={**kept, **environ},
+            env={**inherited, **environ},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -80,7 +80,7 @@ class Process:
 
 
 def _end_with_parent() -> None:
-    """In the child process: end it with its parent, so that a killed parent leaves no running adapters behind."""
+    """Runs in the child process. The kernel sends it SIGTERM when the parent ends, even if the parent is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""One replica of a Deployment as a local process: restarted as by a kubelet, and probed."""
+"""One replica of a Deployment as a local process. It is probed and restarted as by a kubelet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REASON_LENGTH = 300
 
 @dataclass(frozen=True)
 class ClusterEnv:
-    """What a cluster provides to a Deployment: Services, Secrets, ConfigMaps; and where its output goes."""
+    """What a cluster provides to a Deployment: Services, Secrets, ConfigMaps, and functions that receive its output."""
 
     ports: Callable[[], LocalPorts]
     values: Callable[[], Values]
@@ -37,7 +37,7 @@ class ClusterEnv:
 
 
 def projected_tokens(deployment: Json) -> TemporaryDirectory[str] | None:
-    """Unsigned stand-ins for the ServiceAccount tokens that a kubelet would mount: each names its audience."""
+    """Unsigned tokens in place of the ServiceAccount tokens that a kubelet would mount. Each contains its audience."""
     directory = None
     for volume in deployment["spec"]["template"]["spec"].get("volumes", []):
         for source in (volume.get("projected") or {}).get("sources", []):
@@ -54,7 +54,7 @@ def readiness_message(response: httpx2.Response) -> str | None:
 
 
 class Replica:
-    """The counterpart of one pod: a process that is probed, and restarted when it ends."""
+    """A process in place of one pod. It is probed, and restarted when it ends."""
 
     def __init__(self, desired: Json, cluster: ClusterEnv, name: str, changed: Callable[[], None]) -> None:
         self.desired = desired
@@ -84,7 +84,7 @@ class Replica:
             self._process.kill()
 
     def environ(self) -> dict[str, str]:
-        """The container's environment; only the ports and the addresses of Services are those of this machine."""
+        """The container's environment, with ports and URLs of this machine."""
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
         environ = container_environ(container(self.desired).get("env", []), pod, self._cluster.values())
@@ -123,7 +123,7 @@ class Replica:
         return f"process exited with code {self.exit_code}: {self._process.last_error or 'no message'}"
 
     async def _start(self, module: list[str], environ: dict[str, str]) -> Process:
-        """If it is cancelled while the process starts, ``stop`` must still find the process."""
+        """Starts the process. Sets ``self._process`` even if it is cancelled, so that ``stop`` can stop the process."""
         on_line = self._cluster.on_event if is_display(self.desired) else self._cluster.on_log
         starting = asyncio.create_task(Process.start(module, environ, on_line, self._cluster.on_log))
         try:

@@ -1,4 +1,4 @@
-"""Watches files for edits, with notifications of the file system where it has them."""
+"""Watches files for edits, with notifications of the file system if it supports them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ async def edits(files: Sequence[Path], *, compare_every_s: float = 2.0) -> Async
             before, contents = contents, read_contents(contents)
             if contents != before:
                 yield
-    except (OSError, RuntimeError) as error:  # for example the system's limit of watches
+    except (OSError, RuntimeError) as error:  # for example if the system's limit of watches is reached
         raise Problem(f"cannot watch the files: {error}; set WATCHFILES_FORCE_POLLING=1 and try again") from None
 
 
 def read_contents(before: Mapping[Path, bytes]) -> dict[Path, bytes]:
-    """What the files hold now. A file that is missing for a moment keeps its contents from ``before``."""
+    """The present contents of the files. A file that cannot be read keeps its contents from ``before``."""
     contents = dict(before)
     for file in before:
         try:

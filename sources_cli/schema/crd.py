@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -49,7 +50,7 @@ def crd(kind: Kind) -> Json:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": _columns(kind),
-                    "schema": {"openAPIV3Schema": object_schema(kind)},
+                    "schema": {"openAPIV3Schema": deepcopy(object_schema(kind))},
                 }
             ],
         },
@@ -58,7 +59,7 @@ def crd(kind: Kind) -> Json:
 
 @cache
 def object_schema(kind: Kind) -> Json:
-    """The structural schema of a whole source; do not change it."""
+    """The structural schema of a whole source. It is cached: callers must not modify it."""
     status = structural(TypeAdapter(Status).json_schema(), bounded=False, at="status")
     conditions = status["properties"]["conditions"]
     conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -72,7 +73,7 @@ def object_schema(kind: Kind) -> Json:
 
 @cache
 def spec_schema(kind: Kind) -> Json:
-    """``kubectl explain`` lists the kind's own fields first."""
+    """The structural schema of ``spec``: the fields of the kind, then those of every source."""
     own = structural(_json_schema(kind))
     shared = structural(SharedSpec.model_json_schema())
     for name, field in own["properties"].items():
@@ -89,9 +90,9 @@ def spec_schema(kind: Kind) -> Json:
 def _json_schema(kind: Kind) -> Json:
     try:
         return kind.source_class.model_json_schema()
-    except Exception as error:  # pydantic's, or any error of an author's own type
+    except Exception as error:  # an error of pydantic, or any error of a type that the author wrote
         reason = describe_error(error)
-        if isinstance(error, PydanticUserError):  # its text ends with a URL, its message does not
+        if isinstance(error, PydanticUserError):  # str(error) ends with a URL, error.message does not
             reason = f"{type(error).__name__}: {error.message}"
         raise Problem(
             f"{_without_schema(kind)} has a type without JSON schema ({reason}); "

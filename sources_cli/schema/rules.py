@@ -17,8 +17,8 @@ Rule = dict[str, str]
 def rule(cel: str, message: str, *, field_path: str = "", required: bool = False) -> Rule:
     """One entry of ``x-kubernetes-validations``.
 
-    ``field_path``: the field below the rule's own field that the error names, like ``.sink``. ``required``: the error
-    is "Required value" instead of "Invalid value".
+    ``field_path``: the field that the error names, relative to the field with the rule, like ``.sink``. ``required``:
+    the error is "Required value" instead of "Invalid value".
     """
     entry = {"rule": cel, "message": message}
     if field_path:
@@ -29,7 +29,7 @@ def rule(cel: str, message: str, *, field_path: str = "", required: bool = False
 
 
 def validations(*rules: Rule) -> dict[str, Any]:
-    """The part of a schema that holds these rules."""
+    """The part of a schema that contains these rules."""
     return {"x-kubernetes-validations": list(rules)}
 
 
@@ -47,7 +47,7 @@ def _required(name: str, message: str) -> Rule:
     return rule(f"has(self.{name}) && self.{name} != ''", message, field_path=f".{name}", required=True)
 
 
-# With this grammar, 16 characters cannot reach the 292 years that overflow a Go duration.
+# A Go duration overflows at 292 years. With these limits of digits and 16 characters, a duration stays below that.
 _NUMBER = r"([0-9]{1,%d}(\.[0-9]*)?|\.[0-9]+)"
 _DURATION = rf"\+?({_NUMBER % 6}h|{_NUMBER % 7}m|{_NUMBER % 9}s|{_NUMBER % 12}(ms|us|µs|μs|ns))+"
 _MATCHES_DURATION = f"self.matches('^{_escaped(_DURATION)}$')"
@@ -99,7 +99,7 @@ PORT = rule(
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
 _UNPRINTABLE = r"[\pC\pZ]"
-# url() raises an error for some texts with isURL() true, those that begin with "//". So the scheme is checked first.
+# For some texts that begin with "//", isURL() is true but url() raises an error. So the scheme is checked first.
 _HTTP_URL = "({0}.matches('^(?i)https?://') && isURL({0}) && url({0}).getHostname() != '')"
 _URL_MESSAGE = "write an absolute http(s) URL like http://host/path"
 _TO_PORT = "^[A-Za-z]+://[^/?#]*:"

@@ -37,29 +37,29 @@ class SinkRef(BaseModel):
     address: str | None = _string(253, "The name of one of the object's status.addresses. Default: the first.")
     port: int | str | None = Field(
         None,
-        description="The port of a Service, by number or name. Default: its only port, else the port named http, "
-        "else 80; with CACerts, https and 443.",
+        description="The port of a Service, by number or name. Default: its only port, else the port named http, else "
+        "port 80. With CACerts: its only port, else the port named https, else port 443.",
         json_schema_extra=validations(rules.PORT),
     )
 
 
 class SinkFields(BaseModel):
-    """The destination of the events: an object (ref), a URL (uri), or a path of an object's address (both)."""
+    """Where to send the events: to an object (ref), to a URL (uri), or to a path of an object's URL (both)."""
 
     model_config = {"json_schema_extra": validations(*rules.SINK)}
 
     ref: SinkRef | None = None
     uri: str | None = _string(
         2048,
-        "An absolute http(s) URL. With ref: a path relative to the object's address.",
+        "An absolute http(s) URL. With ref: a path relative to the object's URL.",
         rules.PRINTABLE,
         rules.PORT_OF_URL,
     )
     CACerts: str | None = _string(
-        65536, "PEM certificates of the authorities to trust for the sink, not the system's.", rules.CERTIFICATES
+        65536, "PEM CA certificates to trust for the sink, in addition to those of the system.", rules.CERTIFICATES
     )
     audience: str | None = _string(
-        1024, "The OIDC audience of the sink. Requests to the sink carry a token for it.", rules.PRINTABLE
+        1024, "The OIDC audience of the sink. Requests to the sink contain a token for it.", rules.PRINTABLE
     )
 
 
@@ -96,7 +96,7 @@ class DeliveryFields(BaseModel):
     backoffDelay: str = _iso_duration(policy.BACKOFF_DELAY, "The base of the wait between retries.", rules.DELAY)
     timeout: str = _iso_duration(policy.TIMEOUT, "The timeout of one attempt.", rules.TIMEOUT)
     retryAfterMax: str = _iso_duration(
-        policy.RETRY_AFTER_MAX, "The longest Retry-After of the sink that is obeyed; PT0S ignores it.", rules.DELAY
+        policy.RETRY_AFTER_MAX, "The longest wait for a Retry-After of the sink; PT0S ignores Retry-After.", rules.DELAY
     )
     deadLetterSink: SinkFields | None = None
 

@@ -1,7 +1,7 @@
 """Converts pydantic's JSON schema to the structural schema of a CRD: one type per field, no references, no titles.
 
 A type that a CRD cannot describe raises a ``Problem`` that names the field. Strings, lists and maps without a bound get
-one, because the API server refuses rules over values of unlimited size.
+one, because the API server rejects rules over values of unlimited size.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ class _Structural:
         return kept | (self._string(schema) if type == "string" else _number(schema, type))
 
     def _without_union(self, schema: Json, at: str) -> Json:
-        """``X | None`` becomes X, which may be left out; ``int | str`` becomes int-or-string."""
-        several = [option for option in schema.get("anyOf", schema.get("oneOf", ())) if option.get("type") != "null"]
-        if not several:
+        """``X | None`` becomes an optional X; ``int | str`` becomes int-or-string."""
+        options = [option for option in schema.get("anyOf", schema.get("oneOf", ())) if option.get("type") != "null"]
+        if not options:
             return schema
         outer = {key: part for key, part in schema.items() if key not in ("anyOf", "oneOf", "discriminator")}
-        if len(several) == 1:
-            return _merged(several[0], outer)
-        if sorted(str(option.get("type")) for option in several) == ["integer", "string"]:
+        if len(options) == 1:
+            return _merged(options[0], outer)
+        if sorted(str(option.get("type")) for option in options) == ["integer", "string"]:
             return {**outer, "type": "int-or-string"}
         raise Problem(f"{at} has several types; a field of a CRD has one type, like str, int or list[str]")
 
@@ -100,8 +100,8 @@ class _Structural:
     def _string(self, schema: Json) -> Json:
         if schema.get("format") in _FORMATS:
             return {"format": schema["format"], **({"maxLength": 64} if self._bounded else {})}
-        needs = self._bounded and not any(key in schema for key in ("enum", "const", "maxLength"))
-        return {"maxLength": MAX_LENGTH} if needs else {}
+        needs_bound = self._bounded and not any(key in schema for key in ("enum", "const", "maxLength"))
+        return {"maxLength": MAX_LENGTH} if needs_bound else {}
 
 
 def _merged(inner: Json, outer: Json) -> Json:

@@ -19,7 +19,7 @@ from adapter.display import printable
 from sources_cli.screen.plain import age_s, event_line, find_condition, ready_condition
 
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
-WIDE = 110  # a terminal of at least so many columns has room for KIND and INTERVAL
+WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
@@ -66,11 +66,11 @@ class LiveScreen:
 
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
-        fit = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3))
+        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3))
         rows = list(self._sources.values())
-        if len(rows) > fit:  # failing sources first, because only the first rows are visible
+        if len(rows) > max_rows:  # failing sources first, because only the first rows are visible
             rows.sort(key=lambda row: _is_ready(row[0]))
-        visible = rows[:fit]
+        visible = rows[:max_rows]
         table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
         for name, options in _columns(width):
             table.add_column(name, no_wrap=True, overflow="ellipsis", **options)

@@ -54,8 +54,8 @@ class PlainScreen:
         metadata, status = source["metadata"], source.get("status") or {}
         ready, sink = ready_condition(status), status.get("sinkUri", "")
         message = ready.get("message", "") if ready.get("status") == "False" else ""
-        without_counts = _NUMBER.sub("#", message)  # a higher count alone prints no row
-        content = (ready.get("status"), ready.get("reason"), without_counts, sink)
+        without_numbers = _NUMBER.sub("#", message)  # so that a different number in the message prints no row
+        content = (ready.get("status"), ready.get("reason"), without_numbers, sink)
         if self._shown.get(metadata["uid"]) == content:
             return
         self._shown[metadata["uid"]] = content

@@ -81,7 +81,7 @@ class Process:
 
         return dict(json.loads(wait_until(find, f"log line {words!r}", lambda: self.errors)))
 
-    def log_lines(self, words: str) -> list[dict[str, Any]]:
+    def logged(self, words: str) -> list[dict[str, Any]]:
         """The lines of an adapter's log so far whose message contains ``words``."""
         lines = [json.loads(line) for line in list(self.errors)]
         return [line for line in lines if words in line["msg"]]

@@ -73,7 +73,7 @@ def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(
 
 
 def first_sequence(process: Process) -> int:
-    [line] = wait_until(lambda: process.log_lines("ticking"), "a first tick", lambda: process.errors)
+    [line] = wait_until(lambda: process.logged("timer started"), "a first tick", lambda: process.errors)
     return int(line["first_sequence"])
 
 
@@ -90,8 +90,8 @@ def test_no_event_is_missing_after_an_outage_and_memory_does_not_grow(start: Sta
     skipped = 'source_events_total{kind="SampleSource",name="source",namespace="default",outcome="skipped"}'
     wait_until(lambda: source.metric(skipped) > 0, "skipped ticks")
     sequences = [event["data"]["sequence"] for event in events]
-    [ticking] = source.process.log_lines("ticking")
-    assert sequences[0] == ticking["first_sequence"]  # the event that was under way when the outage began
+    [started] = source.process.logged("timer started")
+    assert sequences[0] == started["first_sequence"]  # the event that was under way when the outage began
     gaps = sum(b - a - 1 for a, b in pairwise(sequences))
     assert gaps == source.metric(skipped)
     assert (
@@ -147,11 +147,11 @@ def test_adapter_is_unready_when_all_retries_are_used_up_until_the_next_success(
     _, url = display(start, "--statuses", ",".join(["503"] * 6))
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 2})
     source = Adapter(start, url, "1s", SOURCE_DELIVERY=policy)
-    wait_until(lambda: source.process.log_lines("started"), "a start")
+    wait_until(lambda: source.process.logged("started"), "a start")
     assert source.get("/readiness") == (200, "ok\n")
     wait_until(lambda: source.get("/readiness") == (503, "the sink accepts no events\n"), "unready")
     assert source.get("/health")[0] == 200
-    lost = wait_until(lambda: source.process.log_lines("event lost"), "a lost event")[0]
+    lost = wait_until(lambda: source.process.logged("event lost"), "a lost event")[0]
     assert (lost["attempts"], lost["code"], lost["level"]) == (3, "503", "error")
     wait_until(lambda: source.get("/readiness")[0] == 200, "ready again", lambda: source.process.errors)
 

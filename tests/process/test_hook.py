@@ -168,5 +168,5 @@ def test_invalid_sink_kinds_are_a_400(hook: RunningHook, path: str) -> None:
     status, answer = hook.call(f"{path}?sinkKinds=v1/Service,Broker", body)
     assert status == 400
     assert answer["error"].startswith(
-        'query parameter sinkKinds is "v1/Service,Broker": it holds "Broker": write <apiVersion>/<Kind>'
+        'query parameter sinkKinds is "v1/Service,Broker": "Broker" is not <apiVersion>/<Kind>; write one'
     )

@@ -161,7 +161,7 @@ def test_generated_readme_leads_to_the_first_event_in_five_minutes_without_netwo
     took_s = time.monotonic() - started
     assert re.search(r"[12] passed", output)
     assert output.count("written") == 5
-    assert "1 source, no problem\n" in output
+    assert "1 source, no problems\n" in output
     assert re.search(rf"  door-bell  com\.example\.door\.bell  {FIRST[way]}$", output, re.MULTILINE), output
     assert (directory / "Dockerfile").read_text().splitlines()[1:] == ["COPY kinds kinds", "ENV SOURCES_PACKAGE=kinds"]
     [built] = re.findall(r"docker build -t (\S+)", readme)
@@ -202,7 +202,7 @@ def test_generated_test_passes_and_the_sample_passes_lint(shell: Shell, way: str
     shell(f"sources new DoorSource --{way}")
     assert "1 passed" in shell("python -m pytest tests")
     shell("sources manifests kinds/door_source.py -o manifests")
-    assert shell("sources lint --package kinds manifests/sample.yaml") == "1 source, no problem\n"
+    assert shell("sources lint --package kinds manifests/sample.yaml") == "1 source, no problems\n"
 
 
 def test_page_for_authors_names_the_commands_that_differ_for_poll_and_listen() -> None:
@@ -235,7 +235,9 @@ def test_existing_file_of_the_kind_stops_new_before_it_writes_anything(tmp_path:
 @pytest.mark.parametrize("name", ["Door", "doorSource", "Source", "Door-Source", "../DoorSource", "Türsource", ""])
 def test_invalid_class_name_is_one_line(tmp_path: Path, name: str) -> None:
     done = sources("new", name, cwd=tmp_path)
-    message = f'sources: the class name "{name}" is not valid; write CamelCase that ends in Source\n'
+    message = (
+        f'sources: the class name "{name}" is not valid; write CamelCase that ends in Source, like QueueDepthSource\n'
+    )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert list(tmp_path.iterdir()) == []
 

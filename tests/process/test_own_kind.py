@@ -46,7 +46,7 @@ def test_module_imports_only_the_sdk_and_has_thirty_lines() -> None:
 def test_event_carries_field_secret_and_event_type(tmp_path: Path) -> None:
     directory = prepared(tmp_path)
     linted = sources("lint", "--package", "kinds", "all.yaml", cwd=directory)
-    assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
+    assert (linted.returncode, linted.stdout) == (0, "1 source, no problems\n"), linted.stderr
     ran = sources("run", "--package", "kinds", "--once", "all.yaml", cwd=directory)
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
     assert re.search(r"^queue-depth +QueueDepthSource +True ", ran.stdout, re.MULTILINE), ran.stdout
@@ -97,7 +97,7 @@ def test_kind_is_unknown_without_its_package(tmp_path: Path) -> None:
 def test_installed_command_finds_kinds_below_the_working_directory(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("sources"), "lint", "--package", "kinds", "all.yaml"]
     done = subprocess.run(command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=50, check=False)
-    assert (done.returncode, done.stdout) == (0, "1 source, no problem\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "1 source, no problems\n"), done.stderr
 
 
 PICKY = '''"""A kind whose own check fails."""

@@ -30,7 +30,7 @@ def test_retry_after_is_honoured(start: Start) -> None:
         upstream.wait_for(3)
         wait_until(lambda: polls(source, "failed") == 1, "a failed poll")
     assert at[2] - at[1] >= 1.9
-    (line,) = source.process.log_lines("poll failed")
+    (line,) = source.process.logged("poll failed")
     assert (line["reason"], line["retry_after_s"], line["level"]) == ("HTTP status 429", 2, "warn")
 
 
@@ -57,10 +57,10 @@ def test_failing_upstream_makes_the_source_unready_until_it_recovers(start: Star
         well.set()
         assert ids(sink, 1) == ["a"]
         wait_until(lambda: source.get("/readiness") == (200, "ok\n"), "ready again", lambda: source.process.errors)
-        wait_until(lambda: source.process.log_lines("polls succeed again"), "a line")
+        wait_until(lambda: source.process.logged("polls succeed again"), "a line")
         assert source.process.stop()[0] == 0
-    assert len(source.process.log_lines("poll failed")) == 1
-    assert source.process.log_lines("poll failed")[0]["reason"].startswith(reason)
+    assert len(source.process.logged("poll failed")) == 1
+    assert source.process.logged("poll failed")[0]["reason"].startswith(reason)
     assert SECRET not in "".join(source.process.errors)
     source.assert_log_is_json()
 

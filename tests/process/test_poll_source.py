@@ -92,7 +92,7 @@ def test_items_that_the_sink_did_not_accept_are_sent_first_although_the_etag_is_
         wait_until(lambda: polls(source, "unchanged") >= 2, "unchanged polls", lambda: upstream.asked)
         assert source.process.stop()[0] == 0
     assert sink.lines.empty()
-    assert {line["event_id"] for line in source.process.log_lines("event lost")} == {"a"}
+    assert {line["event_id"] for line in source.process.logged("event lost")} == {"a"}
 
 
 def test_feed_is_polled(start: Start) -> None:

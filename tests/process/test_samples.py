@@ -59,7 +59,7 @@ def test_sample_has_thirty_lines_and_imports_only_the_sdk_and_the_standard_libra
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sample_passes_lint_and_its_manifests_can_be_generated(name: str) -> None:
     linted = sources("lint", "--package", PACKAGE, KINDS / f"{name}.yaml")
-    assert (linted.returncode, linted.stdout) == (0, "1 source, no problem\n"), linted.stderr
+    assert (linted.returncode, linted.stdout) == (0, "1 source, no problems\n"), linted.stderr
     made = sources("manifests", f"{PACKAGE}.{name}")
     assert (made.returncode, made.stderr) == (0, "")
 

@@ -33,6 +33,11 @@ def test_help_of_a_command_lists_its_options_as_plain_text(command: str) -> None
     ] + ["--help"]
 
 
+@pytest.mark.parametrize(("command", "argument"), [("lint", "FILE"), ("manifests", "MODULE"), ("new", "KIND")])
+def test_help_shows_an_argument_without_its_python_type(command: str, argument: str) -> None:
+    assert re.search(rf"^  {argument}  +[A-Z]", sources(command, "-h").stdout, re.MULTILINE)
+
+
 def test_every_option_has_a_description() -> None:
     assert [option for option in options() if not option.meaning.endswith(".")] == []
 

@@ -31,7 +31,7 @@ def bad(tmp_path: Path) -> Path:
 
 def test_valid_file_prints_one_line_and_exits_0() -> None:
     result = sources("lint", QUICKSTART, *COMMITTED.glob("*/sample.yaml"))
-    assert (result.returncode, result.stdout, result.stderr) == (0, "4 sources, no problem\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "4 sources, no problems\n", "")
 
 
 def test_each_mistake_is_printed_with_file_line_and_field(bad: Path) -> None:
@@ -65,7 +65,7 @@ def test_output_json_of_a_valid_file_is_an_empty_list() -> None:
         pytest.param("a: [", "bad.yaml:1: broken YAML: ", id="broken"),
         pytest.param(GOOD + "  sink: {}\n", 'bad.yaml:8: broken YAML: key "sink" already set in map', id="a key twice"),
         pytest.param("- a\n", "bad.yaml:1: not a Kubernetes object; each document needs apiVersion", id="a list"),
-        pytest.param("", "bad.yaml: no source in it; add an object whose kind ends with Source", id="empty"),
+        pytest.param("", "bad.yaml: no sources found; add an object whose kind ends in Source", id="empty"),
     ],
 )
 def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, message: str) -> None:
@@ -85,7 +85,7 @@ def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, 
         ),
         pytest.param(
             "v1alpha1", "v1", ':1: SampleSource default/a: apiVersion: Invalid value: "samples.knative.dev/v1": '
-            'SampleSource has another version; write "samples.knative.dev/v1alpha1"', id="another version",
+            'write "samples.knative.dev/v1alpha1", the apiVersion of SampleSource', id="another version",
         ),
     ],
 )  # fmt: skip
@@ -103,8 +103,8 @@ def test_kind_or_version_that_is_not_served_is_a_finding(tmp_path: Path, old: st
             id="checked",
         ),
         pytest.param(
-            "self.lowerAscii() == 'a'", 0, "1 source, no problem\n",
-            "rule not checked: self.lowerAscii() == 'a' (cel-python does not know lowerAscii)\n", id="not checked",
+            "self.lowerAscii() == 'a'", 0, "1 source, no problems\n",
+            "rule not checked: self.lowerAscii() == 'a' (cel-python does not support lowerAscii)\n", id="not checked",
         ),
     ],
 )  # fmt: skip
@@ -159,7 +159,7 @@ def test_error_of_a_class_about_a_secret_is_not_a_finding(tmp_path: Path, error:
     secret = "  token: {secretKeyRef: {name: s, key: k}}\n"
     (tmp_path / "a.yaml").write_text(GOOD.replace("SampleSource", "TinySource") + secret)
     result = sources("lint", "--package", "kinds", "a.yaml", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (0, "1 source, no problem\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "1 source, no problems\n"), result.stderr
 
 
 @pytest.mark.parametrize("kind", sorted(file.stem for file in (ROOT / "adapter/sources").glob("*_source.py")))
@@ -309,7 +309,9 @@ def test_warnings_of_an_authors_module_are_shown(tmp_path: Path) -> None:
         pytest.param(("alone",), '"alone" is not in a package; move it into a directory', id="alone"),
         pytest.param(("/elsewhere/a_source.py",), "is not below the working directory", id="a file elsewhere"),
         pytest.param(("adapter.sdk",), "must define exactly one subclass of Source; found: none", id="no kind"),
-        pytest.param(("adapter.sdk", "--sink-kinds", "Broker"), 'holds "Broker": write <apiVersion>/<Kind>', id="sink"),
+        pytest.param(
+            ("adapter.sdk", "--sink-kinds", "Broker"), '"Broker" is not <apiVersion>/<Kind>; write one', id="sink"
+        ),
         pytest.param(("adapter.sdk", "--sink-kinds", ","), "the list is empty; write kinds like", id="no sink"),
         pytest.param(("adapter.sdk", "--hook", "x"), '"x" is not <namespace>/<name>', id="place"),
     ],

@@ -38,7 +38,7 @@ def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
             "Deployment a needs spec.template.spec.containers",
             id="deployment-without-container",
         ),
-        pytest.param("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", "no source in it", id="no-source"),
+        pytest.param("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", "no sources found", id="no-source"),
     ],
 )
 def test_unusable_document_is_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -66,7 +66,7 @@ def test_port_in_use_is_one_line() -> None:
     [
         pytest.param(
             ["--for", "6"],
-            "Invalid value for '--for': time: missing unit in duration \"6\"",
+            "Invalid value for '--for': time: missing unit in duration \"6\"; write a duration like 30s",
             id="duration-without-unit",
         ),
         pytest.param(

@@ -71,7 +71,7 @@ def test_attributes_and_data_of_a_cloudevent_are_unchanged(
         pytest.param(
             {"Content_Type": "application/cloudevents-batch+json"},
             "content type application/cloudevents-batch+json is not supported; "
-            "send application/cloudevents+json, one event a request\n",
+            "send application/cloudevents+json, one event per request\n",
             id="batch",
         ),
     ],

@@ -77,7 +77,7 @@ def test_time_is_written_in_utc_with_whole_seconds(time: datetime) -> None:
 
 
 @given(environments())
-def test_from_environ_inverts_to_environ(env: AdapterEnv) -> None:
+def test_from_environ_reads_what_to_environ_wrote(env: AdapterEnv) -> None:
     assert AdapterEnv.from_environ(env.to_environ()) == env
 
 

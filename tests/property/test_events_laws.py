@@ -1,4 +1,4 @@
-"""Laws of the wire format: an event arrives as it was sent, and every header is valid HTTP."""
+"""Properties of the wire format: an event is decoded as it was encoded, and every header is valid HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ data = st.recursive(
 
 
 def subject_header(value: str) -> str:
-    """As the SDK writes it."""
+    """The header ``ce-subject`` as the SDK writes it."""
     event = Event(type="t", id="1", time=EPOCH, subject=value)
     return encode(event, source="/s", namespace="ns", overrides={}).headers["ce-subject"]
 

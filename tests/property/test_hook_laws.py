@@ -1,4 +1,4 @@
-"""Laws of the hook for arbitrary JSON: the status is a fixed point, no 5xx, no running adapter is deleted."""
+"""Properties of the hook for any JSON: the status is a fixed point, no 5xx, no running adapter is deleted."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_json_that_is_not_a_request_is_a_4xx(body: Any) -> None:
 
 
 @given(requests(), json_values)
-def test_no_request_is_a_5xx(request: SyncRequest, annotations: Any) -> None:
+def test_sync_and_customize_never_respond_5xx(request: SyncRequest, annotations: Any) -> None:
     body = request.model_dump(mode="json")
     body["parent"]["metadata"]["annotations"] = annotations
     for path in ("/sync", "/customize"):

@@ -1,4 +1,4 @@
-"""Laws of received CloudEvents: each goes out as it came in, also when the official SDK encoded it."""
+"""Received CloudEvents are forwarded unchanged, including those that the official SDK encoded."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ json_types = st.sampled_from(["application/json", "text/json; charset=utf-8", "a
 other_types = st.sampled_from(["text/plain", "application/xml", "image/png", "text/plain; charset=UTF-8"])
 
 
-def sent_on(message: Message | HTTPMessage) -> Message:
-    """What a webhook sends on after it received ``message``."""
+def forwarded(message: Message | HTTPMessage) -> Message:
+    """The message that a WebhookSource sends after it has received ``message``."""
     headers = {name.lower(): value for name, value in message.headers.items()}
     event = asyncio.run(WebhookSource().receive(Request("POST", "/", headers, message.body)))
     return encode(event, source="/a/b", namespace="ns", overrides={})
@@ -62,12 +62,12 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 )
 def test_event_of_an_adapter_passes_through_another_adapter_unchanged(event: Event) -> None:
     message = encode(event, source="/a/b", namespace="ns", overrides={})
-    assert sent_on(message) == message
+    assert forwarded(message) == message
 
 
 @st.composite
 def cloud_events(draw: st.DrawFn) -> CloudEvent:
-    """With octets, or with data that fits the content type."""
+    """Events whose data is bytes, or fits the content type."""
     content_type = draw(st.none() | json_types | other_types)
     kind = data.filter(lambda value: value is not None) if is_json(content_type or "a/json") else text
     attributes: dict[str, Any] = draw(st.dictionaries(names, text | st.booleans() | st.integers(-(2**31), 2**31 - 1)))
@@ -79,8 +79,8 @@ def cloud_events(draw: st.DrawFn) -> CloudEvent:
 
 
 @given(cloud_events())
-def test_structured_event_of_the_sdk_is_sent_on_as_the_same_event(event: CloudEvent) -> None:
-    message = sent_on(to_structured_event(event))
+def test_structured_event_of_the_sdk_is_forwarded_as_the_same_event(event: CloudEvent) -> None:
+    message = forwarded(to_structured_event(event))
     headers = lower(message.headers)
     assert headers.pop("kn-namespace") == "ns"
     content_type = headers.pop("content-type", None)
@@ -98,8 +98,8 @@ def test_structured_event_of_the_sdk_is_sent_on_as_the_same_event(event: CloudEv
 
 
 @given(cloud_events().filter(lambda event: isinstance(event.get_data(), bytes | None)))
-def test_both_content_modes_of_the_sdk_are_sent_on_alike(event: CloudEvent) -> None:
-    binary, structured = sent_on(to_binary_event(event)), sent_on(to_structured_event(event))
+def test_binary_and_structured_mode_of_the_sdk_are_forwarded_alike(event: CloudEvent) -> None:
+    binary, structured = forwarded(to_binary_event(event)), forwarded(to_structured_event(event))
     assert {name: value.lower() for name, value in binary.headers.items()} == {
         name: value.lower() for name, value in structured.headers.items()
     }  # the SDK writes ``True`` in binary mode

@@ -37,7 +37,7 @@ def test_hook_accepts_every_spec_that_the_crd_accepts(spec: Any) -> None:
     parent = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
     request = SyncRequest.model_validate({"parent": parent})
     answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
-    reasons = {it.get("reason") for it in answer["status"]["conditions"]}
+    reasons = {condition.get("reason") for condition in answer["status"]["conditions"]}
     assert not reasons & {"InvalidSpec", "InvalidSink"}, answer["status"]
 
 
@@ -72,7 +72,7 @@ rules = joined(
 
 
 @given(rules, documents)
-def test_lint_evaluates_or_names_any_rule(rule: str, document: Any) -> None:
+def test_lint_evaluates_any_rule_or_reports_it_as_unsupported(rule: str, document: Any) -> None:
     entry = {"rule": rule, "message": "m"}
     failure = cel.failure(entry, {}, document)
     assert failure is None or (failure.message == "m" and not cel.unsupported(entry))

@@ -21,7 +21,7 @@ def distributions(requirements: list[str]) -> set[str]:
 
 
 def normalized(name: str) -> str:
-    """The names of distributions that PyPI takes for the same (PEP 503)."""
+    """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -52,7 +52,7 @@ def test_selector_matches_the_pods_of_the_hook(kind: str) -> None:
     assert HOOK["Deployment"]["spec"]["selector"]["matchLabels"].items() <= POD["metadata"]["labels"].items()
 
 
-def test_one_pod_can_always_be_evicted_and_one_always_serves() -> None:
+def test_disruption_budget_and_rollout_keep_one_hook_pod_available() -> None:
     assert HOOK["Deployment"]["spec"]["replicas"] - HOOK["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
     assert HOOK["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
@@ -87,7 +87,7 @@ def test_generated_controller_calls_this_hook() -> None:
         service = hook["webhook"]["service"]
         assert (service["namespace"], service["name"]) == (metadata["namespace"], metadata["name"])
         assert service["port"] == port["port"]
-    assert port["targetPort"] in [one["name"] for one in CONTAINER["ports"]]
+    assert port["targetPort"] in [container_port["name"] for container_port in CONTAINER["ports"]]
 
 
 def test_roles_are_bound_to_the_same_account_of_metacontroller() -> None:
@@ -112,5 +112,5 @@ def test_kustomizations_list_existing_files_and_set_the_same_image() -> None:
 
 def test_base_lists_all_its_manifests() -> None:
     listed = objects("base/kustomization.yaml")["Kustomization"]["resources"]
-    there = {file.name for file in (METACONTROLLER / "base").glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == there
+    existing = {file.name for file in (METACONTROLLER / "base").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(listed) == existing

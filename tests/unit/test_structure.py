@@ -1,4 +1,4 @@
-"""The size and shape of the code stay readable: files per folder, lines, imports between packages.
+"""Limits that keep the code readable: files per folder, lines per file and function, imports between packages.
 
 The import contracts are in pyproject.toml; these are the limits that import-linter cannot express.
 """
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(path for package in ("hooks", "adapter", "sources_cli") for path in (ROOT / package).rglob("*.py"))
 
 
-def test_folders_hold_few_files() -> None:
+def test_folders_contain_at_most_12_files() -> None:
     counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES if path.name != "__init__.py")
     limits = {"hooks": 17}
     assert {folder: count for folder, count in counts.items() if count > limits.get(folder, 12)} == {}
@@ -59,10 +59,10 @@ def edges() -> Iterator[tuple[str, str]]:
 
 
 def test_packages_of_the_adapter_have_few_imports_and_levels() -> None:
-    arrows = {(importer, imported) for importer, imported in edges() if importer != imported}
-    assert len(arrows) <= 60
+    imports = {(importer, imported) for importer, imported in edges() if importer != imported}
+    assert len(imports) <= 60
 
     def level(package: str) -> int:
-        return 1 + max((level(imported) for importer, imported in arrows if importer == package), default=0)
+        return 1 + max((level(imported) for importer, imported in imports if importer == package), default=0)
 
-    assert max(level(importer) for importer, _ in arrows) <= 6
+    assert max(level(importer) for importer, _ in imports) <= 6

@@ -1,11 +1,12 @@
 #!/usr/bin/perl -w
-# An adapter in ten lines of what a plain Debian has: an event a second, the same one until the sink takes it, and an
-# answer to the kubelet's probes. The environment is all it knows; docs/reference/environment.md lists it.
+# An adapter in ten lines of Perl, with only the packages of a plain Debian. It sends an event every second, repeats an
+# event until the sink accepts it, and answers the probes of the kubelet. Its only input is the environment:
+# docs/reference/environment.md.
 use strict; use IO::Socket::INET;
 my ($host, $port, $path) = ($ENV{K_SINK} // "") =~ m{^http://([^:/]+):?(\d*)(.*)} or die "K_SINK: write an http URL\n";
 my $probes = IO::Socket::INET->new(LocalPort => $ENV{HEALTH_PORT} || 8080, Listen => 9, ReuseAddr => 1) or die "$!\n";
 my $child = fork // die "$!\n";
-while (!$child) { my $it = $probes->accept or next; 1 until <$it> !~ /\S/; print $it "HTTP/1.0 200 OK\r\n\r\n" }
+while (!$child) { my $probe = $probes->accept or next; 1 until <$probe> !~ /\S/; print $probe "HTTP/1.0 200 OK\r\n\r\n" }
 $SIG{TERM} = $SIG{INT} = sub { kill KILL => $child; exit 0 };
 for (my $n = 0;; sleep 1) {
     next unless my $sink = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port || 80, Timeout => 10);

@@ -21,7 +21,7 @@ class CronSource(Source):
         CronSim(self.schedule, datetime.now(self.time_zone))  # raises if the expression is invalid
 
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
-        now, recent = context.clock.now, timedelta(minutes=1)  # repeats what a killed process may not have delivered
+        now, recent = context.clock.now, timedelta(minutes=1)  # repeats events that a killed process may have lost
         for due in CronSim(self.schedule, max(context.created, now() - recent).astimezone(self.time_zone)):
             if now() - due > recent:
                 context.count_missed(1)

@@ -10,8 +10,8 @@ class GithubWebhookSource(Listener):
     """Sends an event for each webhook that GitHub delivers."""
 
     api_version = "samples.example.com/v1"
-    event_types = tuple(EventType(f"com.github.{it}") for it in ("ping", "push", "pull_request", "issues"))
-    secret: SecretText = Field(description="Secret of the webhook, with which GitHub signs.")
+    event_types = tuple(EventType(f"com.github.{name}") for name in ("ping", "push", "pull_request", "issues"))
+    secret: SecretText = Field(description="Secret of the webhook. GitHub signs its requests with it.")
 
     async def receive(self, request: Request) -> Event:
         mac = hmac.new(self.secret.get_secret_value().encode(), request.body, "sha256").hexdigest()
@@ -19,7 +19,7 @@ class GithubWebhookSource(Listener):
             raise Refusal(401, "X-Hub-Signature-256 does not match the body and the secret")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal(415, "choose the content type application/json in the webhook settings of GitHub")
-        name, delivery = (request.headers.get(f"x-github-{it}") for it in ("event", "delivery"))
+        name, delivery = (request.headers.get(f"x-github-{header}") for header in ("event", "delivery"))
         if not name or not delivery:
             raise Refusal(400, "X-GitHub-Event or X-GitHub-Delivery is missing or empty")
         try:

@@ -21,7 +21,8 @@ class QueueDepthSource(Poller):
 
     async def poll(self, client: Any) -> Iterable[Event]:
         path = f"/api/queues/{quote(self.vhost, safe='')}/{quote(self.queue, safe='')}"
-        answer = await client.get(self.url + path, auth=(self.user, self.password.get_secret_value()))
-        answer.raise_for_status()
-        data = {"queue": self.queue, "messages": answer.json()["messages"]}
-        return [Event("com.example.queue.depth", data, id=f"{self.queue} {answer.headers['date']}", subject=self.queue)]
+        response = await client.get(self.url + path, auth=(self.user, self.password.get_secret_value()))
+        response.raise_for_status()
+        data = {"queue": self.queue, "messages": response.json()["messages"]}
+        event_id = f"{self.queue} {response.headers['date']}"
+        return [Event("com.example.queue.depth", data, id=event_id, subject=self.queue)]

@@ -1,4 +1,4 @@
-"""The display sink: which requests are CloudEvents, what it prints, and how its options make it fail."""
+"""The display sink: which requests are CloudEvents, what it prints, and the effect of its options."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_rejected_interval_names_its_own_variable() -> None:
     assert message({}, interval="soon").startswith('INTERVAL is "soon": ')
 
 
-def test_loading_a_module_hides_one_warning_and_leaves_the_filters_alone(
+def test_load_module_hides_one_warning_and_restores_the_warning_filters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "warning_kinds.py").write_text(

@@ -1,4 +1,4 @@
-"""The runtime sends outcomes back, runs workers, rejects invalid events and knows whether it is ready."""
+"""The runtime sends outcomes back, runs workers, rejects invalid events and reports its readiness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from adapter.model.clock import SystemClock
 from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
-from tests.unit.adapter.life import Events, Life, for_ever, until, within_deadline
+from tests.unit.adapter.fake_adapter import Events, FakeAdapter, until, wait_for_ever, within_deadline
 
 
 def test_each_yield_returns_the_outcome_of_its_event() -> None:
@@ -20,15 +20,15 @@ def test_each_yield_returns_the_outcome_of_its_event() -> None:
     async def events(context: Context) -> Events:
         for id in outcomes:
             seen[id] = yield Event(type="t", id=id)
-        life.runtime.stop()
+        adapter.runtime.stop()
 
     async def deliver(event: Event) -> Outcome:
         return outcomes[event.id or ""]
 
-    life = Life(events, deliver)
-    within_deadline(life.runtime.run())
+    adapter = FakeAdapter(events, deliver)
+    within_deadline(adapter.runtime.run())
     assert seen == outcomes
-    assert [life.count(name) for name in ("delivered", "lost", "dead_lettered", "skipped")] == [1, 2, 1, 0]
+    assert [adapter.count(name) for name in ("delivered", "lost", "dead_lettered", "skipped")] == [1, 2, 1, 0]
 
 
 def test_runtime_sets_only_a_missing_id_and_a_missing_time() -> None:
@@ -36,22 +36,22 @@ def test_runtime_sets_only_a_missing_id_and_a_missing_time() -> None:
         yield Event(type="t")
         yield Event(type="t")
         yield Event(type="t", id="own", time=START.replace(year=2000))
-        yield Event(type="t", id="theirs", source="/theirs")  # the time of a foreign event is not made up
-        life.runtime.stop()
+        yield Event(type="t", id="theirs", source="/theirs")  # no time is set for an event of another system
+        adapter.runtime.stop()
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
-    first, second, own, theirs = (event for event, _ in life.delivered)
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    first, second, own, theirs = (event for event, _ in adapter.delivered)
     assert first.id != second.id
     assert (first.id or "").startswith("uid-")
     assert first.time == START
     assert (own.id, own.time) == ("own", START.replace(year=2000))
     assert (theirs.id, theirs.time) == ("theirs", None)
-    assert life.delivered[0][1].headers["ce-id"] == first.id
+    assert adapter.delivered[0][1].headers["ce-id"] == first.id
 
 
 def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
-    under_way: set[str | None] = set()
+    in_flight: set[str | None] = set()
     most = 0
 
     async def events(context: Context) -> Events:
@@ -60,39 +60,39 @@ def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
 
     async def deliver(event: Event) -> Outcome:
         nonlocal most
-        under_way.add(event.id)
-        most = max(most, len(under_way))
+        in_flight.add(event.id)
+        most = max(most, len(in_flight))
         await asyncio.sleep(0.002)
-        under_way.remove(event.id)
-        if len(life.delivered) == 12:
-            life.runtime.stop()
+        in_flight.remove(event.id)
+        if len(adapter.delivered) == 12:
+            adapter.runtime.stop()
         return Outcome.DELIVERED
 
-    life = Life(events, deliver, workers=4)
-    within_deadline(life.runtime.run())
-    ids = [event.id for event, _ in life.delivered]
+    adapter = FakeAdapter(events, deliver, workers=4)
+    within_deadline(adapter.runtime.run())
+    ids = [event.id for event, _ in adapter.delivered]
     assert most == 4
     for worker in range(4):
         assert [id for id in ids if id and id.startswith(f"{worker}/")] == [f"{worker}/4-{n}" for n in range(3)]
 
 
-def test_source_without_workers_is_an_error() -> None:
+def test_source_with_zero_workers_is_an_error() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
     with pytest.raises(ValueError, match=r"workers\(\) of ScriptedSource returned 0; return 1 or more"):
-        within_deadline(Life(events, workers=0).runtime.run())
+        within_deadline(FakeAdapter(events, workers=0).runtime.run())
 
 
 def test_exception_in_one_worker_ends_all_workers() -> None:
     async def events(context: Context) -> Events:
         if context.worker == 1:
             raise LookupError("mine")
-        await for_ever()
+        await wait_for_ever()
         yield Event(type="t")
 
     with pytest.raises(LookupError, match="mine"):
-        within_deadline(Life(events, workers=3).runtime.run())
+        within_deadline(FakeAdapter(events, workers=3).runtime.run())
 
 
 def test_system_clock_yields_to_other_tasks_after_the_deadline() -> None:
@@ -105,20 +105,20 @@ def test_system_clock_yields_to_other_tasks_after_the_deadline() -> None:
     within_deadline(test())
 
 
-def test_process_goes_on_when_the_source_has_no_more_events() -> None:
+def test_adapter_keeps_running_when_the_source_has_no_more_events() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
     async def test() -> None:
-        run = asyncio.create_task(life.runtime.run())
-        await until(lambda: life.book.containing("no more events"))
+        run = asyncio.create_task(adapter.runtime.run())
+        await until(lambda: adapter.book.logged("no more events"))
         assert not run.done()
-        life.runtime.stop()
+        adapter.runtime.stop()
         await run
 
-    life = Life(events)
+    adapter = FakeAdapter(events)
     within_deadline(test())
-    assert life.count("delivered") == 1
+    assert adapter.count("delivered") == 1
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["before-the-first", "after-one"])
@@ -128,10 +128,10 @@ def test_run_raises_the_exception_of_the_source(before: int) -> None:
             yield Event(type="t")
         raise LookupError("mine")
 
-    life = Life(events)
+    adapter = FakeAdapter(events)
     with pytest.raises(LookupError, match="mine"):
-        within_deadline(life.runtime.run())
-    assert len(life.delivered) == before
+        within_deadline(adapter.runtime.run())
+    assert len(adapter.delivered) == before
 
 
 @pytest.mark.parametrize(
@@ -148,17 +148,17 @@ def test_invalid_event_is_logged_and_counted_and_the_next_is_delivered(bad: Even
     async def events(context: Context) -> Events:
         outcomes.append((yield bad))
         outcomes.append((yield Event(type="t", id="good")))
-        life.runtime.stop()
+        adapter.runtime.stop()
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
     assert outcomes == [Outcome.REJECTED, Outcome.DELIVERED]
-    assert [event.id for event, _ in life.delivered] == ["good"]
-    assert life.count("lost") == 1
-    (line,) = life.book.containing("invalid event rejected")
+    assert [event.id for event, _ in adapter.delivered] == ["good"]
+    assert adapter.count("lost") == 1
+    (line,) = adapter.book.logged("invalid event rejected")
     assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
     assert line["reason"]
-    assert "secret" not in life.book.text
+    assert "secret" not in adapter.book.text
 
 
 def test_error_names_the_type_of_a_yielded_object_that_is_not_an_event() -> None:
@@ -166,7 +166,7 @@ def test_error_names_the_type_of_a_yielded_object_that_is_not_an_event() -> None
         yield {"type": "t"}  # type: ignore[misc]  # wrong on purpose
 
     with pytest.raises(TypeError, match="the source yielded dict; yield an Event"):
-        within_deadline(Life(events).runtime.run())
+        within_deadline(FakeAdapter(events).runtime.run())
 
 
 async def seen_reasons(reason: str | None) -> list[str | None]:
@@ -175,16 +175,16 @@ async def seen_reasons(reason: str | None) -> list[str | None]:
     async def events(context: Context) -> Events:
         if reason:
             context.set_unready(reason)
-        await for_ever()
+        await wait_for_ever()
         yield Event(type="t")
 
-    life = Life(events)
-    running = asyncio.create_task(life.runtime.run())
+    adapter = FakeAdapter(events)
+    running = asyncio.create_task(adapter.runtime.run())
     seen = []
     for _ in range(20):
-        seen.append(life.runtime.unready_reason)
+        seen.append(adapter.runtime.unready_reason)
         await asyncio.sleep(0)
-    life.runtime.stop()
+    adapter.runtime.stop()
     await running
     return seen
 
@@ -198,83 +198,83 @@ def test_runtime_is_unready_until_the_source_has_started() -> None:
     within_deadline(test())
 
 
-def test_unready_reason_is_stopping_before_the_sink_before_the_source() -> None:
+def test_unready_reason_prefers_stopping_to_the_sink_and_the_sink_to_the_source() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
         context.set_unready("no upstream")
-        seen.append(life.runtime.unready_reason)
-        life.healthy = False
-        seen.append(life.runtime.unready_reason)
-        life.runtime.stop()
-        seen.append(life.runtime.unready_reason)
+        seen.append(adapter.runtime.unready_reason)
+        adapter.healthy = False
+        seen.append(adapter.runtime.unready_reason)
+        adapter.runtime.stop()
+        seen.append(adapter.runtime.unready_reason)
         yield Event(type="t")
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
     assert seen == ["no upstream", "the sink accepts no events", "stopping"]
 
 
-def test_sink_that_accepts_again_leaves_the_reason_of_the_source() -> None:
+def test_unready_reason_of_the_sink_disappears_when_it_accepts_events_again() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
-        life.healthy = False
+        adapter.healthy = False
         context.set_unready(None)
-        seen.append(life.runtime.unready_reason)
-        life.healthy = True
-        seen.append(life.runtime.unready_reason)
-        life.runtime.stop()
+        seen.append(adapter.runtime.unready_reason)
+        adapter.healthy = True
+        seen.append(adapter.runtime.unready_reason)
+        adapter.runtime.stop()
         yield Event(type="t")
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
     assert seen == ["the sink accepts no events", None]
 
 
-def test_sent_events_are_delivered_concurrently_with_the_time_of_their_callers() -> None:
+def test_sent_events_are_delivered_concurrently_within_the_timeout_of_their_callers() -> None:
     both = asyncio.Barrier(2)
     outcomes: list[Outcome] = []
 
     async def events(context: Context) -> Events:
         sent = [context.send(Event(type="t", id=id), timeout_s=3) for id in ("delivered", "lost")]
         outcomes.extend(await asyncio.gather(*sent))
-        life.runtime.stop()
-        await for_ever()
+        adapter.runtime.stop()
+        await wait_for_ever()
         yield Event(type="t")
 
     async def deliver(event: Event) -> Outcome:
         await both.wait()
         return Outcome.DELIVERED if event.id == "delivered" else Outcome.GAVE_UP
 
-    life = Life(events, deliver)
-    within_deadline(life.runtime.run())
+    adapter = FakeAdapter(events, deliver)
+    within_deadline(adapter.runtime.run())
     assert outcomes == [Outcome.DELIVERED, Outcome.GAVE_UP]
-    assert life.caller_timeouts == [3, 3]
-    assert [life.count(name) for name in ("delivered", "returned", "lost")] == [1, 1, 0]
+    assert adapter.caller_timeouts == [3, 3]
+    assert [adapter.count(name) for name in ("delivered", "returned", "lost")] == [1, 1, 0]
 
 
-def test_pulled_events_have_no_caller() -> None:
+def test_pulled_events_have_no_caller_timeout() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
-        life.runtime.stop()
+        adapter.runtime.stop()
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
-    assert life.caller_timeouts == [None]
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    assert adapter.caller_timeouts == [None]
 
 
 def test_context_counts_missed_events_and_polls() -> None:
     async def events(context: Context) -> Events:
         context.count_missed(2)
         context.count_poll("ok", 3)
-        life.runtime.stop()
+        adapter.runtime.stop()
         yield Event(type="t")
 
-    life = Life(events)
-    within_deadline(life.runtime.run())
-    assert life.count("skipped") == 2
-    assert b'outcome="ok"} 3.0' in life.metrics.render()
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    assert adapter.count("skipped") == 2
+    assert b'outcome="ok"} 3.0' in adapter.metrics.render()
 
 
 def test_send_outside_an_adapter_is_an_error() -> None:

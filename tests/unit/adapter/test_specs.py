@@ -1,4 +1,4 @@
-"""Hook and adapter accept what the API server accepts (tests/contract/specs.yaml), so that mistakes show at apply."""
+"""Hook and adapter accept what the API server accepts (tests/contract/specs.yaml): kubectl apply shows mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adapter.loading import load_source
 from hooks.controller import KindOptions, sync
 from hooks.observability import Observability
 from hooks.protocol import SyncRequest
-from sources_cli.admission.class_checks import own_violations
+from sources_cli.admission.class_checks import class_violations
 from sources_cli.admission.validate import stored
 from sources_cli.kind import Kind, kind_named
 from sources_cli.local.environ import container_environ
@@ -71,5 +71,5 @@ def test_adapter_accepts_what_the_api_server_accepts(row: dict[str, Any]) -> Non
 
 
 def test_lint_finds_what_the_crd_cannot_express() -> None:
-    found = {row["name"] for row in ACCEPTED if own_violations(*source_of(row))}
+    found = {row["name"] for row in ACCEPTED if class_violations(*source_of(row))}
     assert found == BEYOND_THE_CRD

@@ -1,4 +1,4 @@
-"""Ticks under a virtual clock: their times, numbers and ids, and what happens to late ones."""
+"""Ticks under a virtual clock: their times, numbers and ids, and the skipping of late ticks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_restart_continues_with_the_same_numbers_and_ids() -> None:
 def test_restart_repeats_the_last_tick_because_it_may_not_have_been_delivered() -> None:
     run = Run(SampleSource(), VirtualClock(START + PHASE + timedelta(seconds=10, microseconds=1)))
     assert sequences(run.pull(2)) == [1, 2]
-    assert [line["first_sequence"] for line in run.book.containing("ticking")] == [1]
+    assert [line["first_sequence"] for line in run.book.logged("timer started")] == [1]
 
 
 def test_restart_does_not_repeat_a_tick_older_than_a_minute() -> None:
@@ -100,7 +100,7 @@ def test_late_wake_ups_and_slow_sinks_do_not_accumulate() -> None:
     assert run.missed == []
 
 
-def test_interval_of_a_fractional_microsecond_does_not_drift() -> None:
+def test_interval_with_a_fraction_of_a_microsecond_does_not_drift() -> None:
     run = Run(SampleSource(interval=Interval("1ms1ns")))
     events = run.pull(2001)
     assert sequences(events) == list(range(2001))
@@ -121,7 +121,7 @@ def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
     events = run.pull(4, between=lambda i: run.clock.advance(45 if i == 1 else 0))
     assert sequences(events) == [0, 1, 5, 6]
     assert run.missed == [3]
-    (line,) = run.book.containing("overdue ticks skipped")
+    (line,) = run.book.logged("overdue ticks skipped")
     assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
 
 
@@ -135,12 +135,12 @@ def test_delay_of_up_to_a_second_skips_no_tick() -> None:
 def test_counts_in_the_log_add_up_to_the_missed_ticks() -> None:
     run = Run(SampleSource(interval=Interval("100ms")))
     run.pull(2000, between=lambda i: run.clock.advance(0.35 if i < 1000 else 0))
-    lines = run.book.containing("overdue ticks skipped")
+    lines = run.book.logged("overdue ticks skipped")
     assert sum(line["count"] for line in lines) == sum(run.missed) > 2000
-    assert len(lines) <= 8  # 400 s late, then 100 s in time: one a minute
+    assert len(lines) <= 8  # 400 s late, then 100 s in time: one line per minute
 
 
-def test_tick_that_is_due_during_a_delivery_follows_at_once() -> None:
+def test_tick_that_is_due_during_a_delivery_is_sent_immediately_after_it() -> None:
     run = Run(SampleSource())
     assert sequences(run.pull(3, between=lambda i: run.clock.advance(11))) == [0, 1, 2]
     assert run.missed == []
@@ -175,7 +175,7 @@ def test_tick_that_returns_no_event_is_an_error(made: object) -> None:
         Run(Wrong()).pull(1)
 
 
-def test_workers_share_the_ticks_and_count_their_own_skips() -> None:
+def test_each_worker_sends_every_nth_tick_and_counts_its_skipped_ticks() -> None:
     runs = [Run(SampleSource()) for _ in range(3)]
     for worker, run in enumerate(runs):
         run.context = replace(run.context, worker=worker, workers=3)
@@ -186,11 +186,11 @@ def test_workers_share_the_ticks_and_count_their_own_skips() -> None:
     assert late.missed == [2]
 
 
-def test_clock_set_back_repeats_no_number_and_is_logged_once() -> None:
+def test_clock_set_back_does_not_repeat_a_tick_and_is_logged_once() -> None:
     run = Run(SampleSource())
     events = run.pull(4, between=lambda i: run.clock.advance(-3600 if i == 1 else 0))
     assert sequences(events) == [0, 1, 2, 3]
-    (line,) = run.book.containing("the clock was set back")
+    (line,) = run.book.logged("the clock was set back")
     assert (line["level"], round(line["by_s"]), line["next_tick_in_s"]) == ("warn", 3600, 3610)
 
 
@@ -205,12 +205,12 @@ def test_clock_set_back_during_the_wait_for_a_tick_is_logged_once() -> None:
 
     run = Run(SampleSource(interval=Interval("10ms")), SetBack())
     assert sequences(run.pull(4)) == [0, 1, 2, 3]
-    (line,) = run.book.containing("the clock was set back")
-    assert 3600 < line["by_s"] < 3603  # and the second of real time after which the jump is noticed
+    (line,) = run.book.logged("the clock was set back")
+    assert 3600 < line["by_s"] < 3603  # the clock change is noticed after one second of real time
     assert line["next_tick_in_s"] == 3600.01
 
 
 def test_clock_set_back_by_half_a_second_is_not_logged() -> None:
     run = Run(SampleSource())
     assert sequences(run.pull(4, between=lambda i: run.clock.advance(-0.5))) == [0, 1, 2, 3]
-    assert run.book.containing("the clock was set back") == []
+    assert run.book.logged("the clock was set back") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from hooks.conditions import find
 from hooks.controller import KindOptions, sync
 from hooks.observability import Observability
 from hooks.protocol import SyncRequest
@@ -67,12 +68,15 @@ def answer(
 
 def condition(response: dict[str, Any], type: str) -> tuple[Any, Any]:
     """Status and reason of a condition."""
-    found = next(one for one in response["status"]["conditions"] if one["type"] == type)
+    found = find(response["status"], type)
+    assert found
     return found["status"], found.get("reason")
 
 
 def message(response: dict[str, Any], type: str = "Ready") -> str:
-    return str(next(one["message"] for one in response["status"]["conditions"] if one["type"] == type))
+    found = find(response["status"], type)
+    assert found
+    return str(found["message"])
 
 
 def pod_of(response: dict[str, Any]) -> Any:

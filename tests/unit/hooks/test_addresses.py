@@ -102,7 +102,9 @@ def test_sink_resolves_to_url(sink: Any, related: Any, uri: str) -> None:
         ),
     ],
 )
-def test_object_without_usable_address_is_a_false_condition(sink: Any, related: Any, reason: str, text: str) -> None:
+def test_object_without_valid_address_sets_sink_provided_to_false(
+    sink: Any, related: Any, reason: str, text: str
+) -> None:
     response = answer({"sink": sink}, related=related)
     assert condition(response, "Ready") == condition(response, "SinkProvided") == ("False", reason)
     assert message(response) == text

@@ -54,7 +54,7 @@ def test_openapi_describes_health_and_the_status_of_the_crds() -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_pages_that_load_scripts_from_a_cdn_are_off(path: str) -> None:
+def test_pages_that_load_scripts_from_a_cdn_are_disabled(path: str) -> None:
     assert CLIENT.get(path).status_code == 404
 
 
@@ -77,26 +77,26 @@ def test_query_parameters_become_options(query: bytes, options: KindOptions) -> 
     [
         (
             "sinkKinds=Broker",
-            'query parameter sinkKinds is "Broker": it holds "Broker": write <apiVersion>/<Kind>, like '
+            'query parameter sinkKinds is "Broker": "Broker" is not <apiVersion>/<Kind>; write one like '
             "eventing.knative.dev/v1/Broker",
         ),
         ("diagnosePods=yes", 'query parameter diagnosePods is "yes": write true or false'),
     ],
 )
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
-def test_invalid_query_parameter_is_a_400(path: str, query: str, error: str) -> None:
+def test_invalid_query_parameter_returns_400(path: str, query: str, error: str) -> None:
     response = CLIENT.post(f"{path}?{query}", json={"parent": parent({"sink": URL_SINK})})
     assert (response.status_code, response.json()) == (400, {"error": error})
 
 
-def test_healthz_lists_unusable_config_maps(tmp_path: Path) -> None:
+def test_healthz_lists_invalid_config_maps(tmp_path: Path) -> None:
     directory = tmp_path / "config-logging"
     directory.mkdir()
     (directory / "klog-verbosity").write_text("x")
     client = TestClient(create_app(Settings(adapter_image="a:1", config_dir=tmp_path)))
     assert client.get("/healthz").json() == {"status": "ok", "problems": []}
     client.post("/sync", json={"parent": parent({"sink": URL_SINK})})
-    problem = 'config-logging: klog-verbosity is "x", write a number from 0 to 9; the last good value stays in effect'
+    problem = 'config-logging: klog-verbosity is "x", write a number from 0 to 9; the last valid content stays in use'
     assert client.get("/healthz").json() == {"status": "ok", "problems": [problem]}
 
 

@@ -29,7 +29,7 @@ def test_ready_copies_the_first_false_then_the_first_unknown_condition(
     assert ready(*states) == ConditionState(ConditionType.READY, copied.status, copied.reason, copied.message)
 
 
-def test_conditions_are_sorted_and_a_true_one_has_no_reason() -> None:
+def test_conditions_are_sorted_and_a_true_condition_has_no_reason() -> None:
     assert update(None, [TRUE, FALSE], now=NOW) == [
         {
             "type": "Deployed",
@@ -55,6 +55,6 @@ def test_transition_time_changes_only_with_the_status() -> None:
     [None, {}, {"conditions": {}}, {"conditions": ["x", {"type": "Ready", "status": "True"}]}],
     ids=["none", "empty", "not-a-list", "no-time"],
 )
-def test_a_status_of_any_shape_is_readable(status: Any) -> None:
+def test_malformed_status_has_no_condition_and_no_transition_time(status: Any) -> None:
     assert transition_time(status, "Ready", "True") is None
     assert find(status, "Deployed") is None

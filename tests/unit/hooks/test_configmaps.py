@@ -35,7 +35,7 @@ def test_without_config_maps_the_defaults_of_knative_apply() -> None:
             {"metrics-protocol": "prometheus"},
             "metrics",
             '{"protocol":"prometheus","endpoint":":9092"}',
-            id="prometheus-has-a-port",
+            id="prometheus-default-endpoint",
         ),
         pytest.param(
             {"metrics-export-interval": "1m"},
@@ -59,7 +59,7 @@ def test_without_config_maps_the_defaults_of_knative_apply() -> None:
         pytest.param({"sink-event-error-reporting.enable": "True"}, "enableSinkEventErrorReporting", "true", id="flag"),
     ],
 )
-def test_each_key_has_its_place_in_the_json_of_knative(values: dict[str, str], section: str, expected: str) -> None:
+def test_each_key_becomes_a_field_of_the_json_of_knative(values: dict[str, str], section: str, expected: str) -> None:
     answer = json.loads(observability_json(values))
     assert json.dumps(answer[section], separators=(",", ":")) == expected
     assert list(answer) == list(json.loads(DEFAULT))
@@ -77,7 +77,7 @@ def test_each_key_has_its_place_in_the_json_of_knative(values: dict[str, str], s
         pytest.param({"sink-event-error-reporting.enable": "yes"}, "write true or false", id="flag"),
     ],
 )
-def test_invalid_value_is_named(values: dict[str, str], sentence: str) -> None:
+def test_error_names_the_invalid_value(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigProblem, match=sentence):
         observability_json(values)
 
@@ -105,7 +105,7 @@ def test_verbosity_is_one_digit(text: str) -> None:
 
 
 class Mount:
-    """A ConfigMap as the kubelet mounts it: keys point through ..data, which is swapped as a whole."""
+    """A ConfigMap as the kubelet mounts it: keys are links through ..data, and an update replaces ..data."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory = directory / name
@@ -140,11 +140,11 @@ def test_rewritten_file_is_read_with_the_next_sync(tmp_path: Path) -> None:
     config = MountedConfig(tmp_path)
     for digit in "12":
         file.write_text(digit)
-        os.utime(file, ns=(int(digit), int(digit)))  # the clock of the file system may be coarse
+        os.utime(file, ns=(int(digit), int(digit)))  # two writes in quick succession can have the same time
         assert config.for_kind("SampleSource").klog_verbosity == digit
 
 
-def test_unusable_config_map_keeps_its_last_good_value_and_is_logged_once(
+def test_invalid_config_map_keeps_its_last_valid_content_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mount, config = Mount(tmp_path, "config-observability"), MountedConfig(tmp_path)
@@ -163,7 +163,7 @@ def test_unusable_config_map_keeps_its_last_good_value_and_is_logged_once(
     assert config.problems == {}
 
 
-def test_config_map_that_was_never_usable_leaves_the_defaults(tmp_path: Path) -> None:
+def test_defaults_apply_if_the_config_map_was_never_valid(tmp_path: Path) -> None:
     Mount(tmp_path, "config-logging").write(zap_logger_config="{")
     config = MountedConfig(tmp_path)
     assert config.for_kind("SampleSource").logging == ""

@@ -1,4 +1,4 @@
-"""What a sync decides: the children, the status, and when a running adapter stays as it is."""
+"""The response to a sync: children and status, and when the running adapter does not change."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_unresolved_sink_is_a_false_condition_without_children(sink: Any, relate
     assert response["children"] == []
 
 
-def test_lost_sink_keeps_the_running_adapter_unchanged() -> None:
+def test_running_adapter_does_not_change_when_its_sink_is_deleted() -> None:
     wanted = answer({"sink": SERVICE_SINK}, related=service())["children"][0]
-    lost = answer({"sink": SERVICE_SINK}, children=observed(wanted))
-    assert lost["children"] == [wanted]
-    assert condition(lost, "Ready") == ("False", "NotFound")
-    assert "sinkUri" not in lost["status"]
+    deleted = answer({"sink": SERVICE_SINK}, children=observed(wanted))
+    assert deleted["children"] == [wanted]
+    assert condition(deleted, "Ready") == ("False", "NotFound")
+    assert "sinkUri" not in deleted["status"]
 
 
-def test_lost_sink_is_unprocessable_if_the_deployment_has_no_readable_sink() -> None:
+def test_deleted_sink_is_unprocessable_if_the_deployment_sets_no_sink() -> None:
     wanted = answer({"sink": SERVICE_SINK}, related=service())["children"][0]
     wanted["spec"]["template"]["spec"]["containers"][0]["env"] = []
-    with pytest.raises(Unprocessable, match="has no K_SINK that its adapter could keep"):
+    with pytest.raises(Unprocessable, match="sets no K_SINK, so its present sink is unknown"):
         answer({"sink": SERVICE_SINK}, children=observed(wanted))
 
 

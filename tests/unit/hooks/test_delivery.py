@@ -27,7 +27,8 @@ DEAD_URL = "http://dead.ns.svc.cluster.local"
 def test_without_delivery_the_adapter_gets_no_variables_for_it() -> None:
     response = answer({"sink": URL_SINK})
     assert not {"SOURCE_DELIVERY", "DEAD_LETTER_SINK"} & env_of(response).keys()
-    assert {one["type"] for one in response["status"]["conditions"]} == {"Deployed", "Ready", "SinkProvided"}
+    types = {condition["type"] for condition in response["status"]["conditions"]}
+    assert types == {"Deployed", "Ready", "SinkProvided"}
     assert pod_of(response)["terminationGracePeriodSeconds"] == 30
     assert "volumes" not in pod_of(response)
 
@@ -56,7 +57,9 @@ def test_dead_letter_sink_is_resolved_like_a_sink() -> None:
         pytest.param({"ref": DEAD["ref"] | {"kind": "Pod"}}, "SinkKindNotAllowed", "allowed: v1/Service", id="kind"),
     ],
 )
-def test_unresolved_dead_letter_sink_is_a_condition_and_the_adapter_runs(dead: Any, reason: str, named: str) -> None:
+def test_unresolved_dead_letter_sink_sets_its_condition_and_the_adapter_runs(
+    dead: Any, reason: str, named: str
+) -> None:
     response = answer({"sink": URL_SINK, "delivery": {"deadLetterSink": dead}})
     assert condition(response, "DeadLetterSinkResolved") == ("False", reason)
     assert named in message(response, "DeadLetterSinkResolved")
@@ -65,13 +68,13 @@ def test_unresolved_dead_letter_sink_is_a_condition_and_the_adapter_runs(dead: A
     assert "DEAD_LETTER_SINK" not in env_of(response)
 
 
-def test_lost_dead_letter_sink_keeps_the_running_adapter_unchanged() -> None:
+def test_running_adapter_does_not_change_when_its_dead_letter_sink_is_deleted() -> None:
     spec = {"sink": URL_SINK, "delivery": {"deadLetterSink": DEAD}}
     wanted = answer(spec, related=DEAD_SERVICE)["children"][0]
-    lost = answer(spec, children=observed(wanted))
-    assert lost["children"] == [wanted]
-    assert condition(lost, "DeadLetterSinkResolved") == ("False", "NotFound")
-    assert condition(lost, "Ready") == ("True", None)
+    deleted = answer(spec, children=observed(wanted))
+    assert deleted["children"] == [wanted]
+    assert condition(deleted, "DeadLetterSinkResolved") == ("False", "NotFound")
+    assert condition(deleted, "Ready") == ("True", None)
 
 
 def test_removed_dead_letter_sink_is_removed_from_the_adapter() -> None:

@@ -20,7 +20,7 @@ def test_listening_kind_gets_a_service_that_selects_its_pods_and_an_address() ->
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
     [port] = service["spec"]["ports"]
     ports = pod_of(response)["containers"][0]["ports"]
-    assert port["targetPort"] in [one["containerPort"] for one in ports]
+    assert port["targetPort"] in [container_port["containerPort"] for container_port in ports]
     host = f"{service['metadata']['name']}.ns.svc.cluster.local"
     assert response["status"]["address"] == {"url": f"http://{host}"}
 
@@ -73,8 +73,9 @@ def test_without_a_sink_there_is_no_service() -> None:
 
 
 def test_manifests_of_a_listening_kind_contain_services() -> None:
-    resources = [one["resource"] for one in controller(KIND, ManifestsOptions(""))["spec"]["childResources"]]
-    assert resources == ["deployments", "services"]
-    roles = [one for one in rbac(KIND, ["v1/Service"], "a/b") if one["metadata"]["name"].endswith("-metacontroller")]
-    [rule] = [one for one in roles[0]["rules"] if one["resources"] == ["services"] and "create" in one["verbs"]]
+    children = controller(KIND, ManifestsOptions(""))["spec"]["childResources"]
+    assert [child["resource"] for child in children] == ["deployments", "services"]
+    roles = [role for role in rbac(KIND, ["v1/Service"], "a/b") if role["metadata"]["name"].endswith("-metacontroller")]
+    rules = [rule for rule in roles[0]["rules"] if rule["resources"] == ["services"]]
+    [rule] = [rule for rule in rules if "create" in rule["verbs"]]
     assert "delete" not in rule["verbs"]

@@ -18,7 +18,7 @@ WANTED = {"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}}
 
 
 def pod(
-    state: Any = None, *, last: Any = None, hash: str = "abc", ready: bool = False, dying: str = "", **status: Any
+    state: Any = None, *, last: Any = None, hash: str = "abc", ready: bool = False, deleted: str = "", **status: Any
 ) -> dict[str, Any]:
     container = {
         "name": "receive-adapter",
@@ -29,7 +29,12 @@ def pod(
     }
     limits = {"name": "receive-adapter", "resources": {"limits": {"memory": "128Mi"}}}
     return {
-        "metadata": {"name": "p", "namespace": "ns", "annotations": {TEMPLATE_HASH: hash}, "deletionTimestamp": dying},
+        "metadata": {
+            "name": "p",
+            "namespace": "ns",
+            "annotations": {TEMPLATE_HASH: hash},
+            "deletionTimestamp": deleted,
+        },
         "spec": {"containers": [limits]},
         "status": {"containerStatuses": [container], **status},
     }
@@ -102,23 +107,23 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
         ),
     ],
 )  # fmt: skip
-def test_state_of_a_failed_pod_is_reason_and_message(broken: dict[str, Any], reason: str, message: str) -> None:
+def test_state_of_a_failed_pod_becomes_reason_and_message(broken: dict[str, Any], reason: str, message: str) -> None:
     assert diagnosed(broken) == state("False", reason, message)
 
 
 @pytest.mark.parametrize(
-    "quiet",
+    "other",
     [
-        pytest.param(pod(waiting("ContainerCreating")), id="on its way"),
+        pytest.param(pod(waiting("ContainerCreating")), id="being created"),
         pytest.param(pod({"running": {}}), id="starting"),
         pytest.param(pod({"running": {}}, last=terminated(1), ready=True), id="recovered"),
         pytest.param(pod(waiting("ErrImagePull"), hash="old"), id="of an older template"),
-        pytest.param({"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}, "status": None}, id="brand new"),
-        pytest.param(pod(waiting("ErrImagePull"), dying="2026-01-01T00:00:00Z"), id="going"),
+        pytest.param({"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}, "status": None}, id="no status yet"),
+        pytest.param(pod(waiting("ErrImagePull"), deleted="2026-01-01T00:00:00Z"), id="being deleted"),
     ],
 )
-def test_other_pods_do_not_change_the_condition(quiet: dict[str, Any]) -> None:
-    assert diagnosed(quiet) == STARTING
+def test_other_pods_do_not_change_the_condition(other: dict[str, Any]) -> None:
+    assert diagnosed(other) == STARTING
 
 
 def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed() -> None:
@@ -130,7 +135,7 @@ def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed
     assert diagnosed(pod({"running": {}}, hash="old"), deployed=UNAVAILABLE) == UNAVAILABLE
 
 
-def test_one_failed_pod_is_enough_but_true_stays_true() -> None:
+def test_one_failed_pod_sets_deployed_to_false_unless_it_is_true() -> None:
     broken = pod(waiting("ErrImagePull", "not found"))
     assert diagnosed(pod({"running": {}}, ready=True), broken).reason == "ImagePullBackOff"
     assert diagnosed(broken, deployed=state("True")) == state("True")

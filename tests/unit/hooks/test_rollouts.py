@@ -24,7 +24,7 @@ QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "
     [
         pytest.param({}, ("True", None), id="rolled-out"),
         pytest.param({"conditions": [AVAILABLE, PROGRESSING]}, ("True", None), id="counts-decide"),
-        pytest.param({"replicas": 2}, ("Unknown", "AdapterUpdating"), id="the-old-replica-still-there"),
+        pytest.param({"replicas": 2}, ("Unknown", "AdapterUpdating"), id="old-replica-still-running"),
         pytest.param({"updatedReplicas": 0}, ("Unknown", "AdapterUpdating"), id="not-updated"),
         pytest.param(
             {"availableReplicas": 0, "conditions": [AVAILABLE, PROGRESSING]}, ("Unknown", "AdapterUpdating"), id="surge"
@@ -34,7 +34,7 @@ QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "
         pytest.param({"conditions": [DOWN, LATE]}, ("False", "ProgressDeadlineExceeded"), id="never-started"),
         pytest.param({"conditions": [AVAILABLE, LATE]}, ("False", "ProgressDeadlineExceeded"), id="newer-fails"),
         pytest.param({"conditions": [QUOTA, PROGRESSING]}, ("False", "FailedCreate"), id="quota"),
-        pytest.param({"conditions": [LATE, QUOTA]}, ("False", "FailedCreate"), id="the-nearer-cause"),
+        pytest.param({"conditions": [LATE, QUOTA]}, ("False", "FailedCreate"), id="replica-failure-before-deadline"),
         pytest.param({"conditions": [DOWN, ROLLED_OUT]}, ("False", "DeploymentUnavailable"), id="crashed-later"),
         pytest.param({"observedGeneration": 0}, ("Unknown", "AdapterUpdating"), id="status-of-an-older-generation"),
         pytest.param({"observedGeneration": None}, ("Unknown", "AdapterUpdating"), id="no-generation"),
@@ -48,16 +48,16 @@ def test_ready_follows_the_observed_deployment(status: dict[str, Any], expected:
     assert condition(response, "Deployed") == condition(response, "Ready") == expected
 
 
-def test_another_template_is_never_ready() -> None:
+def test_ready_is_unknown_while_the_deployment_has_another_template() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     edited = answer({**spec, "interval": "1s"}, children=observed(wanted))
     assert condition(edited, "Ready") == ("Unknown", "AdapterUpdating")
-    strange = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
-    assert condition(answer(spec, children=observed(strange)), "Ready") == ("Unknown", "AdapterUpdating")
+    changed = {**wanted, "metadata": {**wanted["metadata"], "annotations": {TEMPLATE_HASH: "other"}}}
+    assert condition(answer(spec, children=observed(changed)), "Ready") == ("Unknown", "AdapterUpdating")
 
 
-def test_object_without_generation_is_not_current() -> None:
+def test_ready_is_unknown_if_the_deployment_has_no_generation() -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     children = observed(wanted, observedGeneration=None)
@@ -88,7 +88,7 @@ def test_message_of_kubernetes_is_repeated() -> None:
         pytest.param('ReplicaSet "a" has timed out progressing.', "DIAGNOSE_PODS", id="stuck"),
     ],
 )
-def test_message_of_kubernetes_is_completed_with_what_to_do(message: str, remedy: str) -> None:
+def test_remedy_is_appended_to_the_message_of_kubernetes(message: str, remedy: str) -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
     response = answer(spec, children=observed(wanted, conditions=[{**QUOTA, "message": message}]))
@@ -104,7 +104,7 @@ def test_message_of_kubernetes_is_completed_with_what_to_do(message: str, remedy
             "Deployment does not have minimum availability; look at its pods",
             id="kubernetes",
         ),
-        pytest.param("", "no replica is available; look at its pods", id="nothing"),
+        pytest.param("", "no replica is available; look at its pods", id="no-message"),
         pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="with-a-cause"),
     ],
 )
@@ -124,5 +124,5 @@ def test_deployment_missing_15_s_after_the_sink_was_resolved_is_a_failure() -> N
     assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
     late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
     assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
-    assert late["resyncAfterSeconds"] == 30  # no event says that the obstacle is gone
+    assert late["resyncAfterSeconds"] == 30  # Metacontroller gets no event when the obstacle is removed
     assert answer(spec, status=late["status"], now=NOW + timedelta(hours=1)) == late

@@ -24,7 +24,7 @@ def test_only_the_image_is_required() -> None:
         pytest.param(IMAGE | {"PORT": "x"}, 'PORT is "x"', id="port-word"),
         pytest.param(
             IMAGE | {"SINK_KINDS": "Service"},
-            'SINK_KINDS is "Service": it holds "Service": write <apiVersion>/<Kind>',
+            'SINK_KINDS is "Service": "Service" is not <apiVersion>/<Kind>; write one',
             id="kind-without-version",
         ),
         pytest.param(IMAGE | {"CLUSTER_DOMAIN": "a/b"}, 'CLUSTER_DOMAIN is "a/b"', id="domain"),
@@ -33,7 +33,7 @@ def test_only_the_image_is_required() -> None:
         pytest.param(IMAGE | {"LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud": write one of debug', id="level"),
     ],
 )
-def test_unusable_setting_is_named_with_its_value(environ: dict[str, str], sentence: str) -> None:
+def test_error_names_the_invalid_setting_and_its_value(environ: dict[str, str], sentence: str) -> None:
     with pytest.raises(EnvError, match=sentence):
         read_settings(environ)
 

@@ -91,12 +91,12 @@ def test_uri_with_ref_must_be_relative(uri: str) -> None:
         pytest.param(PEM * 2, True, id="two"),
         pytest.param("# the root\n" + PEM, True, id="comment-before"),
         pytest.param(PEM.replace("\n", "\r\n"), True, id="windows-lines"),
-        pytest.param("", True, id="empty-is-none"),
+        pytest.param("", True, id="empty"),
         pytest.param("nope", False, id="word"),
         pytest.param("-----BEGIN CERTIFICATE-----\n", False, id="no-end"),
         pytest.param(PEM.replace("MIIB", "M?IB"), False, id="no-base64"),
         pytest.param(PEM.replace("MIIB", "QUJD"), False, id="no-der"),
-        pytest.param(PEM + "-----BEGIN CERTIFICATE-----\nMIIB\n", False, id="second-one-cut-off"),
+        pytest.param(PEM + "-----BEGIN CERTIFICATE-----\nMIIB\n", False, id="second-without-end"),
         pytest.param(PEM.replace("CERTIFICATE", "PRIVATE KEY"), False, id="a-private-key"),
         pytest.param(PEM + PEM.replace("CERTIFICATE", "PRIVATE KEY"), False, id="with-a-private-key"),
         pytest.param(7, False, id="number"),
@@ -110,12 +110,12 @@ def test_ca_certs_must_be_pem_certificates(text: Any, usable: bool) -> None:
 @pytest.mark.parametrize(
     ("sink", "status", "expected"),
     [
-        pytest.param({}, at("https://b", CACerts=PEM, audience="a"), ("https://b", PEM, "a"), id="the-addresss"),
+        pytest.param({}, at("https://b", CACerts=PEM, audience="a"), ("https://b", PEM, "a"), id="from-the-address"),
         pytest.param(
             {"CACerts": PEM * 2, "audience": "mine"},
             at("https://b", CACerts=PEM, audience="a"),
             ("https://b", PEM * 2, "mine"),
-            id="the-sinks-own-win",
+            id="from-the-sink",
         ),
         pytest.param({}, {"addresses": [{"url": "http://1"}], **at("http://2")}, ("http://1", None, None), id="first"),
         pytest.param({}, {"addresses": [], **at("http://2")}, ("http://2", None, None), id="no-addresses"),
@@ -187,5 +187,5 @@ def test_message_names_field_value_and_what_to_write(sink: Any, message: str) ->
     ],
 )
 def test_rules_contain_only_objects_of_allowed_kinds(sink: Any, rules: list[Any]) -> None:
-    asked = related_rules([sink, sink], namespace="ns", sink_kinds=KINDS)
-    assert [(rule["apiVersion"], rule["resource"], rule["namespace"], rule["names"]) for rule in asked] == rules
+    found = related_rules([sink, sink], namespace="ns", sink_kinds=KINDS)
+    assert [(rule["apiVersion"], rule["resource"], rule["namespace"], rule["names"]) for rule in found] == rules

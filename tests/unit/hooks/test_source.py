@@ -31,7 +31,7 @@ def read(spec: Any, *, listens: bool = False, **source: Any) -> Any:
         ({"delivery": {"format": "json"}}, "spec.delivery.format is not a field; the fields are "),
     ],
 )
-def test_invalid_spec_is_a_condition_and_keeps_a_running_adapter(bad: Any, text: str) -> None:
+def test_invalid_spec_sets_ready_to_false_and_does_not_stop_a_running_adapter(bad: Any, text: str) -> None:
     spec = {"sink": URL_SINK}
     response = answer({**spec, **bad})
     [ready] = response["status"]["conditions"]

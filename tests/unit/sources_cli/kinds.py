@@ -8,7 +8,7 @@ from adapter.sdk import Timer
 from sources_cli.kind import Kind
 
 
-def of(fields: dict[str, Any], bases: tuple[type, ...] = (Timer,), **values: Any) -> Kind:
+def kind_with(fields: dict[str, Any], bases: tuple[type, ...] = (Timer,), **values: Any) -> Kind:
     """A kind with these fields: name -> (type, default)."""
     body = {name: default for name, (_, default) in fields.items()}
     annotations = {name: type for name, (type, _) in fields.items()}

@@ -119,7 +119,7 @@ BAD = {
     "empty-subject": ({"subject": ""}, "subject is ''; write a string that is not empty"),
     "type-object": ({"type": object}, "type is <class 'object'>; write a string that is not empty"),
     "no-time": ({"time": None}, "time is not set"),
-    "time-without-zone": ({"time": TIME.replace(tzinfo=None)}, "time is 2026-01-02T03:04:05: it needs a zone"),
+    "time-without-zone": ({"time": TIME.replace(tzinfo=None)}, "time is 2026-01-02T03:04:05: write a time with a zone"),
     "time-before-year-1": (
         {"time": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))},
         "outside the years 1 to 9999",

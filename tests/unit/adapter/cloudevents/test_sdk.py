@@ -1,6 +1,6 @@
-"""Why this adapter does not leave everything to the official SDK.
+"""What the official CloudEvents SDK does differently from the adapter's own code.
 
-Each test shows what the SDK does today. If one fails after an upgrade, the code that it names may go.
+If a test fails after an upgrade of the SDK, the code that works around this behaviour may be unnecessary.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def structured(members: str) -> BaseCloudEvent:
     return from_structured_event(HTTPMessage({"content-type": "application/cloudevents+json"}, text.encode()))
 
 
-# encode.py
+# Code in encode.py
 
 
 def test_sdk_writes_json_with_spaces_and_as_ascii() -> None:
@@ -55,7 +55,7 @@ def test_sdk_writes_a_zone_offset_with_seconds() -> None:
     assert written(time=TIME.astimezone(zone)).headers["ce-time"] == "2026-01-02T03:04:35+00:00:30"
 
 
-def test_sdk_invents_the_time_of_an_event_without_one() -> None:
+def test_sdk_sets_the_time_of_an_event_without_one() -> None:
     assert "time" in CloudEvent(dict(REQUIRED)).get_attributes()
 
 
@@ -72,10 +72,10 @@ def test_sdk_writes_an_extension_as_python_text(value: Any, header: str) -> None
     assert written(team=value).headers["ce-team"] == header
 
 
-# attributes.py and decode.py
+# Code in attributes.py and decode.py
 
 
-def test_sdk_invents_missing_required_attributes() -> None:
+def test_sdk_adds_missing_required_attributes() -> None:
     event = from_binary_event(HTTPMessage({"ce-source": "/s", "ce-type": "t"}, b""))
     assert event.get_attributes().keys() == {"specversion", "id", "source", "type", "time"}
 
@@ -89,7 +89,7 @@ def test_sdk_fails_on_a_long_integer() -> None:
         structured(f'"data":{{"n":{"7" * 5000}}}')
 
 
-def test_sdk_cuts_the_digits_of_a_time() -> None:
+def test_sdk_truncates_a_time_to_microseconds() -> None:
     time = binary(time="2026-01-02T03:04:05.123456789Z").get_time()
     assert time == TIME.replace(microsecond=123456)
 

@@ -28,7 +28,7 @@ def test_default_retries_outlast_a_sink_restart_of_two_minutes() -> None:
     assert (policy.retry, policy.backoff_policy, policy.timeout_s) == (30, "exponential", 10)
     mean_s = sum(policy.waits()) / 2
     deviation_s = (sum(wait**2 for wait in policy.waits()) / 12) ** 0.5
-    assert mean_s - 5 * deviation_s > 120  # full jitter is a sum of uniform waits: all but one in millions
+    assert mean_s - 5 * deviation_s > 120  # the total of full jitter exceeds this except once in millions
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_variables_of_the_image_are_written_only_if_they_differ_from_their_defau
         ),
     ],
 )
-def test_unusable_variable_is_named_with_its_value(environ: dict[str, str], message: str) -> None:
+def test_invalid_variable_is_named_with_its_value(environ: dict[str, str], message: str) -> None:
     with pytest.raises(EnvError) as caught:
         AdapterEnv.from_environ({"K_SINK": "http://h"} | environ)
     assert str(caught.value).startswith(message)

@@ -115,7 +115,7 @@ def test_sink_that_never_answers_is_a_timeout() -> None:
     assert attempt.reason == "no answer within 0.01 s"
 
 
-def test_status_decides_although_the_body_never_ends() -> None:
+def test_endless_body_does_not_change_the_disposition_of_the_status() -> None:
     read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -128,7 +128,7 @@ def test_status_decides_although_the_body_never_ends() -> None:
     assert BODY_LIMIT < read <= BODY_LIMIT + 4096
 
 
-def test_status_decides_although_the_body_stalls() -> None:
+def test_stalled_body_does_not_change_the_disposition_of_the_status() -> None:
     async def stalls() -> AsyncIterator[bytes]:
         yield b"why"
         await asyncio.Event().wait()
@@ -140,7 +140,7 @@ def test_status_decides_although_the_body_stalls() -> None:
     assert time.monotonic() - started < 0.9  # neither the default nor the timeout of the attempt
 
 
-def test_status_decides_although_the_body_breaks_off() -> None:
+def test_interrupted_body_does_not_change_the_disposition_of_the_status() -> None:
     async def breaks() -> AsyncIterator[bytes]:
         yield b"x"
         raise httpx2.ReadError("reset")
@@ -202,7 +202,7 @@ def test_tls_1_2_is_the_minimum() -> None:
     assert trust_context(destination()).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-def test_given_and_mounted_certificates_are_trusted_beside_the_systems(tmp_path: Path) -> None:
+def test_given_and_mounted_certificates_are_trusted_in_addition_to_the_system_cas(tmp_path: Path) -> None:
     own, mounted = (trustme.CA().cert_pem.bytes().decode() for _ in range(2))
     system = len(trust_context(destination()).get_ca_certs())
     assert len(trust_context(destination(ca_certs=f"# Schlüssel der Behörde\n{own}")).get_ca_certs()) == system + 1
@@ -237,7 +237,7 @@ class TlsSink:
 
 
 def replace_bundle(directory: Path, text: str) -> None:
-    """Under another inode, as the kubelet does."""
+    """Replace the file by one with another inode, as the kubelet does."""
     (directory / ".new").write_text(text)
     (directory / ".new").replace(directory / "bundle.pem")
 

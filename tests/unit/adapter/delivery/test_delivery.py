@@ -40,19 +40,19 @@ def status(code: int, body: bytes = b"", **headers: str) -> Respond:
 
 
 class Hang:
-    """An answer that never comes."""
+    """A response that never arrives. ``requested`` is set when the request has arrived."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
 
     async def __call__(self) -> httpx2.Response:
-        self.asked.set()
+        self.requested.set()
         await asyncio.Event().wait()
         raise AssertionError
 
 
 class FakeSink:
-    """A destination that gives ``answers`` in order and keeps the requests with their times. More attempts fail."""
+    """A destination that sends ``answers`` in order, and records each request with its time. Further attempts fail."""
 
     def __init__(self, clock: VirtualClock, url: str, answers: Iterable[Respond]) -> None:
         self.answers = iter(answers)
@@ -127,8 +127,8 @@ def test_rejected_event_is_sent_once_and_logged_as_lost(code: int) -> None:
 def test_every_attempt_sends_the_same_bytes() -> None:
     scenario = Scenario(status(500), httpx2.ConnectError("no"), status(429), status(200))
     assert scenario.deliver() is Outcome.DELIVERED
-    different = {(sent.method, str(sent.url), str(sent.headers), sent.content) for _, sent in scenario.sink.requests}
-    assert (len(scenario.sink.requests), len(different)) == (4, 1)
+    requests = {(sent.method, str(sent.url), str(sent.headers), sent.content) for _, sent in scenario.sink.requests}
+    assert (len(scenario.sink.requests), len(requests)) == (4, 1)
     assert scenario.sink.requests[0][1].content == MESSAGE.body
 
 
@@ -136,7 +136,7 @@ def test_event_is_lost_and_sink_is_unhealthy_when_all_retries_are_used_up() -> N
     scenario = Scenario(*repeat(status(503), 4), then=[status(200)], policy=Policy(retry=3))
     assert scenario.deliver() is Outcome.GAVE_UP
     assert len(scenario.sink.requests) == 4
-    (line,) = scenario.book.containing("event lost")
+    (line,) = scenario.book.logged("event lost")
     assert (line["code"], line["attempts"], line["event_id"]) == ("503", 4, "1")
     assert not scenario.delivery.healthy
     assert scenario.deliver() is Outcome.DELIVERED
@@ -198,18 +198,18 @@ def test_dead_letter_sink_gets_the_event_and_the_error() -> None:
     assert first.headers["ce-knativeerrordest"] == "http://sink/in"  # without the password
     assert first.headers["ce-knativeerrorcode"] == "400"
     assert base64.b64decode(first.headers["ce-knativeerrordata"]) == b"no suchthing"
-    (line,) = scenario.book.containing("event sent to the dead letter sink")
+    (line,) = scenario.book.logged("event sent to the dead letter sink")
     assert (line["level"], line["event_id"], line["code"], line["attempts"]) == ("warn", "1", "400", 1)
-    assert scenario.book.containing("event lost") == []
+    assert scenario.book.logged("event lost") == []
 
 
-def test_event_that_no_sink_accepts_is_lost_and_both_answers_are_logged() -> None:
+def test_event_that_no_sink_accepts_is_lost_and_both_statuses_are_logged() -> None:
     scenario = Scenario(status(400), dead=repeat(status(503)), policy=Policy(retry=2))
     assert scenario.deliver() is Outcome.REJECTED
     assert scenario.dead
     assert len(scenario.dead.requests) == 3
-    (dead,) = scenario.book.containing("dead letter sink did not accept the event")
-    (lost,) = scenario.book.containing("event lost")
+    (dead,) = scenario.book.logged("dead letter sink did not accept the event")
+    (lost,) = scenario.book.logged("event lost")
     assert (dead["code"], dead["attempts"], lost["code"], lost["attempts"]) == ("503", 3, "400", 1)
 
 
@@ -257,7 +257,7 @@ def test_cut_short_ends_a_wait_and_leaves_one_attempt_at_the_dead_letter_sink() 
 def test_cut_short_ends_an_attempt_that_hangs() -> None:
     hang = Hang()
     scenario = Scenario(hang, dead=[status(202)])
-    assert asyncio.run(cut_short(scenario, hang.asked)) is Outcome.DEAD_LETTERED
+    assert asyncio.run(cut_short(scenario, hang.requested)) is Outcome.DEAD_LETTERED
 
 
 async def cut_short(scenario: Scenario, when: asyncio.Event) -> Outcome:
@@ -308,13 +308,13 @@ def test_delivery_to_the_dead_letter_sink_ends_with_the_callers_time() -> None:
 def test_attempts_are_counted_by_code() -> None:
     scenario = Scenario(status(500), status(500), httpx2.ConnectError("no"), status(200))
     scenario.deliver()
-    who = 'kind="K",name="n",namespace="ns"'
+    labels = 'kind="K",name="n",namespace="ns"'
     assert set(scenario.series("source_delivery_attempts_total{")) == {
-        f'source_delivery_attempts_total{{code="{code}",{who}}} {count}'
+        f'source_delivery_attempts_total{{code="{code}",{labels}}} {count}'
         for code, count in [("500", "2.0"), ("transport", "1.0"), ("200", "1.0")]
     }
     assert scenario.series("source_delivery_duration_seconds_count") == [
-        f"source_delivery_duration_seconds_count{{{who}}} 4.0"
+        f"source_delivery_duration_seconds_count{{{labels}}} 4.0"
     ]
 
 
@@ -327,10 +327,10 @@ def test_outage_of_ten_minutes_logs_few_lines_and_a_recovery_with_the_right_coun
     failed = len(scenario.sink.requests)
     scenario.sink.answers = chain([status(200)])
     assert scenario.deliver() is Outcome.DELIVERED
-    retried = sum(line["count"] for line in scenario.book.containing("will retry"))
-    (recovered,) = scenario.book.containing("recovered")
+    retried = sum(line["count"] for line in scenario.book.logged("will retry"))
+    (recovered,) = scenario.book.logged("recovered")
     assert recovered["failed_attempts"] == failed - len(outcomes) == retried
-    assert len(scenario.book.containing("event lost")) == len(outcomes)
+    assert len(scenario.book.logged("event lost")) == len(outcomes)
     assert len(scenario.book.lines) < 30
 
 

@@ -1,4 +1,4 @@
-"""The responses of a listener when the source, the sink or a shutdown gets in the way."""
+"""The responses of a listener when the source fails, the event is not delivered, or the adapter stops."""
 
 from __future__ import annotations
 
@@ -19,58 +19,60 @@ from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 from tests.process.harness import free_port
-from tests.unit.adapter.life import Life, for_ever, until
+from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever
 
 
 class BellSource(Listener):
-    """Rings."""
+    """Sends one event per request."""
 
     async def receive(self, request: Request) -> Event:
         return Event(type="ring")
 
 
-async def response_at_shutdown(deliver: Callable[[Life], Awaitable[Outcome]]) -> tuple[Life, httpx2.Response]:
+async def response_at_shutdown(
+    deliver: Callable[[FakeAdapter], Awaitable[Outcome]],
+) -> tuple[FakeAdapter, httpx2.Response]:
     """The response to a request whose delivery has begun when the adapter stops."""
-    in_hand = asyncio.Event()
+    delivering = asyncio.Event()
 
     async def decide(event: Event) -> Outcome:
-        in_hand.set()
-        return await deliver(life)
+        delivering.set()
+        return await deliver(adapter)
 
     timeouts = dataclasses.replace(TIMEOUTS, listener_drain_s=0.01, outcome_s=0.05)
-    life = Life(BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
+    adapter = FakeAdapter(BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        run = tasks.create_task(life.runtime.run())
-        await until(lambda: life.runtime.unready_reason is None)
+        run = tasks.create_task(adapter.runtime.run())
+        await until(lambda: adapter.runtime.unready_reason is None)
         async with httpx2.AsyncClient(trust_env=False) as client:
-            call = tasks.create_task(client.post(f"http://127.0.0.1:{life.port}/"))
-            await in_hand.wait()
-            life.runtime.stop()
+            call = tasks.create_task(client.post(f"http://127.0.0.1:{adapter.port}/"))
+            await delivering.wait()
+            adapter.runtime.stop()
             await run
-            return life, await call
+            return adapter, await call
 
 
 def test_caller_gets_503_when_its_event_is_not_delivered_before_shutdown() -> None:
-    """The caller must get a response: nothing else tells it that the event was not delivered."""
+    """Only the response shows the caller that the event was not delivered."""
 
-    async def deliver(life: Life) -> Outcome:
-        await for_ever()
+    async def deliver(adapter: FakeAdapter) -> Outcome:
+        await wait_for_ever()
         raise AssertionError("never reached")
 
-    life, response = asyncio.run(response_at_shutdown(deliver))
+    adapter, response = asyncio.run(response_at_shutdown(deliver))
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert (life.count("returned"), life.count("lost")) == (1, 0)
-    assert life.caller_timeouts == [8]
+    assert (adapter.count("returned"), adapter.count("lost")) == (1, 0)
+    assert adapter.caller_timeouts == [8]
 
 
 def test_caller_gets_202_when_the_last_attempt_after_the_drain_succeeds() -> None:
-    async def deliver(life: Life) -> Outcome:
-        await life.was_cut_short.wait()
+    async def deliver(adapter: FakeAdapter) -> Outcome:
+        await adapter.was_cut_short.wait()
         return Outcome.DEAD_LETTERED
 
-    life, response = asyncio.run(response_at_shutdown(deliver))
+    adapter, response = asyncio.run(response_at_shutdown(deliver))
     assert response.status_code == 202
-    assert life.count("dead_lettered") == 1
+    assert adapter.count("dead_lettered") == 1
 
 
 Message = dict[str, Any]
@@ -128,7 +130,7 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
         pytest.param(lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError", id="two-line-header"),
     ],
 )
-def test_failing_source_is_500_and_the_log_has_the_place_but_no_request_data(
+def test_failing_source_is_500_and_the_log_has_the_location_but_no_request_data(
     receive: Callable[[Request], Any], logged: str
 ) -> None:
     book = Logbook()
@@ -139,14 +141,14 @@ def test_failing_source_is_500_and_the_log_has_the_place_but_no_request_data(
     assert "hush" not in str(line)
 
 
-def test_source_that_takes_too_long_is_500() -> None:
+def test_receive_that_takes_too_long_is_500() -> None:
     book = Logbook()
     timeouts = dataclasses.replace(TIMEOUTS, receive_s=0.01)
     assert answer_of(lambda request: asyncio.Event().wait(), book, timeouts=timeouts)[0] == 500
     assert book.lines[0]["error"] == "took longer than 0.01 s"
 
 
-def test_source_gets_the_query() -> None:
+def test_receive_gets_the_query_string() -> None:
     assert answer_of(lambda request: fails(Refusal(400, request.query))(request)) == (400, b"a=b\n")
 
 
@@ -159,7 +161,7 @@ def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
 
             async def receive(self, request: Request) -> Event:
                 waiting.set()
-                await for_ever()
+                await wait_for_ever()
                 raise AssertionError("never reached")
 
         async def request() -> Message:
@@ -183,7 +185,7 @@ def test_request_whose_body_takes_too_long_is_408() -> None:
     sent: list[Message] = []
 
     async def request() -> Message:
-        await for_ever()
+        await wait_for_ever()
         raise AssertionError("never reached")
 
     async def send(message: Message) -> None:

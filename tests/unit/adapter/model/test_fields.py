@@ -14,7 +14,7 @@ CERTIFICATES: TypeAdapter[Certificates] = TypeAdapter(Certificates)
 
 
 @pytest.mark.parametrize("text", ["http://h", "https://h:8443/p?q=1#f", "http://[::1]:80/"])
-def test_url_is_the_text_as_written(text: str) -> None:
+def test_valid_url_is_kept_as_written(text: str) -> None:
     assert URLS.validate_python(text) == text
 
 
@@ -56,7 +56,7 @@ def test_blank_secret_is_an_error(blank: str) -> None:
         SecretText(blank)
 
 
-def test_secret_is_hidden_in_texts_and_dumps() -> None:
+def test_secret_is_hidden_in_str_repr_and_json() -> None:
     secret = SECRETS.validate_python("hush")
     assert "hush" not in f"{secret!r} {secret} {SECRETS.dump_json(secret)!r}"
     assert SECRETS.validate_python(secret) == secret

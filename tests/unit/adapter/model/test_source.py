@@ -1,4 +1,4 @@
-"""Errors at the definition of a class, each with a sentence that says what to write."""
+"""Errors at the definition of a class. Each message says what to write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from adapter.sdk import Event, Interval, Listener, Source, Timer
 from adapter.sources.sample_source import SampleSource
-from tests.unit.sources_cli.kinds import of
+from tests.unit.sources_cli.kinds import kind_with
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.unit.sources_cli.kinds import of
 )
 def test_field_with_a_reserved_name_or_another_type_is_an_error(name: str, type: Any, sentence: str) -> None:
     with pytest.raises(TypeError, match=f"TinySource.{name}.*{re.escape(sentence)}"):
-        of({name: (type, Field(description="A field."))}, (Source,))
+        kind_with({name: (type, Field(description="A field."))}, (Source,))
 
 
 @pytest.mark.parametrize(
@@ -41,23 +41,25 @@ def test_redefined_field_keeps_its_type_and_its_name_in_spec(
     base: type, name: str, type: Any, default: Any, sentence: str
 ) -> None:
     with pytest.raises(TypeError, match=f"TinySource.{name}.*{re.escape(sentence)}.*, or choose another name"):
-        of({name: (type, Field(default, description="A field."))}, (base,))
+        kind_with({name: (type, Field(default, description="A field."))}, (base,))
 
 
 def test_redefined_field_may_have_another_default() -> None:
     field = Field(4, ge=1, alias="maxInFlight", description="A field.")
-    assert of({"max_in_flight": (int, field)}, (Listener,)).source_class.model_fields["max_in_flight"].default == 4
+    assert (
+        kind_with({"max_in_flight": (int, field)}, (Listener,)).source_class.model_fields["max_in_flight"].default == 4
+    )
 
 
 def test_two_fields_with_one_name_in_spec_are_an_error() -> None:
     with pytest.raises(TypeError, match='another field is already called "a" in spec; choose another name'):
-        of({"a": (str, Field("", description="A.")), "b": (str, Field("", alias="a", description="B."))})
+        kind_with({"a": (str, Field("", description="A.")), "b": (str, Field("", alias="a", description="B."))})
 
 
 @pytest.mark.parametrize("methods", [("get",), (), ("POST", "")], ids=["lower-case", "none", "empty"])
 def test_invalid_http_methods_are_an_error(methods: tuple[str, ...]) -> None:
     with pytest.raises(TypeError, match=r"TinySource\.methods is .*: write HTTP methods in capitals"):
-        of({}, (Listener,), methods=methods)
+        kind_with({}, (Listener,), methods=methods)
 
 
 @pytest.mark.filterwarnings("ignore:Field name")
@@ -66,12 +68,12 @@ def test_invalid_http_methods_are_an_error(methods: tuple[str, ...]) -> None:
 )
 def test_field_that_hides_an_attribute_of_the_class_is_an_error(name: str, base: type) -> None:
     with pytest.raises(TypeError, match=f'"{name}" is an attribute of the class {base.__name__}; choose another name'):
-        of({name: (str, Field("x", description="A field."))}, (base,))
+        kind_with({name: (str, Field("x", description="A field."))}, (base,))
 
 
 def test_alias_with_a_reserved_name_is_an_error() -> None:
     with pytest.raises(TypeError, match='every source has "serviceAccountName" in its spec already'):
-        of({"account": (str, Field("x", alias="serviceAccountName", description="A field."))})
+        kind_with({"account": (str, Field("x", alias="serviceAccountName", description="A field."))})
 
 
 def test_class_variables_are_not_fields() -> None:

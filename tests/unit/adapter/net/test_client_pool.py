@@ -1,4 +1,4 @@
-"""Which client a request gets, and when an idle client is closed."""
+"""Which client a request leases, and when an idle client is closed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_most_recently_used_client_is_leased_next_and_idle_ones_are_closed() -> 
     with_pool(test)
 
 
-def test_only_client_is_never_closed_for_being_idle() -> None:
+def test_last_idle_client_is_never_closed() -> None:
     async def test(pool: Pool) -> None:
         first = await use(pool, 1)
         pool.now = 10 * IDLE_S

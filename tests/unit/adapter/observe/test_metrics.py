@@ -1,4 +1,4 @@
-"""/metrics shows what the counters of the Prometheus client would show, and does not load it before a scrape."""
+"""/metrics equals the output of the Prometheus client, which is imported only at the first scrape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Polls a PollSource once. A function plays the upstream."""
+"""Polls a PollSource once. A function is the upstream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
 class Chunks(httpx2.AsyncByteStream):
-    """A body as it comes from a socket. ``read``: how many bytes of it were read."""
+    """A response body in chunks. ``read``: how many bytes were read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks

@@ -22,7 +22,7 @@ Found = Sequence[str] | Exception
 
 
 class Done(Exception):
-    """The run is over."""
+    """The poller was stopped by KeyboardInterrupt."""
 
 
 class Scripted(Poller):

@@ -19,11 +19,11 @@ LIMIT = 1000
 
 
 def got(*chunks: bytes, limit: int = LIMIT, encoding: str = "gzip", method: str = "GET") -> bytes:
-    """The whole body, as an author reads it who does not think of limits."""
-    return ask(Chunks(chunks), limit, encoding, method)
+    """The whole body, as ``client.get()`` returns it."""
+    return body_of(Chunks(chunks), limit, encoding, method)
 
 
-def ask(stream: Chunks, limit: int, encoding: str, method: str = "GET") -> bytes:
+def body_of(stream: Chunks, limit: int, encoding: str, method: str = "GET") -> bytes:
     headers = {"Content-Encoding": encoding} if encoding else {}
 
     async def get() -> bytes:
@@ -78,7 +78,7 @@ def test_endless_body_is_cut_off_at_the_limit(chunk: bytes, encoding: str) -> No
 
     stream = Chunks(chunks())
     with pytest.raises(PollFailed, match="longer than"):
-        ask(stream, LIMIT, encoding)
+        body_of(stream, LIMIT, encoding)
     assert stream.read <= LIMIT + 100
 
 

@@ -1,4 +1,4 @@
-"""When a Poller polls, and which of the items that it finds it sends."""
+"""The times of polls, and which items of a poll are sent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_overdue_polls_are_skipped_and_delays_do_not_accumulate() -> None:
     assert polls.clock.sleeps == [MINUTE.due(n) for n in (0, 4, 5)]  # 200 s are three polls
 
 
-def test_item_is_sent_once_however_often_it_is_found() -> None:
+def test_item_that_is_found_again_is_not_sent_again() -> None:
     assert run(["a", "b"], ["b", "a", "c", "c"], ["c"]).ids() == ["a", "b", "c"]
 
 
@@ -66,7 +66,7 @@ def test_only_the_last_keys_are_remembered() -> None:
     assert run(["a", "b", "c"], ["d"], ["a", "c"], window=3).ids() == ["a", "b", "c", "d", "a"]
 
 
-def test_item_that_stays_in_the_list_stays_known() -> None:
+def test_key_of_an_item_that_stays_in_the_list_is_not_forgotten() -> None:
     steps = [["pinned", "1"], ["pinned", "2"], ["pinned", "3"], ["pinned", "4"], ["pinned"]]
     assert run(*steps, window=3).ids() == ["pinned", "1", "2", "3", "4"]
 
@@ -166,7 +166,7 @@ class SetClock(SystemClock):
         return super().now() - self.behind
 
 
-def test_polls_go_on_when_the_clock_is_set_back() -> None:
+def test_polls_continue_when_the_clock_is_set_back() -> None:
     clock = SetClock()
 
     class Sets(Scripted):

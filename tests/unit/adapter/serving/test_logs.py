@@ -72,7 +72,7 @@ def test_default_stream_is_the_current_stderr(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("_handlers")
-def test_log_has_no_lines_of_the_http_client() -> None:
+def test_log_lines_of_the_http_client_are_hidden() -> None:
     stream = io.StringIO()
     configure("ns", "n", config('{"level":"debug"}'), stream).debug("ours")
     logging.getLogger("httpx2").info("theirs")
@@ -102,7 +102,7 @@ def test_counts_of_a_throttled_message_add_up() -> None:
         outage.clock.advance(0.1)
     outage.clock.advance(60)
     outage.throttle.flush()
-    lines = outage.book.containing("failed")
+    lines = outage.book.logged("failed")
     assert len(lines) == 11
     assert lines[0] == {**lines[0], "count": 1, "n": 0}
     assert lines[-1]["n"] == 5999
@@ -131,7 +131,7 @@ def test_flush_logs_only_after_the_minute_and_only_once() -> None:
     assert [(line["count"], line["level"]) for line in outage.book.lines] == [(1, "error"), (4, "error")]
 
 
-def test_clock_set_back_does_not_silence_a_message() -> None:
+def test_clock_set_back_does_not_suppress_a_message() -> None:
     outage = Outage()
     outage.throttle.error("a")
     outage.clock.advance(-3600)

@@ -65,7 +65,7 @@ def test_connection_stays_open_between_requests_for_longer_than_a_head_may_take(
     asyncio.run(test())
 
 
-def test_installed_uvicorn_was_tested_with_the_protocol() -> None:
+def test_installed_uvicorn_is_a_version_that_was_tested() -> None:
     """uvicorn may change its internals in any version. Before 0.53, draining did not send ``Connection: close``."""
     dependencies = tomllib.loads(PYPROJECT.read_text())["project"]["dependencies"]
     (uvicorn,) = [wanted for wanted in map(Requirement, dependencies) if wanted.name == "uvicorn"]

@@ -1,4 +1,4 @@
-"""The small HTTP server, byte by byte on a real socket."""
+"""The small HTTP server on a real socket: the bytes that it accepts and sends."""
 
 from __future__ import annotations
 

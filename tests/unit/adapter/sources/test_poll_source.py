@@ -36,9 +36,9 @@ JSON_FEED = json.dumps(
 
 
 def test_each_item_of_a_list_becomes_an_event_with_its_key_as_id() -> None:
-    (one, two) = found([{"id": "a", "x": 1}, {"id": 7}])
-    assert one == Event(type="dev.knative.poll.item", data={"id": "a", "x": 1}, id="a")
-    assert two.id == "7"
+    (first, second) = found([{"id": "a", "x": 1}, {"id": 7}])
+    assert first == Event(type="dev.knative.poll.item", data={"id": "a", "x": 1}, id="a")
+    assert second.id == "7"
 
 
 def test_spec_selects_items_id_type_and_subject() -> None:

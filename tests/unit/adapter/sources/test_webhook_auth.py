@@ -14,7 +14,7 @@ from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Request
 from adapter.sources.webhook_source import WebhookSource
 
-SECRET_EXPECTED = "set secret: {secretKeyRef: {name, key}}, but leave it out with type none"
+SECRET_EXPECTED = "set secret to {secretKeyRef: {name, key}}; omit it when type is none"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ SECRET_EXPECTED = "set secret: {secretKeyRef: {name, key}}, but leave it out wit
         pytest.param({"type": "basic"}, "'none', 'bearer', 'github' or 'standardWebhooks'", id="type"),
     ],
 )
-def test_auth_that_matches_no_request_or_every_request_is_an_error(auth: dict[str, Any], message: str) -> None:
+def test_auth_that_accepts_no_request_or_every_request_is_an_error(auth: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         WebhookSource.model_validate({"auth": auth})
     (error,) = caught.value.errors()
@@ -139,8 +139,8 @@ def test_bearer_token_may_be_sent_in_latin_1() -> None:
 def test_invalid_timestamp_is_an_error(timestamp: str) -> None:
     headers = {"webhook-id": "1", "webhook-timestamp": timestamp, "webhook-signature": standard(7)}
     auth = Auth.model_validate({"type": "standardWebhooks", "secret": KEY})
-    message = auth_error(auth, Request("POST", "/", headers, BODY), 7.0)
-    assert message == "webhook-timestamp is missing or more than 300 s from now"
+    problem = auth_error(auth, Request("POST", "/", headers, BODY), 7.0)
+    assert problem == "webhook-timestamp is missing or more than 300 s from now"
 
 
 def test_signature_without_an_id_is_an_error() -> None:

@@ -1,4 +1,4 @@
-"""Events of WebhookSource: CloudEvents are forwarded unchanged, and unsigned headers do not count as signed."""
+"""Events of WebhookSource: CloudEvents are forwarded unchanged, and unsigned headers are ignored."""
 
 from __future__ import annotations
 
@@ -56,13 +56,14 @@ def signed(type: str, body: bytes, id: str = "m-1") -> dict[str, str]:
     return {"webhook-id": id, "webhook-timestamp": at, "webhook-signature": signature}
 
 
-@pytest.mark.parametrize(("type", "taken"), [("none", True), ("bearer", True), ("github", False),
+@pytest.mark.parametrize(("type", "forwarded"), [("none", True), ("bearer", True), ("github", False),
                                              ("standardWebhooks", False)])  # fmt: skip
-def test_ce_headers_count_only_if_the_caller_does_not_sign(type: str, taken: bool) -> None:
+def test_ce_headers_are_used_only_if_the_caller_does_not_sign(type: str, forwarded: bool) -> None:
     source = OPEN if type == "none" else webhook(type)
-    proof = {} if type == "none" else signed(type, b"{}")
-    event = received(b"{}", {**BINARY, **proof}, source)
-    assert (event.source, event.type == "their.type", event.id == "7") == ("/theirs" if taken else None, taken, taken)
+    credentials = {} if type == "none" else signed(type, b"{}")
+    event = received(b"{}", {**BINARY, **credentials}, source)
+    assert event.source == ("/theirs" if forwarded else None)
+    assert (event.type == "their.type", event.id == "7") == (forwarded, forwarded)
 
 
 @pytest.mark.parametrize("type", ["bearer", "github", "standardWebhooks"])
@@ -73,7 +74,7 @@ def test_structured_event_is_forwarded_because_its_body_is_signed(type: str) -> 
 
 
 @pytest.mark.parametrize("config", [{}, {"idHeader": "X-GitHub-Delivery"}], ids=["default", "id-header"])
-def test_replayed_signed_request_has_the_signed_id(config: dict[str, str]) -> None:
+def test_event_id_of_a_replayed_signed_request_is_the_signed_id(config: dict[str, str]) -> None:
     source = webhook("standardWebhooks", **config)
     headers = signed("standardWebhooks", b"body")
     ids = [received(b"body", {**headers, "x-github-delivery": given}, source).id for given in ("r1", "r2")]
@@ -133,8 +134,8 @@ def test_extension_has_the_canonical_string_of_its_type(member: Any, text: str) 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
 def test_content_encoding_is_415(encoding: str) -> None:
     for headers in ({}, BINARY, JSON):
-        status, text = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
-        assert (status, text) == (415, f"content encoding {encoding.lower()} is not supported")
+        status, reason = refusal(b"\x1f\x8b", {**headers, "content-encoding": encoding})
+        assert (status, reason) == (415, f"content encoding {encoding.lower()} is not supported")
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
@@ -144,16 +145,16 @@ def test_identity_content_encoding_is_accepted(encoding: str) -> None:
 
 @pytest.mark.parametrize("format", ["-batch+json", "+avro", "-batch+JSON; charset=utf-8", "+protobuf", ""])
 def test_unsupported_mode_or_format_is_415(format: str) -> None:
-    status, text = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
+    status, reason = refusal(b"[]", {"content-type": f"application/cloudevents{format}"})
     assert status == 415
-    assert text.endswith("is not supported; send application/cloudevents+json, one event a request")
+    assert reason.endswith("is not supported; send application/cloudevents+json, one event per request")
 
 
 BAD = {
     "no-event": ((b"x", {"ce-specversion": "1.0"}), "required attributes are missing: id, source, type"),
     "nested": (
         structured(datacontenttype="application/CloudEvents+json", data={}),
-        "the data of the CloudEvent is a CloudEvent, which would be read instead of it; wrap it in JSON",
+        "the data of the CloudEvent is a CloudEvent, which the sink would read as the event; wrap it in JSON",
     ),
     "content-type": (
         (b"x", {"content-type": "text/pl\xe4in"}),

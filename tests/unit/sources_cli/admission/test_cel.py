@@ -1,4 +1,4 @@
-"""CEL rules that cel-python cannot evaluate are named, and no rule stops lint. The verdicts: test_lint_table.py."""
+"""CEL rules that cel-python cannot evaluate are reported, and no rule stops lint. The verdicts: test_lint_table.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapter.sdk import Field, HttpUrl, Interval, SecretText
 from sources_cli.admission import cel
 from sources_cli.admission.validate import unchecked_rules, violations
 from sources_cli.schema.crd import object_schema
-from tests.unit.sources_cli.kinds import of
+from tests.unit.sources_cli.kinds import kind_with
 
 INTEGER = {"type": "integer"}
 
@@ -25,27 +25,27 @@ def failure(rule: str, schema: Any, value: Any, **more: Any) -> cel.Failure | No
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        pytest.param("self.lowerAscii() == 'a'", "cel-python does not know lowerAscii", id="method"),
-        pytest.param("quantity(self) == quantity('1')", "cel-python does not know quantity", id="function"),
-        pytest.param("sets.contains([1], [self])", "cel-python does not know sets", id="namespace"),
-        pytest.param("[1].map(x, x > 1, x) == []", "cel-python does not know x", id="macro"),
-        pytest.param("[1].reduce(a, b, 0, a + b) == 1", "cel-python does not know a, b, reduce", id="not CEL"),
-        pytest.param("!has(self.x__dash__y)", "cel-python does not know escaped names", id="escaped name"),
+        pytest.param("self.lowerAscii() == 'a'", "cel-python does not support lowerAscii", id="method"),
+        pytest.param("quantity(self) == quantity('1')", "cel-python does not support quantity", id="function"),
+        pytest.param("sets.contains([1], [self])", "cel-python does not support sets", id="namespace"),
+        pytest.param("[1].map(x, x > 1, x) == []", "cel-python does not support x", id="macro"),
+        pytest.param("[1].reduce(a, b, 0, a + b) == 1", "cel-python does not support a, b, reduce", id="not CEL"),
+        pytest.param("!has(self.x__dash__y)", "cel-python does not support escaped names", id="escaped name"),
         pytest.param("self.?a.hasValue()", "cel-python cannot parse it", id="optional field"),
         pytest.param("self == 'a", "cel-python cannot parse it", id="string without end"),
         pytest.param("self.matches('" + r"\\d" * 50 + ")", "cel-python cannot parse it", id="long string without end"),
         pytest.param("", "cel-python cannot parse it", id="empty"),
     ],
 )
-def test_rule_that_cel_python_does_not_support_is_named_and_not_evaluated(rule: str, reason: str) -> None:
+def test_unsupported_rule_is_reported_and_not_evaluated(rule: str, reason: str) -> None:
     schema = {"type": "integer", "x-kubernetes-validations": [{"rule": rule}]}
     assert unchecked_rules({"properties": {"a": {"items": schema}}}) == [f"{rule} ({reason})"]
     assert violations(schema, 1) == []
 
 
-def test_rule_with_optional_old_self_is_named_and_not_evaluated() -> None:
+def test_rule_with_optional_old_self_is_reported_and_not_evaluated() -> None:
     schema = {**INTEGER, "x-kubernetes-validations": [{"rule": "!oldSelf.hasValue()", "optionalOldSelf": True}]}
-    assert unchecked_rules(schema) == ["!oldSelf.hasValue() (cel-python does not know optionalOldSelf)"]
+    assert unchecked_rules(schema) == ["!oldSelf.hasValue() (cel-python does not support optionalOldSelf)"]
     assert violations(schema, 1) == []
 
 
@@ -66,7 +66,7 @@ def test_rule_with_known_names_only_is_supported(rule: str) -> None:
 def test_evaluation_stops_at_the_step_limit() -> None:
     rule = "self.all(a, self.all(b, self.all(c, self.all(d, a + b + c + d < 1000))))"
     found = failure(rule, {"type": "array", "items": INTEGER}, list(range(64)))
-    assert found == cel.Failure("m", f"it needs more than {cel.STEP_LIMIT} steps")
+    assert found == cel.Failure("m", f"more than {cel.STEP_LIMIT} steps")
 
 
 def test_deeply_nested_rule_is_an_evaluation_error() -> None:
@@ -84,7 +84,7 @@ def test_deeply_nested_rule_is_an_evaluation_error() -> None:
         pytest.param("isURL(self) || url(self).getHost() == ''", {}, "a", "not a URL", id="url"),
     ],
 )
-def test_error_during_the_evaluation_breaks_the_rule(rule: str, schema: Any, value: Any, error: str) -> None:
+def test_error_during_the_evaluation_counts_as_a_broken_rule(rule: str, schema: Any, value: Any, error: str) -> None:
     found = failure(rule, schema, value)
     assert found is not None
     assert found.message == "m"
@@ -114,7 +114,9 @@ def test_lint_names_the_rule_that_could_not_be_evaluated() -> None:
 
 
 def test_rules_of_a_kind_come_from_its_class_and_its_fields() -> None:
-    kind = of({}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}})
+    kind = kind_with(
+        {}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}}
+    )
     rules = [rule["rule"] for rule in object_schema(kind)["properties"]["spec"]["x-kubernetes-validations"]]
     assert rules == ["has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))", "self.interval != '2s'"]
 
@@ -135,14 +137,16 @@ def test_rules_of_a_field_do_not_replace_those_of_its_type(type: Any) -> None:
         "plain": (type, Field(None, description="A field.")),
         "f": (type, Field(None, description="A field.", json_schema_extra=rule("2 == 2"))),
     }
-    properties = object_schema(of(fields))["properties"]["spec"]["properties"]
+    properties = object_schema(kind_with(fields))["properties"]["spec"]["properties"]
     plain, own = (properties[name]["x-kubernetes-validations"] for name in ("plain", "f"))
     assert len(plain) >= 1
     assert own == [*plain, {"rule": "2 == 2"}]
 
 
 def test_empty_interval_is_valid_beside_a_rule_of_the_author() -> None:
-    kind = of({"interval": (Interval, Field(description="An interval.", json_schema_extra=rule("self != '2s'")))})
+    kind = kind_with(
+        {"interval": (Interval, Field(description="An interval.", json_schema_extra=rule("self != '2s'")))}
+    )
     spec = object_schema(kind)["properties"]["spec"]
     assert violations(spec, {"interval": "", "sink": {"uri": "http://h"}}) == []
     assert len(violations(spec, {"interval": "2s", "sink": {"uri": "http://h"}})) == 1

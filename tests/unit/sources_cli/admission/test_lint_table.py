@@ -1,4 +1,4 @@
-"""``sources lint`` gives the API server's verdict for each row of tests/contract/specs.yaml."""
+"""``sources lint`` and the API server accept and reject the same rows of tests/contract/specs.yaml."""
 
 from __future__ import annotations
 

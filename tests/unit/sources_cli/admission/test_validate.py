@@ -64,7 +64,7 @@ def texts(spec: dict[str, Any], **more: Any) -> list[str]:
             "spec.items[0].x: unknown field; known fields: name, weight",
             id="unknown",
         ),
-        pytest.param({"free": {"a": {"b": 1}}, "on": None, "first": None}, "", id="nothing wrong"),
+        pytest.param({"free": {"a": {"b": 1}}, "on": None, "first": None}, "", id="valid"),
     ],
 )
 def test_text_names_field_value_and_what_to_write(spec: dict[str, Any], text: str) -> None:
@@ -74,7 +74,7 @@ def test_text_names_field_value_and_what_to_write(spec: dict[str, Any], text: st
 @pytest.mark.parametrize(
     ("metadata", "text"),
     [
-        pytest.param(None, "metadata: Invalid value: write name: and below it the name of the source", id="none"),
+        pytest.param(None, "metadata: Invalid value: write an object like {name: my-source}", id="none"),
         pytest.param({}, "metadata.name: Required value: write name or generateName", id="no name"),
         pytest.param({"name": 5}, "metadata.name: Invalid value: 5: must be a string; put it in quotes", id="number"),
         pytest.param({"name": "a" * 254}, "metadata.name: Too long: 254 characters; write at most 253", id="long"),
@@ -94,8 +94,8 @@ def test_text_about_metadata(metadata: Any, text: str) -> None:
     assert texts({}, metadata=metadata) == [text]
 
 
-def test_another_version_is_refused_with_the_known_one() -> None:
-    text = 'EveryFieldSource has another version; write "tests.example.com/v1beta1"'
+def test_error_about_another_version_shows_the_version_of_the_kind() -> None:
+    text = 'write "tests.example.com/v1beta1", the apiVersion of EveryFieldSource'
     assert texts({}, apiVersion="v1") == [f'apiVersion: Invalid value: "v1": {text}']
 
 

@@ -45,7 +45,7 @@ def test_multiline_string_is_a_block_and_documents_are_separated() -> None:
     assert yaml.dump([{"a": "b\nc\n"}, {"d": 1}], header="One.\nTwo.") == "# One.\n# Two.\na: |\n  b\n  c\n---\nd: 1\n"
 
 
-def test_value_has_its_line_and_an_absent_value_the_closest_one() -> None:
+def test_absent_value_has_the_line_of_the_closest_value_around_it() -> None:
     first, second = yaml.load("# c\na:\n  b:\n    - x\n    - y: 1\n---\n\nd: {e: 2}\n")
     assert [first.line(path) for path in (("a",), ("a", "b"), ("a", "b", 1), ("a", "b", 1, "y"))] == [2, 3, 5, 5]
     assert first.line(("a", "nothing", "there")) == 2

@@ -1,4 +1,4 @@
-"""What ``sources run`` does with the responses of the hook, without a hook and without processes."""
+"""How ``sources run`` processes the responses of the hook, tested without a hook and without processes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Running:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def next_sync(self) -> None:
-        """Returns when the controller waits again: with this hook, it handles all syncs in one step."""
+        """Returns when the controller has handled all syncs: with this hook, it does so without waiting."""
         self.hook.called.clear()
         self.controller.wake()
         await asyncio.wait_for(self.hook.called.wait(), 10)

@@ -32,7 +32,7 @@ def test_address_of_a_service_becomes_its_local_port(url: str, expected: str) ->
 
 
 def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    return {it["type"]: (it["status"], it["reason"]) for it in status["conditions"]}
+    return {condition["type"]: (condition["status"], condition["reason"]) for condition in status["conditions"]}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_deployment_status_describes_a_process(
     ("newest", "progressing"),
     [
         pytest.param(ReplicaState(), ("True", "ReplicaSetUpdated"), id="starting"),
-        pytest.param(ReplicaState(ready=True, was_ready=True), ("True", "ReplicaSetUpdated"), id="old-one-still-ends"),
+        pytest.param(
+            ReplicaState(ready=True, was_ready=True), ("True", "ReplicaSetUpdated"), id="old-replica-still-stopping"
+        ),
         pytest.param(ReplicaState(failure="code 2"), ("False", "ProgressDeadlineExceeded"), id="cannot-start"),
     ],
 )

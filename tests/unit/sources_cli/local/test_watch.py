@@ -1,4 +1,4 @@
-"""``sources run`` notices an edit, however the file was written."""
+"""``sources run`` detects every way to edit a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rewrite(file: Path) -> None:
 
 
 def replace(file: Path) -> None:
-    """As many editors save: a new file takes the name of the old one."""
+    """As many editors save: a new file replaces the old one."""
     other = file.with_name(".file.swp")
     other.write_text("new")
     other.replace(file)
@@ -31,13 +31,13 @@ def delete_and_create(file: Path) -> None:
 
 
 @pytest.mark.parametrize("edit", [rewrite, replace, delete_and_create])
-def test_edit_is_noticed(tmp_path: Path, edit: Callable[[Path], None]) -> None:
+def test_edit_is_detected(tmp_path: Path, edit: Callable[[Path], None]) -> None:
     file = tmp_path / "file.yaml"
     file.write_text("old")
-    noticed(file, lambda: edit(file))
+    assert_detected(file, lambda: edit(file))
 
 
-def test_update_of_a_mounted_configmap_is_noticed(tmp_path: Path) -> None:
+def test_update_of_a_mounted_configmap_is_detected(tmp_path: Path) -> None:
     """The kubelet links file -> ..data/file and ..data -> a directory. An update replaces only the link ..data."""
     for name, text in (("..1", "old"), ("..2", "new")):
         (tmp_path / name).mkdir()
@@ -49,20 +49,20 @@ def test_update_of_a_mounted_configmap_is_noticed(tmp_path: Path) -> None:
         (tmp_path / "..data_tmp").symlink_to("..2")
         os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
 
-    noticed(tmp_path / "file.yaml", update)
+    assert_detected(tmp_path / "file.yaml", update)
 
 
-def test_edit_of_the_target_of_a_link_is_noticed(tmp_path: Path) -> None:
+def test_edit_of_the_target_of_a_link_is_detected(tmp_path: Path) -> None:
     target, link = two_paths(tmp_path)
     link.symlink_to(target)
-    noticed(link, lambda: rewrite(target))
+    assert_detected(link, lambda: rewrite(target))
 
 
-def test_edit_without_notification_is_noticed(tmp_path: Path) -> None:
-    """The kernel reports no change of a file that another directory holds under another hard link."""
+def test_edit_without_notification_is_detected(tmp_path: Path) -> None:
+    """The kernel does not report a change through a hard link in another directory."""
     target, link = two_paths(tmp_path)
     link.hardlink_to(target)
-    noticed(link, lambda: rewrite(target), compare_every_s=0.1)
+    assert_detected(link, lambda: rewrite(target), compare_every_s=0.1)
 
 
 def test_missing_file_keeps_its_contents(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def two_paths(directory: Path) -> tuple[Path, Path]:
     return directory / "elsewhere/file.yaml", directory / "file.yaml"
 
 
-def noticed(file: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
-    """Without ``compare_every_s``, only a notification of the file system is soon enough."""
+def assert_detected(file: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
+    """The default of ``compare_every_s`` is longer than the deadline, so only a notification can report the edit."""
 
     async def check() -> None:
         watch = edits([file], compare_every_s=compare_every_s)

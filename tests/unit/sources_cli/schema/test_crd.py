@@ -23,7 +23,7 @@ from sources_cli.manifests import controller
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd, object_schema, registry, spec_schema
 from tests.unit.hooks.hook import answer
-from tests.unit.sources_cli.kinds import of
+from tests.unit.sources_cli.kinds import kind_with
 
 KINDS = [
     kind_named("SampleSource", "adapter.sources"),
@@ -46,6 +46,13 @@ def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     for key in ("items", "additionalProperties"):
         if key in schema:
             yield from nodes(schema[key], f"{path}[*]")
+
+
+def test_change_of_a_crd_does_not_change_the_next_one() -> None:
+    """The schema is cached, and a caller may edit its document."""
+    kind = KINDS[0]
+    crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].clear()
+    assert "spec" in crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
 
 
 @kinds
@@ -89,7 +96,8 @@ def test_schema_accepts_its_own_defaults(kind: Kind) -> None:
 
 @kinds
 def test_class_accepts_the_defaults_of_the_schema(kind: Kind) -> None:
-    defaults = {name: it["default"] for name, it in spec_schema(kind)["properties"].items() if "default" in it}
+    properties = spec_schema(kind)["properties"]
+    defaults = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
     own = {field.alias or name for name, field in kind.source_class.model_fields.items()}
     required = {"url": "http://a", "queue": "q", "token": "t"}
     fields = {name: value for name, value in (required | defaults).items() if name in own}
@@ -114,14 +122,14 @@ def test_crd_has_the_labels_and_annotation_of_a_knative_source() -> None:
 
 def test_printer_columns_are_ready_reason_sink_interval_age_and_message() -> None:
     columns = crd(KINDS[0])["spec"]["versions"][0]["additionalPrinterColumns"]
-    assert [(it["name"], it.get("priority", 0)) for it in columns] == [
+    assert [(column["name"], column.get("priority", 0)) for column in columns] == [
         ("Ready", 0), ("Reason", 0), ("Sink", 0), ("Interval", 0), ("Age", 0), ("Message", 1)
     ]  # fmt: skip
 
 
 def test_kind_without_interval_has_no_interval_column() -> None:
-    columns = crd(of({}, (Source,)))["spec"]["versions"][0]["additionalPrinterColumns"]
-    assert "Interval" not in [it["name"] for it in columns]
+    columns = crd(kind_with({}, (Source,)))["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert "Interval" not in [column["name"] for column in columns]
 
 
 def test_defaults_of_interval_and_service_account() -> None:
@@ -130,7 +138,7 @@ def test_defaults_of_interval_and_service_account() -> None:
     assert properties["serviceAccountName"]["default"] == "default"
 
 
-def test_status_schema_keeps_everything_that_the_hook_writes() -> None:
+def test_status_schema_describes_all_fields_that_the_hook_writes() -> None:
     sink = {
         "uri": "https://h",
         "CACerts": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
@@ -143,7 +151,7 @@ def test_status_schema_keeps_everything_that_the_hook_writes() -> None:
     schema = object_schema(KINDS[0])["properties"]["status"]
     assert violations(schema, status) == []
     assert TypeAdapter(Status).validate_python(status) == status
-    assert schema["properties"].keys() == status.keys() | {"address"}  # that of a kind that listens
+    assert schema["properties"].keys() == status.keys() | {"address"}  # only kinds that listen have an address
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_status_schema_keeps_everything_that_the_hook_writes() -> None:
     ],
 )
 def test_event_types_are_in_the_registry_annotation(types: tuple[str, ...], registered: Any) -> None:
-    assert json.loads(registry(of({}, event_types=types))) == registered
+    assert json.loads(registry(kind_with({}, event_types=types))) == registered
 
 
 @pytest.mark.parametrize(
@@ -194,7 +202,7 @@ class Mixed(Enum):
 )
 def test_type_that_a_crd_cannot_describe_raises_a_problem(type: Any, problem: str) -> None:
     with pytest.raises(Problem, match=re.escape(problem)):
-        crd(of({"f": (type, Field(description="A field."))}))
+        crd(kind_with({"f": (type, Field(description="A field."))}))
 
 
 class Own:
@@ -226,7 +234,9 @@ class Holder(BaseModel):
     ],
 )
 def test_type_without_json_schema_raises_a_problem_that_names_the_field(type: Any, reason: str) -> None:
-    kind = of({"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))})
+    kind = kind_with(
+        {"a": (str, Field("", description="A field.")), "f": (type, Field(alias="eff", description="A field."))}
+    )
     with pytest.raises(Problem) as problem:
         crd(kind)
     assert str(problem.value) == (
@@ -237,46 +247,47 @@ def test_type_without_json_schema_raises_a_problem_that_names_the_field(type: An
 
 def test_field_without_description_raises_a_problem() -> None:
     with pytest.raises(Problem, match=r'TinySource\.f has no description; write Field\(description="..."\)'):
-        crd(of({"f": (int, 1)}))
+        crd(kind_with({"f": (int, 1)}))
 
 
 def test_class_without_docstring_raises_a_problem() -> None:
     with pytest.raises(Problem, match="TinySource has no docstring"):
-        crd(of({}, __doc__=None))
+        crd(kind_with({}, __doc__=None))
 
 
 def test_sample_that_cannot_be_generated_raises_a_problem() -> None:
-    kind = of({"f": (str, Field(description="A field.", pattern="^[0-9]+$"))})
+    kind = kind_with({"f": (str, Field(description="A field.", pattern="^[0-9]+$"))})
     with pytest.raises(Problem, match=r"spec\.f: Invalid value: .*; write Field\(examples=\[\.\.\.\]\) for f"):
         sample(kind)
 
 
 def test_field_that_may_be_none_is_optional() -> None:
     fields = {"f": (Interval | None, Field(None, description="A field."))}
-    schema = spec_schema(of(fields))
+    schema = spec_schema(kind_with(fields))
     assert "required" not in schema
     assert schema["properties"]["f"]["maxLength"] == 16
     assert "default" not in schema["properties"]["f"]
 
 
 def test_secret_is_a_string_for_the_class_and_hidden_in_repr() -> None:
-    kind = of({"token": (SecretText, Field(description="A secret."))})
+    kind = kind_with({"token": (SecretText, Field(description="A secret."))})
     source = kind.source_class.model_validate({"token": "hush"})
     assert source.token.get_secret_value() == "hush"  # type: ignore[attr-defined]  # a class made in the test
     assert "hush" not in repr(source)
 
 
 def test_literal_of_one_value_is_an_enum_with_one_value() -> None:
-    kind = of({"f": (Literal["a"], Field("a", description="A field."))})
+    kind = kind_with({"f": (Literal["a"], Field("a", description="A field."))})
     assert spec_schema(kind)["properties"]["f"]["enum"] == ["a"]
 
 
 def test_two_versions_of_a_sink_kind_are_one_resource_in_the_role() -> None:
     kinds = ("v1/Service", "eventing.knative.dev/v1/Broker", "eventing.knative.dev/v1beta1/Broker")
-    role = next(it for it in rbac(KINDS[0], kinds, "ns/account") if it["metadata"]["name"].endswith("-metacontroller"))
-    assert [it["resources"] for it in role["rules"] if it["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
+    roles = [role for role in rbac(KINDS[0], kinds, "ns/account") if role["kind"] == "ClusterRole"]
+    [rules] = [role["rules"] for role in roles if role["metadata"]["name"].endswith("-metacontroller")]
+    assert [rule["resources"] for rule in rules if rule["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
 
 
 def test_kind_without_event_types_has_no_types_in_its_query() -> None:
-    made = controller(of({}), ManifestsOptions("tests"))
+    made = controller(kind_with({}), ManifestsOptions("tests"))
     assert made["spec"]["hooks"]["sync"]["webhook"]["path"] == "/sync?sinkKinds=v1/Service"

@@ -26,8 +26,8 @@ def source(name: str, ready: str = "True", reason: str = "", message: str = "") 
 def drawn(*sources: dict[str, Any], width: int = 100, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
     screen = LiveScreen(console)
-    for it in sources:
-        screen.row(it, 3)
+    for each in sources:
+        screen.row(each, 3)
     with console.capture() as captured:
         console.print(screen.render())
     return [line.rstrip() for line in captured.get().splitlines()]

@@ -1,4 +1,4 @@
-"""A runtime around a scripted source, with what it delivered, logged and counted."""
+"""A runtime with a fake delivery. It records the delivered events, the log and the metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DRAIN = Drain(20)
 
 
 class ScriptedSource(Source):
-    """Does what the test says."""
+    """Yields the events of the function ``_events``."""
 
     _events: Callable[[Context], Events] = PrivateAttr()
     _on_shutdown: Callable[[], Awaitable[None]] | None = PrivateAttr(None)
@@ -43,8 +43,8 @@ class ScriptedSource(Source):
         yield
 
 
-class Life:
-    """Runs ``events``. ``deliver`` decides on each event; by default each is delivered."""
+class FakeAdapter:
+    """Runs a source. ``deliver`` returns the outcome of each event; the default is ``DELIVERED``."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Life:
         self.caller_timeouts: list[float | None] = []
         self.healthy = True
         self.was_cut_short = asyncio.Event()
-        self._decide = deliver
+        self._outcome_of = deliver
         source = events if isinstance(events, Source) else self._scripted(events, workers, on_shutdown)
         context = Context("/s", "uid", START, VirtualClock(), self.book.log, port=port)
         encoder = partial(encode, source="/s", namespace="ns", overrides={})
@@ -82,10 +82,10 @@ class Life:
     async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
         self.delivered.append((event, message))
         self.caller_timeouts.append(caller_timeout_s)
-        return await self._decide(event) if self._decide else Outcome.DELIVERED
+        return await self._outcome_of(event) if self._outcome_of else Outcome.DELIVERED
 
     async def until(self, count: int) -> None:
-        """Waits until so many events were delivered."""
+        """Wait until ``count`` events were delivered."""
         await until(lambda: len(self.delivered) >= count)
 
     def count(self, outcome: str) -> float:
@@ -110,5 +110,5 @@ def within_deadline(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
-async def for_ever() -> None:
+async def wait_for_ever() -> None:
     await asyncio.Event().wait()
