@@ -16,6 +16,7 @@ import httpx2
 
 from adapter.cloudevents.encode import Message, encode
 from adapter.contract.delivery_policy import read_policy
+from adapter.contract.formats import Json
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
 from adapter.model.clock import Clock
@@ -28,7 +29,6 @@ from adapter.testing.sink import Sink
 
 NAMESPACE, UID = "default", "u1"
 T = TypeVar("T")
-Json = Any
 
 
 def run(
