@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.loading import load_source
+from adapter.loading import load_source, without_secrets
 
 if TYPE_CHECKING:
     from asyncio import Server
@@ -57,7 +57,8 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        fields = {"error": f"{type(error).__name__}: {error}", "kind": env.kind, "at": logs.error_location(error)}
+        text = without_secrets(f"{type(error).__name__}: {error}", env)
+        fields = {"error": text, "kind": env.kind, "at": logs.error_location(error)}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
 

@@ -108,8 +108,8 @@ class Runtime:
 
     async def _run(self) -> None:
         count = self._source.workers()
-        if count < 1:
-            raise ValueError(f"workers() of {type(self._source).__name__} returned {count}; return 1 or more")
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"workers() of {type(self._source).__name__} returned {count!r}; return 1 or more")
         contexts = [replace(self._context, worker=n, workers=count) for n in range(count)]
         workers = {asyncio.create_task(self._work(context)) for context in contexts}
         stopped = asyncio.create_task(self._until_stopped())
@@ -200,6 +200,7 @@ class Runtime:
         except ValueError as error:
             self._throttle.error("invalid event rejected", event_id=event.id, event_type=event.type, reason=str(error))
             return Outcome.REJECTED
+        self._throttle.flush()
         self._metrics.in_flight += 1
         try:
             return await self._delivery.deliver(event, message, caller_timeout_s=caller_timeout_s)

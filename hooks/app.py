@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 
 from adapter import __version__
 from adapter.contract.formats import Json, quoted
@@ -73,7 +74,11 @@ class HookRoute(APIRoute):
         endpoint, model = self.endpoint, get_type_hints(self.endpoint)["body"]
 
         async def handle(request: Request) -> Response:
-            body = _parse(model, await request.body())
+            try:
+                content = await request.body()
+            except ClientDisconnect:  # not an error of the hook; nobody reads this answer
+                raise BadRequest("the connection was closed before the end of the body") from None
+            body = _parse(model, content)
             return _json(200, await endpoint(body, options_from(request.scope["query_string"])))
 
         return handle
@@ -81,7 +86,7 @@ class HookRoute(APIRoute):
 
 def create_app(settings: Settings) -> FastAPI:
     # The pages at docs_url and redoc_url would load their scripts from a public CDN.
-    app = FastAPI(title="Sources hook", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Sources hook", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     config = MountedConfig(settings.config_dir)
 
     @app.get("/healthz")

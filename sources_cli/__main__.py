@@ -6,6 +6,7 @@ Each command imports its implementation when it is called, so that help and shel
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -27,12 +28,18 @@ app = typer.Typer(
 Files = Annotated[list[Path], Argument(metavar="FILE", help="YAML files that contain sources.")]
 Package = Annotated[
     str,
-    Option(metavar="PACKAGE", envvar="SOURCES_PACKAGE", help="Python package that contains the kinds' modules."),
+    Option(
+        parser=arguments.dotted_package,
+        metavar="PACKAGE",
+        envvar="SOURCES_PACKAGE",
+        help="Python package that contains the kinds' modules.",
+    ),
 ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())  # as `python -m` does, to find the user's kinds in the working directory
+    _print_anything()
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
     try:
         return int(command().main(argv, "sources", standalone_mode=False))
@@ -51,6 +58,14 @@ def command() -> Any:
         if parameter.param_type_name == "argument" or parameter.is_flag:
             parameter.display_type_rich = lambda ctx: None
     return group
+
+
+def _print_anything() -> None:
+    """No character and no closed stdout is an error: a terminal may not know UTF-8, nor a file name be UTF-8."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 -- for the whole process
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @app.command("run")

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, parse_event, selects
 from sources_cli.local.replica import ClusterEnv
-from sources_cli.local.watch import edits
+from sources_cli.local.watch import contents_of, edits
 from sources_cli.problem import Problem
 from sources_cli.screen.plain import PlainScreen, Screen, delivery_failure
 
@@ -50,17 +50,21 @@ class RunOptions:
 
 async def run(options: RunOptions) -> int:
     """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
+    contents = contents_of(options.files)  # before they are read, so that no later edit is missed
     documents = options.read()
-    cluster = Cluster(options, documents, _screen(documents))
+    cluster = Cluster(options, documents, contents, _screen(documents))
     with _on_signal(cluster.interrupt):
         await cluster.run()
     return 0 if cluster.satisfied or not options.once else 1
 
 
 class Cluster:
-    def __init__(self, options: RunOptions, documents: Documents, screen: Screen) -> None:
+    def __init__(
+        self, options: RunOptions, documents: Documents, contents: Mapping[Path, bytes], screen: Screen
+    ) -> None:
         self._options = options
         self._documents = documents
+        self._contents = contents  # of the files, from before the documents were read
         self._screen = screen
         self._controllers: dict[str, SourceController] = {}  # "Kind namespace/name" -> controller
         self._displays: dict[str, LocalDeployment] = {}
@@ -121,7 +125,7 @@ class Cluster:
 
     async def _watch(self, hook: Hook) -> None:
         """Applies each edit of a file as ``kubectl apply`` would. If a file is invalid, nothing changes."""
-        async for _ in edits(self._options.files):
+        async for _ in edits(self._contents):
             try:
                 documents = self._options.read()
             except Problem as problem:

@@ -172,6 +172,7 @@ class RequestHandler:
         finally:
             self._in_flight -= 1
         if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
+            self._throttle.flush()
             return 202, "", {}
         if outcome is Outcome.REJECTED:
             return 422, "the event was refused; see the log of the adapter", {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+_FRAMING = ("content_length", "transfer_encoding")  # a wrong one breaks the connection
+
 
 @dataclass(frozen=True)
 class Request:
@@ -36,6 +38,8 @@ class Refusal(Exception):
         for name, value in headers.items():
             if not (isinstance(value, str) and value.isascii() and value.isprintable()):
                 raise ValueError(f"Refusal({name}={value!r}): write one line of ASCII characters")
+            if name.lower() in _FRAMING:
+                raise ValueError(f"Refusal({name}={value!r}): the adapter sets this header")
         super().__init__(reason)
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -31,6 +31,7 @@ from sources_cli.admission.go_url import absolute_url, request_uri
 
 Value = Any  # a value of cel-python, or an error as a value
 STEP_LIMIT = 100_000  # about one second; the API server limits the cost of an evaluation, too
+DEPTH_LIMIT = 120  # of a syntax tree; each level takes six of the 1000 calls that Python allows
 _MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
 _DEFINED = frozenset(("self", "oldSelf", "has", "dyn")) | _MACROS
 _STRING = re.compile(r"""[rR]("[^"]*"|'[^']*')|(?P<q>'{3}|"{3}|'|")(\\.|(?!(?P=q))[^\\])*+(?P=q)""", re.DOTALL)
@@ -46,6 +47,8 @@ def unsupported(rule: Json) -> str | None:
         unknown = _unknown_names(rule["rule"]) | ({"escaped names"} if "__" in rule["rule"] else set())
     except CELParseError:
         return "cel-python cannot parse it"
+    if _depth(rule["rule"]) > DEPTH_LIMIT:
+        return "cel-python cannot evaluate so deep a nesting"
     return f"cel-python does not support {', '.join(sorted(unknown))}" if unknown else None
 
 
@@ -103,6 +106,15 @@ def _parsed(expression: str) -> Tree[Any]:
     if re.search("['\"]", _STRING.sub("", expression)):  # cel-python needs exponential time for an unterminated string
         raise CELParseError("unterminated string")
     return CELParser().parse(expression)
+
+
+@cache
+def _depth(expression: str) -> int:
+    """How many levels the syntax tree has: ten for each pair of parentheses, one for each ``||`` of a chain."""
+    depth, level = 0, [_parsed(expression)]
+    while level:
+        depth, level = depth + 1, [node for tree in level for node in tree.children if isinstance(node, Tree)]
+    return depth
 
 
 class _Evaluator(Evaluator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -13,6 +14,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from adapter.contract.formats import Json
 
 Path = tuple[str | int, ...]
+MAX_VALUES = 100_000  # of one document, after its aliases were replaced
+_JSON_TAGS = {None, *(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map"))}
 _BOOL = {"yes": True, "y": True, "true": True, "on": True, "no": False, "n": False, "false": False, "off": False}
 _RESOLVERS = (
     ("tag:yaml.org,2002:bool", "|".join(f"{word}|{word.title()}|{word.upper()}" for word in _BOOL), "yYtToOnNfF"),
@@ -34,6 +37,9 @@ def _resolvers() -> dict[Any, list[tuple[str, re.Pattern[str]]]]:
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = _resolvers()
+    yaml_constructors = {  # without those of values that JSON does not have, like !!binary and !!set
+        tag: construct for tag, construct in yaml.SafeLoader.yaml_constructors.items() if tag in _JSON_TAGS
+    }
     bool_values = _BOOL
 
 
@@ -97,7 +103,9 @@ def _documents(loader: _Loader) -> Iterator[YamlDocument]:
     while loader.check_node():
         node = loader.get_node()
         assert node is not None
-        lines = dict(_lines(node, ()))
+        lines = dict(islice(_lines(node, ()), MAX_VALUES + 1))
+        if len(lines) > MAX_VALUES:  # a few lines of aliases can stand for billions of values
+            raise BrokenYAML(node.start_mark.line + 1, f"the document has more than {MAX_VALUES} values")
         value = loader.construct_document(node)
         if value is not None:
             yield YamlDocument(value, {(): node.start_mark.line + 1, **lines})

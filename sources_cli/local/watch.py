@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 from watchfiles import awatch
@@ -10,29 +11,40 @@ from watchfiles import awatch
 from sources_cli.problem import Problem
 
 
-async def edits(files: Sequence[Path], *, compare_every_s: float = 2.0) -> AsyncIterator[None]:
-    """Yields after each change of the contents of one of ``files``.
+async def edits(contents: Mapping[Path, bytes], *, compare_every_s: float = 2.0) -> AsyncIterator[None]:
+    """Yields each time that a file no longer holds its ``contents``, at first those of the caller.
 
     Watches the directories: an editor may replace the file, and a mounted ConfigMap replaces a symbolic link beside it.
     Also compares the files every ``compare_every_s``, for network mounts and others without notifications.
     """
-    watched = [file for file in files if file.is_file()]  # not a pipe, which can be read only once
-    directories = {path.parent for file in watched for path in (file, file.resolve())}
-    contents = read_contents(dict.fromkeys(watched, b""))
-    changes = awatch(
+    directories = {path.parent for file in contents for path in (file, file.resolve())}
+    changes = _changes(directories, compare_every_s)
+    while True:
+        before, contents = contents, read_contents(contents)
+        if contents != before:
+            yield
+        try:
+            await anext(changes)
+        except ExceptionGroup:  # the name of any file in the directory is not UTF-8
+            await asyncio.sleep(compare_every_s)
+            changes = _changes(directories, compare_every_s)
+        except (OSError, RuntimeError) as error:  # for example the system's limit of watches
+            raise Problem(f"cannot watch the files: {error}; set WATCHFILES_FORCE_POLLING=1 and try again") from None
+
+
+def _changes(directories: Iterable[Path], compare_every_s: float) -> AsyncGenerator[object, None]:
+    return awatch(
         *directories,
         watch_filter=None,
         recursive=False,
         rust_timeout=round(compare_every_s * 1000),
         yield_on_timeout=True,
     )
-    try:
-        async for _ in changes:
-            before, contents = contents, read_contents(contents)
-            if contents != before:
-                yield
-    except (OSError, RuntimeError) as error:  # for example if the system's limit of watches is reached
-        raise Problem(f"cannot watch the files: {error}; set WATCHFILES_FORCE_POLLING=1 and try again") from None
+
+
+def contents_of(files: Iterable[Path]) -> dict[Path, bytes]:
+    """What the files hold, without pipes, which can be read only once."""
+    return read_contents({file: b"" for file in files if file.is_file()})
 
 
 def read_contents(before: Mapping[Path, bytes]) -> dict[Path, bytes]:

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import trustme
 
-from tests.process.harness import Adapter, ScriptedSink, Start, display
+from tests.process.harness import Adapter, ScriptedSink, Start, display, wait_until
 
 LONG = "10s"  # the first tick is one second after the start, so a second request soon after is a retry
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -111,6 +111,16 @@ def test_display_accepts_structured_events_and_explains_a_rejection(start: Start
     refused = httpx2.post(url, json=event | {"time": 5}, headers=headers)
     assert (refused.status_code, refused.text) == (400, "time is 5: write an RFC 3339 time like 2026-01-31T12:00:00Z\n")
     assert sink.lines.empty()
+
+
+def test_display_takes_events_that_its_terminal_cannot_show(start: Start) -> None:
+    sink = start("adapter.display", "--port", "0", PYTHONIOENCODING="ascii")
+    (line,) = wait_until(lambda: sink.errors[:1], "display's port", lambda: sink.errors)
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": "grün"}
+    headers = {"Content-Type": "application/cloudevents+json"}
+    url = f"http://127.0.0.1:{int(line.rpartition(' ')[2])}"
+    assert httpx2.post(url, json=event, headers=headers).status_code == 202
+    assert sink.line().endswith('  s  t  "gr\\xfcn"\n')
 
 
 def test_cookies_are_not_stored(start: Start) -> None:

@@ -95,7 +95,13 @@ def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
 
 @pytest.mark.parametrize(
     ("path", "method", "status"),
-    [("/nowhere", "GET", 404), ("/sync", "GET", 405), ("/customize", "PUT", 405), ("/healthz", "POST", 405)],
+    [
+        ("/nowhere", "GET", 404),
+        ("/sync/", "POST", 404),
+        ("/sync", "GET", 405),
+        ("/customize", "PUT", 405),
+        ("/healthz", "POST", 405),
+    ],
 )
 def test_unknown_path_or_method_is_a_4xx_with_one_object(
     hook: RunningHook, path: str, method: str, status: int
@@ -103,6 +109,13 @@ def test_unknown_path_or_method_is_a_4xx_with_one_object(
     answered, answer = hook.call(path, method=method)
     assert answered == status
     assert isinstance(answer, dict)
+
+
+def test_caller_that_closes_the_connection_within_a_request_leaves_no_traceback() -> None:
+    with running_hook() as hook:
+        with socket.create_connection(("127.0.0.1", int(hook.url.rpartition(":")[2]))) as caller:
+            caller.sendall(b"POST /sync HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+        assert hook.call("/healthz")[0] == 200
 
 
 def test_invalid_spec_is_a_422_while_an_adapter_runs(hook: RunningHook) -> None:

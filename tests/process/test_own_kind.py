@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.process.harness import free_port
 from tests.process.sources import ROOT, sources
 
 MODULE = ROOT / "tests/kinds/queue_depth_source.py"
@@ -129,6 +130,40 @@ def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Pa
     reason = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
     assert done.stderr.endswith(f'": {reason}\n')
     assert "hush" not in done.stderr
+
+
+LEAKING = '''from adapter.sdk import Event, Field, SecretText, Timer
+
+
+class LeakingSource(Timer):
+    """Raises an error that repeats its secret, as an HTTP library does with a URL."""
+
+    token: SecretText = Field(description="A secret.")
+
+    def tick(self, n: int) -> Event:
+        raise ValueError(f"no answer from http://h/?token={self.token.get_secret_value()}")
+'''
+
+
+def test_log_of_a_failed_source_has_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/leaking_source.py").write_text(LEAKING)
+    env = {
+        "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "SOURCES_PACKAGE": "kinds",
+        "SOURCE_KIND": "LeakingSource",
+        "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
+        "SOURCE_SECRET_0": "hush-hush\n",
+        "K_SINK": "http://h",
+        "INTERVAL": "100ms",
+        "HEALTH_PORT": str(free_port()),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stderr.splitlines()[-1])["error"] == "ValueError: no answer from http://h/?token=(secret)"
+    assert "hush-hush" not in done.stderr
 
 
 HIDING = '''from adapter.sdk import Field, Timer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -64,6 +65,12 @@ def test_default_package_comes_from_the_environment() -> None:
             "Invalid value for '-o' / '--output': 'xml' is not one of 'text', 'yaml', 'json'.",
             id="not-a-choice",
         ),
+        pytest.param(
+            ["lint", "a", "--package", "kinds/"],
+            "Invalid value for '--package' (env var: 'SOURCES_PACKAGE'): "
+            '"kinds/" is not a dotted Python package; write one like kinds',
+            id="directory-as-package",
+        ),
     ],
 )
 def test_usage_error_is_one_line_with_exit_code_2(arguments: list[str], message: str) -> None:
@@ -113,3 +120,21 @@ def test_closed_pipe_ends_the_command_without_an_error() -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done
     assert done.stdout.startswith("NAME ")
+
+
+def test_closed_output_is_no_error() -> None:
+    command = f"{' '.join(COMMAND)} lint {QUICKSTART} >&-"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env={**ENVIRON, "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+def test_character_that_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.yaml")
+    file.write_text(QUICKSTART.read_text().replace("interval: 1s", "interval: soon"))
+    result = sources("lint", file, PYTHONIOENCODING=encoding)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.startswith(f"{tmp_path}/\\udcff.yaml:")

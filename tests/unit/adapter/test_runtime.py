@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -76,12 +79,14 @@ def test_workers_run_concurrently_and_each_keeps_its_order() -> None:
         assert [id for id in ids if id and id.startswith(f"{worker}/")] == [f"{worker}/4-{n}" for n in range(3)]
 
 
-def test_source_with_zero_workers_is_an_error() -> None:
+@pytest.mark.parametrize("workers", [0, "3", None, 2.5])
+def test_source_without_workers_is_an_error(workers: Any) -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t")
 
-    with pytest.raises(ValueError, match=r"workers\(\) of ScriptedSource returned 0; return 1 or more"):
-        within_deadline(FakeAdapter(events, workers=0).runtime.run())
+    message = f"workers() of ScriptedSource returned {workers!r}; return 1 or more"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        within_deadline(FakeAdapter(events, workers=workers).runtime.run())
 
 
 def test_exception_in_one_worker_ends_all_workers() -> None:
@@ -159,6 +164,19 @@ def test_invalid_event_is_logged_and_counted_and_the_next_is_delivered(bad: Even
     assert (line["level"], line["event_id"], line["count"]) == ("error", "bad", 1)
     assert line["reason"]
     assert "secret" not in adapter.book.text
+
+
+def test_last_invalid_event_of_a_minute_is_logged_after_it() -> None:
+    async def events(context: Context) -> Events:
+        for id in ("first", "second"):
+            yield Event(type="", id=id)
+        await context.clock.sleep_until(START + timedelta(minutes=2))
+        yield Event(type="t", id="good")
+        adapter.runtime.stop()
+
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    assert [line["event_id"] for line in adapter.book.logged("invalid event rejected")] == ["first", "second"]
 
 
 def test_error_names_the_type_of_a_yielded_object_that_is_not_an_event() -> None:

@@ -128,6 +128,7 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
         pytest.param(lambda request: fails(Refusal(200, "fine"))(request), "ValueError", id="2xx-refusal"),
         pytest.param(lambda request: fails(Refusal("401", "no"))(request), "ValueError", id="text-status"),  # type: ignore[arg-type]  # on purpose
         pytest.param(lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError", id="two-line-header"),
+        pytest.param(lambda request: fails(Refusal(401, "no", Content_Length="9"))(request), "ValueError", id="length"),
     ],
 )
 def test_failing_source_is_500_and_the_log_has_the_location_but_no_request_data(
@@ -139,6 +140,36 @@ def test_failing_source_is_500_and_the_log_has_the_location_but_no_request_data(
     assert (line["msg"], line["error"]) == ("request failed", logged)
     assert re.search(r"\w+\.py:\d+$", line["at"])
     assert "hush" not in str(line)
+
+
+def test_last_failure_of_a_minute_is_logged_after_it() -> None:
+    class MoodySource(Listener):
+        """Raises the next of ``errors``."""
+
+        async def receive(self, request: Request) -> Event:
+            if errors:
+                raise errors.pop(0)
+            return Event(type="ring")
+
+    async def send_event(event: Event, *, timeout_s: float) -> Outcome:
+        return Outcome.DELIVERED
+
+    async def request() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        pass
+
+    async def test() -> None:
+        for _ in range(2):
+            await handler(SCOPE, request, send)
+        clock.advance(61)
+        await handler(SCOPE, request, send)
+
+    errors, book, clock = [ValueError(), LookupError()], Logbook(), VirtualClock()
+    handler = RequestHandler(MoodySource(), Context("/s", "uid", START, clock, book.log, send=send_event))
+    asyncio.run(test())
+    assert [line["error"] for line in book.logged("request failed")] == ["ValueError", "LookupError"]
 
 
 def test_receive_that_takes_too_long_is_500() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from sources_cli.admission import yaml
 
+ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 7))
+
 
 def read(text: str) -> Any:
     [document] = yaml.load(text)
@@ -65,6 +67,8 @@ def test_empty_documents_are_skipped_and_merge_keys_work() -> None:
         pytest.param("a:\n  - {b: 1, b: 2}", 2, 'key "b" already set in map', id="a key twice in a list"),
         pytest.param("a: 1\n b: 2", 2, "mapping values are not allowed here", id="indent"),
         pytest.param("a: !x 1", 1, "could not determine a constructor for the tag '!x'", id="a tag"),
+        pytest.param("a: !!binary aGk=", 1, "could not determine a constructor for the tag", id="a value without JSON"),
+        pytest.param(ALIASES, 1, "the document has more than 100000 values", id="too many aliases"),
         pytest.param("a: *b", 1, "found undefined alias 'b'", id="an alias"),
         pytest.param("a: \x00", 1, "unacceptable character", id="a character"),
         pytest.param("? [a]\n: 1", 1, "found unhashable key", id="a list as key"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sources_cli.local.watch import edits, read_contents
+from sources_cli.local.watch import contents_of, edits, read_contents
 
 DEADLINE_S = 10
 
@@ -65,6 +66,35 @@ def test_edit_without_notification_is_detected(tmp_path: Path) -> None:
     assert_detected(link, lambda: rewrite(target), compare_every_s=0.1)
 
 
+def test_edit_before_the_watch_is_detected(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("old")
+
+    async def check() -> None:
+        watch = edits(contents_of([file]), compare_every_s=60)
+        rewrite(file)
+        await asyncio.wait_for(anext(watch), DEADLINE_S)
+
+    asyncio.run(check())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")
+def test_edit_beside_a_file_whose_name_is_not_utf_8_is_detected(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("old")
+
+    def edit() -> None:
+        (tmp_path / os.fsdecode(b"\xff")).touch()
+        rewrite(file)
+
+    assert_detected(file, edit, compare_every_s=0.1)
+
+
+def test_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert contents_of([tmp_path / "pipe"]) == {}
+
+
 def test_missing_file_keeps_its_contents(tmp_path: Path) -> None:
     assert read_contents({tmp_path / "gone.yaml": b"old"}) == {tmp_path / "gone.yaml": b"old"}
 
@@ -84,7 +114,7 @@ def assert_detected(file: Path, edit: Callable[[], None], *, compare_every_s: fl
     """The default of ``compare_every_s`` is longer than the deadline, so only a notification can report the edit."""
 
     async def check() -> None:
-        watch = edits([file], compare_every_s=compare_every_s)
+        watch = edits(contents_of([file]), compare_every_s=compare_every_s)
         first = asyncio.ensure_future(anext(watch))
         await asyncio.sleep(0)  # until it watches
         edit()
