@@ -69,7 +69,7 @@ async def _read(response: httpx2.Response) -> Fetched:
     if status == 304 and response.request.headers.keys() & _CONDITION_NAMES:
         await response.aread()  # there is no body, but the connection stays open only if the response is read
         raise Unchanged
-    if not 200 <= status < 300:
+    if not 200 <= status < 300 or status == 206:  # 206 is a part of the document, and no part was requested
         raise PollFailed(f"HTTP status {status}", retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))
     conditions = {_CONDITIONS[name]: headers[name] for name in _CONDITIONS if name in headers}
     return Fetched(await response.aread(), headers.get("Content-Type", ""), conditions)

@@ -17,10 +17,11 @@ from pydantic import AfterValidator
 from adapter.contract.formats import Json
 from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.net import tls
-from adapter.polling.documents import Document, check_feed, is_markup, read_json, time_of, to_utf8
+from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.feed_process import parse_in_subprocess
 from adapter.polling.fetch import Fetched, fetch, remember
+from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
