@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,10 @@ from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
 
 MAX_REDIRECTS = 5
+# https://www.iana.org/assignments/http-parameters (content coding), and three unregistered ones that servers use.
+_CODINGS = re.compile(
+    r"aes128gcm|br|bzip2|(x-)?compress|dc[bz]|deflate|exi|(x-)?gzip|lzma|pack200-gzip|xz|zstd", re.ASCII
+)
 
 
 @dataclass
@@ -77,7 +82,7 @@ class SizeLimitedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        encoding = response.headers.pop("Content-Encoding", "identity").strip().lower()
+        encoding = _coding(response.headers.pop("Content-Encoding", ""))
         if encoding != "identity":
             response.headers.pop("Content-Length", None)  # it counts the compressed bytes
         response.stream = _Body(response.stream, encoding, self._limit)
@@ -111,6 +116,12 @@ class _Body(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _coding(text: str) -> str:
+    """The codings in ``Content-Encoding``. Some servers write a charset or media type there, which changes nothing."""
+    names = (name.strip().lower() for name in text.split(","))
+    return ", ".join(name for name in names if _CODINGS.fullmatch(name)) or "identity"
 
 
 def _decompress(packed: bytearray, limit: int) -> bytes:
