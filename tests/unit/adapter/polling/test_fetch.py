@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import tracemalloc
 from typing import Any
@@ -66,31 +65,6 @@ def test_304_without_a_conditional_request_is_a_failure(headers: dict[str, str])
     with pytest.raises(Unchanged if headers else PollFailed) as caught:
         found(lambda request: httpx2.Response(304), headers=headers)
     assert str(caught.value) == ("" if headers else "HTTP status 304")
-
-
-def test_304_keeps_the_connection_open() -> None:
-    connections = []
-
-    async def unchanged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n")
-        writer.close()
-
-    async def polls() -> None:
-        server = await asyncio.start_server(unchanged, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        source = PollSource(url=url, headers={"If-None-Match": '"1"'})
-        async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
-            for _ in range(3):
-                with pytest.raises(Unchanged):
-                    await poll(source, client)
-        server.close()
-        await asyncio.gather(*(writer.wait_closed() for writer in connections))
-
-    asyncio.run(polls())
-    assert len(connections) == 1
 
 
 def gzipped(body: bytes) -> httpx2.Response:
