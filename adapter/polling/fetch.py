@@ -36,9 +36,13 @@ async def fetch(
 ) -> Fetched:
     """Raises ``Unchanged`` for 304, and ``PollFailed`` for a status that is not 2xx and for a refused redirect.
 
+    ``secrets`` replace ``headers``, and both replace the default headers. Names are case-insensitive.
     There are no limits here: ``client`` limits the size, and the budget of the poll limits the time.
     """
-    request = client.build_request("GET", url, headers={"Accept": _ACCEPT, **headers, **secrets}, timeout=None)
+    merged = httpx2.Headers({"Accept": _ACCEPT})
+    for given in (headers, secrets):
+        merged.update(given)  # replaces a header of the same name, in any case
+    request = client.build_request("GET", url, headers=merged, timeout=None)
     for _ in range(MAX_REDIRECTS + 1):
         async with contextlib.aclosing(await client.send(request, stream=True, follow_redirects=False)) as response:
             following = response.next_request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -64,6 +65,9 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
             raise ValueError(f'"{name}" is not a valid header name; write one like X-Api-Key')
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"the value of {name} must be printable ASCII on one line")
+    names = Counter(name.lower() for name in headers)
+    if twice := sorted(name for name in headers if names[name.lower()] > 1):
+        raise ValueError(f"{' and '.join(twice)} are the same header, because case does not matter; keep one of them")
     return headers
 
 
@@ -88,15 +92,15 @@ class PollSource(Poller):
     headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
         {},
         max_length=16,
-        description="Headers of each request.",
+        description="Headers of each request. They replace default headers, such as Accept.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
     secret_headers: Annotated[dict[str, SecretText], AfterValidator(_strip_secrets)] = Field(
         {},
         max_length=16,
         alias="secretHeaders",
-        description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They are not "
-        "sent to another host when url redirects there.",
+        description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They "
+        "replace headers of the same name. They are not sent to another host when url redirects there.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
     )
     items: Expression = Field(

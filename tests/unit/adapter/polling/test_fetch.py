@@ -135,6 +135,36 @@ def test_secret_headers_are_sent_to_the_origin_of_the_url_only() -> None:
     assert seen == [("host", "hush", "yes"), ("host", "hush", "yes"), ("other", None, "yes"), ("host", None, "yes")]
 
 
+@pytest.mark.parametrize("name", ["accept", "user-agent", "ACCEPT-ENCODING", "if-none-match", "host"])
+@pytest.mark.parametrize("field", ["headers", "secretHeaders"])
+def test_header_of_the_user_replaces_the_default_of_any_case(name: str, field: str) -> None:
+    sent: list[list[str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers.get_list(name))
+        return ok([], ETag='"1"')
+
+    async def polls() -> None:
+        source = PollSource.model_validate({"url": URL, field: {name: "mine"}})
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in range(2):
+                await poll(source, client)
+
+    asyncio.run(polls())
+    assert sent == [["mine"], ["mine"]]
+
+
+def test_secret_header_replaces_the_header_of_the_same_name() -> None:
+    sent: list[list[str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers.get_list("X-Key"))
+        return ok([]) if request.url.host == "other" else httpx2.Response(302, headers={"Location": "http://other/"})
+
+    assert found(answer, headers={"x-key": "open"}, secretHeaders={"X-KEY": "hush"}) == []
+    assert sent == [["hush"], []]
+
+
 def test_redirect_from_http_to_https_is_a_failure() -> None:
     def upgrade(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(301, headers={"Location": "https://h/secret"})

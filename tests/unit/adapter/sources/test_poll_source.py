@@ -188,6 +188,8 @@ def test_start_decides_whether_the_first_poll_sends_existing_items(start: str) -
         pytest.param("subject", "", "write a JMESPath expression", id="subject"),
         pytest.param("headers", {"a b": "x"}, '"a b" is not a valid header name', id="header-name"),
         pytest.param("headers", {"X": "a\nb"}, "the value of X must be printable ASCII on one line", id="header-value"),
+        pytest.param("headers", {"a": "1", "A": "2"}, "A and a are the same header", id="header-twice"),
+        pytest.param("secretHeaders", {"x": "hush", "X": "hush"}, "X and x are the same header", id="secret-twice"),
         pytest.param(
             "secretHeaders", {"X": "a\nb"}, "the value of X must be printable ASCII on one line", id="secret-value"
         ),
