@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import tracemalloc
 from typing import Any
@@ -58,6 +59,54 @@ def test_conditions_are_those_of_the_last_response() -> None:
 
     asyncio.run(polls())
     assert asked == [None, '"1"', None]
+
+
+@pytest.mark.parametrize("validator", [{"ETag": '"1"'}, {"Last-Modified": "yesterday"}], ids=["etag", "date"])
+def test_validators_are_sent_only_to_the_url_that_sent_them(validator: dict[str, str]) -> None:
+    """Otherwise /day2, which has the ETag of /day1, would be 304 and would never be read."""
+    conditional: list[tuple[str, bool]] = []
+    days = iter(["/day1", "/day1", "/day2", "/day2"])
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path, asked = request.url.path, {"If-None-Match", "If-Modified-Since"} & {*map(str.title, request.headers)}
+        conditional.append((path, bool(asked)))
+        if path == "/items":
+            return httpx2.Response(302, headers={"Location": next(days), **validator})
+        return httpx2.Response(304) if asked else httpx2.Response(200, headers=validator, json=[{"id": path}])
+
+    async def polls() -> list[str | None]:
+        source, ids = PollSource(url=URL), []
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in range(4):
+                with contextlib.suppress(Unchanged):
+                    ids += [event.id for event in await poll(source, client)]
+        return ids
+
+    assert asyncio.run(polls()) == ["/day1", "/day2"]
+    assert [pair for pair in conditional if pair[0] != "/items"] == [
+        ("/day1", False), ("/day1", True), ("/day2", False), ("/day2", True)
+    ]  # fmt: skip
+    assert ("/items", True) not in conditional
+
+
+def test_validators_of_a_redirect_target_are_not_sent_to_the_next_target() -> None:
+    asked: list[tuple[str, str | None]] = []
+    moved: dict[str, str] = {}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append((request.url.path, request.headers.get("If-None-Match")))
+        if request.url.path in moved:
+            return httpx2.Response(302, headers={"Location": moved[request.url.path]})
+        return ok([], ETag='"1"')
+
+    async def polls() -> None:
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            await poll(PollSource(url=URL), client)
+            moved["/items"] = "/new"
+            await poll(PollSource(url=URL), client)
+
+    asyncio.run(polls())
+    assert asked == [("/items", None), ("/items", '"1"'), ("/new", None)]
 
 
 @pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"mine"'}], ids=["no", "yes"])
