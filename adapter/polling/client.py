@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -22,6 +24,10 @@ from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
 
 MAX_REDIRECTS = 5
+# https://www.iana.org/assignments/http-parameters (content coding), and three unregistered ones that servers use.
+_CODINGS = re.compile(
+    r"aes128gcm|br|bzip2|(x-)?compress|dc[bz]|deflate|exi|(x-)?gzip|lzma|pack200-gzip|xz|zstd", re.ASCII
+)
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Upstream:
 def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2.AsyncClient:
     """A client that keeps no cookies and reads no proxy settings from the environment."""
     return httpx2.AsyncClient(
-        transport=SizeLimitedTransport(transport, body_limit),
+        transport=SizeLimitedTransport(KeptConnections(transport), body_limit),
         timeout=TIMEOUTS.upstream_idle_s,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=True,
@@ -65,6 +71,61 @@ def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2
         trust_env=False,
         headers={"User-Agent": f"sample-source/{__version__}", "Accept-Encoding": "gzip"},
     )
+
+
+class KeptConnections(httpx2.AsyncBaseTransport):
+    """Keeps a broken connection from failing the next poll.
+
+    Some servers send a body with 204 or 304, which the next request would read as its response (RFC 9112, section 6.3).
+    A connection whose response announces such a body is closed. A GET or HEAD that gets no response on a connection
+    used before is sent again, once, on a new one: the body was not announced, or the server has closed the connection.
+    """
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        steps: set[str] = set()
+
+        async def trace(step: str, _: object) -> None:
+            steps.add(step)
+
+        request.extensions["trace"] = trace
+        try:
+            response = await self._inner.handle_async_request(request)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            kept = "http11.send_request_headers.started" in steps and "connection.connect_tcp.started" not in steps
+            if not kept or request.method not in ("GET", "HEAD"):
+                raise
+            response = await self._inner.handle_async_request(request)
+        if response.status_code in (204, 304) and _announces_body(response.headers):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _LastBody(response.stream, response.extensions.get("network_stream"))
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _announces_body(headers: httpx2.Headers) -> bool:
+    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+
+class _LastBody(httpx2.AsyncByteStream):
+    """Closes the connection after the response. The client opens a new one then."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, connection: Any) -> None:
+        self._inner = inner
+        self._connection = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+        if self._connection:
+            await self._connection.aclose()
 
 
 class SizeLimitedTransport(httpx2.AsyncBaseTransport):
@@ -77,7 +138,7 @@ class SizeLimitedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        encoding = response.headers.pop("Content-Encoding", "identity").strip().lower()
+        encoding = _coding(response.headers.pop("Content-Encoding", ""))
         if encoding != "identity":
             response.headers.pop("Content-Length", None)  # it counts the compressed bytes
         response.stream = _Body(response.stream, encoding, self._limit)
@@ -111,6 +172,12 @@ class _Body(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _coding(text: str) -> str:
+    """The codings in ``Content-Encoding``. Some servers write a charset or media type there, which changes nothing."""
+    names = (name.strip().lower() for name in text.split(","))
+    return ", ".join(name for name in names if _CODINGS.fullmatch(name)) or "identity"
 
 
 def _decompress(packed: bytearray, limit: int) -> bytes:

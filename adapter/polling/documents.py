@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,6 @@ from typing import NoReturn
 from adapter.contract.formats import Json, parse_time
 from adapter.polling.errors import PollFailed
 
-HEAD = 4096  # bytes in which the first tag must be
-_FEED = re.compile(rb"<(\w+:)?(rss|feed|RDF)[\s>]", re.IGNORECASE)
-_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 _JSON_FEED = "https://jsonfeed.org/version/"
 FEED_TIMES = ("published", "updated")
 # UTF-32 comes first: its little-endian mark begins with the one of UTF-16.
@@ -54,19 +50,6 @@ def to_utf8(body: bytes) -> bytes:
             except UnicodeError:
                 raise PollFailed(f"the response has a {encoding} byte order mark but is not valid {encoding}") from None
     return body
-
-
-def is_markup(body: bytes) -> bool:
-    return body[:HEAD].lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"<")
-
-
-def check_feed(body: bytes) -> None:
-    """``PollFailed`` if markup is not a feed, or if a feed declares entities."""
-    if not _FEED.search(body[:HEAD]):
-        found = "an HTML page" if _HTML.search(body[:HEAD]) else "markup but not a feed"
-        raise PollFailed(f"the response is {found}; url must point to JSON or a feed (RSS, Atom, JSON Feed)")
-    if b"<!ENTITY" in body:  # feeds do not need them, and a few entities can expand to megabytes
-        raise PollFailed("the feed declares XML entities, which are not supported")
 
 
 def read_feed(body: bytes, content_type: str) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -17,10 +18,11 @@ from pydantic import AfterValidator
 from adapter.contract.formats import Json
 from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.net import tls
-from adapter.polling.documents import Document, check_feed, is_markup, read_json, time_of, to_utf8
+from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.feed_process import parse_in_subprocess
 from adapter.polling.fetch import Fetched, fetch, remember
+from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
 
@@ -63,6 +65,9 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
             raise ValueError(f'"{name}" is not a valid header name; write one like X-Api-Key')
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"the value of {name} must be printable ASCII on one line")
+    names = Counter(name.lower() for name in headers)
+    if twice := sorted(name for name in headers if names[name.lower()] > 1):
+        raise ValueError(f"{' and '.join(twice)} are the same header, because case does not matter; keep one of them")
     return headers
 
 
@@ -87,15 +92,15 @@ class PollSource(Poller):
     headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
         {},
         max_length=16,
-        description="Headers of each request.",
+        description="Headers of each request. They replace default headers, such as Accept.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
     secret_headers: Annotated[dict[str, SecretText], AfterValidator(_strip_secrets)] = Field(
         {},
         max_length=16,
         alias="secretHeaders",
-        description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They are not "
-        "sent to another host when url redirects there.",
+        description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They "
+        "replace headers of the same name. They are not sent to another host when url redirects there.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
     )
     items: Expression = Field(

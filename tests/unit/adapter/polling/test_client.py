@@ -105,3 +105,18 @@ def test_other_content_encoding_is_a_failure_unless_the_body_is_empty() -> None:
     with pytest.raises(PollFailed, match='content encoding "deflate"; only gzip is supported'):
         got(zlib.compress(b"x"), encoding="deflate")
     assert got(encoding="deflate", method="HEAD") == got(encoding="gzip", method="HEAD") == b""
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "UTF-8", "none", "binary", "text/html; charset=utf-8", "8bit", " ", "identity, utf-8", '""']
+)
+def test_content_encoding_that_is_no_coding_is_ignored(encoding: str) -> None:
+    assert got(b"plain", encoding=encoding) == b"plain"
+    assert got(gzip.compress(b"packed"), encoding=f"GZip, {encoding}") == b"packed"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate, gzip", "gzip, gzip", "utf-8, br"])
+def test_coding_that_is_not_supported_is_a_failure(encoding: str) -> None:
+    codings = encoding.removeprefix("utf-8, ")
+    with pytest.raises(PollFailed, match=f'content encoding "{codings}"; only gzip is supported'):
+        got(gzip.compress(b"x"), encoding=encoding)

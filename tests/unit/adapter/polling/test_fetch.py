@@ -61,36 +61,59 @@ def test_conditions_are_those_of_the_last_response() -> None:
     assert asked == [None, '"1"', None]
 
 
+@pytest.mark.parametrize("validator", [{"ETag": '"1"'}, {"Last-Modified": "yesterday"}], ids=["etag", "date"])
+def test_validators_are_sent_only_to_the_url_that_sent_them(validator: dict[str, str]) -> None:
+    """Otherwise /day2, which has the ETag of /day1, would be 304 and would never be read."""
+    conditional: list[tuple[str, bool]] = []
+    days = iter(["/day1", "/day1", "/day2", "/day2"])
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path, asked = request.url.path, {"If-None-Match", "If-Modified-Since"} & {*map(str.title, request.headers)}
+        conditional.append((path, bool(asked)))
+        if path == "/items":
+            return httpx2.Response(302, headers={"Location": next(days), **validator})
+        return httpx2.Response(304) if asked else httpx2.Response(200, headers=validator, json=[{"id": path}])
+
+    async def polls() -> list[str | None]:
+        source, ids = PollSource(url=URL), []
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in range(4):
+                with contextlib.suppress(Unchanged):
+                    ids += [event.id for event in await poll(source, client)]
+        return ids
+
+    assert asyncio.run(polls()) == ["/day1", "/day2"]
+    assert [pair for pair in conditional if pair[0] != "/items"] == [
+        ("/day1", False), ("/day1", True), ("/day2", False), ("/day2", True)
+    ]  # fmt: skip
+    assert ("/items", True) not in conditional
+
+
+def test_validators_of_a_redirect_target_are_not_sent_to_the_next_target() -> None:
+    asked: list[tuple[str, str | None]] = []
+    moved: dict[str, str] = {}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append((request.url.path, request.headers.get("If-None-Match")))
+        if request.url.path in moved:
+            return httpx2.Response(302, headers={"Location": moved[request.url.path]})
+        return ok([], ETag='"1"')
+
+    async def polls() -> None:
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            await poll(PollSource(url=URL), client)
+            moved["/items"] = "/new"
+            await poll(PollSource(url=URL), client)
+
+    asyncio.run(polls())
+    assert asked == [("/items", None), ("/items", '"1"'), ("/new", None)]
+
+
 @pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"mine"'}], ids=["no", "yes"])
 def test_304_without_a_conditional_request_is_a_failure(headers: dict[str, str]) -> None:
     with pytest.raises(Unchanged if headers else PollFailed) as caught:
         found(lambda request: httpx2.Response(304), headers=headers)
     assert str(caught.value) == ("" if headers else "HTTP status 304")
-
-
-def test_304_keeps_the_connection_open() -> None:
-    connections = []
-
-    async def unchanged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n")
-        writer.close()
-
-    async def polls() -> None:
-        server = await asyncio.start_server(unchanged, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        source = PollSource(url=url, headers={"If-None-Match": '"1"'})
-        async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
-            for _ in range(3):
-                with pytest.raises(Unchanged):
-                    await poll(source, client)
-        server.close()
-        await asyncio.gather(*(writer.wait_closed() for writer in connections))
-
-    asyncio.run(polls())
-    assert len(connections) == 1
 
 
 def gzipped(body: bytes) -> httpx2.Response:
@@ -159,6 +182,36 @@ def test_secret_headers_are_sent_to_the_origin_of_the_url_only() -> None:
     fields = {"headers": {"X-Open": "yes"}, "secretHeaders": {"X-Key": "hush\n"}}
     assert found(answer, **fields) == []
     assert seen == [("host", "hush", "yes"), ("host", "hush", "yes"), ("other", None, "yes"), ("host", None, "yes")]
+
+
+@pytest.mark.parametrize("name", ["accept", "user-agent", "ACCEPT-ENCODING", "if-none-match", "host"])
+@pytest.mark.parametrize("field", ["headers", "secretHeaders"])
+def test_header_of_the_user_replaces_the_default_of_any_case(name: str, field: str) -> None:
+    sent: list[list[str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers.get_list(name))
+        return ok([], ETag='"1"')
+
+    async def polls() -> None:
+        source = PollSource.model_validate({"url": URL, field: {name: "mine"}})
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in range(2):
+                await poll(source, client)
+
+    asyncio.run(polls())
+    assert sent == [["mine"], ["mine"]]
+
+
+def test_secret_header_replaces_the_header_of_the_same_name() -> None:
+    sent: list[list[str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers.get_list("X-Key"))
+        return ok([]) if request.url.host == "other" else httpx2.Response(302, headers={"Location": "http://other/"})
+
+    assert found(answer, headers={"x-key": "open"}, secretHeaders={"X-KEY": "hush"}) == []
+    assert sent == [["hush"], []]
 
 
 def test_redirect_from_http_to_https_is_a_failure() -> None:

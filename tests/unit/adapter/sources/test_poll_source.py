@@ -22,6 +22,7 @@ RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>t</title>
 <item><link>http://host/old</link><title>Old</title><pubDate>Thu, 01 Jan 2026 10:00:00 +0100</pubDate></item>
 <item><guid>new</guid><title>New</title><pubDate>Fri, 02 Jan 2026 10:00:00 GMT</pubDate></item>
 </channel></rss>"""
+BARE = RSS.removeprefix(b'<?xml version="1.0"?>')
 ATOM = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title>
 <entry><id>urn:2</id><title>Two</title></entry><entry><id>urn:1</id><title>One</title></entry></feed>"""
 JSON_FEED = json.dumps(
@@ -128,7 +129,7 @@ def test_times_of_a_json_feed_are_the_times_of_its_items() -> None:
         pytest.param(["secret"], {"id": "abs(@)"}, 'id "abs(@)" does not fit the response', id="function"),
         pytest.param(RSS, {"id": "guid"}, 'id "guid" selects no key in item 0', id="feed-without-the-key-asked-for"),
         pytest.param(
-            b'<!DOCTYPE rss [<!ENTITY a "secret">]>' + RSS, {}, "the feed declares XML entities", id="entities"
+            b'<!DOCTYPE rss [<!ENTITY b "&a;secret">]>' + BARE, {}, "the feed declares an XML entity", id="entities"
         ),
         pytest.param([{"id": n} for n in range(10_001)], {}, "selects 10001 items, more than 10000", id="too-many"),
         pytest.param(list(range(2000)), {"maxBytes": 1024}, "the response is longer than maxBytes (1024)", id="long"),
@@ -187,6 +188,8 @@ def test_start_decides_whether_the_first_poll_sends_existing_items(start: str) -
         pytest.param("subject", "", "write a JMESPath expression", id="subject"),
         pytest.param("headers", {"a b": "x"}, '"a b" is not a valid header name', id="header-name"),
         pytest.param("headers", {"X": "a\nb"}, "the value of X must be printable ASCII on one line", id="header-value"),
+        pytest.param("headers", {"a": "1", "A": "2"}, "A and a are the same header", id="header-twice"),
+        pytest.param("secretHeaders", {"x": "hush", "X": "hush"}, "X and x are the same header", id="secret-twice"),
         pytest.param(
             "secretHeaders", {"X": "a\nb"}, "the value of X must be printable ASCII on one line", id="secret-value"
         ),
@@ -205,9 +208,10 @@ def test_invalid_field_is_rejected(field: str, value: Any, message: str) -> None
 
 def test_body_that_is_the_name_of_a_file_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    name = "<rss >"
+    name = "<rss ></rss>"
+    Path(name).parent.mkdir()
     Path(name).write_bytes(ATOM)
-    assert os.listdir() == [name]
+    assert os.listdir() == ["<rss ><"]
     assert found(name.encode()) == []
 
 
