@@ -146,6 +146,7 @@ def _types(spec: Json, options: KindOptions) -> Sequence[str]:
 def _describe(status: Status, plan: Plan, types: Sequence[str], cluster_domain: str) -> None:
     """Add the fields of the status other than ``conditions``."""
     source = plan.source
+    status["auth"] = {"serviceAccountName": source.service_account}
     if types:
         status["ceAttributes"] = [{"type": type, "source": source.event_source} for type in types]
     if isinstance(plan.sink, Resolved):

@@ -41,6 +41,15 @@ class Address(TypedDict):
     url: Annotated[str, Field(description="The URL inside the cluster.")]
 
 
+class AuthStatus(TypedDict):
+    """The identity of the source as a caller."""
+
+    serviceAccountName: Annotated[
+        str,
+        Field(description="The ServiceAccount of the adapter's pod. An EventPolicy that selects the source allows it."),
+    ]
+
+
 class Status(TypedDict):
     """The state of the source."""
 
@@ -61,6 +70,7 @@ class Status(TypedDict):
         NotRequired[str], Field(description="PEM certificates that verify the dead letter sink.")
     ]
     deadLetterSinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the dead letter sink.")]
+    auth: Annotated[NotRequired[AuthStatus], Field(description="The identity of the source as a caller.")]
     address: Annotated[NotRequired[Address], Field(description="Where a source that listens receives requests.")]
     ceAttributes: Annotated[
         NotRequired[list[CloudEventAttributes]], Field(description="The types of events that this source sends.")

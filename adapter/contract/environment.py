@@ -103,6 +103,7 @@ _SECRET = (
     "The value of reference *n* in `SOURCE_CONFIG`, counted from 0. The kubelet reads it from the Secret or ConfigMap; "
     "the hook never sees it."
 )
+_EVENT_SOURCE = "The CloudEvents `source`. Required unless `NAMESPACE` and `NAME` are set."
 _SYSTEM = "those of the image"
 _DELIVERY = "`spec.delivery` without `deadLetterSink`, one JSON object."
 _OVERRIDES = 'CloudEvents extensions for every event: `{"extensions": {"name": "value"}}`.'
@@ -119,7 +120,7 @@ _TRUST_BUNDLES = "Directory with more PEM files to trust."
 class AdapterEnv:
     """The settings of an adapter, in the order of their variables. ``from_environ(env.to_environ()) == env``."""
 
-    event_source: str | None = declare(None, "EVENT_SOURCE", "The CloudEvents `source`.", "`NAMESPACE/NAME`")
+    event_source: str | None = declare(None, "EVENT_SOURCE", _EVENT_SOURCE, "`NAMESPACE/NAME`")
     interval: str | None = declare(None, "INTERVAL", "`spec.interval`, a Go duration.", "the kind's default")
     namespace: str = declare("default", "NAMESPACE", "The namespace of the source.")
     name: str = declare("source", "NAME", "The name of the source.")
@@ -186,6 +187,8 @@ class AdapterEnv:
                 values[attribute] = _secrets(environ, values["config"])
             else:
                 values[attribute] = read_variable(environ.get(variable.name), variable, default)
+        if not values["event_source"]:
+            _check_identity(environ)
         return cls(**values)
 
     @property
@@ -214,6 +217,16 @@ _VARIABLES = variables_of(AdapterEnv)
 def reference() -> list[ReferenceRow]:
     """The variables of an adapter in their order, for the documentation."""
     return reference_of(AdapterEnv)
+
+
+def _check_identity(environ: Mapping[str, str]) -> None:
+    """``EnvError`` if the names are defaults: two such sources would send events with equal ``source`` and ``id``.
+
+    Knative's ContainerSource and SinkBinding set none of the names.
+    """
+    if not all(name in environ and environ[name] for name in ("NAMESPACE", "NAME")):
+        expectation = "set it to a value that no other source has, such as NAMESPACE/NAME; or set NAMESPACE and NAME"
+        raise EnvError("EVENT_SOURCE", None, expectation)
 
 
 def _secrets(environ: Mapping[str, str], config: Mapping[str, Json]) -> dict[str, str]:

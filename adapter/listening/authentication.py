@@ -15,6 +15,8 @@ from adapter.model.fields import SecretText
 from adapter.serving.messages import Request
 
 TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now
+_SECRET_PREFIX = re.compile("(?:v1,)?whsec_")  # some services show the version of the signature before the secret
+_NOT_SHARED = re.compile("(?:v1a,)?wh[ps]k_|-----BEGIN |ssh-(?:ed25519|rsa) ")  # keys of asymmetric signatures
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)  # more digits would exceed the limits of int() and float
 CEL_RULE: dict[str, Any] = {
     "rule": "has(self.secret) == (self.type != 'none')",
@@ -31,7 +33,7 @@ class Auth(BaseModel):
         "none",
         description="none: no authentication. bearer: the header Authorization is Bearer, a space and the secret. "
         "github: the header X-Hub-Signature-256 is an HMAC of the body. standardWebhooks: the header webhook-signature "
-        "is an HMAC of webhook-id, webhook-timestamp and the body.",
+        "is an HMAC of webhook-id, webhook-timestamp and the body. Its secret is base64, with or without whsec_.",
     )
     secret: SecretText | None = Field(None, description="Shared secret. Must be omitted when type is none.")
 
@@ -39,6 +41,11 @@ class Auth(BaseModel):
     def _complete(self) -> Auth:
         if (self.type == "none") != (self.secret is None):
             raise ValueError(CEL_RULE["message"])
+        if self.secret is not None and _NOT_SHARED.match(self.secret.get_secret_value().strip()):
+            raise ValueError(
+                "the secret is a public or private key: write a secret that only you and the caller know; for "
+                "standardWebhooks it begins with whsec_"
+            )
         if self.secret is not None and not self.key:
             raise ValueError("the secret is empty: it must have characters after whsec_")
         return self
@@ -47,15 +54,19 @@ class Auth(BaseModel):
     def key(self) -> bytes:
         """The secret without surrounding white space; for Standard Webhooks decoded from base64 if possible.
 
-        The prefix ``whsec_`` requires base64.
+        As in the reference implementation, ``whsec_`` and the padding of base64 are optional. ``whsec_`` requires
+        base64. https://github.com/standard-webhooks/standard-webhooks/tree/main/libraries
         """
         text = self.secret.get_secret_value().strip() if self.secret else ""
         if self.type != "standardWebhooks":
             return text.encode()
+        prefix = _SECRET_PREFIX.match(text)
+        encoded = text[prefix.end() :] if prefix else text
+        digits = encoded.rstrip("=")
         try:
-            return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+            return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
         except ValueError:
-            if text.startswith("whsec_"):
+            if prefix:
                 raise ValueError("the secret must be base64 after whsec_") from None
             return text.encode()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from typing import Annotated
@@ -17,7 +18,8 @@ from adapter.sdk import Event, EventType, Listener, Refusal, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
 SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
-ID_HEADERS = ("x-github-delivery", SIGNED_ID, "x-gitlab-event-uuid")
+# GitLab: deliveries of one event to several webhooks share the UUID, and only Idempotency-Key survives a resend.
+ID_HEADERS = ("x-github-delivery", SIGNED_ID, "idempotency-key", "x-gitlab-event-uuid")
 _INVALID_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 
@@ -39,8 +41,9 @@ class WebhookSource(Listener):
         "",
         alias="idHeader",
         description="Header with the caller's delivery id, which becomes the event id. Default: the first "
-        "of X-GitHub-Delivery, webhook-id and X-Gitlab-Event-UUID. With auth type standardWebhooks it is always "
-        "webhook-id, which is signed. Without such a header, the event id is a digest of the body.",
+        "of X-GitHub-Delivery, webhook-id, Idempotency-Key and X-Gitlab-Event-UUID. With auth type standardWebhooks it "
+        "is always webhook-id, which is signed. Without such a header, the event id is a digest of the body, the "
+        "content type, the event type and the query.",
     )
 
     async def receive(self, request: Request) -> Event:
@@ -55,20 +58,25 @@ class WebhookSource(Listener):
         binary = "ce-specversion" in request.headers and not (self.auth and self.auth.signs)
         if binary or is_structured(request):
             return forwarded_event(request)
-        return Event(
-            type=self._type(request), id=self._id(request), data=request.body, content_type=content_type or None
-        )
+        type = self._type(request)
+        return Event(type=type, id=self._id(request, type), data=request.body, content_type=content_type or None)
 
     def _type(self, request: Request) -> str:
         value = header_text(request.headers.get(self.event_type_header.lower(), "")) if self.event_type_header else ""
         return f"{self.event_type}.{_INVALID_IN_TYPE.sub('_', value)[:128]}" if value else self.event_type
 
-    def _id(self, request: Request) -> str:
+    def _id(self, request: Request, type: str) -> str:
         names = (self.id_header.lower(),) if self.id_header else ID_HEADERS
         if self.auth and self.auth.type == "standardWebhooks":
             names = (SIGNED_ID,)
         found = next((request.headers[name] for name in names if request.headers.get(name)), None)
-        return header_text(found) if found else f"sha256-{hashlib.sha256(request.body).hexdigest()}"
+        return header_text(found) if found else _digest(request, type)
+
+
+def _digest(request: Request, type: str) -> str:
+    """Differs if the body, the content type, the event type or the query differs. Equal for a resent request."""
+    parts = json.dumps([type, request.headers.get("content-type", ""), request.query])
+    return f"sha256-{hashlib.sha256(parts.encode() + request.body).hexdigest()}"
 
 
 def forwarded_event(request: Request) -> Event:

@@ -176,7 +176,7 @@ def process(sink: Sink, program: list[str], **environ: str) -> Iterator[subproce
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    env = {"PATH": os.environ["PATH"], "K_SINK": sink.url, "HEALTH_PORT": port, **environ}
+    env = {"PATH": os.environ["PATH"], "K_SINK": sink.url, "EVENT_SOURCE": "/a/b", "HEALTH_PORT": port, **environ}
     child = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     sink.sender = child.pid
     try:

@@ -85,7 +85,8 @@ def program(name: str, upstream: Upstream, sink: str, mode: str, interval_ms: in
     upstream.mode, upstream.polls = mode, []
     config = {"url": upstream.url, "start": "earliest" if mode == "new" else "now"}
     own = {
-        "K_SINK": sink, "HEALTH_PORT": str(free_port()), "SOURCE_KIND": "PollSource", "INTERVAL": f"{interval_ms}ms",
+        "K_SINK": sink, "EVENT_SOURCE": "/a/b",
+        "HEALTH_PORT": str(free_port()), "SOURCE_KIND": "PollSource", "INTERVAL": f"{interval_ms}ms",
         "SOURCE_CONFIG": json.dumps(config), "UPSTREAM": upstream.url, "INTERVAL_S": str(interval_ms / 1000),
     }  # fmt: skip
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **own}

@@ -30,7 +30,13 @@ PROGRAMS = {"adapter": ["-m", "adapter"], "bare": ["tests/bench/webhook_baseline
 
 def measured(name: str, sink: str) -> dict[str, float]:
     port = free_port()
-    own = {"SOURCE_KIND": "WebhookSource", "K_SINK": sink, "PORT": str(port), "HEALTH_PORT": str(free_port())}
+    own = {
+        "SOURCE_KIND": "WebhookSource",
+        "K_SINK": sink,
+        "EVENT_SOURCE": "/a/b",
+        "PORT": str(port),
+        "HEALTH_PORT": str(free_port()),
+    }
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **own}
     process = subprocess.Popen([sys.executable, *PROGRAMS[name]], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
     try:

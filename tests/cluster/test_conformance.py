@@ -101,12 +101,18 @@ class CloudEventAttributes(BaseModel):
     source: NonEmpty
 
 
+class AuthStatus(BaseModel):
+    serviceAccountName: str | None = None
+    serviceAccountNames: list[str] = []
+
+
 class Status(BaseModel):
     observedGeneration: int
     conditions: list[Condition]
     sinkUri: Url | None = None
     sinkCACerts: str | None = None
     sinkAudience: str | None = None
+    auth: AuthStatus | None = None
     ceAttributes: list[CloudEventAttributes] = []
 
 
@@ -128,6 +134,7 @@ def test_duck_type_client_reads_a_ready_source(ns: SourceNamespace) -> None:
     assert duck.spec.ceOverrides == Overrides(extensions={"region": "eu"})
     assert duck.status.sinkUri == f"https://display.{ns.name}.svc.cluster.local/p"
     assert (duck.status.sinkCACerts, duck.status.sinkAudience) == (PEM, "aud")
+    assert duck.status.auth == AuthStatus(serviceAccountName="default")  # an EventPolicy allows this account
     source = f"/apis/{KIND.api_version}/namespaces/{ns.name}/{KIND.plural}/hello"
     assert duck.status.ceAttributes == [CloudEventAttributes(type="dev.knative.sample", source=source)]
     assert duck.status.observedGeneration == seen["metadata"]["generation"]
@@ -141,6 +148,7 @@ def test_duck_type_client_reads_why_a_source_is_not_ready(ns: SourceNamespace) -
     ns.wait_for_condition("Ready", "False", "NotFound")
     status = DuckSource.model_validate(ns.read(), strict=True).status
     assert status.sinkUri is None
+    assert status.auth == AuthStatus(serviceAccountName="default")
     types = [condition.type for condition in status.conditions]
     assert sorted(set(types)) == sorted(types)
     assert all(condition.reason and condition.message for condition in status.conditions if condition.status != "True")

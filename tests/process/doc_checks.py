@@ -125,7 +125,9 @@ def check_json(block: Block, directory: Path) -> None:
     from adapter.contract.environment import AdapterEnv
 
     environ = {"K_SINK": "http://h", "SOURCE_CONFIG": block.text, "SOURCE_SECRET_0": "s3cret"}
-    assert set(AdapterEnv.from_environ(environ).source_fields()) == set(json.loads(block.text))
+    assert set(AdapterEnv.from_environ({"EVENT_SOURCE": "/a/b", **environ}).source_fields()) == set(
+        json.loads(block.text)
+    )
 
 
 def check_diagram(block: Block, directory: Path) -> None:

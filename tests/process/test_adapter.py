@@ -95,10 +95,11 @@ def test_adapter_runs_with_the_environment_of_knatives_controller(start: Start) 
         pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"a-b":"x"}}'}, "a-b", id="invalid-name"),
         pytest.param({"K_SINK": "https://h", "K_CA_CERTS": "x"}, "K_CA_CERTS", id="not-pem"),
         pytest.param({"K_SINK": "http://h", "HEALTH_PORT": "0"}, "HEALTH_PORT", id="port"),
+        pytest.param({"K_SINK": "http://h", "EVENT_SOURCE": ""}, "EVENT_SOURCE", id="no-name"),
     ],
 )
 def test_invalid_variable_is_one_line_on_stderr_and_exit_code_2(environ: dict[str, str], named: str) -> None:
-    env = {"PATH": os.environ["PATH"], **environ}
+    env = {"PATH": os.environ["PATH"], "EVENT_SOURCE": "/a/b", **environ}
     done = subprocess.run(
         [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S
     )

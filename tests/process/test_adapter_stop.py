@@ -162,7 +162,12 @@ def test_adapter_ends_at_once_during_its_imports(start: Start, tmp_path: Path, m
     )
     environ = {"SOURCES_PACKAGE": "own_sources"} if module == "own_sources" else {}
     process: Process = start(
-        "adapter", K_SINK="http://h", HEALTH_PORT=str(free_port()), PYTHONPATH=str(tmp_path), **environ
+        "adapter",
+        K_SINK="http://h",
+        EVENT_SOURCE="/a/b",
+        HEALTH_PORT=str(free_port()),
+        PYTHONPATH=str(tmp_path),
+        **environ,
     )
     assert process.line() == "importing\n"
     code, seconds = process.stop()

@@ -156,7 +156,7 @@ def test_the_settings_table_is_what_the_hook_reads() -> None:
 
 
 def test_the_environment_table_is_what_the_adapter_reads() -> None:
-    environ = Recorded({"K_SINK": "http://h"})
+    environ = Recorded({"K_SINK": "http://h", "EVENT_SOURCE": "/a/b"})
     AdapterEnv.from_environ(environ)
     listed = names_in_first_cells(page("docs/reference/environment.md"), "[A-Z_]+")
     assert "SOURCE_SECRET_" in listed

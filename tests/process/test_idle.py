@@ -62,7 +62,7 @@ def test_adapter_does_not_import(name: str) -> None:
 
 @contextmanager
 def adapter(**environ: str) -> Iterator[int]:
-    env = {"K_SINK": "http://127.0.0.1:9/", "HEALTH_PORT": str(free_port()), "SOURCE_UID": "u", **environ}
+    env = {"K_SINK": "http://127.0.0.1:9/", "HEALTH_PORT": str(free_port()), "EVENT_SOURCE": "/a/b", **environ}
     child = subprocess.Popen([sys.executable, "-m", "adapter"], env=env, stderr=subprocess.PIPE, text=True)
     try:
         assert child.stderr

@@ -124,7 +124,13 @@ def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Pa
         "SOURCE_KIND": "PickySource",
         "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
     }
-    env = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "K_SINK": "http://h", "SOURCE_SECRET_0": "hush", **own}
+    env = {
+        "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "K_SINK": "http://h",
+        "EVENT_SOURCE": "/a/b",
+        "SOURCE_SECRET_0": "hush",
+        **own,
+    }
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 2
     reason = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
@@ -182,7 +188,7 @@ def test_field_that_shadows_a_method_is_one_line_in_the_log(tmp_path: Path) -> N
     own = {"SOURCES_PACKAGE": "kinds", "SOURCE_KIND": "HidingSource", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run(
         [sys.executable, "-m", "adapter"],
-        env={"K_SINK": "http://h", **own},
+        env={"K_SINK": "http://h", "EVENT_SOURCE": "/a/b", **own},
         capture_output=True,
         text=True,
         timeout=50,

@@ -167,7 +167,12 @@ def test_stop_during_a_poll_is_quick_and_clean(start: Start) -> None:
 )
 def test_invalid_field_leads_to_one_line_and_exit_code_2(config: dict[str, str], message: str) -> None:
     fields = {"url": "http://h", **config}
-    environ = {"K_SINK": "http://h", "SOURCE_KIND": "PollSource", "SOURCE_CONFIG": json.dumps(fields)}
+    environ = {
+        "K_SINK": "http://h",
+        "EVENT_SOURCE": "/a/b",
+        "SOURCE_KIND": "PollSource",
+        "SOURCE_CONFIG": json.dumps(fields),
+    }
     env = {"PATH": os.environ["PATH"], **environ}
     command = [sys.executable, "-m", "adapter"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)

@@ -82,7 +82,7 @@ def test_cron_follows_its_time_zone_through_the_change_to_summer_time(run: Run) 
 )  # fmt: skip
 def test_invalid_cron_source_is_one_line_with_exit_code_2(config: dict[str, str], message: str) -> None:
     own = {"SOURCES_PACKAGE": PACKAGE, "SOURCE_KIND": "CronSource", "SOURCE_CONFIG": json.dumps(config)}
-    env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", **own}
+    env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", "EVENT_SOURCE": "/a/b", **own}
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (2, f"{message}\n")
 

@@ -60,6 +60,20 @@ def test_deleted_sink_is_unprocessable_if_the_deployment_sets_no_sink() -> None:
         answer({"sink": SERVICE_SINK}, children=observed(wanted))
 
 
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [({}, "default"), ({"serviceAccountName": ""}, "default"), ({"serviceAccountName": "robot"}, "robot")],
+    ids=["none", "empty", "named"],
+)
+@pytest.mark.parametrize("sink", [URL_SINK, SERVICE_SINK], ids=["resolved", "unresolved"])
+def test_status_names_the_service_account_of_the_pod(sink: Any, spec: dict[str, Any], name: str) -> None:
+    """An EventPolicy reads it: ``from.ref`` does not resolve without it, whether the sink is resolved or not."""
+    response = answer({"sink": sink, **spec})
+    assert response["status"]["auth"] == {"serviceAccountName": name}
+    for deployment in response["children"]:
+        assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == name
+
+
 def test_status_lists_the_types_with_their_source() -> None:
     chosen = {"samples.knative.dev/event-source": "sample.knative.dev/heartbeat-source"}
     response = answer({"sink": URL_SINK}, annotations=chosen, types=("t",))

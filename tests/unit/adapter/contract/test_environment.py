@@ -22,7 +22,7 @@ class RecordingEnviron(dict[str, str]):
 
 
 def test_reference_lists_each_variable_that_is_read_in_order() -> None:
-    environ = RecordingEnviron({"K_SINK": "http://h"})
+    environ = RecordingEnviron({"K_SINK": "http://h", "EVENT_SOURCE": "/a/b"})
     AdapterEnv.from_environ(environ)
     assert [row.name for row in reference() if row.name != "SOURCE_SECRET_<n>"] == environ.names
 
@@ -69,6 +69,36 @@ def test_invalid_variable_is_named_with_its_value(environ: dict[str, str], messa
     with pytest.raises(EnvError) as caught:
         AdapterEnv.from_environ({"K_SINK": "http://h"} | environ)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="no-name"),
+        pytest.param({"EVENT_SOURCE": "", "NAMESPACE": "", "NAME": ""}, id="empty"),
+        pytest.param({"NAME": "hello"}, id="no-namespace"),
+        pytest.param({"NAMESPACE": "ns"}, id="namespace-only"),
+        pytest.param({"SOURCE_UID": "u-1"}, id="uid-only"),
+    ],
+)
+def test_source_without_a_name_of_its_own_is_an_error(environ: dict[str, str]) -> None:
+    """ContainerSource and SinkBinding set only K_ variables. Default names would give two sources equal event ids."""
+    with pytest.raises(EnvError) as caught:
+        AdapterEnv.from_environ({"K_SINK": "http://h"} | environ)
+    assert str(caught.value) == (
+        "EVENT_SOURCE is not set: set it to a value that no other source has, such as NAMESPACE/NAME; or set NAMESPACE "
+        "and NAME"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "source"),
+    [({"EVENT_SOURCE": "/a/b"}, "/a/b"), ({"NAMESPACE": "ns", "NAME": "hello"}, "ns/hello")],
+    ids=["event-source", "names"],
+)
+def test_source_and_identity_come_from_event_source_or_the_names(environ: dict[str, str], source: str) -> None:
+    env = AdapterEnv.from_environ({"K_SINK": "http://h"} | environ)
+    assert (env.source, env.identity) == (source, source)
 
 
 @pytest.mark.parametrize("variable", ["K_SINK", "DEAD_LETTER_SINK"])

@@ -16,6 +16,15 @@ from adapter.sources.webhook_source import WebhookSource
 
 SECRET_EXPECTED = "set secret to {secretKeyRef: {name, key}}; omit it when type is none"
 
+# Keys of asymmetric signatures. A public key as HMAC key lets anyone sign.
+KEYS = {
+    "whpk": "whpk_Pv0RF5bPRuVIqTmaC5Tnlb3QvpYJKxUpPBWOFCE9T6M=",
+    "versioned-whpk": "v1a,whpk_Pv0RF5bPRuVIqTmaC5Tnlb3QvpYJKxUpPBWOFCE9T6M=",
+    "whsk": "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==",
+    "pem": "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----",
+    "ssh": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPv0 me@host",
+}
+
 
 @pytest.mark.parametrize(
     ("auth", "message"),
@@ -37,6 +46,21 @@ SECRET_EXPECTED = "set secret to {secretKeyRef: {name, key}}; omit it when type 
             "the secret must be base64 after whsec_",
             id="whsec-not-base64",
         ),
+        pytest.param(
+            {"type": "standardWebhooks", "secret": "v1,whsec_"},
+            "the secret is empty: it must have characters",
+            id="version-whsec",
+        ),
+        pytest.param(
+            {"type": "standardWebhooks", "secret": "v1,whsec_c2VjcmV0|v1,whsec_b3RoZXI"},
+            "the secret must be base64 after whsec_",
+            id="two-secrets",
+        ),
+        *(
+            pytest.param({"type": type, "secret": key}, "the secret is a public or private key", id=f"{type}-{name}")
+            for type in ("bearer", "github", "standardWebhooks")
+            for name, key in KEYS.items()
+        ),
         pytest.param({"type": "basic"}, "'none', 'bearer', 'github' or 'standardWebhooks'", id="type"),
     ],
 )
@@ -54,6 +78,26 @@ def test_trailing_line_end_is_not_part_of_the_secret(stored: str) -> None:
     assert auth_error(Auth.model_validate({"type": "github", "secret": stored}), signed, 0) is None
     bearing = Request("POST", "/", {"authorization": "Bearer hush"}, b"body")
     assert auth_error(Auth.model_validate({"type": "bearer", "secret": stored}), bearing, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "key"),
+    [
+        pytest.param("c2VjcmV0cw==", b"secrets", id="base64"),
+        pytest.param("c2VjcmV0cw", b"secrets", id="no-padding"),
+        pytest.param("c2VjcmV0cw=", b"secrets", id="part-of-the-padding"),
+        pytest.param("c2VjcmV0=", b"secret", id="more-padding"),
+        pytest.param("whsec_c2VjcmV0cw==", b"secrets", id="whsec"),
+        pytest.param("whsec_c2VjcmV0cw", b"secrets", id="whsec-no-padding"),
+        pytest.param("v1,whsec_c2VjcmV0cw==\n", b"secrets", id="version-whsec"),
+        pytest.param("v1,whsec_c2VjcmV0cw", b"secrets", id="version-whsec-no-padding"),
+        pytest.param("a key of sixteen", b"a key of sixteen", id="text"),
+        pytest.param("c2Vjc", b"c2Vjc", id="text-of-a-length-that-base64-cannot-have"),
+    ],
+)
+def test_standard_webhooks_secret_is_read_like_in_the_reference_implementation(stored: str, key: bytes) -> None:
+    """The reference: Webhook.__init__ of the package standardwebhooks 1.1. It refuses texts that are not base64."""
+    assert Auth.model_validate({"type": "standardWebhooks", "secret": stored}).key == key
 
 
 KEY, BODY = "hush", b"body"

@@ -92,6 +92,49 @@ def test_id_header_is_decoded_as_utf_8_or_latin_1(header: str, id: str) -> None:
     assert received(headers={"webhook-id": header}).id == id
 
 
+GITLAB = {"x-gitlab-event": "Push Hook", "x-gitlab-webhook-uuid": "w-1"}
+
+
+def test_gitlab_deliveries_of_one_event_have_different_ids() -> None:
+    """Several webhooks of one project: their deliveries share X-Gitlab-Event-UUID."""
+    shared = {**GITLAB, "x-gitlab-event-uuid": "e-1"}
+    assert [received(headers={**shared, "idempotency-key": key}).id for key in ("k-1", "k-2")] == ["k-1", "k-2"]
+
+
+def test_resent_gitlab_delivery_has_the_same_id() -> None:
+    kept = {**GITLAB, "idempotency-key": "k-1"}
+    assert [received(headers={**kept, "x-gitlab-event-uuid": uuid}).id for uuid in ("e-1", "e-2")] == ["k-1", "k-1"]
+
+
+def test_gitlab_delivery_without_idempotency_key_has_the_event_uuid() -> None:
+    assert received(headers={**GITLAB, "x-gitlab-event-uuid": "e-1"}).id == "e-1"
+
+
+@pytest.mark.parametrize("header", ["x-github-delivery", "webhook-id"])
+def test_delivery_id_of_the_platform_takes_precedence_over_idempotency_key(header: str) -> None:
+    assert received(headers={header: "d-1", "idempotency-key": "k-1"}).id == "d-1"
+
+
+def test_equal_bodies_with_different_types_or_queries_have_different_ids() -> None:
+    source = WebhookSource.model_validate({"eventTypeHeader": "X-Event"})
+    requests = [
+        Request("POST", "/", headers, b"{}", query)
+        for headers in ({}, {"x-event": "opened"}, {"x-event": "closed"}, {"content-type": "application/json"})
+        for query in ("", "tenant=a", "tenant=b")
+    ]
+    first, resent = ([asyncio.run(source.receive(request)).id for request in requests] for _ in range(2))
+    assert first == resent
+    assert len(set(first)) == len(requests)
+    assert received(b"{} ").id not in first
+
+
+def test_digest_keeps_the_parts_of_a_request_apart() -> None:
+    """Text that moves from the query to the body changes the id."""
+    ids = {asyncio.run(OPEN.receive(Request("POST", "/", {}, body, query))).id for body, query in ((b"bc", "a"),
+                                                                                        (b"c", "ab"))}  # fmt: skip
+    assert len(ids) == 2
+
+
 def test_structured_content_type_takes_precedence_over_ce_headers() -> None:
     body, headers = structured("Application/CloudEvents+JSON; charset=utf-8", data={"n": 1})
     event = received(body, {**headers, **BINARY, "ce-id": "8", "ce-team": "x"})
