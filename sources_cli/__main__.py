@@ -24,7 +24,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-Files = Annotated[list[Path], Argument(metavar="FILE", help="YAML files that contain sources.")]
+Files = Annotated[
+    list[Path],
+    Argument(
+        metavar="FILE",
+        callback=arguments.files,
+        help="YAML or JSON files that contain sources, directories of such files, or - for standard input.",
+    ),
+]
 Package = Annotated[
     str,
     Option(metavar="PACKAGE", envvar="SOURCES_PACKAGE", help="Python package that contains the kinds' modules."),
