@@ -13,19 +13,32 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-from typer import Argument, Option
+from adapter import __version__
+from sources_cli.problem import Problem, missing_extra
 
-from sources_cli import arguments
-from sources_cli.arguments import ManifestsOptions
-from sources_cli.problem import Problem
+try:
+    import typer
+    from typer import Argument, Option
+
+    from sources_cli import arguments
+    from sources_cli.arguments import ManifestsOptions
+except ModuleNotFoundError as error:
+    print(f"sources: {missing_extra(error)}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 app = typer.Typer(
     help="Create, check, run and install event sources.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-Files = Annotated[list[Path], Argument(metavar="FILE", help="YAML files that contain sources.")]
+Files = Annotated[
+    list[Path],
+    Argument(
+        metavar="FILE",
+        callback=arguments.files,
+        help="YAML or JSON files that contain sources, directories of such files, or - for standard input.",
+    ),
+]
 Package = Annotated[
     str,
     Option(
@@ -47,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         message, code = error.format_message().replace("Value error, ", "", 1), error.exit_code  # prefix of pydantic
     except Problem as problem:
         message, code = str(problem), 2
+    except ModuleNotFoundError as error:  # a package that only this command needs
+        message, code = missing_extra(error), 2
     print(f"sources: {message}", file=sys.stderr)
     return code
 
@@ -68,7 +83,33 @@ def _print_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-@app.command("run")
+def _examples(*commands: str) -> str:
+    return "\n\n".join(("Examples:", *commands))  # click and rich keep the lines of paragraphs apart
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        print(f"sources {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_examples("sources new QueueDepthSource", "sources lint deploy/", "sources run --once deploy/"))
+def options(
+    version: Annotated[
+        bool, Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    "run",
+    epilog=_examples(
+        "sources run quickstart.yaml",
+        "sources run --once --for 30s deploy/",
+        "kubectl get samplesource -o yaml | sources run --sink http://127.0.0.1:8080 -",
+    ),
+)
 def run_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
@@ -103,7 +144,7 @@ def run_command(
     return _run(run(options))
 
 
-@app.command("render")
+@app.command("render", epilog=_examples("sources render -o json deploy/"))
 def render_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
@@ -119,7 +160,7 @@ def render_command(
     return _run(render(files, package=package, output=output, image=image))
 
 
-@app.command("lint")
+@app.command("lint", epilog=_examples("sources lint deploy/ more.yaml", "kustomize build . | sources lint -"))
 def lint_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
@@ -131,7 +172,13 @@ def lint_command(
     return _run(lint(LintOptions(files, output, package)))
 
 
-@app.command("manifests")
+@app.command(
+    "manifests",
+    epilog=_examples(
+        "sources manifests kinds/my_source.py -o deploy/my_source",
+        "sources manifests kinds/my_source.py -o deploy/my_source --check",
+    ),
+)
 def manifests_command(
     module: Annotated[
         str,
@@ -183,7 +230,7 @@ def manifests_command(
     return _run(manifests(options))
 
 
-@app.command("new")
+@app.command("new", epilog=_examples("sources new --poll WeatherSource"))
 def new_command(
     kind: Annotated[
         str,
@@ -201,7 +248,7 @@ def new_command(
     return _run(new(kind, "poll" if poll else "listen" if listen else "timer"))
 
 
-@app.command("image")
+@app.command("image", epilog=_examples("sources image --package kinds > Dockerfile"))
 def image_command(
     package: Annotated[
         str, Option(parser=arguments.dotted_package, metavar="PACKAGE", help="Package of the kinds.")

@@ -20,6 +20,7 @@ OWN_PACKAGE = "kinds"
 BASE_IMAGE = "registry.local/sample-source:dev"
 LOCAL_IMAGE = "sample-source:local"
 SINK_KINDS = "v1/Service"
+_SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
@@ -33,6 +34,19 @@ class ManifestsOptions:
     metacontroller: str = "metacontroller/metacontroller"  # <namespace>/<ServiceAccount>
     image: str | None = None
     diagnose_pods: bool = False
+
+
+def files(paths: list[Path] | None) -> list[Path]:
+    """Replaces each directory with its YAML and JSON files, without those of subdirectories, as ``kubectl -f`` does.
+
+    A directory without such a file stays in the list, so that reading it fails with a message.
+    """
+    found = [file for path in paths or () for file in sorted(_files_in(path)) or [path]]
+    return list(dict.fromkeys(found))
+
+
+def _files_in(path: Path) -> list[Path]:
+    return [file for suffix in _SUFFIXES for file in path.glob(f"*{suffix}") if file.is_file()]
 
 
 def sink_kinds(text: str) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from adapter.contract.environment import EnvError
@@ -11,7 +14,7 @@ from adapter.loading import describe_error, load_module, module_name, source_cla
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from hooks.names import kebab, plural
-from sources_cli.problem import Problem
+from sources_cli.problem import Problem, did_you_mean
 
 _GROUP = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
 _API_VERSION = re.compile(rf"{_GROUP}/v[0-9]+((alpha|beta)[0-9]+)?", re.ASCII)
@@ -73,15 +76,41 @@ class Kind:
         return {name: value for name, value in parameters.items() if value}
 
 
+class UnknownKind(Problem):
+    """The package contains no kind of this name."""
+
+
 def kind_named(name: str, package: str) -> Kind:
     """The kind that a source names in ``kind``. The adapter finds the class in the same way."""
     try:
         cls = source_class(name, package)
     except EnvError as error:
-        raise Problem(f"{_SET_BY[error.variable]}{str(error).removeprefix(error.variable)}") from None
+        text = f"{_SET_BY[error.variable]}{str(error).removeprefix(error.variable)}"
+        if error.variable != "SOURCE_KIND":
+            raise Problem(text) from None
+        names = [kind.name for kind in kinds_in(package)]
+        raise UnknownKind(f"{text}{did_you_mean(name, names, similarity=0.75)}") from None
     except Exception as error:  # the user's module can raise any error
         raise _not_loaded(f"{package}.{module_name(name)}", error) from None
     return _checked(cls, package)
+
+
+@cache
+def kinds_in(package: str) -> tuple[Kind, ...]:
+    """The kinds of a package, without the modules that cannot be loaded. They are reported when their kind is used."""
+    return tuple(_kinds_in(package))
+
+
+def _kinds_in(package: str) -> Iterator[Kind]:
+    try:
+        modules = [info.name for info in pkgutil.iter_modules(load_module(package).__path__)]
+    except Exception:  # the user's package can raise any error
+        return
+    for module in modules:
+        try:
+            yield kind_of_module(f"{package}.{module}")
+        except Problem:
+            continue
 
 
 def kind_of_module(text: str) -> Kind:

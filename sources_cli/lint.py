@@ -11,7 +11,7 @@ from pathlib import Path
 from adapter.contract.formats import Json
 from sources_cli.admission import yaml
 from sources_cli.admission.class_checks import class_violations
-from sources_cli.admission.documents import NO_SOURCE, is_source, read_yaml
+from sources_cli.admission.documents import NO_SOURCE, check_object, needs_kind, read_yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import unchecked_rules
 from sources_cli.kind import kind_named
@@ -36,21 +36,42 @@ class Finding:
 
 
 async def lint(options: LintOptions) -> int:
-    """Prints the findings. Returns the exit code: 0 if every source would be accepted, else 1."""
-    findings: list[Finding] = []
+    """Prints the findings, and the problems of files that cannot be read.
+
+    Returns the exit code: 0 if every source would be accepted, 1 if not, 2 if a file or document cannot be read.
+    """
+    findings, problems = list[Finding](), list[Problem]()
     checked, unchecked = 0, set[str]()
     for file in options.files:
-        for document in read_yaml(file):
-            if not is_source(document.value):
-                continue
-            checked += 1
-            findings += _findings(str(file), document, options.package, unchecked)
-    if not checked:
+        for document in _readable(file, problems):
+            if needs_kind(document.value, options.package):
+                checked += 1
+                findings += _findings(str(file), document, options.package, unchecked)
+    if not checked and not problems:
         raise Problem(f"{', '.join(map(str, options.files))}: {NO_SOURCE}")
-    _print(findings, checked, options.output)
+    if checked and (findings or not problems or options.output != "text"):
+        _print(findings, checked, options.output)
+    for problem in problems:
+        print(f"sources: {problem}", file=sys.stderr)
     for rule in sorted(unchecked):
         print(f"rule not checked: {rule}", file=sys.stderr)
-    return 1 if findings else 0
+    return 2 if problems else 1 if findings else 0
+
+
+def _readable(file: Path, problems: list[Problem]) -> Iterator[yaml.YamlDocument]:
+    """The Kubernetes objects of a file. Adds what cannot be read to ``problems``."""
+    try:
+        documents = read_yaml(file)
+    except Problem as problem:
+        problems.append(problem)
+        return
+    for document in documents:
+        try:
+            check_object(file, document)
+        except Problem as problem:
+            problems.append(problem)
+        else:
+            yield document
 
 
 def _findings(file: str, document: yaml.YamlDocument, package: str, unchecked: set[str]) -> Iterator[Finding]:

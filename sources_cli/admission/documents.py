@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import sys
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from adapter.contract.formats import Json, format_time
@@ -14,13 +16,14 @@ from hooks.names import plural
 from sources_cli.admission import yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import stored
-from sources_cli.kind import Kind, kind_named
+from sources_cli.kind import Kind, UnknownKind, kind_named, kinds_in
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
 
 NO_SOURCE = "no sources found; add an object whose kind ends in Source"
 _NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
-CORE_API_VERSIONS = ("v1", "apps/v1")
+_NO_FILES = "the directory contains no .yaml, .yml or .json file that can be read"
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,20 @@ class Documents:
 
 
 def is_source(document: dict[str, Json]) -> bool:
-    return document["apiVersion"] not in CORE_API_VERSIONS and document["kind"].endswith("Source")
+    return str(document["kind"]).endswith("Source")
+
+
+def needs_kind(document: dict[str, Json], package: str) -> bool:
+    """Whether the package must contain the object's kind: a source, or an object in an API group of the package.
+
+    An object with ``status.address`` can be a sink of the same group.
+    """
+    group = str(document["apiVersion"]).partition("/")[0]
+    if is_source(document):
+        return True
+    if "." not in group:  # a group of Kubernetes itself, like apps
+        return False
+    return any(group == kind.group for kind in kinds_in(package)) and not _has_address(document)
 
 
 def key(document: dict[str, Json]) -> str:
@@ -68,27 +84,58 @@ def key(document: dict[str, Json]) -> str:
 def read_documents(files: Iterable[Path], package: str, *, sink: str | None = None) -> Documents:
     """``package``: the package with the sources' classes. ``sink``: a URL that replaces the sink of every source."""
     paths = list(files)
-    objects = [_stored(path, document, package, sink) for path in paths for document in read_yaml(path)]
+    objects = [_stored(path, document, package, sink) for path in paths for document in read_objects(path)]
     documents = Documents(objects, package)
     if not documents.sources:
         raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
     return documents
 
 
+def read_objects(path: Path) -> Iterator[yaml.YamlDocument]:
+    """The Kubernetes objects of a file, and those in its lists. ``Problem`` at the first value that is no object."""
+    for document in read_yaml(path):
+        check_object(path, document)
+        yield document
+
+
 def read_yaml(path: Path) -> list[yaml.YamlDocument]:
-    """The Kubernetes objects of a file; each has apiVersion and kind."""
+    """The documents of a file, and the items of its lists, which ``kubectl get -o yaml`` prints."""
     try:
-        documents = yaml.load(path.read_text(encoding="utf-8"))
+        documents = yaml.load(_text(path))
+    except IsADirectoryError:
+        raise Problem(f"{path}: {_NO_FILES}") from None
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Problem(f"{path}: the file is not UTF-8 text") from None
     except yaml.BrokenYAML as error:
         raise Problem(f"{path}:{error.line}: broken YAML: {error}") from None
-    for document in documents:
-        if not _is_object(document.value):
-            raise Problem(f"{path}:{document.line(())}: {_NO_OBJECT}")
-    return documents
+    return [item for document in documents for item in _items(document)]
+
+
+def check_object(path: Path, document: yaml.YamlDocument) -> None:
+    if not _is_object(document.value):
+        raise Problem(f"{path}:{document.line(())}: {_NO_OBJECT}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else _read_once(path)
+
+
+@cache
+def _read_once(path: Path) -> str:
+    """The text of standard input or of a pipe, which ``sources run`` needs again after an edit of another file."""
+    return sys.stdin.buffer.read().decode() if path == STDIN else path.read_text(encoding="utf-8")
+
+
+def _items(document: yaml.YamlDocument) -> Iterator[yaml.YamlDocument]:
+    """The objects in a ``List`` or ``SampleSourceList``, also in nested ones. Any other document itself."""
+    if not _is_object(document.value) or not document.value["kind"].endswith("List"):
+        yield document
+        return
+    items = document.value.get("items")
+    for index in range(len(items) if isinstance(items, list) else 0):
+        yield from _items(document.member(("items", index)))
 
 
 def _is_object(value: Json) -> bool:
@@ -114,11 +161,18 @@ def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | No
         "creationTimestamp": format_time(datetime.now(UTC)),
         "generation": 1,
     }
-    if is_source(document):
+    if needs_kind(document, package):
         if sink:
             document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": sink}}
-        document = _as_source(path, written, kind_named(document["kind"], package))
+        document = _as_source(path, written, _kind(path, written, package))
     return {**document, "metadata": {**created, **metadata}}
+
+
+def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:
+    try:
+        return kind_named(written.value["kind"], package)
+    except UnknownKind as problem:
+        raise Problem(f"{path}:{written.line(('kind',))}: {problem}") from None
 
 
 def _as_source(path: Path, written: yaml.YamlDocument, kind: Kind) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from adapter.contract.formats import Json, parse_time
 from sources_cli.admission import cel
+from sources_cli.problem import did_you_mean
 
 Path = tuple[str | int, ...]
 _TYPES = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
@@ -102,8 +103,9 @@ def unknown_fields(schema: Json, value: Json, path: Path = ()) -> Iterator[Viola
         if key in described:
             yield from unknown_fields(described[key], member, (*path, key))
         elif closed:
-            known = ", ".join(schema.get("properties", ()))
-            yield Violation((*path, key), f"unknown field; known fields: {known}" if known else "unknown field")
+            names = schema.get("properties", ())
+            known = f"; known fields: {', '.join(names)}{did_you_mean(key, names)}" if names else ""
+            yield Violation((*path, key), f"unknown field{known}")
     for index, item in enumerate(value) if isinstance(value, list) else ():
         if index in described or closed:
             yield from unknown_fields(described.get(index, {}), item, (*path, index))

@@ -85,6 +85,14 @@ class YamlDocument:
             path = path[:-1]
         return self.lines[path]
 
+    def member(self, path: Path) -> YamlDocument:
+        """The value at ``path`` as a document of its own."""
+        value, depth = self.value, len(path)
+        for part in path:
+            value = value[part]
+        lines = {inner[depth:]: line for inner, line in self.lines.items() if inner[:depth] == path}
+        return YamlDocument(value, lines)
+
 
 def load(text: str) -> list[YamlDocument]:
     """The documents that are not empty. ``BrokenYAML`` also for a repeated key, which kubectl rejects."""

@@ -21,11 +21,13 @@ COMMAND = [sys.executable, "-m", "sources_cli"]
 ENVIRON = {"PYTHONPATH": str(ROOT)}
 
 
-def sources(*arguments: str | Path, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+def sources(
+    *arguments: str | Path, cwd: Path = ROOT, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end. It finds kinds below ``cwd``."""
     words = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
-        words, cwd=cwd, env=ENVIRON | environ, capture_output=True, text=True, timeout=50, check=False
+        words, cwd=cwd, env=ENVIRON | environ, input=stdin, capture_output=True, text=True, timeout=50, check=False
     )
 
 

@@ -90,7 +90,7 @@ def test_kind_is_unknown_without_its_package(tmp_path: Path) -> None:
     ran = sources("run", "--once", "all.yaml", cwd=prepared(tmp_path))
     assert ran.returncode == 2
     assert ran.stderr == (
-        'sources: kind is "QueueDepthSource": adapter.sources has no such kind; '
+        'sources: all.yaml:9: kind is "QueueDepthSource": adapter.sources has no such kind; '
         "there are: PollSource, SampleSource, WebhookSource\n"
     )
 

@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from adapter import __version__
+from sources_cli.problem import EXTRA_MODULES
 from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, ROOT, options, sources
 from tests.process.terminal import terminal
 
@@ -37,6 +40,37 @@ def test_help_of_a_command_lists_its_options_as_plain_text(command: str) -> None
 @pytest.mark.parametrize(("command", "argument"), [("lint", "FILE"), ("manifests", "MODULE"), ("new", "KIND")])
 def test_help_shows_an_argument_without_its_python_type(command: str, argument: str) -> None:
     assert re.search(rf"^  {argument}  +[A-Z]", sources(command, "-h").stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_ends_with_examples_whose_options_exist(command: str) -> None:
+    done = sources(*command.split(), "--help", COLUMNS="200")
+    shown = done.stdout.partition("Examples:")[2]
+    known = {option.name for option in options()} | {"-o"}
+    assert f"sources {command}" in shown
+    assert set(re.findall(r" (--?[a-z][a-z-]*)", shown)) <= known
+    assert set(re.findall(r"sources ([a-z]+)", shown)) <= set(COMMANDS)
+
+
+def test_version_is_printed() -> None:
+    result = sources("--version")
+    assert (result.returncode, result.stdout) == (0, f"sources {__version__}\n")
+
+
+@pytest.mark.parametrize("module", ["typer", "yaml", "watchfiles", "celpy"])
+def test_missing_extra_is_one_line_that_names_it(module: str) -> None:
+    """None in ``sys.modules`` makes an import fail as if the package were not installed."""
+    code = f"import sys, runpy; sys.modules[{module!r}] = None; sys.argv[1:] = ['run', {str(QUICKSTART)!r}]; "
+    words = [sys.executable, "-c", code + "runpy.run_module('sources_cli', run_name='__main__')"]
+    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=50, check=False)
+    message = f"the package {module} is not installed; install the extra dev, for example: pip install '.[dev]'"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"sources: {message}\n")
+
+
+def test_modules_of_the_extra_are_those_of_pyproject() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+    names = {re.split(r"[<>=]", requirement)[0] for requirement in extra} - {"pytest"}
+    assert {{"celpy": "cel-python", "yaml": "pyyaml"}.get(module, module) for module in EXTRA_MODULES} == names
 
 
 def test_every_option_has_a_description() -> None:

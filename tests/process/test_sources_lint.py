@@ -20,7 +20,7 @@ BAD = HEAD + "spec:\n  interval: 10\n  sink:\n    uri: http://h\n---\n" + HEAD +
 GOOD = HEAD + "spec:\n  sink:\n    uri: http://h\n"
 
 
-UNKNOWN_FIELD = "spec.sink.url: unknown field; known fields: ref, uri, CACerts, audience"
+UNKNOWN_FIELD = "spec.sink.url: unknown field; known fields: ref, uri, CACerts, audience; did you mean uri?"
 
 
 @pytest.fixture
@@ -114,6 +114,94 @@ def test_rule_of_an_author_is_checked_or_named(tmp_path: Path, rule: str, code: 
     (tmp_path / "a.yaml").write_text(GOOD.replace("SampleSource", "TinySource").replace("spec:", "spec:\n  size: 1"))
     result = sources("lint", "--package", "kinds", "a.yaml", cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (code, out, err)
+
+
+NO_KIND = "adapter.sources has no such kind; there are: PollSource, SampleSource, WebhookSource"
+MISSPELLED = GOOD.replace("SampleSource", "SampleSorce")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param(
+            MISSPELLED,
+            f':2: SampleSorce default/a: kind is "SampleSorce": {NO_KIND}; did you mean SampleSource?',
+            id="misspelled kind",
+        ),
+        pytest.param(
+            GOOD.replace("SampleSource", "Samplesource"),
+            f':2: Samplesource default/a: kind is "Samplesource": {NO_KIND}; did you mean SampleSource?',
+            id="lower-case kind",
+        ),
+        pytest.param(
+            GOOD.replace("samples.knative.dev/v1alpha1", "v1"),
+            ':1: SampleSource default/a: apiVersion: Invalid value: "v1": '
+            'write "samples.knative.dev/v1alpha1", the apiVersion of SampleSource',
+            id="apiVersion of Kubernetes",
+        ),
+    ],
+)
+def test_misspelled_source_beside_a_good_one_is_a_finding(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "a.yaml").write_text(text + "---\n" + GOOD)
+    result = sources("lint", "a.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (1, f"a.yaml{found}\n", "")
+
+
+def test_sink_of_the_same_group_and_objects_of_kubernetes_are_not_judged(tmp_path: Path) -> None:
+    queue = GOOD.replace("SampleSource", "Queue") + "status:\n  address:\n    url: http://h\n"
+    (tmp_path / "a.yaml").write_text(f"{queue}---\n{GOOD}---\napiVersion: apps/v1\nkind: StatefulSet\n")
+    result = sources("lint", "a.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1 source, no problems\n", "")
+
+
+def a_list(*objects: str, kind: str = "List") -> str:
+    items = "".join(f"- {json.dumps(yaml.safe_load(text))}\n" for text in objects)
+    return f"apiVersion: v1\nkind: {kind}\nitems:\n{items}"
+
+
+@pytest.mark.parametrize("kind", ["List", "SampleSourceList"])
+def test_sources_in_a_list_are_checked_with_their_line(tmp_path: Path, kind: str) -> None:
+    bad = HEAD + "spec:\n  sink:\n    url: http://h\n"
+    (tmp_path / "a.yaml").write_text(a_list(GOOD, bad, a_list(bad), kind=kind))
+    result = sources("lint", "a.yaml", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [f"a.yaml:{line}: SampleSource default/a: {UNKNOWN_FIELD}" for line in (5, 6)]
+
+
+def test_standard_input_is_checked() -> None:
+    result = sources("lint", "-", stdin=GOOD)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1 source, no problems\n", "")
+    result = sources("lint", "-", stdin=MISSPELLED)
+    assert (result.returncode, result.stdout.startswith("-:2: SampleSorce ")) == (1, True), result
+
+
+def test_yaml_and_json_files_of_a_directory_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "deploy/more").mkdir(parents=True)
+    for file in ("deploy/a.yaml", "deploy/b.yml", "deploy/more/below.yaml", "deploy/README.md"):
+        (tmp_path / file).write_text(GOOD)
+    (tmp_path / "deploy/c.json").write_text(json.dumps(yaml.safe_load(GOOD)))
+    result = sources("lint", "deploy", "deploy/a.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "3 sources, no problems\n", "")
+    (tmp_path / "empty").mkdir()
+    result = sources("lint", "empty", cwd=tmp_path)
+    message = "sources: empty: the directory contains no .yaml, .yml or .json file that can be read\n"
+    assert (result.returncode, result.stderr) == (2, message)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_unreadable_files_do_not_hide_findings_in_others(tmp_path: Path, output: str) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [")
+    (tmp_path / "mixed.yaml").write_text(f"- a\n---\n{BAD}")
+    (tmp_path / "good.yaml").write_text(GOOD)
+    files = ("missing.yaml", "broken.yaml", "good.yaml", "mixed.yaml")
+    result = sources("lint", "-o", output, *files, cwd=tmp_path)
+    assert result.returncode == 2
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == [
+        "missing.yaml", "broken.yaml:1", "mixed.yaml:1"
+    ]  # fmt: skip
+    assert len(json.loads(result.stdout) if output == "json" else result.stdout.splitlines()) == 2
+    result = sources("lint", "missing.yaml", "good.yaml", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
 
 
 CRON = """apiVersion: samples.example.com/v1

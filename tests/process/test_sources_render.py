@@ -38,6 +38,15 @@ def test_output_is_reproducible_and_yaml_equals_json() -> None:
     assert yaml.safe_load(first.stdout)["children"] == json.loads(second.stdout)["children"]
 
 
+def test_list_on_standard_input_gives_the_same_output() -> None:
+    documents = list(yaml.safe_load_all(QUICKSTART.read_text()))
+    listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents})
+    result = sources("render", "-", stdin=listed)
+    assert (result.returncode, result.stderr) == (0, "")
+    [document] = yaml.safe_load_all(result.stdout)
+    assert document["children"] == yaml.safe_load(sources("render", QUICKSTART).stdout)["children"]
+
+
 def test_source_that_would_not_run_is_reported_with_exit_code_1(tmp_path: Path) -> None:
     result = sources("render", source_without_sink(tmp_path))
     assert result.returncode == 1

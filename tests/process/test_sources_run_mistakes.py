@@ -53,6 +53,14 @@ def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
     assert_one_line(sources("run", file), 'kind is "TelepathySource"', known)
 
 
+def test_misspelled_kind_beside_a_good_source_names_its_line_and_the_nearest_kind(tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    good = QUICKSTART.read_text()
+    file.write_text(f"{good}\n---\n{good.split('---')[-1].replace('SampleSource', 'SampleSorce')}")
+    line = 1 + next(n for n, text in enumerate(file.read_text().splitlines()) if "SampleSorce" in text)
+    assert_one_line(sources("run", file), f'two.yaml:{line}: kind is "SampleSorce"', "did you mean SampleSource?")
+
+
 def test_port_in_use_is_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
