@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.loading import load_source, without_secrets
+from adapter.loading import load_source
 
 if TYPE_CHECKING:
     from asyncio import Server
@@ -50,6 +50,7 @@ def _start(env: AdapterEnv) -> int:
     import asyncio
 
     from adapter.serving import logs
+    from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config)
     try:
@@ -57,8 +58,8 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        text = without_secrets(f"{type(error).__name__}: {error}", env)
-        fields = {"error": text, "kind": env.kind, "at": logs.error_location(error)}
+        failure = failure_fields(error, env.sources_package, env.secrets.values())
+        fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
 

@@ -120,13 +120,5 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def without_secrets(text: str, env: AdapterEnv) -> str:
-    """The text of an error in the author's code, with a stand-in for each secret that it repeats."""
-    secrets = {secret.rstrip("\r\n") for secret in env.secrets.values() if secret.strip()}
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, PLACEHOLDER)
-    return text
-
-
 def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

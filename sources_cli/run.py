@@ -24,7 +24,7 @@ from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, pa
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.watch import contents_of, edits
 from sources_cli.problem import Problem
-from sources_cli.screen.plain import PlainScreen, Screen, delivery_failure
+from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
 
 DISPLAY_START_S = 20.0
 ONCE_LIMIT_S = 60.0  # how long --once waits without --for
@@ -183,7 +183,7 @@ class Cluster:
     def _on_log(self, line: str) -> None:
         if self._options.logs:
             self._screen.message(line)
-        elif failure := delivery_failure(line):
+        elif failure := logged_failure(line):
             self._screen.message(failure)
 
     async def _drain(self) -> None:

@@ -16,9 +16,11 @@ from pydantic import Field
 from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
+from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
 from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
-from adapter.serving.logs import LogThrottle, error_location
+from adapter.serving.failures import failure_fields
+from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Request
 
 UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
@@ -144,9 +146,10 @@ class RequestHandler:
             if limit.expired() and not body.complete:
                 text = f"the request took longer than {times.request_body_s:g} s"
                 return 408, text, {"Connection": "close"}
-            what = f"took longer than {times.receive_s:g} s" if limit.expired() else type(error).__name__
-            # The text of the error is not logged: it may hold parts of the request.
-            self._throttle.error("request failed", error=what, at=error_location(error))
+            failure = failure_fields(error, type(self._listener).__module__, secret_texts(self._listener))
+            if limit.expired():
+                failure["error"] = f"took longer than {times.receive_s:g} s"
+            self._throttle.error("request failed", **failure)
             return 500, "the source failed; see the log of the adapter", {}
 
     async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_core import core_schema
 
 from adapter.contract.formats import is_http_url
@@ -47,6 +48,19 @@ class SecretText(SecretStr):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         return {"type": "object", "format": "key-reference"}
+
+
+def secret_texts(value: object) -> list[str]:
+    """The texts of all secrets in a source, at any depth of models, lists and maps."""
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()]
+    if isinstance(value, BaseModel):
+        return secret_texts(vars(value))
+    if isinstance(value, Mapping):
+        return [text for each in value.values() for text in secret_texts(each)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [text for each in value for text in secret_texts(each)]
+    return []
 
 
 def _secret(text: str) -> str:

@@ -80,15 +80,19 @@ def event_line(name: str, event: Json, now: datetime) -> str:
     return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}")
 
 
-def delivery_failure(line: str) -> str | None:
-    """A message about a failed delivery, from a line of an adapter's log; None for any other line."""
+def logged_failure(line: str) -> str | None:
+    """A message about a failed delivery or a failed ``receive()``, from a line of a log; None for any other line."""
     try:
         entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or entry.get("level") not in ("warn", "error") or "event_id" not in entry:
+    if not isinstance(entry, dict) or entry.get("level") not in ("warn", "error"):
         return None
     count = f" ({entry['count']} times)" if entry.get("count", 1) > 1 else ""
+    if "traceback" in entry:
+        return f"{entry.get('name')}: {entry.get('msg')} at {entry.get('at')}: {entry.get('error')}{count}"
+    if "event_id" not in entry:
+        return None
     return f"{entry.get('name')}: {entry.get('msg')}: {entry.get('reason') or entry['event_id']}{count}"
 
 

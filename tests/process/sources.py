@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -32,10 +33,12 @@ def sources(
 
 
 @contextmanager
-def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """``sources run`` in the background. It is killed after 60 s, or at the end of the block."""
+def running(*arguments: str | Path, cwd: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
+    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 60 s, or at the end."""
     words = [*COMMAND, "run", *map(str, arguments)]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    process = subprocess.Popen(
+        words, cwd=cwd, env=os.environ | ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
     deadline = threading.Timer(60, process.kill)
     deadline.start()
     try:

@@ -207,3 +207,37 @@ def test_invalid_api_version_of_a_kind_is_one_line(tmp_path: Path) -> None:
     ran = sources("run", "--package", "kinds", "all.yaml", cwd=directory)
     message = 'sources: QueueDepthSource.api_version is "v1": write group/version like example.com/v1\n'
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
+
+
+FAILING = '''from adapter.sdk import Event, Field, SecretText, Timer
+
+
+class FailingSource(Timer):
+    """Fails with its secret in the message."""
+
+    token: SecretText = Field(description="A secret.")
+
+    async def events(self, context):
+        yield Event("t", int(self.token.get_secret_value(), base=10))
+'''
+
+
+def test_log_of_a_failing_source_names_the_authors_line_and_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/failing_source.py").write_text(FAILING)
+    env = {
+        "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "K_SINK": "http://h",
+        "EVENT_SOURCE": "/a/b",
+        "SOURCES_PACKAGE": "kinds",
+        "SOURCE_KIND": "FailingSource",
+        "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
+        "SOURCE_SECRET_0": "hush-hush",
+        "HEALTH_PORT": str(free_port()),
+    }
+    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    line = json.loads(done.stderr.splitlines()[-1])
+    assert line["at"] == "failing_source.py:10"
+    assert line["error"] == "ValueError: invalid literal for int() with base 10: '(secret)'"
+    assert "hush" not in done.stderr

@@ -25,6 +25,34 @@ spec:
 """
 
 
+FAILING = """---
+apiVersion: v1
+kind: Secret
+metadata: {name: door}
+stringData: {key: hush-hush-hush}
+---
+apiVersion: samples.example.com/v1
+kind: DoorSource
+metadata: {name: door}
+spec:
+  key: {secretKeyRef: {name: door, key: key}}
+  sink:
+    ref: {apiVersion: v1, kind: Service, name: event-display}
+"""
+DOOR = """from adapter.sdk import Event, Field, Listener, Request, SecretText
+
+
+class DoorSource(Listener):
+    \"\"\"Fails.\"\"\"
+
+    api_version = "samples.example.com/v1"
+    key: SecretText = Field(description="A key.")
+
+    async def receive(self, request: Request) -> Event:
+        raise LookupError(f"no door for {self.key.get_secret_value()}")
+"""
+
+
 def webhook(directory: Path) -> Path:
     file = directory / "webhook.yaml"
     file.write_text("---".join(QUICKSTART.read_text().split("---")[:2]) + WEBHOOK)
@@ -43,6 +71,22 @@ def test_once_waits_for_a_request_to_a_source_that_listens(tmp_path: Path) -> No
         url = listening_url(process, " and waits for a request")
         assert httpx2.post(url, content=b"1", trust_env=False).status_code == 202
         assert process.wait(30) == 0
+
+
+def test_failing_receive_is_shown_once_with_its_line_and_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/door_source.py").write_text(DOOR)
+    file = tmp_path / "door.yaml"
+    file.write_text("---".join(QUICKSTART.read_text().split("---")[:2]) + FAILING)
+    with running("--package", "kinds", file, cwd=tmp_path) as process:
+        url = listening_url(process)
+        for _ in range(3):
+            assert httpx2.post(url, trust_env=False).status_code == 500
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    [shown] = [line for line in errors.splitlines() if "LookupError" in line]
+    assert shown.endswith("door: request failed at door_source.py:11: LookupError: no door for (secret)")
+    assert "hush" not in output + errors
 
 
 def test_url_is_printed_when_a_source_is_ready_and_again_after_a_rollout(tmp_path: Path) -> None:

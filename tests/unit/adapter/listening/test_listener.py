@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
+from pydantic import BaseModel
 
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.listening.listener import RequestHandler
 from adapter.runtime import Drain
-from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request
+from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request, SecretText
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 from tests.process.harness import free_port
@@ -95,6 +98,10 @@ def answer_of(
             made = receive(request)
             return await made if inspect.isawaitable(made) else made  # type: ignore[no-any-return]  # on purpose
 
+    return asyncio.run(response_to(handler_of(OwnSource(), book or Logbook(), timeouts), body))
+
+
+async def response_to(handler: RequestHandler, body: bytes = b"") -> tuple[int, bytes]:
     sent: list[Message] = []
 
     async def request() -> Message:
@@ -103,11 +110,8 @@ def answer_of(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def test() -> None:
-        async with asyncio.timeout(10):
-            await handler_of(OwnSource(), book or Logbook(), timeouts)(SCOPE, request, send)
-
-    asyncio.run(test())
+    async with asyncio.timeout(10):
+        await handler(SCOPE, request, send)
     return sent[0]["status"], sent[1]["body"]
 
 
@@ -121,25 +125,96 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
 @pytest.mark.parametrize(
     ("receive", "logged"),
     [
-        pytest.param(lambda request: int(request.body), "ValueError", id="exception"),
-        pytest.param(fails(SystemExit(3)), "SystemExit", id="exit"),
+        pytest.param(lambda request: int(request.body), "ValueError: invalid literal", id="exception"),
+        pytest.param(fails(SystemExit(3)), "SystemExit: 3", id="exit"),
         pytest.param(fails(asyncio.CancelledError()), "CancelledError", id="cancelled"),
-        pytest.param(lambda request: {"type": "x"}, "TypeError", id="not-an-event"),
-        pytest.param(lambda request: fails(Refusal(200, "fine"))(request), "ValueError", id="2xx-refusal"),
-        pytest.param(lambda request: fails(Refusal("401", "no"))(request), "ValueError", id="text-status"),  # type: ignore[arg-type]  # on purpose
-        pytest.param(lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError", id="two-line-header"),
-        pytest.param(lambda request: fails(Refusal(401, "no", Content_Length="9"))(request), "ValueError", id="length"),
+        pytest.param(
+            lambda request: {"type": "x"}, "TypeError: receive() of OwnSource returned dict", id="not-an-event"
+        ),
+        pytest.param(
+            lambda request: fails(Refusal(200, "fine"))(request), "ValueError: Refusal(200): status", id="2xx-refusal"
+        ),
+        pytest.param(
+            lambda request: fails(Refusal("401", "no"))(request), "ValueError: Refusal('401'): status", id="text-status"
+        ),  # type: ignore[arg-type]  # on purpose
+        pytest.param(
+            lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError: Refusal(X=", id="two-line-header"
+        ),
+        pytest.param(
+            lambda request: fails(Refusal(401, "no", Content_Length="9"))(request), "ValueError: Refusal", id="length"
+        ),
     ],
 )
-def test_failing_source_is_500_and_the_log_has_the_location_but_no_request_data(
+def test_failing_source_is_500_and_the_log_has_the_error_and_its_location(
     receive: Callable[[Request], Any], logged: str
 ) -> None:
     book = Logbook()
     assert answer_of(receive, book, b"hush") == (500, b"the source failed; see the log of the adapter\n")
     (line,) = book.lines
-    assert (line["msg"], line["error"]) == ("request failed", logged)
+    assert line["msg"] == "request failed"
+    assert line["error"].startswith(logged)
     assert re.search(r"\w+\.py:\d+$", line["at"])
-    assert "hush" not in str(line)
+
+
+def test_log_names_the_authors_line_below_library_code_and_has_the_traceback() -> None:
+    """A 2xx Refusal raises in the library; json.loads() raises in the standard library."""
+    for receive in (lambda request: Refusal(200, "fine"), lambda request: json.loads("{")):
+        book = Logbook()
+        assert answer_of(receive, book)[0] == 500
+        (line,) = book.lines
+        assert line["at"] == f"test_listener.py:{receive.__code__.co_firstlineno}"
+        assert "in receive\n" in line["traceback"]
+
+
+def test_timeout_names_the_authors_line_that_waits() -> None:
+    async def receive(request: Request) -> Any:
+        await asyncio.Event().wait()
+
+    book = Logbook()
+    answer_of(receive, book, timeouts=dataclasses.replace(TIMEOUTS, receive_s=0.01))
+    assert book.lines[0]["at"] == f"test_listener.py:{receive.__code__.co_firstlineno + 1}"
+
+
+class UnreadableError(Exception):
+    """Its text fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_exception_whose_text_fails_is_500() -> None:
+    book = Logbook()
+    assert answer_of(fails(UnreadableError()), book)[0] == 500
+    assert book.lines[0]["error"] == "UnreadableError: its text cannot be read"
+
+
+class Account(BaseModel):
+    """Nested fields of a kind."""
+
+    token: SecretText
+
+
+class LeakingSource(Listener):
+    """Its exception contains its secrets."""
+
+    key: SecretText
+    accounts: dict[str, list[Account]]
+
+    async def receive(self, request: Request) -> Event:
+        key, token = self.key.get_secret_value(), self.accounts["a"][0].token.get_secret_value()
+        raise ValueError(f"{key} {key!r} {json.dumps(key)} {quote(key)} {key[:12]}... {token}, item {request.query}")
+
+
+def test_log_of_a_failure_contains_no_secret() -> None:
+    key = 'first line "quoted"\nsecond lïne/+=%'
+    source = LeakingSource.model_validate({"key": key, "accounts": {"a": [{"token": "pin7"}]}})
+    book = Logbook()
+    assert asyncio.run(response_to(handler_of(source, book)))[0] == 500
+    (line,) = book.lines
+    assert line["error"].startswith("ValueError: (secret)")
+    assert line["error"].endswith("... (secret), item a=b")
+    for part in ("first", "second", "quoted", "pin7", "%0A"):
+        assert part not in book.text
 
 
 def test_last_failure_of_a_minute_is_logged_after_it() -> None:

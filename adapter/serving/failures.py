@@ -1,0 +1,68 @@
+"""What a log shows of an exception in the code of a kind. Values of secrets are replaced. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import traceback
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+PLACEHOLDER = "(secret)"
+ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
+PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
+
+
+def failure_fields(error: BaseException, package: str, secrets: Iterable[str]) -> dict[str, Any]:
+    """Fields of a log line: ``error`` is type and message, ``at`` is ``file:line`` in ``package``, and ``traceback``.
+
+    ``package`` is the module or package of the kind. Without a frame in it, ``at`` is the last frame. The traceback
+    has frames only: it shows the code, but no values.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    cause = error.__cause__ or error.__context__
+    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
+    own = [
+        (frame, line)
+        for frame, line in [*causes, *frames]
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
+    ]
+    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in own or frames]
+    stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
+    return {
+        "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
+        "at": places[-1] if places else "",
+        "traceback": "".join(stack.format()),
+    }
+
+
+def _text(error: BaseException) -> str:
+    from pydantic import ValidationError
+
+    try:
+        message = str(error)
+    except Exception:  # the text of an author's exception may fail, too
+        message = "its text cannot be read"
+    if isinstance(error, ValidationError):  # its text shows the input
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
+    return " ".join(f"{type(error).__name__}: {message[:READ_LENGTH]}".split()).rstrip(":")
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text with each secret replaced, also in the notation of Python, JSON or a URL, and also a part of one."""
+    hidden = [False] * len(text)
+    for spelling in {spelling for secret in secrets for spelling in _spellings(secret) if spelling}:
+        width = min(len(spelling), PART_LENGTH)
+        for start in range(len(text) - width + 1):
+            if text[start : start + width] in spelling:
+                hidden[start : start + width] = [True] * width
+    runs = itertools.groupby(zip(text, hidden, strict=True), key=lambda pair: pair[1])
+    return "".join(PLACEHOLDER if secret else "".join(character for character, _ in run) for secret, run in runs)
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    text = secret.strip()
+    return text, " ".join(text.split()), repr(text)[1:-1], json.dumps(text)[1:-1], quote(text), quote(text, safe="")
