@@ -72,7 +72,7 @@ def read_json(body: bytes) -> Document:
     try:
         value = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise PollFailed("the response is not JSON" if body.strip() else "the response is empty") from None
+        raise PollFailed("the response is not JSON") from None
     if isinstance(value, dict) and str(value.get("version")).startswith(_JSON_FEED):
         return _feed(value, "items", ("date_published", "date_modified"))
     return Document(value)

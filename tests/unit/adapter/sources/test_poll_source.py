@@ -115,7 +115,6 @@ def test_times_of_a_json_feed_are_the_times_of_its_items() -> None:
         pytest.param(b'{"a": secret', {}, "the response is not JSON", id="no-json"),
         pytest.param(b"[NaN]", {}, "the response is not JSON", id="nan"),
         pytest.param(b"[" * 200_000, {}, "the response is not JSON", id="deep"),
-        pytest.param(b"", {}, "the response is empty", id="empty"),
         pytest.param({"a": 1}, {}, 'items "@" does not select a list; write', id="no-list"),
         pytest.param({"data": None}, {"items": "data"}, 'items "data" does not select a list', id="null"),
         pytest.param([{"id": "a"}, {"x": 1}], {}, 'id "id" selects no key in item 1; write', id="no-key"),
@@ -139,6 +138,25 @@ def test_unusable_response_fails_without_showing_data(answer: Any, fields: dict[
     error = failure(answer, **fields)
     assert reason in str(error)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 205])
+@pytest.mark.parametrize("body", [b"", b" \r\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE])
+def test_empty_response_has_no_items_and_its_validators_are_not_kept(status: int, body: bytes) -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers.get("If-None-Match"))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        if len(asked) == 2:
+            return ok([{"id": "a"}], ETag='"1"')
+        return httpx2.Response(status, headers={"ETag": '"1"'}, content=body)
+
+    run = Run(PollSource(url=URL), handler=answer)
+    assert run.ids() == ["a"]
+    assert run.outcomes == ["ok", "ok"]
+    assert asked == [None, None, '"1"']
 
 
 def test_requests_are_not_conditional_until_the_sink_has_all_events() -> None:
