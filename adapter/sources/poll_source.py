@@ -174,7 +174,7 @@ class PollSource(Poller):
 
     async def _read(self, body: bytes, content_type: str) -> Document:
         if not is_markup(body):
-            return read_json(body)
+            return read_json(body, content_type)
         check_feed(body)
         return await parse_in_subprocess(body, content_type)
 
