@@ -22,6 +22,7 @@ from adapter import __version__
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
+from adapter.polling.rate_limits import poll_interval_s
 
 MAX_REDIRECTS = 5
 # https://www.iana.org/assignments/http-parameters (content coding), and three unregistered ones that servers use.
@@ -41,6 +42,7 @@ class Upstream:
     bundles: Path | None
     body_limit: int
     transport: httpx2.AsyncBaseTransport | None = None
+    poll_interval_s: float = 0.0  # what the last response asks for
     _fingerprint: Fingerprint = ()
     _client: httpx2.AsyncClient | None = None
 
@@ -53,7 +55,11 @@ class Upstream:
             await self.aclose()
             transport = self.transport or httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
             self._client, self._fingerprint = make_client(transport, self.body_limit), fingerprint
+            self._client.event_hooks = {"response": [self._note_poll_interval]}
         return self._client
+
+    async def _note_poll_interval(self, response: httpx2.Response) -> None:
+        self.poll_interval_s = poll_interval_s(response.headers)
 
     async def aclose(self) -> None:
         if self._client is not None:

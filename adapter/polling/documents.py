@@ -9,15 +9,20 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.message import Message
 from typing import NoReturn
 
 from adapter.contract.formats import Json, parse_time
 from adapter.polling.errors import PollFailed
 
+# Some servers put it before JSON, so that no web page can run it as a script.
+_PREFIX = re.compile(r"^\s*\)\]\}',?[^\n\[{]*")
+_SLOW_CHARSETS = ("idna", "punycode")  # Python's decoders take quadratic time
 _JSON_FEED = "https://jsonfeed.org/version/"
 FEED_TIMES = ("published", "updated")
 # UTF-32 comes first: its little-endian mark begins with the one of UTF-16.
@@ -68,14 +73,37 @@ def read_feed(body: bytes, content_type: str) -> Document:
     return _feed(value, "entries", FEED_TIMES)
 
 
-def read_json(body: bytes) -> Document:
+def read_json(body: bytes, content_type: str = "") -> Document:
+    """Parse JSON: in UTF-8, UTF-16 or UTF-32, or else in the charset of the content type. Skips a ``)]}'`` prefix."""
+    text = _PREFIX.sub("", _decoded(body, content_type))
     try:
-        value = json.loads(body, parse_constant=_reject_constant)
+        value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise PollFailed("the response is not JSON" if body.strip() else "the response is empty") from None
+        found = "NDJSON, one value per line; url must point to one JSON value" if _is_ndjson(text) else "not JSON"
+        raise PollFailed(f"the response is {found}") from None
     if isinstance(value, dict) and str(value.get("version")).startswith(_JSON_FEED):
         return _feed(value, "items", ("date_published", "date_modified"))
     return Document(value)
+
+
+def _decoded(body: bytes, content_type: str) -> str:
+    header = Message()
+    header["content-type"] = content_type
+    charset = header.get_content_charset("utf-8")
+    for encoding in (json.detect_encoding(body), "utf-8" if charset in _SLOW_CHARSETS else charset):
+        try:
+            return body.decode(encoding, "surrogatepass")
+        except (LookupError, ValueError):
+            continue
+    raise PollFailed("the response is not JSON: its text fits neither UTF-8 nor the charset of its Content-Type")
+
+
+def _is_ndjson(text: str) -> bool:
+    lines = text.split("\n", 2)[:2]
+    try:
+        return len(lines) == 2 and all(isinstance(json.loads(line), dict | list) for line in lines)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document:

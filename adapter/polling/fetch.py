@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
-from adapter.net.retry_after import retry_after_s
 from adapter.polling.client import MAX_REDIRECTS
 from adapter.polling.errors import PollFailed, Unchanged
+from adapter.polling.rate_limits import status_failure
 
 _ACCEPT = "application/json, application/feed+json, application/atom+xml, application/rss+xml, */*;q=0.1"
 # Validators of a response -> the request headers that ask for a newer one (RFC 9110, section 13.1).
@@ -90,6 +90,6 @@ async def _read(response: httpx2.Response) -> Fetched:
         await response.aread()  # there is no body, but the connection stays open only if the response is read
         raise Unchanged
     if not 200 <= status < 300 or status == 206:  # 206 is a part of the document, and no part was requested
-        raise PollFailed(f"HTTP status {status}", retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))
+        raise status_failure(response, datetime.now(UTC))
     conditions = {_CONDITIONS[name]: headers[name] for name in _CONDITIONS if name in headers}
     return Fetched(response.request.url, await response.aread(), headers.get("Content-Type", ""), conditions)

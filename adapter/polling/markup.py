@@ -34,7 +34,7 @@ def check_feed(body: bytes) -> None:
     start = _end_of_doctype(text)
     root = _FEED.search(text[: start + HEAD], start)
     if not root:
-        found = "an HTML page" if _HTML.search(text[:HEAD]) else "markup but not a feed"
+        found = "an HTML page" if _HTML.search(text[:HEAD]) else "XML but not a feed"
         raise PollFailed(f"the response is {found}; url must point to JSON or a feed (RSS, Atom, JSON Feed)")
     if not _EMPTY_TAG.match(text, root.start()):
         _check_end(text[root.end() :], root[1])

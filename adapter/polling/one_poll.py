@@ -10,9 +10,10 @@ from typing import TypeVar
 import httpx2
 
 from adapter.model.event import Event
-from adapter.net.retry_after import reason_of, retry_after_s
+from adapter.net.retry_after import reason_of
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.progress import FAILED, OK, UNCHANGED, PollResult
+from adapter.polling.rate_limits import status_failure
 from adapter.serving.logs import error_location
 
 GetClient = Callable[[], Awaitable[httpx2.AsyncClient]]
@@ -86,10 +87,7 @@ def _result_of(error: Exception, now: datetime) -> PollResult:
 def _failure(error: Exception, now: datetime) -> PollFailed:
     """Uses the text of an exception only where it cannot contain data or secrets; otherwise its type and location."""
     if isinstance(error, httpx2.HTTPStatusError):  # its text contains the URL
-        response = error.response
-        return PollFailed(
-            f"HTTP status {response.status_code}", retry_after_s(response.headers.get("Retry-After"), now)
-        )
+        return status_failure(error.response, now)
     quotes_a_header = isinstance(error, httpx2.LocalProtocolError)
     if isinstance(error, httpx2.RequestError | OSError) and not quotes_a_header:
         return PollFailed(reason_of(error))

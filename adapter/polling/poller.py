@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable
+import random
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and mos
     import ssl
 
     import httpx2
+
+MAX_JITTER_S = 60.0  # the jitter is at most a tenth of the wait
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Poller(Source):
@@ -77,15 +81,24 @@ class Poller(Source):
         return 4 * 1024 * 1024
 
     async def events(
-        self, context: Context, *, transport: httpx2.AsyncBaseTransport | None = None, window: int = WINDOW
+        self,
+        context: Context,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        window: int = WINDOW,
+        jitter: Callable[[], float] = random.random,
     ) -> AsyncGenerator[Event, Outcome]:
-        """Yields the new items of each poll. ``transport`` replaces the network; ``window``: how many ids to keep."""
+        """Yields the new items of each poll. ``transport`` replaces the network; ``window``: how many ids to keep.
+
+        ``jitter``: from 0 to 1, the share of the longest jitter that is added to a wait that the upstream asks for.
+        """
         from adapter.polling.client import Upstream
         from adapter.polling.one_poll import OnePoll
 
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, seen, skip = PollMonitor(context), SeenKeys(window), self.skip_existing()
         upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
+        due = context.clock.now()
         async with contextlib.aclosing(upstream):
             while True:
                 async with OnePoll(upstream.client, self._start, self.poll_limit_s(), context.clock.now) as poll:
@@ -100,7 +113,12 @@ class Poller(Source):
                         seen.add(key)
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
-                await wait_until(context.clock, _next_due(schedule, context.clock.now(), poll.result.retry_after_s))
+                wait_s = poll.result.retry_after_s
+                earliest = context.clock.now() + timedelta(seconds=wait_s + jitter() * min(wait_s / 10, MAX_JITTER_S))
+                if upstream.poll_interval_s:
+                    earliest = max(earliest, due + timedelta(seconds=upstream.poll_interval_s) - 2 * _MICROSECOND)
+                due = _next_due(schedule, earliest)
+                await wait_until(context.clock, due)
 
     async def _start(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         made = self.poll(client)
@@ -123,7 +141,6 @@ async def _each(found: Any) -> AsyncIterator[Event]:
         yield event
 
 
-def _next_due(schedule: Schedule, now: datetime, wait_s: float) -> datetime:
-    """The first tick after the wait. One microsecond is added because a clock does not show a tick's nanoseconds."""
-    earliest = now + timedelta(seconds=wait_s, microseconds=1)
-    return schedule.due(schedule.latest_at(earliest) + 1)
+def _next_due(schedule: Schedule, earliest: datetime) -> datetime:
+    """The first tick after ``earliest``. One microsecond is added: a clock does not show a tick's nanoseconds."""
+    return schedule.due(schedule.latest_at(earliest + _MICROSECOND) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -156,7 +157,10 @@ class PollSource(Poller):
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         response = await self._fetch(client)
-        document = await self._read(to_utf8(response.body), response.content_type)
+        body = to_utf8(response.body)
+        if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+            return  # no items, like 204. Its validators are not kept: the body may only be missing.
+        document = await self._read(body, response.content_type)
         for event in self._events(document):
             yield event
         remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
@@ -170,7 +174,7 @@ class PollSource(Poller):
 
     async def _read(self, body: bytes, content_type: str) -> Document:
         if not is_markup(body):
-            return read_json(body)
+            return read_json(body, content_type)
         check_feed(body)
         return await parse_in_subprocess(body, content_type)
 

@@ -53,13 +53,14 @@ class Run:
         *,
         handler: Callable[[httpx2.Request], httpx2.Response] | None = None,
         window: int = WINDOW,
+        jitter: float = 0.0,
     ) -> None:
         self.clock, self.book = VirtualClock(), Logbook()
         self.polled: list[tuple[str, int]] = []
         self.unready: list[str | None] = []
         self.source, self.answer = source, answer
         self.transport = httpx2.MockTransport(handler) if handler else None
-        self.window = window
+        self.window, self.jitter = window, jitter
         self.context = Context(
             UID, UID, START, self.clock, self.book.log,
             count_poll=lambda outcome, count: self.polled.append((outcome, count)), set_unready=self.unready.append,
@@ -68,7 +69,9 @@ class Run:
 
     def ids(self) -> list[str | None]:
         async def pull() -> None:
-            events = self.source.events(self.context, transport=self.transport, window=self.window)
+            events = self.source.events(
+                self.context, transport=self.transport, window=self.window, jitter=lambda: self.jitter
+            )
             try:
                 event = await anext(events)
                 while True:

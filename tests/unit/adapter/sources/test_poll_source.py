@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,38 @@ def test_json_with_a_byte_order_mark_is_decoded(encoding: str) -> None:
     assert [event.id for event in found(marked('[{"id": "ä"}]'.encode(), encoding))] == ["ä"]
 
 
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", '"ISO-8859-15"'])
+def test_json_is_read_in_the_charset_of_its_content_type(charset: str) -> None:
+    body = '[{"id": "Zwölf"}]'.encode(charset.strip('"'))
+    content_type = f"application/json; charset={charset}"
+    assert [event.id for event in found(lambda request: ok(body, Content_Type=content_type))] == ["Zwölf"]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8", "nonsense", "a\0b", ""])
+def test_json_in_utf_8_is_read_whatever_its_content_type_says(charset: str) -> None:
+    content_type = f"application/json; charset={charset}"
+    answer = ok('[{"id": "Zwölf"}]'.encode(), Content_Type=content_type)
+    assert [event.id for event in found(lambda request: answer)] == ["Zwölf"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_json_in_utf_16_or_32_without_a_byte_order_mark_is_read(encoding: str) -> None:
+    assert [event.id for event in found('[{"id": "ä"}]'.encode(encoding))] == ["ä"]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "hex", "undefined"])
+def test_charset_with_a_slow_decoder_is_not_used(charset: str) -> None:
+    answer = ok(b"\xff-" + b"z" * 1_000_000, Content_Type=f"application/json; charset={charset}")
+    began = time.process_time()
+    assert "the response is not JSON" in str(failure(lambda request: answer))
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("prefix", [")]}'\n", ")]}',\n", "\n)]}'", ")]}'  \r\n"])
+def test_prefix_against_script_inclusion_is_skipped(prefix: str) -> None:
+    assert [event.id for event in found(prefix.encode() + b'[{"id": "a"}]')] == ["a"]
+
+
 def test_entries_and_id_of_a_feed_can_be_selected() -> None:
     assert [event.id for event in found(ATOM, items="entries[?title=='Two']")] == ["urn:2"]
     assert [event.id for event in found(ATOM, id="title")] == ["One", "Two"]
@@ -111,11 +144,15 @@ def test_times_of_a_json_feed_are_the_times_of_its_items() -> None:
         pytest.param(
             b"<!DOCTYPE html><html><body>sign in", {}, "the response is an HTML page; url must point to", id="html"
         ),
-        pytest.param(b"\n <x/>", {}, "the response is markup but not a feed", id="xml"),
+        pytest.param(b"\n <x/>", {}, "the response is XML but not a feed", id="xml"),
         pytest.param(b'{"a": secret', {}, "the response is not JSON", id="no-json"),
+        pytest.param(
+            b'{"id": "secret"}\n{"id": 2}\n', {}, "the response is NDJSON, one value per line; url", id="ndjson"
+        ),
+        pytest.param(b'{"id": 1}\n{"id": ', {}, "the response is not JSON", id="cut-ndjson"),
+        pytest.param(b'["\xff secret"]', {}, "fits neither UTF-8 nor the charset of its Content-Type", id="no-utf-8"),
         pytest.param(b"[NaN]", {}, "the response is not JSON", id="nan"),
         pytest.param(b"[" * 200_000, {}, "the response is not JSON", id="deep"),
-        pytest.param(b"", {}, "the response is empty", id="empty"),
         pytest.param({"a": 1}, {}, 'items "@" does not select a list; write', id="no-list"),
         pytest.param({"data": None}, {"items": "data"}, 'items "data" does not select a list', id="null"),
         pytest.param([{"id": "a"}, {"x": 1}], {}, 'id "id" selects no key in item 1; write', id="no-key"),
@@ -139,6 +176,25 @@ def test_unusable_response_fails_without_showing_data(answer: Any, fields: dict[
     error = failure(answer, **fields)
     assert reason in str(error)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 205])
+@pytest.mark.parametrize("body", [b"", b" \r\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE])
+def test_empty_response_has_no_items_and_its_validators_are_not_kept(status: int, body: bytes) -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers.get("If-None-Match"))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        if len(asked) == 2:
+            return ok([{"id": "a"}], ETag='"1"')
+        return httpx2.Response(status, headers={"ETag": '"1"'}, content=body)
+
+    run = Run(PollSource(url=URL), handler=answer)
+    assert run.ids() == ["a"]
+    assert run.outcomes == ["ok", "ok"]
+    assert asked == [None, None, '"1"']
 
 
 def test_requests_are_not_conditional_until_the_sink_has_all_events() -> None:
