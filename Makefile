@@ -12,7 +12,7 @@ MANIFESTS = set -e; for kind in $(KINDS); do $(BIN)/sources manifests adapter.so
 run: .venv/ready  ## Run a source, the hook and a sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
 
-test: check control-plane  ## Run all checks and tests, as in CI
+test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
 	$(BIN)/pytest
 
 test-long: .venv/ready control-plane  ## Run the cluster tests with longer times: 5 idle minutes, 50 edits, …
@@ -52,8 +52,10 @@ lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to re
 		if $$python -c '$(PYTHON_OK)' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "Python 3.11 or newer is not on PATH; run make PYTHON=/path/to/python3" >&2; exit 1; fi; \
-	echo "creating .venv from requirements/dev.lock; this takes about half a minute"; \
+	echo "[1/3] creating .venv with $$found"; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@echo "[2/3] installing the packages of requirements/dev.lock; this takes about a minute"
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@echo "[3/3] installing this project"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -20,6 +20,8 @@ from adapter.contract.environment import EnvError
 from hooks.app import create_app
 from hooks.settings import read_settings
 
+log = logging.getLogger("hooks")
+
 
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,7 +40,8 @@ def main() -> int:
     config = uvicorn.Config(
         create_app(settings),
         http="httptools",
-        access_log=False,
+        access_log=settings.log_level == "debug",
+        log_config=None,  # the handler above
         proxy_headers=False,  # the address of the client is not used
         log_level=settings.log_level if settings.log_level == "debug" else "warning",
         # Go clients close a connection after 90 s without a request. The hook waits longer, so it never closes a
@@ -47,6 +50,7 @@ def main() -> int:
         lifespan="off",
     )
     config.load()
+    log.info("listening on http://%s:%d", settings.host, listening.getsockname()[1])
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
     # would delay requests.
     gc.collect()

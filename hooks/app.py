@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
@@ -57,7 +57,12 @@ def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:
 
 @lru_cache(maxsize=256)
 def options_from(query_string: bytes) -> KindOptions:
-    return kind_options(KindQuery.model_validate(dict(QueryParams(query_string))))
+    query = QueryParams(query_string)
+    known = KindQuery.model_fields
+    for name in query:
+        if name not in known:
+            raise BadRequest(f"unknown query parameter {quoted(name)}; known parameters: {', '.join(known)}")
+    return kind_options(KindQuery.model_validate(dict(query)))
 
 
 Options = Annotated[KindOptions, Depends(kind_options)]
@@ -128,7 +133,17 @@ def _parse(model: type[M], body: bytes) -> M:
     if first["type"] == "json_invalid":
         raise BadRequest(f"the body is not JSON: {first['msg']}; post a Metacontroller {model.__name__}")
     field = ".".join(str(part) for part in first["loc"]) or "the body"
-    raise BadRequest(f"{field} is {quoted(first['input'])}: {first['msg']}; post a Metacontroller {model.__name__}")
+    raise BadRequest(f"{field} is {_mistake(first)}; post a Metacontroller {model.__name__}")
+
+
+def _mistake(error: ErrorDetails) -> str:
+    """The rejected value and what to write, without the content of an object or array."""
+    value = error["input"]
+    if error["type"] == "missing":
+        return "missing"
+    shown = "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
+    wanted = "write an object" if error["type"] in ("model_type", "dict_type") else error["msg"]
+    return f"{shown}: {wanted}"
 
 
 def _json(status: int, value: Json) -> Response:

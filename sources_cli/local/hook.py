@@ -99,7 +99,9 @@ class Hook:
         try:
             response = await self._client.post(path, json=body)
         except httpx2.TransportError as error:
-            raise Problem(f"the hook cannot be reached: {self.process.last_error or error}") from None
+            raise Problem(
+                f"the hook cannot be reached: {error}; its last log line: {self.process.last_error or 'none'}"
+            ) from None
         if response.status_code != 200:
             error_class = HookRejected if response.is_client_error else Problem
             raise error_class(f"the hook answered {response.status_code}: {_error_text(response)}")

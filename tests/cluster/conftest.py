@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(300))
         if item.get_closest_marker("long") and not os.environ.get("LONG"):
-            item.add_marker(pytest.mark.skip(reason="only with LONG=1"))
+            item.add_marker(pytest.mark.skip(reason="the long forms run only with LONG=1 (make test-long)"))
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +50,20 @@ def bare_api_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def cluster(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """The control plane with the CRD, the roles, the hook and a running Metacontroller."""
-    try:
-        metacontroller.binary(), metacontroller.crds()
-    except build.Unavailable as reason:
-        pytest.skip(str(reason))
+    missing = list(_missing(metacontroller.binary, metacontroller.crds))
+    if missing:
+        pytest.skip(" · ".join(missing))
     with running_cluster(plane, tmp_path_factory.mktemp("cluster")) as cluster:
         apply_crds(cluster)
         yield cluster
+
+
+def _missing(*find: Callable[[], object]) -> Iterator[str]:
+    for each in find:
+        try:
+            each()
+        except build.Unavailable as reason:
+            yield str(reason)
 
 
 @pytest.fixture

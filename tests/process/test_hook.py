@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.harness import DEADLINE_S, RunningHook, running_hook
+from tests.process.harness import DEADLINE_S, RunningHook, free_port, processes, running_hook, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUEST = json.loads((ROOT / "tests/contract/sync-request.json").read_text())
@@ -55,16 +55,17 @@ def without(path: str) -> bytes:
         pytest.param(b'{"parent": NaN', "not JSON", id="nan"),
         pytest.param(b"\xff\xfe", "not JSON", id="no-utf-8"),
         pytest.param(b"null", "the body is null", id="null"),
-        pytest.param(b"[1]", "the body is [1]", id="array"),
+        pytest.param(b"[1]", "the body is an array: write an object;", id="array"),
         pytest.param(b'"x"', 'the body is "x"', id="string"),
-        pytest.param(b"{}", "parent is {}: Field required", id="no-parent"),
+        pytest.param(b"{}", "parent is missing; post a Metacontroller ", id="no-parent"),
         pytest.param(b"[" * 100_000, "not JSON", id="deep"),
-        pytest.param(changed("parent", []), "parent is []", id="parent-array"),
+        pytest.param(changed("parent", []), "parent is an array: write an object;", id="parent-array"),
         pytest.param(changed("parent.kind", 7), "parent.kind is 7", id="kind-number"),
         pytest.param(changed("parent.kind", "lower"), 'parent.kind is "lower"', id="kind-lower-case"),
         pytest.param(changed("parent.metadata.name", ""), 'parent.metadata.name is ""', id="no-name"),
-        pytest.param(changed("parent.spec", "x"), 'parent.spec is "x"', id="spec-string"),
-        pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is", id="no-uid"),
+        pytest.param(changed("parent.spec", "x"), 'parent.spec is "x": write an object;', id="spec-string"),
+        pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is missing;", id="no-uid"),
+        pytest.param(changed("parent.metadata.name", {"secret": 1}), "metadata.name is an object: ", id="name-object"),
     ],
 )
 def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path: str, body: bytes, named: str) -> None:
@@ -73,6 +74,7 @@ def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path
     assert list(answer) == ["error"]
     assert named in answer["error"]
     assert "\n" not in answer["error"]
+    assert "secret" not in answer["error"]  # no content of an object
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,29 @@ def test_unusable_config_map_is_reported_by_healthz_and_changes_no_adapter(tmp_p
         assert hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"] == before
         (problem,) = hook.call("/healthz")[1]["problems"]
         assert 'metrics-protocol is "stackdriver!"' in problem
+
+
+@pytest.mark.parametrize("path", ["/sync", "/customize"])
+def test_unknown_query_parameter_is_a_400_that_lists_the_known_ones(hook: RunningHook, path: str) -> None:
+    status, answer = hook.call(f"{path}?types=a&type=b", json.dumps(REQUEST).encode())
+    known = "types, typeField, image, sinkKinds, diagnosePods"
+    assert (status, answer) == (400, {"error": f'unknown query parameter "type"; known parameters: {known}'})
+
+
+@pytest.mark.parametrize(("level", "requests"), [("info", 0), ("debug", 2)])
+def test_log_has_one_line_when_the_hook_listens_and_at_debug_one_per_request(level: str, requests: int) -> None:
+    port = free_port()
+    with processes() as run:
+        process = run("hooks", ADAPTER_IMAGE="a:1", HOST="127.0.0.1", PORT=str(port), LOG_LEVEL=level)
+        wait_until(lambda: process.errors, "the first line", lambda: process.errors)
+        hook = RunningHook(f"http://127.0.0.1:{port}")
+        assert hook.call("/healthz")[0] == 200
+        assert hook.call("/nowhere")[0] == 404
+        assert process.stop()[0] == 0
+    assert process.errors[0].endswith(f" INFO hooks listening on http://127.0.0.1:{port}\n")
+    lines = [line for line in process.errors if "HTTP/1.1" in line]
+    assert len(lines) == requests, process.errors
+    assert level == "debug" or len(process.errors) == 1
 
 
 def test_unusable_setting_is_one_line_and_exit_code_2() -> None:
