@@ -27,6 +27,7 @@ from sources_cli.problem import Problem
 from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
 
 DISPLAY_START_S = 20.0
+SILENT_STOP_S = 3.0  # then say what the run waits for
 ONCE_LIMIT_S = 60.0  # how long --once waits without --for
 
 
@@ -55,7 +56,10 @@ async def run(options: RunOptions) -> int:
     cluster = Cluster(options, documents, contents, _screen(documents))
     with _on_signal(cluster.interrupt):
         await cluster.run()
-    return 0 if cluster.satisfied or not options.once else 1
+    missing = cluster.missing if options.once else []
+    for text in missing:
+        print(f"sources: --once: {text}", file=sys.stderr)
+    return 1 if missing else 0
 
 
 class Cluster:
@@ -71,7 +75,6 @@ class Cluster:
         self._hook: Hook | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
-        self._interrupted = False
         self._env = ClusterEnv(
             ports=self._service_ports,
             values=lambda: self._documents.values,
@@ -83,9 +86,10 @@ class Cluster:
         )
 
     @property
-    def satisfied(self) -> bool:
-        """Every source is Ready and its first event has arrived. Without a local display, Ready is enough."""
-        return all(source.ready and (source.events or not self._displays) for source in self._controllers.values())
+    def missing(self) -> list[str]:
+        """Which sources are not Ready or sent no event yet. Without a local display, Ready is enough."""
+        needs_event = bool(self._displays)
+        return list(filter(None, (source.missing(needs_event=needs_event) for source in self._controllers.values())))
 
     async def run(self) -> None:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
@@ -98,16 +102,16 @@ class Cluster:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.limit_s):
                     await self._end.wait()
+            self._end.set()
             await self._cancel_tasks()
         finally:
             await self._drain()
 
     def interrupt(self) -> None:
-        """The first call ends the run. A second one kills the processes that are still stopping."""
-        if self._interrupted:
+        """Ends the run. If the run has ended already, kills the processes that are still stopping."""
+        if self._end.is_set():
             for deployment in self._deployments():
                 deployment.kill()
-        self._interrupted = True
         self._end.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -177,7 +181,7 @@ class Cluster:
 
     def _show(self, controller: SourceController) -> None:
         self._screen.row(controller.source, controller.events)
-        if self._options.once and self.satisfied:
+        if self._options.once and not self.missing:
             self._end.set()
 
     def _on_log(self, line: str) -> None:
@@ -188,7 +192,11 @@ class Cluster:
 
     async def _drain(self) -> None:
         """Stops the adapters, then the sinks, then the hook. So the last events of the adapters still arrive."""
-        await asyncio.gather(*(controller.stop() for controller in self._controllers.values()))
+        stopping = asyncio.gather(*(controller.stop() for controller in self._controllers.values()))
+        done, _ = await asyncio.wait([stopping], timeout=SILENT_STOP_S)
+        if not done:
+            self._screen.message("waiting for the events that are in flight; press Ctrl-C to drop them")
+        await stopping
         await asyncio.gather(*(display.stop() for display in self._displays.values()))
         if self._hook:
             await self._hook.stop()

@@ -46,9 +46,18 @@ class SourceController:
 
     @property
     def summary(self) -> str:
-        codes = ", ".join(str(deployment.exit_code) for deployment in self.deployments.values())
-        ended = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
-        return f"{self.name}: {self.events} event{'' if self.events == 1 else 's'} arrived; {ended}"
+        ended = [deployment.exit_code for deployment in self.deployments.values()]
+        codes = ", ".join(str(code) for code in ended if code is not None)
+        adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
+        return f"{self.name}: {self.events} event{'' if self.events == 1 else 's'} arrived; {adapter}"
+
+    def missing(self, *, needs_event: bool) -> str:
+        """What ``sources run --once`` still waits for; empty if nothing."""
+        if not self.ready:
+            condition = ready_condition(self.source.get("status") or {})
+            reason = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
+            return f"{self.name} is not ready: {reason or 'it has no status yet'}"
+        return f"no event of {self.name} has arrived" if needs_event and not self.events else ""
 
     def emits(self, source: str) -> bool:
         """Whether ``source`` is the CloudEvents source of this object's events."""

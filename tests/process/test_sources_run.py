@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import wait_until
+from tests.process.harness import free_port, wait_until
 from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
@@ -55,7 +55,8 @@ def test_second_signal_kills_adapters_that_do_not_stop(tmp_path: Path) -> None:
                 wait_until(lambda: not pending(process.pid), "the delivery of the first signal")
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, "")
+    assert process.returncode == 0
+    assert err.replace("waiting for the events that are in flight; press Ctrl-C to drop them\n", "") == ""
     assert "hello: 0 events arrived; its adapter's exit code: -9" in out
 
 
@@ -72,7 +73,17 @@ def test_once_stops_after_first_event_of_a_ready_source() -> None:
 
 
 def test_once_exits_1_when_no_event_arrives_in_time(tmp_path: Path) -> None:
-    assert sources("run", source_without_sink(tmp_path), "--once", "--for", "2s").returncode == 1
+    result = sources("run", source_without_sink(tmp_path), "--once", "--for", "2s")
+    assert result.returncode == 1
+    message = "sources: --once: hello is not ready: NotFound: Service default/event-display does not exist"
+    assert result.stderr.startswith(message), result.stderr
+
+
+def test_stop_with_a_dead_sink_says_what_it_waits_for_and_ctrl_c_drops_it() -> None:
+    with running(QUICKSTART, "--sink", f"http://127.0.0.1:{free_port()}", "--for", "2s") as process:
+        read_until(process, "waiting for the events that are in flight; press Ctrl-C to drop them", stream="stderr")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
 
 
 def test_sink_option_replaces_the_sink_of_each_source() -> None:
