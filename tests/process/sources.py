@@ -92,3 +92,15 @@ def _option(command: str, parameter: Any) -> Option:
     name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
     return Option(command, name, "" if default in (None, False) else str(default), parameter.help)
+
+
+def write_kind(directory: Path, *fields: str, name: str = "TinySource", file: str = "tiny_source.py") -> Path:
+    lines = [
+        "from adapter.sdk import *",
+        f"class {name}(Timer):",
+        '    """A tiny kind."""',
+        *(f"    {field}" for field in fields),
+    ]
+    (directory / "kinds").mkdir(exist_ok=True)
+    (directory / "kinds" / file).write_text("\n".join([*lines, "    def tick(self, n): return Event(type='a')", ""]))
+    return directory / "kinds" / file
