@@ -157,6 +157,7 @@ def test_log_of_a_failed_source_has_no_secret(tmp_path: Path) -> None:
     env = {
         "PYTHONPATH": f"{ROOT}:{tmp_path}",
         "SOURCES_PACKAGE": "kinds",
+        "EVENT_SOURCE": "/leaking",
         "SOURCE_KIND": "LeakingSource",
         "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
         "SOURCE_SECRET_0": "hush-hush\n",
