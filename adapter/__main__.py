@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.loading import load_source
+from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
     from asyncio import Server
@@ -58,7 +58,7 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        failure = failure_fields(error, env.sources_package, env.secrets.values())
+        failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED

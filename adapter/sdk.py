@@ -9,7 +9,7 @@ from adapter.model.fields import Certificates, HttpUrl, SecretText
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.poller import Poller
-from adapter.serving.messages import Refusal, Request
+from adapter.serving.messages import Refusal, Reply, Request
 from adapter.timer import Timer
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "PollFailed",
     "Poller",
     "Refusal",
+    "Reply",
     "Request",
     "SecretText",
     "Source",

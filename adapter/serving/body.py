@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapter.serving.messages import Refusal
+from adapter.serving.messages import WITHOUT_BODY, Refusal, Response
 
 BODY_LIMIT = 1024 * 1024  # bytes of one body
 BODIES_LIMIT = 32 * 1024 * 1024  # bytes of all bodies in memory, so that a pod stays within its memory limit
@@ -64,10 +64,9 @@ def _too_long() -> Refusal:
     return Refusal(413, f"the body is longer than {BODY_LIMIT} bytes", Connection="close")
 
 
-async def respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
-    """Send a response with ``text`` and a line feed as its body; no body if ``text`` is empty."""
-    body = f"{text}\n".encode("utf-8", "replace") if text else b""
-    listed = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **headers}
+async def respond(send: Send, response: Response) -> None:
+    length = {} if response.status in WITHOUT_BODY else {"Content-Length": str(len(response.body))}
+    listed = {**length, **response.headers}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.body})

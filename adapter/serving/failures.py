@@ -6,36 +6,55 @@ import itertools
 import json
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 from urllib.parse import quote
 
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
+METHODS = ("events", "poll", "tick", "receive")  # of kinds; the last one that the author defined makes the events
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
 
 
-def failure_fields(error: BaseException, package: str, secrets: Iterable[str]) -> dict[str, Any]:
-    """Fields of a log line: ``error`` is type and message, ``at`` is ``file:line`` in ``package``, and ``traceback``.
+def failure_fields(
+    error: BaseException, package: str, secrets: Iterable[str], kind: type | None = None
+) -> dict[str, Any]:
+    """Fields of a log line: ``error`` is type and message, ``at`` is ``file:line``, and ``traceback``.
 
-    ``package`` is the module or package of the kind. Without a frame in it, ``at`` is the last frame. The traceback
-    has frames only: it shows the code, but no values.
+    ``at`` is in ``package``, the module or package of the kind. If no frame is there, the author's code has returned
+    already, for example with a wrong value. Then ``at`` is the definition of its method in the class ``kind``, or the
+    last frame. The traceback has frames only: it shows the code, but no values.
     """
+    root = package.partition(".")[0]
     frames = list(traceback.walk_tb(error.__traceback__))
     cause = error.__cause__ or error.__context__
     causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
     own = [
         (frame, line)
         for frame, line in [*causes, *frames]
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == root
     ]
-    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in own or frames]
+    places = [_place(frame.f_code, line) for frame, line in own]
+    places = places or list(_definitions(kind, root)) or [_place(frame.f_code, line) for frame, line in frames]
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
     return {
         "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
         "at": places[-1] if places else "",
         "traceback": "".join(stack.format()),
     }
+
+
+def _place(code: CodeType, line: int) -> str:
+    return f"{os.path.basename(code.co_filename)}:{line}"
+
+
+def _definitions(kind: type | None, root: str) -> Iterator[str]:
+    """Where the author defined a method that makes events."""
+    for name in METHODS:
+        function = getattr(kind, name, None)
+        if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == root:
+            yield _place(function.__code__, function.__code__.co_firstlineno)
 
 
 def _text(error: BaseException) -> str:

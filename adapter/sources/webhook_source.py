@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from typing import Annotated
 
 from pydantic import Field
@@ -47,7 +46,7 @@ class WebhookSource(Listener):
     )
 
     async def receive(self, request: Request) -> Event:
-        if problem := auth_error(self.auth, request, time.time()):
+        if problem := auth_error(self.auth, request, request.received.timestamp()):
             raise Refusal(401, problem)
         if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
             raise Refusal(415, f"content encoding {encoding} is not supported", Accept_Encoding="identity")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from adapter.model.event import Event, Outcome
     from adapter.model.source import Source
     from adapter.testing.clock import VirtualClock
-    from adapter.testing.sink import RESET, Reply, Sink
+    from adapter.testing.sink import RESET, Sink, SinkReply
 
-__all__ = ["RESET", "Deliver", "Poll", "Receive", "Reply", "Run", "Sink", "VirtualClock"]
+__all__ = ["RESET", "Deliver", "Poll", "Receive", "Run", "Sink", "SinkReply", "VirtualClock"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,9 +27,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     from adapter.testing.clock import VirtualClock
-    from adapter.testing.sink import RESET, Reply, Sink
+    from adapter.testing.sink import RESET, Sink, SinkReply
 
-    return {"RESET": RESET, "Reply": Reply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
+    return {"RESET": RESET, "SinkReply": SinkReply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
 
 
 class Run(Protocol):

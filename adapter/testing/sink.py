@@ -17,7 +17,7 @@ BODY_SIZE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Reply:
+class SinkReply:
     """The response of a :class:`Sink` to one event."""
 
     status: int = 202  # HTTP status code
@@ -27,7 +27,7 @@ class Reply:
     reset: bool = False  # True: reset the connection instead of responding
 
 
-RESET = Reply(reset=True)
+RESET = SinkReply(reset=True)
 
 
 class Sink:
@@ -43,14 +43,14 @@ class Sink:
         self.taken: list[dict[str, Any]] = []
         self.refused: list[str] = []
         self.url = ""
-        self._replies: deque[Reply] = deque()
+        self._replies: deque[SinkReply] = deque()
         self._changed = threading.Condition()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def answer(self, *replies: int | Reply) -> None:
-        """Set the responses to the next events, in turn: each a status code or a :class:`Reply`. After that: 202."""
-        self._replies.extend(Reply(reply) if isinstance(reply, int) else reply for reply in replies)
+    def answer(self, *replies: int | SinkReply) -> None:
+        """Set the responses to the next events, in turn: status codes or :class:`SinkReply`. After that: 202."""
+        self._replies.extend(SinkReply(reply) if isinstance(reply, int) else reply for reply in replies)
 
     def wait_for(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
         """Wait for ``count`` events; return ``events``. ``AssertionError`` after ``within_s`` seconds."""
@@ -86,7 +86,7 @@ class Sink:
         except ValueError as error:
             self.refused.append(f"{request.method} {request.path}: {error}")
             return Response(400, f"{error}\n".encode("utf-8", "replace"))
-        reply = self._replies.popleft() if self._replies else Reply()
+        reply = self._replies.popleft() if self._replies else SinkReply()
         await asyncio.sleep(reply.delay_s)
         with self._changed:
             self.events.append(event)

@@ -130,7 +130,7 @@ def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
 
 def test_the_sdk_reference_has_every_public_name() -> None:
     text = page("docs/sdk.md")
-    for name in (*sdk.__all__, "Sink", "Reply", "RESET", "VirtualClock"):
+    for name in (*sdk.__all__, "Sink", "SinkReply", "RESET", "VirtualClock"):
         assert f"\n### {name}\n" in text
     for cls in (sdk.Source, sdk.Timer, sdk.Poller, sdk.Listener):
         missing = {name for name in overridable(cls) if f"`{name}" not in text}

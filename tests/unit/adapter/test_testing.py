@@ -23,7 +23,7 @@ import pytest
 from adapter.sdk import Context, Event, Interval, Outcome, Source, Timer
 from adapter.serving.messages import Request
 from adapter.sources.sample_source import SampleSource
-from adapter.testing import RESET, Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from adapter.testing import RESET, Deliver, Poll, Receive, Run, Sink, SinkReply, VirtualClock
 from adapter.testing.clock import START
 from tests.installed import environ_with
 
@@ -191,7 +191,7 @@ def test_events_arrive_as_an_adapter_sends_them(deliver: Deliver, sink: Sink) ->
 
 
 def test_failed_attempts_are_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
-    sink.answer(503, RESET, Reply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
+    sink.answer(503, RESET, SinkReply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
     clock = VirtualClock()
     assert deliver(SampleSource(), sink, 1, clock=clock) == [Outcome.DELIVERED]
     assert [event["id"] for event in sink.events] == [sink.events[0]["id"]] * 4
@@ -207,7 +207,7 @@ def test_source_gets_rejected_and_gave_up(deliver: Deliver, sink: Sink) -> None:
 
 
 def test_slow_response_is_an_attempt_that_timed_out(deliver: Deliver, sink: Sink) -> None:
-    sink.answer(Reply(delay_s=5))
+    sink.answer(SinkReply(delay_s=5))
     clock = VirtualClock()
     assert deliver(CursorSource(), sink, 1, delivery={"timeout": "PT0.5S"}, clock=clock) == [Outcome.DELIVERED]
     assert len(clock.sleeps) == 1  # the wait before the second attempt
