@@ -15,8 +15,8 @@ run: .venv/ready  ## Run a source, the hook and a sink on this machine
 test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
 	$(BIN)/pytest
 
-test-long: .venv/ready control-plane  ## Run the cluster tests with longer times: 5 idle minutes, 50 edits, …
-	LONG=1 $(BIN)/pytest tests/cluster
+test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle minutes, 50 edits, 100 kills of each kind, …
+	LONG=1 $(BIN)/pytest tests/cluster tests/process/test_delivery.py tests/process/kinds
 
 e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
 e2e: .venv/ready  ## Run the tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
