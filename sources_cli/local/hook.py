@@ -16,6 +16,7 @@ from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import Kind
 from sources_cli.local.process import OnLine, Process, free_port, port_is_free
 from sources_cli.problem import Problem
+from sources_cli.screen.plain import shorten
 
 Children = Mapping[str, Mapping[str, Json]]  # "Kind.apiVersion" -> "namespace/name" -> object
 START_S = 20.0
@@ -116,8 +117,7 @@ def _matches(rule: Json, metadata: Json) -> bool:
 
 def _error_text(response: httpx2.Response) -> str:
     try:
-        body = response.json()
-    except ValueError:
-        return " ".join(response.text.split())
-    error = body.get("error", body.get("message", body)) if isinstance(body, dict) else body
-    return " ".join(str(error).split())
+        text = str(response.json()["error"])
+    except (ValueError, LookupError, TypeError):  # not from the hook: another program has the port
+        text = response.text
+    return shorten(" ".join(text.split()), 300)

@@ -160,7 +160,7 @@ def test_source_that_never_yields_fails_the_test(run: Run) -> None:
     [
         pytest.param({"type": "t"}, "made {'type': 't'}, which is a dict; make an Event", id="no-event"),
         pytest.param(Event(type="t", data=object()), "is invalid: data cannot be written as JSON", id="no-json"),
-        pytest.param(Event(type=""), "is invalid: type is ''", id="no-type"),
+        pytest.param(Event(type=""), 'is invalid: type is ""', id="no-type"),
         pytest.param(Event(type="t", extensions={"Big": "x"}), 'extension name "Big" is not valid', id="extension"),
     ],
 )
