@@ -15,6 +15,7 @@ import os
 import re
 import signal
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, repeat
@@ -27,6 +28,7 @@ from adapter.contract.formats import Json
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Limits, Reset, listen, port_of
 
+NO_ANSWER = "dispatch error: "
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
 
 
@@ -96,11 +98,22 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
 
 
 def dead_letter_note(event: dict[str, Json]) -> str:
-    """The sink that did not accept the event, and its status code; empty if the event is not a dead letter."""
+    """The sink that did not accept the event, and its answer or the error; empty if the event is not a dead letter."""
     extensions = event.get("extensions", {})
     if "knativeerrordest" not in extensions:
         return ""
-    return f"  dead letter: {extensions['knativeerrordest']} answered {extensions.get('knativeerrorcode')}"
+    failure = _delivery_error(extensions.get("knativeerrordata", ""))
+    answer = f": {failure}" if failure else f" answered {extensions.get('knativeerrorcode')}"
+    return f"  dead letter: {extensions['knativeerrordest']}{answer}"
+
+
+def _delivery_error(data: str) -> str:
+    """Why there was no answer; empty if there was one. Knative marks the error in this way, too, beside code 500."""
+    try:
+        text = b64decode(data + "==").decode("utf-8", "replace")
+    except ValueError:
+        return ""
+    return text.removeprefix(NO_ANSWER) if text.startswith(NO_ANSWER) else ""
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:

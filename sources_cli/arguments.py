@@ -6,6 +6,7 @@ Imports only fast modules: shell completion loads this module at each press of T
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,12 @@ class ManifestsOptions:
     diagnose_pods: bool = False
 
 
-def files(paths: list[Path] | None) -> list[Path]:
+def files_of(paths: Iterable[Path]) -> list[Path]:
     """Replaces each directory with its YAML and JSON files, without those of subdirectories, as ``kubectl -f`` does.
 
     A directory without such a file stays in the list, so that reading it fails with a message.
     """
-    found = [file for path in paths or () for file in sorted(_files_in(path)) or [path]]
+    found = [file for path in paths for file in sorted(_files_in(path)) or [path]]
     return list(dict.fromkeys(found))
 
 

@@ -205,9 +205,17 @@ def test_port_in_use_is_one_line_and_exit_code_3() -> None:
     "name", ["sources_cli", "adapter.model.source", "adapter.delivery.delivery", "httpx2", "yaml", "jinja2"]
 )
 def test_hook_does_not_import(name: str) -> None:
-    code = f"import sys, hooks.__main__; print({name!r} in sys.modules)"
+    code = f"import sys, hooks.__main__, hooks.app, uvicorn; print({name!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_signal_during_the_imports_ends_the_hook_with_exit_code_0(tmp_path: Path, number: str) -> None:
+    """A module with the name of a library sends the signal when it is imported."""
+    (tmp_path / "uvicorn.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{number})\n")
+    done = start(ADAPTER_IMAGE="a:1", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def start(**environ: str) -> subprocess.CompletedProcess[str]:

@@ -47,6 +47,20 @@ def test_unusable_document_is_one_line(tmp_path: Path, text: str, message: str) 
     assert_one_line(sources("run", file), message)
 
 
+@pytest.mark.parametrize("command", ["run", "render"])
+def test_all_problems_of_all_files_are_listed(tmp_path: Path, command: str) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: soon\n  intervall: 1s")
+    file.write_text(f"{file.read_text().rstrip()}\n---\n- 1\n---\na: 1\n")
+    (tmp_path / "broken.yaml").write_text("kind: [")
+    (tmp_path / "good.yaml").write_text(QUICKSTART.read_text())
+    result = sources(command, tmp_path, "no-such.yaml")
+    assert (result.returncode, result.stdout) == (2, "")
+    places = re.findall(r"^sources: (?:.*/)?([\w-]+\.yaml(?::\d+)?): ", result.stderr, re.MULTILINE)
+    lines = file.read_text().splitlines()
+    edited = [f"edited.yaml:{lines.index(line) + 1}" for line in ("  intervall: 1s", "- 1", "a: 1")]
+    assert places == ["broken.yaml:1", *edited, "no-such.yaml"], result.stderr
+
+
 def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
     file = quickstart_with(tmp_path, "kind: SampleSource", "kind: TelepathySource")
     known = "there are: PollSource, SampleSource, WebhookSource"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter.display import Display, parse_arguments, parse_event
+from adapter.display import Display, dead_letter_note, parse_arguments, parse_event
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Reset
 
@@ -178,6 +178,27 @@ def test_text_shows_source_type_data_and_every_answer_except_202(capsys: pytest.
     first, second = (line[10:] for line in capsys.readouterr().out.splitlines())
     assert first == 'b  t  {"n": "ü"}'
     assert second == 'b  t  {"n": "ü"}  -> 503'
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "shown"),
+    [
+        ("400", b"no such thing", " answered 400"),
+        ("500", b"", " answered 500"),
+        ("500", b"a dispatch error: x", " answered 500"),
+        ("500", b"dispatch error: ConnectError: All connection attempts failed", ": ConnectError: All connection"),
+        ("500", b"dispatch error: " + b"x" * 1024, ": xxx"),
+    ],
+)
+def test_dead_letter_shows_the_answer_of_the_sink_or_why_there_was_none(code: str, body: bytes, shown: str) -> None:
+    data = base64.b64encode(body).decode()[:1024]
+    extensions = {"knativeerrordest": "http://sink", "knativeerrorcode": code, "knativeerrordata": data}
+    assert dead_letter_note({"extensions": extensions}).startswith(f"  dead letter: http://sink{shown}")
+
+
+def test_dead_letter_with_unreadable_data_shows_its_code() -> None:
+    extensions = {"knativeerrordest": "http://sink", "knativeerrorcode": "500", "knativeerrordata": "a"}
+    assert dead_letter_note({"extensions": extensions}) == "  dead letter: http://sink answered 500"
 
 
 def test_statuses_are_used_in_order_then_202(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,22 @@ def test_wide_terminal_also_shows_kind_and_interval() -> None:
     assert ("SampleSource" in row, "10s" in row) == (True, True)
 
 
+def test_problems_of_the_files_are_below_the_table_until_they_are_solved() -> None:
+    screen = LiveScreen(console := Console(file=io.StringIO(), width=100, height=12))
+    for n in range(20):
+        screen.row(source(f"s{n}"), 3)
+    screen.problems([f"not applied: {n}\x1b" for n in range(5)])
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = captured.get().splitlines()
+    assert len(lines) <= 12
+    assert lines[-4:] == [*(f"not applied: {n}�" for n in range(3)), "… and 2 more problems in the files"]
+    screen.problems([])
+    with console.capture() as captured:
+        console.print(screen.render())
+    assert "not applied" not in captured.get()
+
+
 def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
 
