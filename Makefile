@@ -55,7 +55,7 @@ lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to re
 	echo "[1/3] creating .venv with $$found"; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv
 	@echo "[2/3] installing the packages of requirements/dev.lock; this takes about a minute"
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@sh requirements/install.sh .venv requirements/dev.lock
 	@echo "[3/3] installing this project"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
