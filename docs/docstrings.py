@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from pydantic_core import PydanticUndefined
 
+EXAMPLES = ("Context", "Interval", "Outcome")  # classes with a section "Example: NAME" below the generated part
 Table = Callable[[tuple[str, ...], list[tuple[str, ...]]], str]
 
 
@@ -36,6 +37,8 @@ def sdk(table: Table) -> str:
 def _entry(name: str, cls: type, table: Table) -> str:
     text = "" if enum.Enum in cls.__mro__ else f"`{_signature(name, cls)}`\n\n"
     parts = [f"### {name}\n\n{text}{prose(cls.__doc__)}\n"]
+    if name in EXAMPLES:
+        parts.append(f"See [the example](#example-{name.lower()}).\n")
     if rows := list(_attributes(cls)):
         parts.append(table(("attribute", "type", "default", "meaning"), rows))
     if rows := list(_methods(cls)):
