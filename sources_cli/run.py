@@ -138,6 +138,7 @@ class Cluster:
         """Applies each edit of a file as ``kubectl apply`` would. An invalid file changes nothing."""
         async for _ in edits(self._files.paths, self._contents):
             self._documents, problems = self._files.read()
+            hook.sink_kinds = self._documents.sink_kinds
             self._screen.problems([f"not applied: {problem}" for problem in problems])
             await self._start_displays()
             self._apply(hook)

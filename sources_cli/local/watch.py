@@ -16,7 +16,9 @@ from sources_cli.problem import Problem
 async def edits(
     paths: Sequence[Path], contents: Mapping[Path, bytes], *, compare_every_s: float = 2.0
 ) -> AsyncIterator[None]:
-    """Yields each time that a file no longer holds its ``contents``, at first those of the caller, or that one is new.
+    """Yields after each edit, and after a file was added to a directory or deleted from it.
+
+    ``contents``: what the files held when the caller read them.
 
     Watches the directories: an editor may replace the file, and a mounted ConfigMap replaces a symbolic link beside it.
     Also compares the files every ``compare_every_s``, for network mounts and others without notifications.
@@ -49,10 +51,12 @@ def _changes(directories: Iterable[Path], compare_every_s: float) -> AsyncGenera
 def contents_of(paths: Iterable[Path], before: Mapping[Path, bytes] | None = None) -> dict[Path, bytes]:
     """What the files hold now, without pipes, which can be read only once.
 
-    A file that is deleted or cannot be read keeps its contents from ``before``.
+    A file that cannot be read keeps its contents from ``before``. So does a file among ``paths`` that is missing,
+    because an editor may be about to replace it.
     """
-    contents = dict(before or {})
-    for file in files_of(paths):
+    files = files_of(paths)
+    contents = {file: text for file, text in (before or {}).items() if file in files}
+    for file in files:
         with contextlib.suppress(OSError):
             if file.is_file():
                 contents[file] = file.read_bytes()

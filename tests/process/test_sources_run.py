@@ -141,7 +141,18 @@ def test_file_that_is_added_to_a_directory_is_applied_beside_a_broken_one(tmp_pa
         (tmp_path / "second.yaml").write_text(added)
         read_until(process, r"^second +SampleSource +True +http://second-display")
         read_until(process, r"  second  dev\.knative\.sample  ")
+        broker = (
+            "apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {name: b}\nstatus: {address: {url: http://b}}"
+        )
+        third = text.split("---")[-1].replace("name: hello", "name: third")
+        third = third.replace("apiVersion: v1", "apiVersion: eventing.knative.dev/v1").replace(
+            "kind: Service", "kind: Broker"
+        )
+        (tmp_path / "third.yaml").write_text(f"{third.replace('name: event-display', 'name: b')}---\n{broker}\n")
+        read_until(process, r"^third +SampleSource +True +http://b")
         (tmp_path / "second.yaml").unlink()
+        (tmp_path / "broken.yaml").unlink()
+        read_until(process, "applied: the files are valid again", stream="stderr")
         read_until(process, r"  second  dev\.knative\.sample  ")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

@@ -102,7 +102,10 @@ def test_pipe_is_not_read(tmp_path: Path) -> None:
 def test_missing_file_keeps_its_contents(tmp_path: Path) -> None:
     gone = tmp_path / "gone.yaml"
     assert contents_of([gone], {gone: b"old"}) == {gone: b"old"}
-    assert contents_of([tmp_path], {gone: b"old"}) == {gone: b"old"}
+
+
+def test_file_that_is_deleted_from_a_directory_has_no_contents(tmp_path: Path) -> None:
+    assert contents_of([tmp_path], {tmp_path / "gone.yaml": b"old"}) == {}
 
 
 def test_emptied_file_has_no_contents(tmp_path: Path) -> None:
