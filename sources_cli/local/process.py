@@ -59,8 +59,7 @@ class Process:
 
     async def stop(self, grace_s: float) -> int:
         """Sends SIGTERM, and SIGKILL after ``grace_s``. Returns the exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.terminate()
+        self._signal(signal.SIGTERM)
         try:
             return await asyncio.wait_for(self.wait(), grace_s)
         except TimeoutError:
@@ -68,8 +67,14 @@ class Process:
             return await self.wait()
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Unlike ``send_signal`` of asyncio, this does not reap a process that has just ended: asyncio's own waiter
+        would not get the exit code, and would report 255 instead."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, number)
 
     def _remember(self, on_line: OnLine) -> OnLine:
         def handle(line: str) -> None:
