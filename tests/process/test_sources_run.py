@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import free_port, wait_until
+from tests.process.harness import ScriptedSink, free_port, wait_until
 from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
+from tests.process.webhook import ACCEPTED
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
 
@@ -87,12 +88,11 @@ def test_stop_with_a_dead_sink_says_what_it_waits_for_and_ctrl_c_drops_it() -> N
 
 
 def test_sink_option_replaces_the_sink_of_each_source() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/in"
-        result = sources("run", QUICKSTART, "--sink", url, "--for", "3s")
-    assert url in result.stdout
-    assert "hello: 0 events arrived" in result.stdout
+    with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
+        result = sources("run", QUICKSTART, "--sink", sink.url, "--for", "3s")
+    assert sink.url in result.stdout
+    assert sink.requests
+    assert "hello: 0 events arrived" in result.stdout  # counted by the local display only
 
 
 def test_edited_source_rolls_out_and_broken_edit_changes_nothing(tmp_path: Path) -> None:
