@@ -90,9 +90,18 @@ def _end_with_parent() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that the kernel gives to nobody else for a minute, except to a program that asks for its number.
+
+    A connection that the server's side closes first leaves its port in the state TIME_WAIT. A server that sets
+    SO_REUSEADDR, as asyncio does, can listen on it. A server or a client that takes any port gets another one.
+    """
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        port: int = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()
         return port
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from sources_cli.local.process import Process
+from sources_cli.local.process import Process, free_port
 
 DEADLINE_S = 20
 SLEEPER = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
@@ -39,6 +41,20 @@ def test_signal_to_a_process_that_has_just_ended_does_not_lose_its_exit_code(
 
     assert asyncio.run(several()) == [-signal.SIGKILL] * 5
     assert caplog.messages == []
+
+
+def test_free_port_is_given_to_no_other_program() -> None:
+    ports = {free_port() for _ in range(200)}
+    assert len(ports) == 200
+    with contextlib.ExitStack() as servers:
+        others = [servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(200)]
+        assert ports.isdisjoint(server.getsockname()[1] for server in others)
+
+
+def test_server_can_listen_on_a_free_port() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+        pass
 
 
 def runs(pid: int) -> bool:
