@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import free_port, wait_until
+from tests.process.harness import ScriptedSink, free_port, wait_until
 from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
+from tests.process.webhook import ACCEPTED
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
 
@@ -80,19 +81,22 @@ def test_once_exits_1_when_no_event_arrives_in_time(tmp_path: Path) -> None:
 
 
 def test_stop_with_a_dead_sink_says_what_it_waits_for_and_ctrl_c_drops_it() -> None:
-    with running(QUICKSTART, "--sink", f"http://127.0.0.1:{free_port()}", "--for", "2s") as process:
+    with running(QUICKSTART, "--sink", f"http://127.0.0.1:{free_port()}") as process:
+        read_until(process, "delivery .*failed", stream="stderr")
+        process.send_signal(signal.SIGINT)
         read_until(process, "waiting for the events that are in flight; press Ctrl-C to drop them", stream="stderr")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
 
 
 def test_sink_option_replaces_the_sink_of_each_source() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/in"
-        result = sources("run", QUICKSTART, "--sink", url, "--for", "3s")
-    assert url in result.stdout
-    assert "hello: 0 events arrived" in result.stdout
+    sink = ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED))
+    with sink, running(QUICKSTART, "--sink", sink.url) as process:
+        sink.wait_for(1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert sink.url in out
+    assert "hello: 0 events arrived" in out  # only the local display counts them
 
 
 def test_edited_source_rolls_out_and_broken_edit_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.harness import ScriptedSink
 from tests.process.sources import QUICKSTART, quickstart_with, source_without_sink, sources
+from tests.process.webhook import ACCEPTED
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -139,6 +141,8 @@ def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed
 
 
 def test_deployment_other_than_a_display_is_skipped_with_a_message(tmp_path: Path) -> None:
-    result = sources("run", quickstart_with(tmp_path, "adapter.display", "http.server"), "--for", "1s")
+    file = quickstart_with(tmp_path, "adapter.display", "http.server")
+    with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
+        result = sources("run", file, "--sink", sink.url, "--for", "1s")
     message = "Deployment default/event-display is skipped: `sources run` starts only `python -m adapter.display`\n"
     assert (result.returncode, result.stderr.startswith(message)) == (0, True), result.stderr
