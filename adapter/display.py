@@ -20,33 +20,13 @@ from datetime import datetime
 from itertools import chain, repeat
 from random import Random
 
-from adapter.cloudevents.attributes import is_json
-from adapter.cloudevents.decode import read_event
+from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Limits, Reset, listen, port_of
 
 LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
-
-
-def parse_event(request: Request) -> dict[str, Json]:
-    """Attributes, ``extensions`` and ``data`` of a CloudEvent in binary or structured mode.
-
-    ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
-    with the reason if the request is not a CloudEvent.
-    """
-    event = read_event(request)
-    return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
-
-
-def _shown(data: bytes | None, content_type: str) -> Json:
-    if not data or not is_json(content_type):
-        return None if data is None else data.decode("utf-8", "backslashreplace")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON, but its content type says JSON") from None
 
 
 class Display:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, ClassVar
 
@@ -144,7 +145,8 @@ class RequestHandler:
             async with asyncio.timeout(times.request_body_s) as limit:
                 request = await self._read(scope, receive, body)
                 limit.reschedule(asyncio.get_running_loop().time() + times.receive_s)
-                result = await self._listener.receive(request)
+                made: Any = self._listener.receive(request)
+                result = await made if inspect.isawaitable(made) else made
             events = [] if isinstance(result, Reply) else events_of(self._listener, result)
             self._throttle.flush()
             if isinstance(result, Reply):

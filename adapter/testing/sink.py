@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.display import parse_event
+from adapter.cloudevents.decode import parse_event
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Limits, Reset, listen, port_of
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapter.display import Display, parse_arguments, parse_event
+from adapter.cloudevents.decode import parse_event
+from adapter.display import Display, parse_arguments
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import Reset
 
