@@ -20,6 +20,7 @@ from sources_cli.screen.plain import age_s, event_line, find_condition, ready_co
 
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
 WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
+MAX_URLS = 3  # of sources that listen, below the table
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
@@ -31,6 +32,7 @@ class LiveScreen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
+        self._urls: dict[str, str] = {}  # name of a source that listens -> its URL
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -48,8 +50,10 @@ class LiveScreen:
             self._live.refresh()
             self._live.stop()
 
-    def row(self, source: Json, events: int) -> None:
+    def row(self, source: Json, events: int, url: str = "") -> None:
         metadata = source["metadata"]
+        if url:
+            self._urls[metadata["name"]] = url
         self._sources[f"{source['kind']} {metadata['namespace']}/{metadata['name']}"] = (source, events)
         self._changed = True
 
@@ -66,7 +70,8 @@ class LiveScreen:
 
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
-        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3))
+        urls = [f"{name}: listens on {url}" for name, url in self._urls.items()][:MAX_URLS]
+        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3) - len(urls))
         rows = list(self._sources.values())
         if len(rows) > max_rows:  # failing sources first, because only the first rows are visible
             rows.sort(key=lambda row: _is_ready(row[0]))
@@ -77,7 +82,7 @@ class LiveScreen:
         for source, events in visible:
             table.add_row(*_cells(source, events, now, width))
         more = [f"… and {len(rows) - len(visible)} more"] if len(rows) > len(visible) else []
-        return Group("", table, *_reasons(source for source, _ in visible), *more)
+        return Group("", table, *_reasons(source for source, _ in visible), *urls, *more)
 
     async def _draw(self) -> None:
         waited = 0.0

@@ -58,6 +58,18 @@ def test_wide_terminal_also_shows_kind_and_interval() -> None:
     assert ("SampleSource" in row, "10s" in row) == (True, True)
 
 
+def test_url_of_a_source_that_listens_is_below_the_table() -> None:
+    console = Console(file=io.StringIO(), width=100, height=24, force_terminal=False)
+    screen = LiveScreen(console)
+    screen.row(source("timer"), 0)
+    for path in ("/", "/door"):
+        screen.row(source("bell"), 0, f"http://127.0.0.1:8888{path}")
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = captured.get().splitlines()
+    assert [line.rstrip() for line in lines if "listens" in line] == ["bell: listens on http://127.0.0.1:8888/door"]
+
+
 def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
 
