@@ -123,8 +123,9 @@ def poll() -> Poll:
     """``poll(source, answer)`` calls ``poll()`` of a Poller once, and returns the list of its events.
 
     ``answer`` is the response to each request: an ``httpx2.Response``, or a value that is sent as JSON with status 200.
-    If ``poll()`` is a generator, ``outcomes`` are sent back for its events in turn, and after that ``DELIVERED``.
-    ``AssertionError`` for an invalid event and after 10 s. Exceptions of the source are raised unchanged.
+    If ``poll()`` is a generator, ``outcomes`` are sent back for its events in turn, and after that ``DELIVERED``. After
+    ``GAVE_UP`` it is closed, as in an adapter. ``AssertionError`` for an event that is invalid or has no id, and after
+    10 s. Exceptions of the source are raised unchanged.
     """
     from adapter.testing.harness import poll
 

@@ -6,8 +6,19 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, aclosing, closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -99,25 +110,40 @@ def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> l
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
             made = source.poll(client)  # type: ignore[attr-defined]  # a Poller; its import would slow down every test run
             found = await made if inspect.isawaitable(made) else made
-            items = await _collect(found, outcomes) if isinstance(found, AsyncIterable) else list(found)
+            items = [item async for item in _with_outcomes(found, iter(outcomes))]
         for item in items:
             _message(source, item, context)
+            if not item.id:
+                raise _Failed(f"poll() of {_name(source)} made an Event without id; write Event(id=...) with its key")
         return items
 
     return _within(10, poll(), lambda: f"poll() of {_name(source)} did not end")
 
 
-async def _collect(found: AsyncIterable[Event], outcomes: Sequence[Outcome]) -> list[Event]:
-    """All items. A generator gets the outcome of each."""
+async def _with_outcomes(found: Any, outcomes: Iterator[Outcome]) -> AsyncIterator[Event]:
+    """The items of ``found``. A generator gets the outcome of each, and is closed after ``GAVE_UP``."""
+    if isinstance(found, Generator):
+        found = _asynchronous(found)
     if not isinstance(found, AsyncGenerator):
-        return [item async for item in found]
-    items, scripted = [], iter(outcomes)
+        for item in [each async for each in found] if isinstance(found, AsyncIterable) else list(found):
+            yield item
+        return
     async with aclosing(found):
         with suppress(StopAsyncIteration):
-            items.append(await anext(found))
+            item = await anext(found)
             while True:
-                items.append(await found.asend(next(scripted, Outcome.DELIVERED)))
-    return items
+                yield item
+                outcome = next(outcomes, Outcome.DELIVERED)
+                if outcome is Outcome.GAVE_UP:
+                    return
+                item = await found.asend(outcome)
+
+
+async def _asynchronous(found: Generator[Event, Any, None]) -> AsyncGenerator[Event, Any]:
+    outcome = None
+    with closing(found), suppress(StopIteration):
+        while True:
+            outcome = yield found.send(outcome)
 
 
 def receive(

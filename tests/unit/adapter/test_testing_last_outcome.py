@@ -127,7 +127,9 @@ def test_timer_makes_no_event_after_the_last_tick(run: Run) -> None:
     assert len(made) == 3
 
 
-def test_generator_of_poll_gets_the_outcome_of_each_item(poll: Poll) -> None:
+@pytest.mark.parametrize("given", [Outcome.DELIVERED, Outcome.REJECTED, Outcome.GAVE_UP])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_generator_of_poll_gets_outcomes_until_one_is_gave_up(poll: Poll, given: Outcome, asynchronous: bool) -> None:
     outcomes: list[Outcome] = []
 
     class CursorSource(Source):
@@ -135,5 +137,22 @@ def test_generator_of_poll_gets_the_outcome_of_each_item(poll: Poll) -> None:
             for item in (await client.get("http://h")).json():
                 outcomes.append((yield Event("t", id=item)))
 
-    assert [event.id for event in poll(CursorSource(), ["a", "b"], outcomes=[Outcome.GAVE_UP])] == ["a", "b"]
-    assert outcomes == [Outcome.GAVE_UP, Outcome.DELIVERED]
+    class PlainSource(Source):
+        def poll(self, client: Any) -> Any:
+            for item in "ab":
+                outcomes.append((yield Event("t", id=item)))
+
+    source = CursorSource() if asynchronous else PlainSource()
+    events = poll(source, ["a", "b"], outcomes=[given])
+    gave_up = given is Outcome.GAVE_UP
+    assert [event.id for event in events] == (["a"] if gave_up else ["a", "b"])
+    assert outcomes == ([] if gave_up else [given, Outcome.DELIVERED])
+
+
+def test_item_without_id_fails_the_test_because_an_adapter_ends(poll: Poll) -> None:
+    class NamelessSource(Source):
+        async def poll(self, client: Any) -> list[Event]:
+            return [Event("t")]
+
+    with pytest.raises(AssertionError, match=r"poll\(\) of NamelessSource made an Event without id; write Event\(id="):
+        poll(NamelessSource(), [])
