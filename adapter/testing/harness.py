@@ -183,6 +183,8 @@ async def _pull(
     source: Source, context: Context, ticks: int, handle: Callable[[Event, Message], Awaitable[Outcome]]
 ) -> None:
     """Pull the first events, and send the outcome of each back."""
+    if isinstance(source, Listener):
+        raise _Failed(f"{_name(source)} is a Listener, which makes events only of requests; use the fixture receive")
     clock = _LastClock(context.clock)
     context = replace(context, clock=clock)
     async with source.running(context), aclosing(source.events(context)) as events:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapter.sdk import Event, Field, Listener, Refusal, Reply, Request, Timer
-from adapter.testing import Receive, VirtualClock
+from adapter.testing import Deliver, Receive, Run, Sink, VirtualClock
 from adapter.testing.clock import START
 
 
@@ -87,6 +87,12 @@ def test_result_that_an_adapter_does_not_send_fails_the_test(receive: Receive, r
 def test_only_a_listener_receives_requests(receive: Receive) -> None:
     with pytest.raises(AssertionError, match="Timer is not a Listener"):
         receive(Timer())  # type: ignore[arg-type]  # on purpose
+
+
+def test_fixtures_that_pull_events_refuse_a_listener(run: Run, deliver: Deliver, sink: Sink) -> None:
+    for use in (lambda: run(CalledSource()), lambda: deliver(CalledSource(), sink)):
+        with pytest.raises(AssertionError, match=r"^CalledSource is a Listener.*; use the fixture receive$"):
+            use()
 
 
 def test_receive_without_async_works(receive: Receive) -> None:

@@ -12,7 +12,8 @@ from adapter.listening.listener import RequestHandler
 from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Reply, Request
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
-from tests.unit.adapter.fake_adapter import until
+from tests.process.harness import free_port
+from tests.unit.adapter.fake_adapter import FakeAdapter, until, within_deadline
 from tests.unit.adapter.listening.asked import SCOPE, answer_of, source_with, whole_response_to
 
 Response = tuple[int, bytes, dict[str, str]]  # status, body, headers
@@ -128,6 +129,24 @@ def test_request_without_an_event_is_accepted_with_204(result: Any) -> None:
     asked = Asked()
     assert asked.answer(source_with(lambda request: result)) == (204, b"", {})
     assert asked.sent == []
+
+
+def test_response_without_content_keeps_the_connection_open() -> None:
+    """A Content-Length or a chunked body after 204 would be read as the next response."""
+
+    async def test() -> None:
+        adapter = FakeAdapter(source_with(lambda request: None), port=free_port())
+        run = asyncio.create_task(adapter.runtime.run())
+        await until(lambda: adapter.runtime.unready_reason is None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", adapter.port)
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
+        writer.close()
+        adapter.runtime.stop()
+        await run
+
+    within_deadline(test())
 
 
 @pytest.mark.parametrize("accepted", [Outcome.DELIVERED, Outcome.DEAD_LETTERED])
