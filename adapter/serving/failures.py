@@ -7,7 +7,7 @@ import json
 import os
 import traceback
 from collections.abc import Iterable, Iterator
-from types import CodeType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 from urllib.parse import quote
 
@@ -27,12 +27,11 @@ def failure_fields(
     last frame. The traceback has frames only: it shows the code, but no values.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
-    last = [_place(frame.f_code, line) for frame, line in frames[-1:]]
-    places = [author_line(error, package), *_definitions(kind, package), *last]
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
+    defined = next(_definitions(kind, package), "")
     return {
         "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
-        "at": next(filter(None, places), ""),
+        "at": author_line(error, package) or defined or place(frames),
         "traceback": "".join(stack.format()),
     }
 
@@ -40,26 +39,26 @@ def failure_fields(
 def author_line(error: BaseException, package: str) -> str:
     """``file:line`` of the last line that ran in ``package``, a module or package; empty if there is none."""
     cause = error.__cause__ or error.__context__
-    frames = [*traceback.walk_tb(cause.__traceback__ if cause else None), *traceback.walk_tb(error.__traceback__)]
-    own = (_place(frame.f_code, line) for frame, line in reversed(frames) if _root(frame.f_globals) == _root(package))
-    return next(own, "")
+    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
+    return place([*causes, *traceback.walk_tb(error.__traceback__)], package)
 
 
-def _root(module: str | dict[str, Any]) -> str:
-    """The top-level package of a module, given by its name or its globals."""
-    return str(module.get("__name__") if isinstance(module, dict) else module).partition(".")[0]
+def place(frames: Iterable[tuple[FrameType, int]], package: str = "") -> str:
+    """``file:line`` of the last of ``frames`` (with their lines) that is in ``package``; empty if there is none."""
 
+    def is_own(frame: FrameType) -> bool:
+        return not package or str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
 
-def _place(code: CodeType, line: int) -> str:
-    return f"{os.path.basename(code.co_filename)}:{line}"
+    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in frames if is_own(frame)]
+    return places[-1] if places else ""
 
 
 def _definitions(kind: type | None, package: str) -> Iterator[str]:
     """Where the author defined a method that makes events."""
     for name in METHODS:
         function = getattr(kind, name, None)
-        if isinstance(function, FunctionType) and _root(function.__module__) == _root(package):
-            yield _place(function.__code__, function.__code__.co_firstlineno)
+        if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == package.partition(".")[0]:
+            yield f"{os.path.basename(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
 
 
 def _text(error: BaseException) -> str:
