@@ -43,3 +43,8 @@ class Refusal(Exception):
         super().__init__(reason)
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def response(self) -> Response:
+        """The response that the caller gets: ``reason`` and a line feed."""
+        headers = {"Content-Type": "text/plain; charset=utf-8", **self.headers}
+        return Response(self.status, f"{self}\n".encode("utf-8", "replace"), headers)
