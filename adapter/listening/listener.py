@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -18,10 +19,12 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
-from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.connection import Limits
 from adapter.serving.failures import failure_fields
 from adapter.serving.logs import LogThrottle
-from adapter.serving.messages import Refusal, Request
+from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.server import listen
+from adapter.serving.wire import BUSY_RETRY_S
 
 UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
 Answer = tuple[int, str, dict[str, str]]  # status, text, headers
@@ -85,84 +88,73 @@ class Listener(Source):
 
 
 class RequestHandler:
-    """The ASGI app of a running listener."""
+    """Responds to the requests of a running listener."""
 
     def __init__(self, listener: Listener, context: Context, timeouts: Timeouts = TIMEOUTS) -> None:
         self._listener = listener
         self._context = context
         self._timeouts = timeouts
         self._throttle = LogThrottle(context.log, context.clock.now)
-        self._bodies = BodyBudget()
         self._in_flight = 0
         self._stopped = False
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
-        from adapter.serving.protocol import serving
-
         times, port = self._timeouts, self._context.port
-        limits = {"head_s": times.request_head_s, "keep_alive_s": times.keep_alive_s, "responses_s": times.responses_s}
-        async with serving(self, port, **limits) as drain:
+        limits = Limits(head_s=times.request_head_s, body_s=times.request_body_s, keep_alive_s=times.keep_alive_s)
+        server = await listen(self, port, limits)
 
-            async def stop() -> None:
-                try:
-                    await drain()
-                finally:
-                    self._stopped = True
+        async def stop() -> None:
+            try:
+                await server.drain()
+            finally:
+                self._stopped = True
 
-            self._context.on_shutdown(stop)
-            self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        self._context.on_shutdown(stop)
+        self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        try:
             yield
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = BodyReader(self._bodies)
-        try:
-            status, text, headers = await self._answer(scope, receive, body)
-        except Refusal as refusal:
-            status, text, headers = refusal.status, str(refusal), refusal.headers
-        except ClientDisconnect:
-            return
         finally:
-            body.release()
-        await respond(send, status, text, headers)
+            await server.close(times.responses_s)
 
-    async def _answer(self, scope: Scope, receive: Receive, body: BodyReader) -> Answer:
-        times = self._timeouts
+    async def __call__(self, request: Request) -> Response:
         try:
-            async with asyncio.timeout(times.request_body_s) as limit:
-                request = await self._read(scope, receive, body)
-                limit.reschedule(asyncio.get_running_loop().time() + times.receive_s)
+            status, text, headers = await self._answer(request)
+        except Refusal as refusal:
+            return refusal.response()
+        body = f"{text}\n".encode("utf-8", "replace") if text else b""
+        return Response(status, body, {"Content-Type": "text/plain; charset=utf-8", **headers})
+
+    async def _answer(self, request: Request) -> Answer:
+        self._check_served(request)
+        receive_s = self._timeouts.receive_s
+        try:
+            async with asyncio.timeout(receive_s) as limit:
                 event = await self._listener.receive(request)
             if not isinstance(event, Event):
                 name = type(self._listener).__name__
                 raise TypeError(f"receive() of {name} returned {type(event).__name__}; return an Event")
             return await self._deliver(event)
-        except (Refusal, ClientDisconnect):
+        except Refusal:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
-            if limit.expired() and not body.complete:
-                text = f"the request took longer than {times.request_body_s:g} s"
-                return 408, text, {"Connection": "close"}
             failure = failure_fields(error, type(self._listener).__module__, secret_texts(self._listener))
             if limit.expired():
-                failure["error"] = f"took longer than {times.receive_s:g} s"
+                failure["error"] = f"took longer than {receive_s:g} s"
             self._throttle.error("request failed", **failure)
             return 500, "the source failed; see the log of the adapter", {}
 
-    async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:
-        """The request with its body; :class:`Refusal` if it exceeds a limit."""
-        method, path, listener = scope["method"], scope["path"], self._listener
-        if path != listener.path:
+    def _check_served(self, request: Request) -> None:
+        """:class:`Refusal` if the listener does not serve this path or this method."""
+        listener = self._listener
+        if unquote(request.path) != listener.path:
             raise Refusal(404, f"the path is {listener.path}")
-        if method not in listener.methods:
+        if request.method not in listener.methods:
             allowed = ", ".join(listener.methods)
             raise Refusal(405, f"the method must be {allowed}", Allow=allowed)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        content = await body.read(receive, headers.get("content-length"))
-        return Request(method, path, headers, content, scope["query_string"].decode("latin-1"))
 
     async def _deliver(self, event: Event) -> Answer:
         if self._stopped:
