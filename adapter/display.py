@@ -23,10 +23,9 @@ from random import Random
 from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
+from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Limits, Reset, listen, port_of
-
-LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
+from adapter.serving.server import listen
 
 
 class Display:
@@ -132,13 +131,13 @@ async def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        server = await listen(Display(options).answer, options.port, LIMITS)
+        server = await listen(Display(options).answer, options.port, SINK_LIMITS)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return 2
-    print(f"listening on port {port_of(server)}", file=sys.stderr, flush=True)
+    print(f"listening on port {server.port}", file=sys.stderr, flush=True)
     await stop.wait()
-    server.close()
+    await server.close()
     return 0
 
 
