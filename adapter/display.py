@@ -21,34 +21,14 @@ from datetime import datetime
 from itertools import chain, repeat
 from random import Random
 
-from adapter.cloudevents.attributes import is_json
-from adapter.cloudevents.decode import read_event
+from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
+from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Limits, Reset, listen, port_of
+from adapter.serving.server import listen
 
 NO_ANSWER = "dispatch error: "
-LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
-
-
-def parse_event(request: Request) -> dict[str, Json]:
-    """Attributes, ``extensions`` and ``data`` of a CloudEvent in binary or structured mode.
-
-    ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
-    with the reason if the request is not a CloudEvent.
-    """
-    event = read_event(request)
-    return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
-
-
-def _shown(data: bytes | None, content_type: str) -> Json:
-    if not data or not is_json(content_type):
-        return None if data is None else data.decode("utf-8", "backslashreplace")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON, but its content type says JSON") from None
 
 
 class Display:
@@ -165,13 +145,13 @@ async def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        server = await listen(Display(options).answer, options.port, LIMITS)
+        server = await listen(Display(options).answer, options.port, SINK_LIMITS)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return 2
-    print(f"listening on port {port_of(server)}", file=sys.stderr, flush=True)
+    print(f"listening on port {server.port}", file=sys.stderr, flush=True)
     await stop.wait()
-    server.close()
+    await server.close()
     return 0
 
 

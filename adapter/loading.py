@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import sys
 import warnings
 from dataclasses import replace
 from types import ModuleType
@@ -60,6 +61,12 @@ def source_class(kind: str, package_name: str) -> type[Source]:
         return found
     kinds = ", ".join("".join(word.capitalize() for word in module.split("_")) for module in modules)
     raise EnvError("SOURCE_KIND", kind, f"{package_name} has no such kind; there are: {kinds or 'none'}")
+
+
+def loaded_class(env: AdapterEnv) -> type | None:
+    """The class of the kind if its module has been imported."""
+    found = getattr(sys.modules.get(f"{env.sources_package}.{module_name(env.kind)}"), env.kind, None)
+    return found if isinstance(found, type) else None
 
 
 def load_source(env: AdapterEnv) -> Source:

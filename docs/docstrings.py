@@ -24,10 +24,14 @@ def sdk(table: Table) -> str:
     own = [name for name in sdk.__all__ if getattr(sdk, name).__module__.startswith("adapter.")]
     parts = ["## adapter.sdk\n"]
     parts += [_entry(name, getattr(sdk, name), table) for name in own]
+    parts.append(
+        "### Client\n\n`Client` is [httpx2's `AsyncClient`](https://www.python-httpx.org/api/#asyncclient), "
+        "for the annotation of `poll(self, client: Client)`.\n"
+    )
     parts.append("### Field\n\n`Field` is [pydantic's](https://docs.pydantic.dev/latest/concepts/fields/).\n")
     parts.append("## adapter.testing\n")
     parts += [_fixture(node, testing) for node in ast.parse(inspect.getsource(testing)).body if _is_fixture(node)]
-    for name in ("Sink", "Reply", "RESET", "VirtualClock"):
+    for name in ("Sink", "SinkReply", "RESET", "VirtualClock"):
         value = getattr(testing, name)
         text = f"### {name}\n\n`{name}` is `{type(value).__name__}(reset=True)`: the sink closes the connection.\n"
         parts.append(_entry(name, value, table) if isinstance(value, type) else text)

@@ -120,10 +120,8 @@ def run_command(
         float | None,
         Option("--for", parser=arguments.seconds, metavar="DURATION", help="Stop after this time, for example 30s."),
     ] = None,
-    hook_port: Annotated[
-        int | None,
-        Option("--port", parser=arguments.port, metavar="PORT", show_default="a free port", help="Port of the hook."),
-    ] = None,
+    hook_port: Annotated[int | None, arguments.port_option("--port", "Port of the hook.", "a free port")] = None,
+    listen_port: Annotated[int | None, arguments.LISTEN_PORT] = None,
     once: Annotated[
         bool,
         Option(
@@ -141,9 +139,8 @@ def run_command(
     """Run sources on this machine, without a cluster."""
     from sources_cli.run import RunOptions, run
 
-    options = RunOptions(
-        files=files, package=package, for_s=for_s, hook_port=hook_port, once=once, sink=sink, logs=logs
-    )
+    ports = {"hook_port": hook_port, "listen_port": listen_port}
+    options = RunOptions(files=files, package=package, for_s=for_s, once=once, sink=sink, logs=logs, **ports)
     return _run(run(options))
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -98,3 +99,14 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise typer.BadParameter(f'"{text}" is not a port; write a number from 1 to 65535')
     return int(text)
+
+
+def port_option(name: str, help: str, default: str) -> Any:
+    return typer.Option(name, parser=port, metavar="PORT", show_default=default, help=help)
+
+
+LISTEN_PORT = port_option(
+    "--listen-port",
+    "Port of the first source that listens. The next ones get the next ports, in the order of the files.",
+    "8888, or the next free port",
+)

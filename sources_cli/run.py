@@ -22,6 +22,7 @@ from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, parse_event, selects
 from sources_cli.local.replica import ClusterEnv
+from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
 from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
 
@@ -36,6 +37,7 @@ class RunOptions:
     package: str
     for_s: float | None = None
     hook_port: int | None = None  # None: a free port
+    listen_port: int | None = None  # of the first source that listens; None: 8888 or the next free port
     once: bool = False
     sink: str | None = None
     logs: bool = False
@@ -88,6 +90,7 @@ class Cluster:
             on_event=self._on_event,
             on_log=self._on_log,
             message=screen.message,
+            service_ports=ServicePorts(options.listen_port, screen.message),
             package=options.package,
             once=options.once,
         )
@@ -189,7 +192,7 @@ class Cluster:
             self._show(emitter)
 
     def _show(self, controller: SourceController) -> None:
-        self._screen.row(controller.source, controller.events)
+        self._screen.row(controller.source, controller.events, controller.url)
         if self._options.once and not self.missing:
             self._end.set()
 

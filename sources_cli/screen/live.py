@@ -21,6 +21,7 @@ from sources_cli.screen.plain import age_s, event_line, find_condition, ready_co
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
 WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
 MAX_PROBLEMS = 3  # in the files that are shown at once
+MAX_URLS = 3  # of sources that listen, below the table
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
@@ -33,6 +34,7 @@ class LiveScreen:
         self._console = console or Console()
         self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
         self._problems: Sequence[str] = ()
+        self._urls: dict[str, str] = {}  # name of a source that listens -> its URL
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -50,8 +52,10 @@ class LiveScreen:
             self._live.refresh()
             self._live.stop()
 
-    def row(self, source: Json, events: int) -> None:
+    def row(self, source: Json, events: int, url: str = "") -> None:
         metadata = source["metadata"]
+        if url:
+            self._urls[metadata["name"]] = url
         self._sources[f"{source['kind']} {metadata['namespace']}/{metadata['name']}"] = (source, events)
         self._changed = True
 
@@ -73,7 +77,8 @@ class LiveScreen:
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
         problems = list(_problem_lines(self._problems))
-        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3) - len(problems))
+        urls = [f"{name}: listens on {url}" for name, url in self._urls.items()][:MAX_URLS]
+        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3) - len(urls) - len(problems))
         rows = list(self._sources.values())
         if len(rows) > max_rows:  # failing sources first, because only the first rows are visible
             rows.sort(key=lambda row: _is_ready(row[0]))
@@ -84,7 +89,7 @@ class LiveScreen:
         for source, events in visible:
             table.add_row(*_cells(source, events, now, width))
         more = [f"… and {len(rows) - len(visible)} more"] if len(rows) > len(visible) else []
-        return Group("", table, *_reasons(source for source, _ in visible), *more, *problems)
+        return Group("", table, *_reasons(source for source, _ in visible), *urls, *more, *problems)
 
     async def _draw(self) -> None:
         waited = 0.0

@@ -26,8 +26,8 @@ class Screen(Protocol):
 
     async def close(self) -> None: ...
 
-    def row(self, source: Json, events: int) -> None:
-        """Shows the current status of a source, and how many of its events arrived."""
+    def row(self, source: Json, events: int, url: str = "") -> None:
+        """Shows the current status of a source, how many of its events arrived, and the URL on which it listens."""
 
     def event(self, name: str, event: Json) -> None: ...
 
@@ -55,7 +55,7 @@ class PlainScreen:
     async def close(self) -> None:
         pass
 
-    def row(self, source: Json, events: int) -> None:
+    def row(self, source: Json, events: int, url: str = "") -> None:
         """A row like that of ``kubectl get``, after a change. A second line explains why a source is not ready."""
         metadata, status = source["metadata"], source.get("status") or {}
         ready, sink = ready_condition(status), status.get("sinkUri", "")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from adapter.display import Display, dead_letter_note, parse_arguments, parse_event
+from adapter.cloudevents.decode import parse_event
+from adapter.display import Display, dead_letter_note, parse_arguments
+from adapter.serving.connection import Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Reset
 
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a/b", "ce-type": "t"}
 STRUCTURED = {"specversion": "1.0", "id": "1", "source": "/a/b", "type": "t"}

@@ -74,6 +74,18 @@ def test_problems_of_the_files_are_below_the_table_until_they_are_solved() -> No
     assert "not applied" not in captured.get()
 
 
+def test_url_of_a_source_that_listens_is_below_the_table() -> None:
+    console = Console(file=io.StringIO(), width=100, height=24, force_terminal=False)
+    screen = LiveScreen(console)
+    screen.row(source("timer"), 0)
+    for path in ("/", "/door"):
+        screen.row(source("bell"), 0, f"http://127.0.0.1:8888{path}")
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = captured.get().splitlines()
+    assert [line.rstrip() for line in lines if "listens" in line] == ["bell: listens on http://127.0.0.1:8888/door"]
+
+
 def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
 
