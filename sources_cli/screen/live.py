@@ -34,7 +34,7 @@ class LiveScreen:
         self._console = console or Console()
         self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
         self._problems: Sequence[str] = ()
-        self._urls: dict[str, str] = {}  # name of a source that listens -> its URL
+        self._urls: dict[str, str] = {}  # kind and name of a source that listens -> the line with its URL
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -54,9 +54,10 @@ class LiveScreen:
 
     def row(self, source: Json, events: int, url: str = "") -> None:
         metadata = source["metadata"]
+        key = f"{source['kind']} {metadata['namespace']}/{metadata['name']}"
+        self._sources[key] = (source, events)
         if url:
-            self._urls[metadata["name"]] = url
-        self._sources[f"{source['kind']} {metadata['namespace']}/{metadata['name']}"] = (source, events)
+            self._urls[key] = f"{metadata['name']}: listens on {url}"
         self._changed = True
 
     def event(self, name: str, event: Json) -> None:
@@ -77,7 +78,7 @@ class LiveScreen:
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
         problems = list(_problem_lines(self._problems))
-        urls = [f"{name}: listens on {url}" for name, url in self._urls.items()][:MAX_URLS]
+        urls = list(self._urls.values())[:MAX_URLS]
         max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3) - len(urls) - len(problems))
         rows = list(self._sources.values())
         if len(rows) > max_rows:  # failing sources first, because only the first rows are visible

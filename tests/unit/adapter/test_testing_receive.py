@@ -75,7 +75,7 @@ def test_result_is_returned_unchanged(receive: Receive, result: Any) -> None:
     [
         ("text", "receive() of ReturningSource returned str; return an Event, a list of Events, a Reply or None"),
         ([Event("t")], "returned a list with an Event without id"),
-        ([Event("t", id="1"), Event("", id="2")], "an event of ReturningSource is invalid: type is ''"),
+        ([Event("t", id="1"), Event("", id="2")], 'an event of ReturningSource is invalid: type is "";'),
     ],
     ids=["text", "id", "invalid"],
 )
