@@ -21,13 +21,12 @@ from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
-    from asyncio import Server
-
     from adapter.delivery.channel import Channel
     from adapter.model.clock import Clock
     from adapter.model.source import Source
     from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
+    from adapter.serving.server import Server
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
@@ -90,7 +89,7 @@ async def _run(env: AdapterEnv) -> int:
         try:
             await runtime.run()
         finally:
-            server.close()
+            await server.close()
     log.info("stopped")
     return 0
 
@@ -124,14 +123,17 @@ def _runtime(
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
     from adapter.observe.metrics import CONTENT_TYPE
+    from adapter.serving.connection import Limits
     from adapter.serving.health import health
     from adapter.serving.messages import Response
-    from adapter.serving.server import Limits, listen
+    from adapter.serving.server import listen
 
     def metrics_page() -> Response:
         return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
 
-    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, Limits(TIMEOUTS.request_head_s))
+    probe_s = TIMEOUTS.request_head_s
+    limits = Limits(head_s=probe_s, body_s=probe_s, keep_alive_s=probe_s, body_size=64 * 1024)
+    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, limits)
 
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:

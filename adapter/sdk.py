@@ -1,5 +1,7 @@
 """Everything that the author of a kind imports."""
 
+from typing import TYPE_CHECKING, Any
+
 from pydantic import Field
 
 from adapter.contract.durations import Interval
@@ -12,8 +14,12 @@ from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
 from adapter.timer import Timer
 
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient as Client
+
 __all__ = [
     "Certificates",
+    "Client",
     "Context",
     "Event",
     "EventType",
@@ -32,3 +38,12 @@ __all__ = [
     "Timer",
     "Unchanged",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``Client`` at its first use: only kinds that poll need httpx2."""
+    if name != "Client":
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from httpx2 import AsyncClient
+
+    return AsyncClient

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -18,10 +21,12 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
-from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.connection import Limits
 from adapter.serving.failures import failure_fields
 from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Reply, Request, Response, response_of
+from adapter.serving.server import listen
+from adapter.serving.wire import BUSY_RETRY_S
 
 UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
 EVENTS_LIMIT = 1000  # events of one request
@@ -96,82 +101,65 @@ class Listener(Source):
 
 
 class RequestHandler:
-    """The ASGI app of a running listener."""
+    """Responds to the requests of a running listener."""
 
     def __init__(self, listener: Listener, context: Context, timeouts: Timeouts = TIMEOUTS) -> None:
         self._listener = listener
         self._context = context
         self._timeouts = timeouts
         self._throttle = LogThrottle(context.log, context.clock.now)
-        self._bodies = BodyBudget()
         self._in_flight = 0
         self._stopped = False
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
-        from adapter.serving.protocol import serving
-
         times, port = self._timeouts, self._context.port
-        limits = {"head_s": times.request_head_s, "keep_alive_s": times.keep_alive_s, "responses_s": times.responses_s}
-        async with serving(self, port, **limits) as drain:
+        limits = Limits(head_s=times.request_head_s, body_s=times.request_body_s, keep_alive_s=times.keep_alive_s)
+        server = await listen(self, port, limits)
 
-            async def stop() -> None:
-                try:
-                    await drain()
-                finally:
-                    self._stopped = True
+        async def stop() -> None:
+            try:
+                await server.drain()
+            finally:
+                self._stopped = True
 
-            self._context.on_shutdown(stop)
-            self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        self._context.on_shutdown(stop)
+        self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        try:
             yield
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = BodyReader(self._bodies)
-        try:
-            response = await self._answer(scope, receive, body)
-        except Refusal as refusal:
-            response = _text(refusal.status, str(refusal), refusal.headers)
-        except ClientDisconnect:
-            return
         finally:
-            body.release()
-        await respond(send, response)
+            await server.close(times.responses_s)
 
-    async def _answer(self, scope: Scope, receive: Receive, body: BodyReader) -> Response:
-        times = self._timeouts
+    async def __call__(self, request: Request) -> Response:
         try:
-            async with asyncio.timeout(times.request_body_s) as limit:
-                request = await self._read(scope, receive, body)
-                limit.reschedule(asyncio.get_running_loop().time() + times.receive_s)
-                result = await self._listener.receive(request)
+            check_served(self._listener, request.method, unquote(request.path))
+            return await self._answer(replace(request, received=self._context.clock.now()))
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def _answer(self, request: Request) -> Response:
+        receive_s = self._timeouts.receive_s
+        try:
+            async with asyncio.timeout(receive_s) as limit:
+                made: Any = self._listener.receive(request)
+                result = await made if inspect.isawaitable(made) else made
             events = [] if isinstance(result, Reply) else events_of(self._listener, result)
             self._throttle.flush()
             if isinstance(result, Reply):
                 return response_of(result)
             return await self._deliver(events) if events else Response(204, headers={})
-        except (Refusal, ClientDisconnect):
+        except Refusal:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
-            if limit.expired() and not body.complete:
-                return _text(408, f"the request took longer than {times.request_body_s:g} s", {"Connection": "close"})
             kind, secrets = type(self._listener), secret_texts(self._listener)
             failure = failure_fields(error, kind.__module__, secrets, kind)
             if limit.expired():
-                failure["error"] = f"took longer than {times.receive_s:g} s"
+                failure["error"] = f"took longer than {receive_s:g} s"
             self._throttle.error("request failed", **failure)
             return _text(500, "the source failed; see the log of the adapter")
-
-    async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:
-        """The request with its body; :class:`Refusal` if it exceeds a limit."""
-        method, path = scope["method"], scope["path"]
-        check_served(self._listener, method, path)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        content = await body.read(receive, headers.get("content-length"))
-        query = scope["query_string"].decode("latin-1")
-        return Request(method, path, headers, content, query, self._context.clock.now())
 
     async def _deliver(self, events: Sequence[Event]) -> Response:
         if self._stopped:

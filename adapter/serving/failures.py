@@ -7,13 +7,13 @@ import json
 import os
 import traceback
 from collections.abc import Iterable, Iterator
-from types import CodeType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 from urllib.parse import quote
 
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
-METHODS = ("events", "poll", "tick", "receive")  # of kinds; the last one that the author defined makes the events
+METHODS = ("receive", "tick", "poll", "events")  # of kinds; the first one that the author defined makes the events
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
 
 
@@ -26,35 +26,39 @@ def failure_fields(
     already, for example with a wrong value. Then ``at`` is the definition of its method in the class ``kind``, or the
     last frame. The traceback has frames only: it shows the code, but no values.
     """
-    root = package.partition(".")[0]
     frames = list(traceback.walk_tb(error.__traceback__))
-    cause = error.__cause__ or error.__context__
-    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
-    own = [
-        (frame, line)
-        for frame, line in [*causes, *frames]
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == root
-    ]
-    places = [_place(frame.f_code, line) for frame, line in own]
-    places = places or list(_definitions(kind, root)) or [_place(frame.f_code, line) for frame, line in frames]
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
+    defined = next(_definitions(kind, package), "")
     return {
         "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
-        "at": places[-1] if places else "",
+        "at": author_line(error, package) or defined or place(frames),
         "traceback": "".join(stack.format()),
     }
 
 
-def _place(code: CodeType, line: int) -> str:
-    return f"{os.path.basename(code.co_filename)}:{line}"
+def author_line(error: BaseException, package: str) -> str:
+    """``file:line`` of the last line that ran in ``package``, a module or package; empty if there is none."""
+    cause = error.__cause__ or error.__context__
+    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
+    return place([*causes, *traceback.walk_tb(error.__traceback__)], package)
 
 
-def _definitions(kind: type | None, root: str) -> Iterator[str]:
+def place(frames: Iterable[tuple[FrameType, int]], package: str = "") -> str:
+    """``file:line`` of the last of ``frames`` (with their lines) that is in ``package``; empty if there is none."""
+
+    def is_own(frame: FrameType) -> bool:
+        return not package or str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
+
+    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in frames if is_own(frame)]
+    return places[-1] if places else ""
+
+
+def _definitions(kind: type | None, package: str) -> Iterator[str]:
     """Where the author defined a method that makes events."""
     for name in METHODS:
         function = getattr(kind, name, None)
-        if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == root:
-            yield _place(function.__code__, function.__code__.co_firstlineno)
+        if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == package.partition(".")[0]:
+            yield f"{os.path.basename(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
 
 
 def _text(error: BaseException) -> str:

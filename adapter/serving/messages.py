@@ -23,7 +23,7 @@ class Request:
     headers: dict[str, str]  # names in lower case; of repeated headers only the last
     body: bytes  # empty if there is none
     query: str = ""  # after the question mark, not decoded
-    received: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the request arrived; with a time zone
+    received: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)  # when it arrived; with a zone
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ class Refusal(Exception):
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         _check_headers("Refusal", self.headers)
+
+    def response(self) -> Response:
+        """The response that the caller gets: ``reason`` and a line feed."""
+        headers = {"Content-Type": "text/plain; charset=utf-8", **self.headers}
+        return Response(self.status, f"{self}\n".encode("utf-8", "replace"), headers)
 
 
 def _check_headers(where: str, headers: Mapping[str, str]) -> None:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.display import parse_event
+from adapter.cloudevents.decode import parse_event
+from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Limits, Reset, listen, port_of
-
-BODY_SIZE = 16 * 1024 * 1024
+from adapter.serving.server import listen
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,11 @@ class Sink:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await listen(self._handle, 0, Limits(request_s=600, body_size=BODY_SIZE), host="127.0.0.1")
-        self.url = f"http://127.0.0.1:{port_of(server)}"
+        server = await listen(self._handle, 0, SINK_LIMITS, host="127.0.0.1")
+        self.url = f"http://127.0.0.1:{server.port}"
         self._started.set()
         await self._stop.wait()
-        server.close()
+        await server.close()
 
     async def _handle(self, request: Request) -> Response:
         try:

@@ -69,7 +69,7 @@ def test_the_options_of_each_command_are_listed(command: str) -> None:
 
 
 def test_the_options_of_run_are_explained() -> None:
-    listed = names_in_first_cells(section("docs/run-locally.md", "## sources run"), "--[a-z]+")
+    listed = names_in_first_cells(section("docs/run-locally.md", "## sources run"), "--[a-z-]+")
     assert listed == help_options("sources_cli", "run")
 
 

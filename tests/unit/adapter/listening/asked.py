@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,7 @@ from adapter.sdk import Context, Event, Listener, Request
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 
-Message = dict[str, Any]
-SCOPE = {"method": "POST", "path": "/", "headers": [], "query_string": b"a=b"}
+REQUEST = Request("POST", "/", {}, b"", "a=b")
 
 
 class BellSource(Listener):
@@ -47,26 +47,15 @@ def source_with(receive: Callable[[Request], Any]) -> Listener:
 
 
 async def response_to(handler: RequestHandler, body: bytes = b"") -> tuple[int, bytes]:
-    status, content, _ = await whole_response_to(handler, SCOPE, body)
+    status, content, _ = await whole_response_to(handler, dataclasses.replace(REQUEST, body=body))
     return status, content
 
 
-async def whole_response_to(
-    handler: RequestHandler, scope: dict[str, Any], body: bytes = b""
-) -> tuple[int, bytes, dict[str, str]]:
+async def whole_response_to(handler: RequestHandler, request: Request = REQUEST) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers; their names are in lower case."""
-    sent: list[Message] = []
-
-    async def request() -> Message:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
     async with asyncio.timeout(10):
-        await handler(scope, request, send)
-    headers = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], sent[1]["body"], headers
+        response = await handler(request)
+    return response.status, response.body, {name.lower(): value for name, value in response.headers.items()}
 
 
 def fails(error: BaseException) -> Callable[[Request], Any]:

@@ -23,9 +23,8 @@ from tests.logbook import Logbook
 from tests.process.harness import free_port
 from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever
 from tests.unit.adapter.listening.asked import (
-    SCOPE,
+    REQUEST,
     BellSource,
-    Message,
     answer_of,
     fails,
     handler_of,
@@ -216,17 +215,11 @@ def test_last_failure_of_a_minute_is_logged_after_it() -> None:
     async def send_event(event: Event, *, timeout_s: float) -> Outcome:
         return Outcome.DELIVERED
 
-    async def request() -> Message:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Message) -> None:
-        pass
-
     async def test() -> None:
         for _ in range(2):
-            await handler(SCOPE, request, send)
+            await handler(REQUEST)
         clock.advance(61)
-        await handler(SCOPE, request, send)
+        await handler(REQUEST)
 
     errors, book, clock = [ValueError(), LookupError()], Logbook(), VirtualClock()
     handler = RequestHandler(MoodySource(), Context("/s", "uid", START, clock, book.log, send=send_event))
@@ -257,14 +250,8 @@ def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
                 await wait_for_ever()
                 raise AssertionError("never reached")
 
-        async def request() -> Message:
-            return {"type": "http.request"}
-
-        async def send(message: Message) -> None:
-            raise AssertionError(f"unexpected response {message}")
-
         book = Logbook()
-        call = asyncio.create_task(handler_of(SlowSource(), book)(SCOPE, request, send))
+        call = asyncio.create_task(handler_of(SlowSource(), book)(REQUEST))
         await waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -272,18 +259,3 @@ def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
         assert book.lines == []
 
     asyncio.run(test())
-
-
-def test_request_whose_body_takes_too_long_is_408() -> None:
-    sent: list[Message] = []
-
-    async def request() -> Message:
-        await wait_for_ever()
-        raise AssertionError("never reached")
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    timeouts = dataclasses.replace(TIMEOUTS, request_body_s=0.01)
-    asyncio.run(asyncio.wait_for(handler_of(BellSource(), Logbook(), timeouts)(SCOPE, request, send), 10))
-    assert (sent[0]["status"], sent[1]["body"]) == (408, b"the request took longer than 0.01 s\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from adapter.listening.listener import RequestHandler
 from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Reply, Request
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
-from tests.unit.adapter.fake_adapter import until
-from tests.unit.adapter.listening.asked import SCOPE, answer_of, source_with, whole_response_to
+from tests.process.harness import free_port
+from tests.unit.adapter.fake_adapter import FakeAdapter, until, within_deadline
+from tests.unit.adapter.listening.asked import REQUEST, answer_of, source_with, whole_response_to
 
 Response = tuple[int, bytes, dict[str, str]]  # status, body, headers
 
@@ -28,7 +30,7 @@ class Asked:
         self._decide = decide
 
     def answer(self, source: Listener, *, method: str = "POST", path: str = "/") -> Response:
-        return asyncio.run(whole_response_to(self.handler(source), {**SCOPE, "method": method, "path": path}))
+        return asyncio.run(whole_response_to(self.handler(source), replace(REQUEST, method=method, path=path)))
 
     def handler(self, source: Listener) -> RequestHandler:
         return RequestHandler(source, Context("/s", "uid", START, VirtualClock(), self.book.log, send=self._send))
@@ -48,11 +50,7 @@ def test_reply_answers_the_caller_and_sends_no_event() -> None:
     """Slack's url_verification: https://docs.slack.dev/reference/events/url_verification"""
     asked = Asked()
     source = source_with(lambda request: Reply(200, {"challenge": request.query}))
-    assert asked.answer(source) == (
-        200,
-        b'{"challenge": "a=b"}',
-        {"content-type": "application/json", "content-length": "20"},
-    )
+    assert asked.answer(source) == (200, b'{"challenge": "a=b"}', {"content-type": "application/json"})
     assert asked.sent == []
     assert asked.book.lines == []
 
@@ -60,33 +58,31 @@ def test_reply_answers_the_caller_and_sends_no_event() -> None:
 @pytest.mark.parametrize(
     ("reply", "body", "headers"),
     [
-        pytest.param(Reply(), b"", {"content-length": "0"}, id="nothing"),
+        pytest.param(Reply(), b"", {}, id="nothing"),
         pytest.param(
             Reply(200, "café"),
             "café".encode(),
-            {"content-type": "text/plain; charset=utf-8", "content-length": "5"},
+            {"content-type": "text/plain; charset=utf-8"},
             id="text",
         ),
         pytest.param(
             Reply(201, b"\xff"),
             b"\xff",
-            {"content-type": "application/octet-stream", "content-length": "1"},
+            {"content-type": "application/octet-stream"},
             id="bytes",
         ),
-        pytest.param(
-            Reply(302, headers={"Location": "/there"}), b"", {"location": "/there", "content-length": "0"}, id="header"
-        ),
+        pytest.param(Reply(302, headers={"Location": "/there"}), b"", {"location": "/there"}, id="header"),
         pytest.param(
             Reply(200, "<a/>", {"content-TYPE": "text/xml"}),
             b"<a/>",
-            {"content-type": "text/xml", "content-length": "4"},
+            {"content-type": "text/xml"},
             id="content-type",
         ),
         pytest.param(Reply(204), b"", {}, id="without-content"),
         pytest.param(
             Reply(503, "busy"),
             b"busy",
-            {"content-type": "text/plain; charset=utf-8", "content-length": "4"},
+            {"content-type": "text/plain; charset=utf-8"},
             id="error",
         ),
     ],
@@ -128,6 +124,24 @@ def test_request_without_an_event_is_accepted_with_204(result: Any) -> None:
     asked = Asked()
     assert asked.answer(source_with(lambda request: result)) == (204, b"", {})
     assert asked.sent == []
+
+
+def test_response_without_content_keeps_the_connection_open() -> None:
+    """A Content-Length or a chunked body after 204 would be read as the next response."""
+
+    async def test() -> None:
+        adapter = FakeAdapter(source_with(lambda request: None), port=free_port())
+        run = asyncio.create_task(adapter.runtime.run())
+        await until(lambda: adapter.runtime.unready_reason is None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", adapter.port)
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
+        writer.close()
+        adapter.runtime.stop()
+        await run
+
+    within_deadline(test())
 
 
 @pytest.mark.parametrize("accepted", [Outcome.DELIVERED, Outcome.DEAD_LETTERED])
@@ -211,7 +225,7 @@ def test_request_with_several_events_is_one_request_in_flight() -> None:
         asked = Asked(wait)
         source = type(source_with(lambda request: events(3))).model_validate({"maxInFlight": 2})
         handler = asked.handler(source)
-        calls = [asyncio.create_task(whole_response_to(handler, SCOPE)) for _ in range(3)]
+        calls = [asyncio.create_task(whole_response_to(handler)) for _ in range(3)]
         await until(lambda: any(call.done() for call in calls))
         release.set()
         return sorted([(await call)[0] for call in calls])
