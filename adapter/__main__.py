@@ -115,7 +115,7 @@ def _runtime(
             env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
     )
