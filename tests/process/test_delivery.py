@@ -165,6 +165,16 @@ def test_adapter_shows_why_the_sink_refuses_its_events_without_secrets(start: St
         assert abs(time.time() - since) < 60
 
 
+def test_blocking_call_of_a_kind_is_logged_once_with_its_line(start: Start) -> None:
+    sink, url = display(start)
+    source = Adapter(start, url, "2s", SOURCE_KIND="SleepySource", **KINDS)
+    for _ in range(3):
+        sink.event()
+    (line,) = source.process.logged("the event loop is blocked")
+    assert (line["at"], line["level"], line["for_s"]) == ("sleepy_source.py:12", "warn", 1)
+    assert "asyncio.to_thread" in line["remedy"]
+
+
 def test_used_up_retries_lose_the_event_and_the_next_one_is_delivered(start: Start) -> None:
     _, url = display(start, "--statuses", ",".join(["503"] * 6))
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 2})
