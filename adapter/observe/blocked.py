@@ -51,7 +51,6 @@ class LoopWatch:
 
     def start(self) -> None:
         signal.signal(signal.SIGALRM, self._on_signal)
-        signal.siginterrupt(signal.SIGALRM, False)  # a C library may not expect an interrupted system call
         self.is_on = True
 
     def stop(self) -> None:
@@ -69,9 +68,12 @@ class LoopWatch:
         if self.signals < 0 or frame is None:
             return
         self.signals += 1
-        if self.signals < 2 or time.monotonic() - self.runs_since_s < self._blocked_s:
+        blocked_s = time.monotonic() - self.runs_since_s
+        if blocked_s < self._blocked_s:
             return
-        is_starved = self._waited_s - last_s > self._blocked_s / 2 * STARVED_SHARE
+        # A library in C may let only one signal through, at its end.
+        measured_s = self._blocked_s / 2 if self.signals > 1 else blocked_s
+        is_starved = self._waited_s - last_s > measured_s * STARVED_SHARE
         if not is_starved and not _is_logging(frame):  # else judge at the next signal
             self.signals = -1
             self._report(frame)

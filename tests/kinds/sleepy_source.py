@@ -1,6 +1,6 @@
 """A mistake that many make: a blocking call in an asynchronous program."""
 
-import time
+import subprocess
 
 from adapter.sdk import Event, Timer
 
@@ -9,5 +9,5 @@ class SleepySource(Timer):
     """Blocks the event loop in every tick."""
 
     def tick(self, n: int) -> Event:
-        time.sleep(1.6)
+        subprocess.run(["sleep", "1.6"], check=True)
         return Event(type="com.example.sleepy")

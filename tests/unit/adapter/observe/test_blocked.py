@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from itertools import count
@@ -56,6 +57,18 @@ def test_each_block_is_reported_once_while_it_lasts() -> None:
     assert reported(work) == ["block", "compute"]
 
 
+def test_call_that_lets_no_signal_through_is_reported_at_its_end() -> None:
+    def deaf() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        time.sleep(6 * BLOCKED_S)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+
+    async def work() -> None:
+        deaf()
+
+    assert reported(work) == ["pthread_sigmask"]  # the call in which the signal arrives
+
+
 def test_block_after_an_idle_time_is_reported() -> None:
     async def work() -> None:
         await asyncio.sleep(4 * BLOCKED_S)
@@ -68,6 +81,15 @@ def test_busy_loop_that_is_not_blocked_is_not_reported() -> None:
     async def work() -> None:
         for _ in range(100):
             compute(BLOCKED_S / 10)
+            await asyncio.sleep(0)
+
+    assert reported(work, cpu_wait_s) == []
+
+
+def test_blocks_that_are_shorter_are_not_reported_although_signals_interrupt_them() -> None:
+    async def work() -> None:
+        for _ in range(20):
+            block(0.6 * BLOCKED_S)
             await asyncio.sleep(0)
 
     assert reported(work, cpu_wait_s) == []
