@@ -230,7 +230,8 @@ class Delivery:
 
         ``last``: the attempt before it.
         """
-        cause = "the adapter had to stop" if self._is_cut_short else "the caller's time ended"
+        part = "the sink's part of " if self._dead_letters and channel is self._sink else ""
+        cause = "the adapter had to stop" if self._is_cut_short else f"{part}the caller's time ended"
         if started_s is None:
             return last or Attempt(Disposition.RETRY, "stopped", f"not sent before {cause}"), count
         took_s = time.perf_counter() - started_s

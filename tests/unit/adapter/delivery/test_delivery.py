@@ -276,6 +276,8 @@ def test_last_quarter_of_the_callers_time_is_reserved_for_the_dead_letter_sink()
     started = time.monotonic()
     assert scenario.deliver(caller_timeout_s=1) is Outcome.DEAD_LETTERED
     assert 0.74 < time.monotonic() - started < 1
+    (line,) = scenario.book.lines
+    assert line["reason"].startswith("no answer when the sink's part of the caller's time ended (0.")
 
 
 def test_delivery_to_the_dead_letter_sink_ends_with_the_callers_time() -> None:
