@@ -67,6 +67,7 @@ class LogThrottle:
         self._logged: dict[str, datetime] = {}  # message -> when it was last logged
         self._held: dict[str, _Held] = {}  # message -> its calls
         self._has_new_lines = False  # since the last recovery
+        self._recovery: tuple[str, dict[str, Any]] | None = None  # not logged yet; it came after the last held call
 
     def __enter__(self) -> LogThrottle:
         return self
@@ -86,23 +87,27 @@ class LogThrottle:
         Nothing is written, and the result is False, if no line was written since the last recovery and no held line is
         due. So a cause that comes and goes does not write two lines each time.
         """
+        if not self._has_new_lines and not self._held:
+            return False
+        self._recovery = message, fields
         if not self._has_new_lines and not any(self._is_due(held) for held in self._held):
             return False
         self.flush()
-        self._has_new_lines = False
-        if message:
-            self._log.info(message, extra={"fields": fields})
         return True
 
     def flush(self) -> None:
-        """Write all held lines now."""
+        """Write all held lines now, and the recovery after them."""
         for message, held in self._held.items():
             last_at = held.last_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
             self._write(held.level, message, held.count, {**held.fields, "last_at": last_at})
         self._held.clear()
+        if self._recovery:
+            (message, fields), self._recovery, self._has_new_lines = self._recovery, None, False
+            if message:
+                self._log.info(message, extra={"fields": fields})
 
     def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> None:
-        held = self._held.pop(message, None)
+        held, self._recovery = self._held.pop(message, None), None
         count += held.count if held else 0
         if self._is_due(message):
             self._write(level, message, count, fields)

@@ -141,7 +141,7 @@ def test_cause_that_comes_and_goes_writes_few_lines_and_each_pair_ends_with_reco
         outage.clock.advance(0.1)
     outage.throttle.flush()
     lines = [line["msg"] for line in outage.book.lines]
-    assert lines[:-1] == ["failed", "recovered"] * 10  # once a minute
+    assert lines == ["failed", "recovered"] * 11  # once a minute, and at the end
     assert sum(line["count"] for line in outage.book.logged("failed")) == 6000
 
 
@@ -156,6 +156,26 @@ def test_line_that_was_held_past_its_minute_is_followed_by_recovered() -> None:
     outage.throttle.recovered("recovered")
     assert [line["msg"] for line in outage.book.lines] == ["failed", "recovered"] * 2
     assert outage.book.lines[2]["last_at"] == "2026-01-01T00:00:00.000Z"
+
+
+def test_held_line_about_an_ended_cause_is_followed_by_recovered_at_the_end_too() -> None:
+    outage = Outage()
+    with outage.throttle as throttle:
+        for n in (1, 2):
+            throttle.warning("failed")
+            throttle.recovered("recovered", n=n)
+    lines = [(line["msg"], line.get("n")) for line in outage.book.lines]
+    assert lines == [("failed", None), ("recovered", 1), ("failed", None), ("recovered", 2)]
+
+
+def test_no_recovery_is_written_at_the_end_while_the_cause_lasts() -> None:
+    outage = Outage()
+    with outage.throttle as throttle:
+        for _ in range(2):
+            throttle.warning("failed")
+            throttle.recovered("recovered")
+        throttle.warning("failed")
+    assert [line["msg"] for line in outage.book.lines] == ["failed", "recovered", "failed"]
 
 
 def test_held_lines_are_written_at_the_end_with_exact_counts() -> None:
