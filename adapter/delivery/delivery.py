@@ -10,44 +10,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from adapter.cloudevents.encode import Message, with_extensions
+from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel
+from adapter.delivery.dead_letter import dead_letter
 from adapter.delivery.unaccepted import Unaccepted, first_line, secrets_of
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
 from adapter.serving.logs import LogThrottle
 
-ERROR_DATA_LIMIT = 1024
 DEAD_LETTER_SHARE = 0.25  # of the time that a caller waits
-_CONTROL = bytes([*range(32), 127])
 
 
 class _DeadlineReached(Exception):
     """There is no time left for the attempt."""
-
-
-def dead_letter(message: Message, destination: str, attempt: Attempt) -> Message:
-    """The event with the three extensions that Knative's dispatcher adds to a dead letter.
-
-    ``attempt`` is the last one at ``destination``. Without a response the code is 500. The data is the response's body
-    without control characters, in base64, cut to 1024 characters.
-    """
-    body = attempt.body if attempt.code.isdecimal() else f"dispatch error: {attempt.reason}".encode()
-    data = b64encode(body.translate(None, _CONTROL)).decode()[:ERROR_DATA_LIMIT]
-    code = attempt.code if attempt.code.isdecimal() else "500"
-    extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}
-    return with_extensions(message, {name: value for name, value in extensions.items() if value})
 
 
 class Delivery:

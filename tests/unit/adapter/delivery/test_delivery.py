@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from adapter.contract.delivery_policy import Policy
 from adapter.delivery.attempt import Attempt, Disposition
-from adapter.delivery.delivery import dead_letter
+from adapter.delivery.dead_letter import dead_letter
 from adapter.sdk import Outcome
 from adapter.testing.clock import START, VirtualClock
 from tests.unit.adapter.delivery.scenario import (

@@ -66,7 +66,8 @@ def test_call_that_lets_no_signal_through_is_reported_at_its_end() -> None:
     async def work() -> None:
         deaf()
 
-    assert reported(work) == ["pthread_sigmask"]  # the call in which the signal arrives
+    [place] = reported(work)
+    assert place in ("deaf", "pthread_sigmask")  # in another thread, if there is one, the signal arrives earlier
 
 
 def test_block_after_an_idle_time_is_reported() -> None:
