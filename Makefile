@@ -12,8 +12,10 @@ MANIFESTS = set -e; for kind in $(KINDS); do $(BIN)/sources manifests adapter.so
 run: .venv/ready  ## Run a source, the hook and a sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
 
+# Four processes also on two cores: most tests wait for the programs that they start. The order of the files is kept,
+# so that the cluster tests come first: one process runs them all.
 test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
-	$(BIN)/pytest
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/ready control-plane  ## Run the cluster tests with longer times: 5 idle minutes, 50 edits, …
 	LONG=1 $(BIN)/pytest tests/cluster
@@ -55,7 +57,7 @@ lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to re
 	echo "[1/3] creating .venv with $$found"; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv
 	@echo "[2/3] installing the packages of requirements/dev.lock; this takes about a minute"
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@sh requirements/install.sh .venv requirements/dev.lock
 	@echo "[3/3] installing this project"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

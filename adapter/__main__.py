@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.loading import load_source
+from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
-    from asyncio import Server
     from logging import Logger
     from types import FrameType
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from adapter.observe.blocked import LoopWatch
     from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
+    from adapter.serving.server import Server
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
@@ -63,7 +63,7 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        failure = failure_fields(error, env.sources_package, env.secrets.values())
+        failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
@@ -117,7 +117,7 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
             await runtime.run()
         finally:
             watch.stop()
-            server.close()
+            await server.close()
     log.info("stopped")
     return 0
 
@@ -151,14 +151,17 @@ def _runtime(
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
     from adapter.observe.metrics import CONTENT_TYPE
+    from adapter.serving.connection import Limits
     from adapter.serving.health import health
     from adapter.serving.messages import Response
-    from adapter.serving.server import Limits, listen
+    from adapter.serving.server import listen
 
     def metrics_page() -> Response:
         return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
 
-    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, Limits(TIMEOUTS.request_head_s))
+    probe_s = TIMEOUTS.request_head_s
+    limits = Limits(head_s=probe_s, body_s=probe_s, keep_alive_s=probe_s, body_size=64 * 1024)
+    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, limits)
 
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:

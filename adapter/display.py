@@ -15,38 +15,20 @@ import os
 import re
 import signal
 import sys
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, repeat
 from random import Random
 
-from adapter.cloudevents.attributes import is_json
-from adapter.cloudevents.decode import read_event
+from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
+from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Limits, Reset, listen, port_of
+from adapter.serving.server import listen
 
-LIMITS = Limits(request_s=600, body_size=16 * 1024 * 1024)
-
-
-def parse_event(request: Request) -> dict[str, Json]:
-    """Attributes, ``extensions`` and ``data`` of a CloudEvent in binary or structured mode.
-
-    ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
-    with the reason if the request is not a CloudEvent.
-    """
-    event = read_event(request)
-    return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
-
-
-def _shown(data: bytes | None, content_type: str) -> Json:
-    if not data or not is_json(content_type):
-        return None if data is None else data.decode("utf-8", "backslashreplace")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise ValueError("the body is not JSON, but its content type says JSON") from None
+NO_ANSWER = "dispatch error: "
 
 
 class Display:
@@ -96,11 +78,22 @@ def as_text(event: dict[str, Json], answered: int | None, headers: dict[str, str
 
 
 def dead_letter_note(event: dict[str, Json]) -> str:
-    """The sink that did not accept the event, and its status code; empty if the event is not a dead letter."""
+    """The sink that did not accept the event, and its answer or the error; empty if the event is not a dead letter."""
     extensions = event.get("extensions", {})
     if "knativeerrordest" not in extensions:
         return ""
-    return f"  dead letter: {extensions['knativeerrordest']} answered {extensions.get('knativeerrorcode')}"
+    failure = _delivery_error(extensions.get("knativeerrordata", ""))
+    answer = f": {failure}" if failure else f" answered {extensions.get('knativeerrorcode')}"
+    return f"  dead letter: {extensions['knativeerrordest']}{answer}"
+
+
+def _delivery_error(data: str) -> str:
+    """Why there was no answer; empty if there was one. Knative marks the error in this way, too, beside code 500."""
+    try:
+        text = b64decode(data + "==").decode("utf-8", "replace")
+    except ValueError:
+        return ""
+    return text.removeprefix(NO_ANSWER) if text.startswith(NO_ANSWER) else ""
 
 
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
@@ -152,13 +145,13 @@ async def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        server = await listen(Display(options).answer, options.port, LIMITS)
+        server = await listen(Display(options).answer, options.port, SINK_LIMITS)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return 2
-    print(f"listening on port {port_of(server)}", file=sys.stderr, flush=True)
+    print(f"listening on port {server.port}", file=sys.stderr, flush=True)
     await stop.wait()
-    server.close()
+    await server.close()
     return 0
 
 

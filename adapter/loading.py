@@ -7,9 +7,9 @@ what to write.
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 import re
+import sys
 import warnings
 from dataclasses import replace
 from types import ModuleType
@@ -63,6 +63,12 @@ def source_class(kind: str, package_name: str) -> type[Source]:
     raise EnvError("SOURCE_KIND", kind, f"{package_name} has no such kind; there are: {kinds or 'none'}")
 
 
+def loaded_class(env: AdapterEnv) -> type | None:
+    """The class of the kind if its module has been imported."""
+    found = getattr(sys.modules.get(f"{env.sources_package}.{module_name(env.kind)}"), env.kind, None)
+    return found if isinstance(found, type) else None
+
+
 def load_source(env: AdapterEnv) -> Source:
     """``EnvError`` if there is no such kind, or if its class rejects the config."""
     return make_source(source_class(env.kind, env.sources_package), env)
@@ -88,14 +94,14 @@ def make_source(cls: type[Source], env: AdapterEnv) -> Source:
         for safe in _problems(error, fields):
             if (safe.variable, safe.message) == (problem.variable, problem.message):
                 raise EnvError(safe.variable, safe.value, safe.message) from None
-    value = PLACEHOLDER if problem.variable != CONFIG else _text(fields)
+    value = PLACEHOLDER if problem.variable != CONFIG else fields
     message = f"a value from a Secret or ConfigMap is not valid ({problem.type}); check that it is complete"
     raise EnvError(problem.variable, value, message)
 
 
 class _Problem(NamedTuple):
     variable: str
-    value: str | None
+    value: Json
     message: str
     type: str
 
@@ -106,18 +112,14 @@ def _problems(error: Exception, fields: Json) -> list[_Problem]:
     if isinstance(error, ValidationError):
         return [_problem(details) for details in error.errors(include_url=False, include_context=False)]
     message = f"the class of the kind rejects it ({describe_error(error)})"
-    return [_Problem(CONFIG, _text(fields), message, type(error).__name__)]
+    return [_Problem(CONFIG, fields, message, type(error).__name__)]
 
 
 def _problem(details: ErrorDetails) -> _Problem:
     path = ".".join(map(str, details["loc"]))
     variable = "INTERVAL" if path == "interval" else f"{CONFIG}, field {path}," if path else CONFIG
-    value = None if details["type"] == "missing" else _text(details["input"])
+    value = None if details["type"] == "missing" else details["input"]
     return _Problem(variable, value, details["msg"].removeprefix("Value error, "), details["type"])
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def describe_error(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """Everything that the author of a kind imports."""
 
+from typing import TYPE_CHECKING, Any
+
 from pydantic import Field
 
 from adapter.contract.durations import Interval
@@ -9,11 +11,15 @@ from adapter.model.fields import Certificates, HttpUrl, SecretText
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.poller import Poller
-from adapter.serving.messages import Refusal, Request
+from adapter.serving.messages import Refusal, Reply, Request
 from adapter.timer import Timer
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient as Client
 
 __all__ = [
     "Certificates",
+    "Client",
     "Context",
     "Event",
     "EventType",
@@ -25,9 +31,19 @@ __all__ = [
     "PollFailed",
     "Poller",
     "Refusal",
+    "Reply",
     "Request",
     "SecretText",
     "Source",
     "Timer",
     "Unchanged",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``Client`` at its first use: only kinds that poll need httpx2."""
+    if name != "Client":
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from httpx2 import AsyncClient
+
+    return AsyncClient

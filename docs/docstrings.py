@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from pydantic_core import PydanticUndefined
 
+EXAMPLES = ("Context", "Interval", "Outcome")  # classes with a section "Example: NAME" below the generated part
 Table = Callable[[tuple[str, ...], list[tuple[str, ...]]], str]
 
 
@@ -23,10 +24,14 @@ def sdk(table: Table) -> str:
     own = [name for name in sdk.__all__ if getattr(sdk, name).__module__.startswith("adapter.")]
     parts = ["## adapter.sdk\n"]
     parts += [_entry(name, getattr(sdk, name), table) for name in own]
+    parts.append(
+        "### Client\n\n`Client` is [httpx2's `AsyncClient`](https://www.python-httpx.org/api/#asyncclient), "
+        "for the annotation of `poll(self, client: Client)`.\n"
+    )
     parts.append("### Field\n\n`Field` is [pydantic's](https://docs.pydantic.dev/latest/concepts/fields/).\n")
     parts.append("## adapter.testing\n")
     parts += [_fixture(node, testing) for node in ast.parse(inspect.getsource(testing)).body if _is_fixture(node)]
-    for name in ("Sink", "Reply", "RESET", "VirtualClock"):
+    for name in ("Sink", "SinkReply", "RESET", "VirtualClock"):
         value = getattr(testing, name)
         text = f"### {name}\n\n`{name}` is `{type(value).__name__}(reset=True)`: the sink closes the connection.\n"
         parts.append(_entry(name, value, table) if isinstance(value, type) else text)
@@ -36,6 +41,8 @@ def sdk(table: Table) -> str:
 def _entry(name: str, cls: type, table: Table) -> str:
     text = "" if enum.Enum in cls.__mro__ else f"`{_signature(name, cls)}`\n\n"
     parts = [f"### {name}\n\n{text}{prose(cls.__doc__)}\n"]
+    if name in EXAMPLES:
+        parts.append(f"See [the example](#example-{name.lower()}).\n")
     if rows := list(_attributes(cls)):
         parts.append(table(("attribute", "type", "default", "meaning"), rows))
     if rows := list(_methods(cls)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -98,6 +98,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(kept), *lines[1:], ""])
 
 
+def spec() -> str:
+    from sources_cli.schema.shared_spec import SharedSpec
+    from sources_cli.schema.structural import structural
+
+    schema = structural(SharedSpec.model_json_schema())
+    return table(("field", "default", "meaning"), _spec_rows(schema))
+
+
+def _spec_rows(schema: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """The members of ``schema`` and theirs. A dead letter sink has the members of a sink, so they are left out."""
+    for name, member in schema.get("properties", {}).items():
+        default = f"`{member['default']}`" if "default" in member else ""
+        yield f"`{path}{name}`", default, member["description"]
+        if name != "deadLetterSink":
+            yield from _spec_rows(member, f"{path}{name}.")
+
+
 def sdk() -> str:
     from docstrings import sdk
 
@@ -112,6 +129,7 @@ def kind() -> str:
 REGIONS: dict[str, Callable[[], str]] = {
     "environment": environment,
     "settings": settings,
+    "spec": spec,
     "cli": cli,
     "sdk": sdk,
     "kind": kind,

@@ -14,18 +14,19 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import uvicorn
-
-from adapter.contract.environment import EnvError
-from hooks.app import create_app
-from hooks.settings import read_settings
-
 log = logging.getLogger("hooks")
 
 
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # uvicorn sends the signal again after its shutdown
+    # After the handlers: these imports take most of the start, and a signal must not end them with a traceback.
+    import uvicorn
+
+    from adapter.contract.environment import EnvError
+    from hooks.app import create_app
+    from hooks.settings import read_settings
+
     try:
         settings = read_settings(os.environ, _resolv_conf())
     except EnvError as error:

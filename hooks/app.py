@@ -7,7 +7,8 @@ All input and output of the hook is here and in ``configmaps``. An invalid reque
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -17,6 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from adapter import __version__
@@ -29,6 +31,7 @@ from hooks.settings import Settings, parse_bool, parse_sink_kinds
 log = logging.getLogger("hooks.app")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
 _UNPROCESSABLE = {"model": Error, "description": "Without a valid spec and sink, a response would stop the adapter."}
 
@@ -59,9 +62,11 @@ def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:
 def options_from(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
     known = KindQuery.model_fields
-    for name in query:
+    for name, times in Counter(name for name, _ in query.multi_items()).items():
         if name not in known:
             raise BadRequest(f"unknown query parameter {quoted(name)}; known parameters: {', '.join(known)}")
+        if times > 1:
+            raise BadRequest(f"query parameter {name} is given {times} times; write it once")
     return kind_options(KindQuery.model_validate(dict(query)))
 
 
@@ -113,6 +118,13 @@ def create_app(settings: Settings) -> FastAPI:
         """Selects the objects that the hook needs to resolve the sinks of a source."""
         return customize(body, settings, options=options)
 
+    @app.exception_handler(HTTPException)
+    async def no_such_route(request: Request, error: HTTPException) -> Response:
+        allowed = (error.headers or {}).get("Allow")
+        path, method = quoted(request.scope["path"]), request.method
+        problem = f"{path} does not allow {method}; use {allowed}" if allowed else f"no path {path}; use {ENDPOINTS}"
+        return _json(error.status_code, {"error": problem}, error.headers)
+
     @app.exception_handler(BadRequest)
     async def bad_request(_: Request, error: BadRequest) -> Response:
         return _json(400, {"error": str(error)})
@@ -137,14 +149,13 @@ def _parse(model: type[M], body: bytes) -> M:
 
 
 def _mistake(error: ErrorDetails) -> str:
-    """The rejected value and what to write, without the content of an object or array."""
+    """The rejected value and what to write, without the members of an object or a list."""
     value = error["input"]
     if error["type"] == "missing":
         return "missing"
-    shown = "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else quoted(value)
     wanted = "write an object" if error["type"] in ("model_type", "dict_type") else error["msg"]
-    return f"{shown}: {wanted}"
+    return f"{quoted(value)}: {wanted}"
 
 
-def _json(status: int, value: Json) -> Response:
-    return Response(to_json(value), status, media_type="application/json")
+def _json(status: int, value: Json, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json(value), status, headers, media_type="application/json")

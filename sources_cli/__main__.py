@@ -1,12 +1,10 @@
-"""The ``sources`` command. For a user error, it prints one line to stderr and exits with code 2.
+"""The ``sources`` command. For a user error, it prints one line for each problem to stderr and exits with code 2.
 
 Each command imports its implementation when it is called, so that help and shell completion are fast.
 """
 
 from __future__ import annotations
 
-import asyncio
-import io
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -15,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from adapter import __version__
 from sources_cli.problem import Problem, missing_extra
+from sources_cli.screen import stdout
 
 try:
     import typer
@@ -25,6 +24,8 @@ try:
 except ModuleNotFoundError as error:
     print(f"sources: {missing_extra(error)}", file=sys.stderr)
     raise SystemExit(2) from None
+except KeyboardInterrupt:  # Ctrl-C before the command has started
+    raise SystemExit(130) from None
 
 app = typer.Typer(
     help="Create, check, run and install event sources.",
@@ -35,7 +36,6 @@ Files = Annotated[
     list[Path],
     Argument(
         metavar="FILE",
-        callback=arguments.files,
         help="YAML or JSON files that contain sources, directories of such files, or - for standard input.",
     ),
 ]
@@ -52,17 +52,28 @@ Package = Annotated[
 
 def main(argv: Sequence[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())  # as `python -m` does, to find the user's kinds in the working directory
-    _print_anything()
+    stdout.print_anything()
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
+    words = sys.argv[1:] if argv is None else argv
     try:
-        return int(command().main(argv, "sources", standalone_mode=False))
+        code = int(command().main(words or ["--help"], "sources", standalone_mode=False))
+        sys.stdout.flush()  # not at exit, where an error would print a traceback
+        return code
     except typer.TyperException as error:
         message, code = error.format_message().replace("Value error, ", "", 1), error.exit_code  # prefix of pydantic
     except Problem as problem:
         message, code = str(problem), 2
     except ModuleNotFoundError as error:  # a package that only this command needs
         message, code = missing_extra(error), 2
-    print(f"sources: {message}", file=sys.stderr)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer exits with code 1 for it
+            return 0
+        raise
+    except OSError as error:
+        message = stdout.give_up(error)
+        code = 2 if message else 0
+    for line in message.splitlines():
+        print(f"sources: {line}", file=sys.stderr)
     return code
 
 
@@ -73,14 +84,6 @@ def command() -> Any:
         if parameter.param_type_name == "argument" or parameter.is_flag:
             parameter.display_type_rich = lambda ctx: None
     return group
-
-
-def _print_anything() -> None:
-    """No character and no closed stdout is an error: a terminal may not know UTF-8, nor a file name be UTF-8."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 -- for the whole process
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _examples(*commands: str) -> str:
@@ -117,10 +120,8 @@ def run_command(
         float | None,
         Option("--for", parser=arguments.seconds, metavar="DURATION", help="Stop after this time, for example 30s."),
     ] = None,
-    hook_port: Annotated[
-        int | None,
-        Option("--port", parser=arguments.port, metavar="PORT", show_default="a free port", help="Port of the hook."),
-    ] = None,
+    hook_port: Annotated[int | None, arguments.port_option("--port", "Port of the hook.", "a free port")] = None,
+    listen_port: Annotated[int | None, arguments.LISTEN_PORT] = None,
     once: Annotated[
         bool,
         Option(
@@ -138,9 +139,8 @@ def run_command(
     """Run sources on this machine, without a cluster."""
     from sources_cli.run import RunOptions, run
 
-    options = RunOptions(
-        files=files, package=package, for_s=for_s, hook_port=hook_port, once=once, sink=sink, logs=logs
-    )
+    ports = {"hook_port": hook_port, "listen_port": listen_port}
+    options = RunOptions(files=files, package=package, for_s=for_s, once=once, sink=sink, logs=logs, **ports)
     return _run(run(options))
 
 
@@ -266,11 +266,9 @@ def image_command(
 
 
 def _run(command: Coroutine[Any, Any, int]) -> int:
-    try:
-        return asyncio.run(command)
-    except BrokenPipeError:  # `sources run … | head`. Python flushes stdout at exit, which must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    import asyncio
+
+    return asyncio.run(command)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ Imports only fast modules: shell completion loads this module at each press of T
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -36,12 +38,12 @@ class ManifestsOptions:
     diagnose_pods: bool = False
 
 
-def files(paths: list[Path] | None) -> list[Path]:
+def files_of(paths: Iterable[Path]) -> list[Path]:
     """Replaces each directory with its YAML and JSON files, without those of subdirectories, as ``kubectl -f`` does.
 
     A directory without such a file stays in the list, so that reading it fails with a message.
     """
-    found = [file for path in paths or () for file in sorted(_files_in(path)) or [path]]
+    found = [file for path in paths for file in sorted(_files_in(path)) or [path]]
     return list(dict.fromkeys(found))
 
 
@@ -97,3 +99,14 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise typer.BadParameter(f'"{text}" is not a port; write a number from 1 to 65535')
     return int(text)
+
+
+def port_option(name: str, help: str, default: str) -> Any:
+    return typer.Option(name, parser=port, metavar="PORT", show_default=default, help=help)
+
+
+LISTEN_PORT = port_option(
+    "--listen-port",
+    "Port of the first source that listens. The next ones get the next ports, in the order of the files.",
+    "8888, or the next free port",
+)

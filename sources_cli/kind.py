@@ -13,6 +13,7 @@ from adapter.contract.environment import EnvError
 from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType
 from adapter.model.source import Source
+from adapter.serving.failures import author_line
 from hooks.names import kebab, plural
 from sources_cli.problem import Problem, did_you_mean
 
@@ -172,4 +173,5 @@ def _checked(cls: type[Source], package: str) -> Kind:
 
 
 def _not_loaded(module: str, error: Exception) -> Problem:
-    return Problem(f"{module} cannot be loaded: {describe_error(error)}")
+    line = author_line(error, module)
+    return Problem(f"{module} cannot be loaded: {describe_error(error)}{line and f' ({line})'}")

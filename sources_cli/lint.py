@@ -14,6 +14,7 @@ from sources_cli.admission.class_checks import class_violations
 from sources_cli.admission.documents import NO_SOURCE, check_object, needs_kind, read_yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import unchecked_rules
+from sources_cli.arguments import files_of
 from sources_cli.kind import kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
@@ -42,7 +43,7 @@ async def lint(options: LintOptions) -> int:
     """
     findings, problems = list[Finding](), list[Problem]()
     checked, unchecked = 0, set[str]()
-    for file in options.files:
+    for file in files_of(options.files):
         for document in _readable(file, problems):
             if needs_kind(document.value, options.package):
                 checked += 1

@@ -1,4 +1,4 @@
-"""An error that the user can fix. The command prints it as one line and exits with code 2."""
+"""An error that the user can fix. The command prints it and exits with code 2."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ EXTRA_MODULES = frozenset(("celpy", "lark", "rich", "typer", "watchfiles", "yaml
 
 
 class Problem(Exception):
-    """The text names the file, field or option, shows the value, and says what to write."""
+    """The text names the file, field or option, shows the value, and says what to write. Each line is a problem."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> str:

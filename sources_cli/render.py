@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapter.contract.formats import EPOCH, Json, format_time
 from sources_cli.admission import yaml
-from sources_cli.admission.documents import Documents, key, read_documents
+from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.kind import kind_named
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.screen.plain import ready_condition
@@ -18,7 +18,7 @@ from sources_cli.screen.plain import ready_condition
 
 async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
     """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json."""
-    documents = read_documents(files, package)
+    documents = read_documents(Files(files, package))
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
     try:
         runs = [await _render(hook, _with_fixed_metadata(source), documents, output) for source in documents.sources]

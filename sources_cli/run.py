@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sources_cli.admission.documents import Documents, key, read_documents
+from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, parse_event, selects
 from sources_cli.local.replica import ClusterEnv
+from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
-from sources_cli.problem import Problem
 from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
 
 DISPLAY_START_S = 20.0
@@ -37,6 +37,7 @@ class RunOptions:
     package: str
     for_s: float | None = None
     hook_port: int | None = None  # None: a free port
+    listen_port: int | None = None  # of the first source that listens; None: 8888 or the next free port
     once: bool = False
     sink: str | None = None
     logs: bool = False
@@ -45,15 +46,16 @@ class RunOptions:
     def limit_s(self) -> float | None:
         return self.for_s or (ONCE_LIMIT_S if self.once else None)
 
-    def read(self) -> Documents:
-        return read_documents(self.files, self.package, sink=self.sink)
+    def open(self) -> Files:
+        return Files(self.files, self.package, sink=self.sink)
 
 
 async def run(options: RunOptions) -> int:
     """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
     contents = contents_of(options.files)  # before they are read, so that no later edit is missed
-    documents = options.read()
-    cluster = Cluster(options, documents, contents, _screen(documents))
+    files = options.open()
+    documents = read_documents(files)
+    cluster = Cluster(options, files, documents, contents, _screen(documents))
     with _on_signal(cluster.interrupt):
         await cluster.run()
     missing = cluster.missing if options.once else []
@@ -64,13 +66,20 @@ async def run(options: RunOptions) -> int:
 
 class Cluster:
     def __init__(
-        self, options: RunOptions, documents: Documents, contents: Mapping[Path, bytes], screen: Screen
+        self,
+        options: RunOptions,
+        files: Files,
+        documents: Documents,
+        contents: Mapping[Path, bytes],
+        screen: Screen,
     ) -> None:
         self._options = options
+        self._files = files
         self._documents = documents
         self._contents = contents  # of the files, from before the documents were read
         self._screen = screen
         self._controllers: dict[str, SourceController] = {}  # "Kind namespace/name" -> controller
+        self._deployments_seen: set[str] = set()  # the "namespace/name" of the Deployments in the files
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,6 +90,7 @@ class Cluster:
             on_event=self._on_event,
             on_log=self._on_log,
             message=screen.message,
+            service_ports=ServicePorts(options.listen_port, screen.message),
             package=options.package,
             once=options.once,
         )
@@ -97,7 +107,7 @@ class Cluster:
             self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
             await self._start_displays()
             self._screen.start()
-            self._apply(self._documents, self._hook)
+            self._apply(self._hook)
             self._start(self._watch(self._hook))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.limit_s):
@@ -128,18 +138,16 @@ class Cluster:
                 raise result
 
     async def _watch(self, hook: Hook) -> None:
-        """Applies each edit of a file as ``kubectl apply`` would. If a file is invalid, nothing changes."""
-        async for _ in edits(self._contents):
-            try:
-                documents = self._options.read()
-            except Problem as problem:
-                self._screen.message(f"not applied: {problem}")
-            else:
-                self._apply(documents, hook)
+        """Applies each edit of a file as ``kubectl apply`` would. An invalid file changes nothing."""
+        async for _ in edits(self._files.paths, self._contents):
+            self._documents, problems = self._files.read()
+            hook.sink_kinds = self._documents.sink_kinds
+            self._screen.problems([f"not applied: {problem}" for problem in problems])
+            await self._start_displays()
+            self._apply(hook)
 
-    def _apply(self, documents: Documents, hook: Hook) -> None:
-        self._documents = documents
-        for source in documents.sources:
+    def _apply(self, hook: Hook) -> None:
+        for source in self._documents.sources:
             name = f"{source['kind']} {key(source)}"
             if name in self._controllers:
                 self._controllers[name].edit(source.get("spec"), source["metadata"].get("annotations"))
@@ -150,7 +158,11 @@ class Cluster:
             controller.wake()
 
     async def _start_displays(self) -> None:
+        """Starts the displays that do not run yet. They get no later edits."""
         for desired in self._documents.of_kind("apps/v1", "Deployment"):
+            if key(desired) in self._deployments_seen:
+                continue
+            self._deployments_seen.add(key(desired))
             if is_display(desired):
                 name = desired["metadata"]["name"]
                 self._displays[key(desired)] = LocalDeployment(desired, self._env, name, lambda: None)
@@ -180,7 +192,7 @@ class Cluster:
             self._show(emitter)
 
     def _show(self, controller: SourceController) -> None:
-        self._screen.row(controller.source, controller.events)
+        self._screen.row(controller.source, controller.events, controller.url)
         if self._options.once and not self.missing:
             self._end.set()
 

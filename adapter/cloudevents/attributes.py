@@ -5,7 +5,6 @@ The official SDK checks the attributes. The checks here reject values that it ac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,14 @@ from typing import Any
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.v1.event import CloudEvent
 
-from adapter.contract.formats import RESERVED_EXTENSIONS, Json, VerbatimTimestamp, extension_problem, is_header_text
+from adapter.contract.formats import (
+    RESERVED_EXTENSIONS,
+    Json,
+    VerbatimTimestamp,
+    extension_problem,
+    is_header_text,
+    quoted,
+)
 
 REQUIRED = ("specversion", "id", "source", "type")
 ExtensionValue = str | int | bool
@@ -59,7 +65,7 @@ def sdk_event(attributes: dict[str, Any], data: bytes | None = None) -> CloudEve
     except CloudEventValidationError as error:
         name = next(iter(error.errors))
         expected = "write 1.0" if name == "specversion" else "write a string that is not empty"
-        raise ValueError(f"{name} is {attributes[name]!r}; {expected}") from None
+        raise ValueError(f"{name} is {quoted(attributes[name])}; {expected}") from None
 
 
 def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, ExtensionValue]]:
@@ -71,15 +77,15 @@ def split_attributes(event: dict[str, Json]) -> tuple[dict[str, str], dict[str, 
     try:  # the SDK accepts times that are not RFC 3339
         time = VerbatimTimestamp.read(str(attributes.get("time", "1970-01-01T00:00:00Z")))
     except ValueError as error:
-        raise ValueError(f"time is {attributes['time']}: {error}") from None
+        raise ValueError(f"time is {quoted(attributes['time'])}: {error}") from None
     sdk_event({**attributes, "time": time})
     if not is_header_text(attributes.get("datacontenttype", "-")):  # the SDK would write a line break into the header
-        raise ValueError(f"the content type is {json.dumps(attributes['datacontenttype'])}; write a media type")
+        raise ValueError(f"the content type is {quoted(attributes['datacontenttype'])}; write a media type")
     for name, value in extensions.items():
         if problem := extension_problem(name, longest=None):  # the SDK accepts a name that ends with a line break
             raise ValueError(problem)
         if not isinstance(value, str | int):  # a bool is an int; the SDK accepts any type
-            raise ValueError(f'extension "{name}" is {json.dumps(value)}; write a string, an integer or a boolean')
+            raise ValueError(f'extension "{name}" is {quoted(value)}; write a string, an integer or a boolean')
     if broken := [name for name, value in event.items() if isinstance(value, str) and not _is_unicode(value)]:
         raise ValueError(f"{broken[0]} contains an unpaired surrogate, which is not a character")
     return attributes, extensions

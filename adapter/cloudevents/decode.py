@@ -143,3 +143,22 @@ def _integer(digits: str) -> int | float:
 
 def _no_json(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
+
+
+def parse_event(request: Request) -> dict[str, Json]:
+    """Attributes, ``extensions`` and ``data`` of a CloudEvent in binary or structured mode.
+
+    ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
+    with the reason if the request is not a CloudEvent.
+    """
+    event = read_event(request)
+    return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
+
+
+def _shown(data: bytes | None, content_type: str) -> Json:
+    if not data or not is_json(content_type):
+        return None if data is None else data.decode("utf-8", "backslashreplace")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("the body is not JSON, but its content type says JSON") from None

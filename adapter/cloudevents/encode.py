@@ -17,7 +17,7 @@ from cloudevents.core.bindings.http import HTTPMessage, to_binary
 from cloudevents.core.formats.json import JSONFormat
 
 from adapter.cloudevents.attributes import sdk_event
-from adapter.contract.formats import EPOCH, VerbatimTimestamp, extension_problem, is_header_text
+from adapter.contract.formats import EPOCH, VerbatimTimestamp, extension_problem, is_header_text, quoted
 from adapter.model.event import Event
 
 _encoded_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -97,7 +97,7 @@ def _content(event: Event) -> tuple[str, bytes]:
     if event.content_type is None:
         return content_type, body
     if event.content_type and not is_header_text(event.content_type):  # the SDK would write a line break as it is
-        raise ValueError(f"content_type is {event.content_type!r}; write a media type like application/json")
+        raise ValueError(f"content_type is {quoted(event.content_type)}; write a media type like application/json")
     return event.content_type, body
 
 

@@ -38,11 +38,6 @@ class Policy:
             factor = n if self.backoff_policy == "linear" else 2 ** min(n, 64)
             yield min(self.backoff_delay_s * factor, longest)
 
-    @property
-    def budget_s(self) -> float:
-        """The longest time that a delivery can take, in seconds, including ``Retry-After``."""
-        return (self.retry + 1) * self.timeout_s + sum(max(wait, self.retry_after_max_s) for wait in self.waits())
-
 
 def read_policy(delivery: Mapping[str, Json], *, timeout_s: float = 10.0) -> Policy:
     """Read ``spec.delivery``. ``ValueError`` names the field, its value and what to write.

@@ -6,6 +6,7 @@ Error texts are those of Go, so Knative and this project report the same mistake
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -96,7 +97,8 @@ def _decimal(ns: int, unit_ns: int) -> str:
 class Interval(str):
     """A Go duration (https://pkg.go.dev/time#ParseDuration) of at least 1 ms; ``ValueError`` for other texts.
 
-    The text is the normal form of Go's ``Duration.String()``: ``90s`` becomes ``1m30s``.
+    The text is the normal form of Go's ``Duration.String()``: ``90s`` becomes ``1m30s``. ``ns`` is exact; the
+    conversions are not exact for every duration.
     """
 
     __slots__ = ("ns",)
@@ -109,6 +111,15 @@ class Interval(str):
         self = super().__new__(cls, format_duration(ns))
         self.ns = ns
         return self
+
+    def total_seconds(self) -> float:
+        """The length in seconds, as that of a ``timedelta``."""
+        return self.ns / 1_000_000_000
+
+    @property
+    def timedelta(self) -> timedelta:
+        """The length as a ``timedelta``, rounded down to whole microseconds."""
+        return timedelta(microseconds=self.ns // 1000)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

@@ -30,8 +30,9 @@ class EnvError(ValueError):
     A user and password in a URL are left out. The caller must not pass other secrets as ``value``.
     """
 
-    def __init__(self, variable: str, value: str | None, expectation: str) -> None:
-        shown = "is not set" if value is None else f"is {quoted(_USER_IN_URL.sub('', value))}"
+    def __init__(self, variable: str, value: Json, expectation: str) -> None:
+        public = _USER_IN_URL.sub("", value) if isinstance(value, str) else value
+        shown = "is not set" if value is None else f"is {quoted(public)}"
         super().__init__(f"{variable} {shown}: {expectation}")
         self.variable = variable
 

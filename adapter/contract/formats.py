@@ -81,7 +81,15 @@ def go_json(value: Json) -> str:
 
 
 def quoted(value: Json) -> str:
-    """A value as JSON for a message, with at most 80 characters of it."""
+    """A value for a message, with at most 80 characters of it: a scalar as JSON, of an object only the keys.
+
+    The members of an object or a list are left out: they may be long, and they may be secrets.
+    """
+    if isinstance(value, dict):
+        keys = quoted(", ".join(map(str, value)))[1:-1]
+        return f"an object with the key{'s' if len(value) > 1 else ''} {keys}" if value else "an empty object"
+    if isinstance(value, list | tuple):
+        return f"a list with {len(value)} item{'' if len(value) == 1 else 's'}" if value else "an empty list"
     if isinstance(value, str):
         return json.dumps(_cut(value), ensure_ascii=False)
     return _cut(json.dumps(value, ensure_ascii=False, default=str))

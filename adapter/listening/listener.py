@@ -1,15 +1,18 @@
-"""Sources that receive HTTP requests. Each request is one event, and the response depends on its delivery.
+"""Sources that receive HTTP requests. The response to a request depends on the delivery of its events.
 
-The caller gets 2xx only after the sink or the dead letter sink has accepted the event. It gets 422 if the event was
-refused permanently, and 503 with ``Retry-After`` if it was not delivered in time.
+The caller gets 202 only after the sink or the dead letter sink has accepted all events. It gets 503 with
+``Retry-After`` if one was not delivered in time, and 422 if one was refused permanently.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -18,21 +21,24 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
-from adapter.serving.body import BUSY_RETRY_S, BodyBudget, BodyReader, ClientDisconnect, Receive, Scope, Send, respond
+from adapter.serving.connection import Limits
 from adapter.serving.failures import failure_fields
 from adapter.serving.logs import LogThrottle
-from adapter.serving.messages import Refusal, Request
+from adapter.serving.messages import Refusal, Reply, Request, Response, response_of
+from adapter.serving.server import listen
+from adapter.serving.wire import BUSY_RETRY_S
 
 UNDELIVERED_RETRY_S = 5  # Retry-After of a response to an event that was not delivered
-Answer = tuple[int, str, dict[str, str]]  # status, text, headers
+EVENTS_LIMIT = 1000  # events of one request
 
 
 class Listener(Source):
-    """A source that sends one event per HTTP request.
+    """A source that sends the events of HTTP requests.
 
-    Responses: 202 after the sink or the dead letter sink has accepted the event, 422 if the event is invalid or was
-    refused permanently, 503 with ``Retry-After`` if it was not delivered within ``answer_within``, 404 for another
-    path, 405 for another method, 408 for a body that takes longer than 10 s, and 413 for one of more than 1 MiB.
+    Responses: 202 after the sink or the dead letter sink has accepted all events of the request, 503 with
+    ``Retry-After`` if one was not delivered within ``answer_within``, 422 if one is invalid or was refused permanently,
+    204 if there is no event, 404 for another path, 405 for another method, 408 for a body that takes longer than 10 s,
+    and 413 for one of more than 1 MiB.
     """
 
     listens: ClassVar[bool] = True  # the hook creates a Service for Context.port
@@ -64,11 +70,21 @@ class Listener(Source):
         if not cls.methods or any(not method.isupper() for method in cls.methods):
             raise TypeError(f'{cls.__name__}.methods is {cls.methods}: write HTTP methods in capitals, like ("POST",)')
 
-    async def receive(self, request: Request) -> Event:
-        """Return the event of a request, or raise :class:`Refusal` to send none.
+    @property
+    def allowed_methods(self) -> tuple[str, ...]:
+        """The HTTP methods that this source accepts. Override it if they depend on a field."""
+        return self.methods
 
-        The caller gets 500 for any other exception, for a result that is not an Event, and after 10 s. Keep no state
-        between requests: each replica gets only some of them.
+    async def receive(self, request: Request) -> Event | Sequence[Event] | Reply | None:
+        """Return what to send for a request: an Event, a list of Events, or None. Return a :class:`Reply` to answer the
+        caller yourself, without an event. Raise :class:`Refusal` to refuse the request.
+
+        None and an empty list are answered with 204. The events of a list are sent in order, within ``answer_within``
+        in total. If one of them fails, the caller gets 503 or 422 and sends the whole request again. So each needs an
+        id that is the same in a repeated request. A request with more than 1000 events gets 413.
+
+        The caller gets 500 for any other exception or result, and after 10 s. Keep no state between requests: each
+        replica gets only some of them.
         """
         raise TypeError(f"{type(self).__name__} has no receive(); define `async def receive(self, request)`")
 
@@ -89,14 +105,13 @@ class Listener(Source):
 
 
 class RequestHandler:
-    """The ASGI app of a running listener."""
+    """Responds to the requests of a running listener."""
 
     def __init__(self, listener: Listener, context: Context, timeouts: Timeouts = TIMEOUTS) -> None:
         self._listener = listener
         self._context = context
         self._timeouts = timeouts
         self._throttle = LogThrottle(context.log, context.clock.now)
-        self._bodies = BodyBudget()
         self._in_flight = 0
         self._stopped = False
 
@@ -107,87 +122,129 @@ class RequestHandler:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
-        from adapter.serving.protocol import serving
-
         times, port = self._timeouts, self._context.port
-        limits = {"head_s": times.request_head_s, "keep_alive_s": times.keep_alive_s, "responses_s": times.responses_s}
-        async with serving(self, port, **limits) as drain:
+        limits = Limits(head_s=times.request_head_s, body_s=times.request_body_s, keep_alive_s=times.keep_alive_s)
+        server = await listen(self, port, limits)
 
-            async def stop() -> None:
-                try:
-                    await drain()
-                finally:
-                    self._stopped = True
+        async def stop() -> None:
+            try:
+                await server.drain()
+            finally:
+                self._stopped = True
 
-            self._context.on_shutdown(stop)
-            self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        self._context.on_shutdown(stop)
+        self._context.log.info("listening", extra={"fields": {"port": port, "path": self._listener.path}})
+        try:
             yield
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = BodyReader(self._bodies)
-        try:
-            status, text, headers = await self._answer(scope, receive, body)
-        except Refusal as refusal:
-            status, text, headers = refusal.status, str(refusal), refusal.headers
-        except ClientDisconnect:
-            return
         finally:
-            body.release()
-        await respond(send, status, text, headers)
+            await server.close(times.responses_s)
 
-    async def _answer(self, scope: Scope, receive: Receive, body: BodyReader) -> Answer:
-        times = self._timeouts
+    async def __call__(self, request: Request) -> Response:
         try:
-            async with asyncio.timeout(times.request_body_s) as limit:
-                request = await self._read(scope, receive, body)
-                limit.reschedule(asyncio.get_running_loop().time() + times.receive_s)
-                event = await self._listener.receive(request)
-            if not isinstance(event, Event):
-                name = type(self._listener).__name__
-                raise TypeError(f"receive() of {name} returned {type(event).__name__}; return an Event")
-            return await self._deliver(event)
-        except (Refusal, ClientDisconnect):
+            check_served(self._listener, request.method, unquote(request.path))
+            return await self._answer(replace(request, received=self._context.clock.now()))
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def _answer(self, request: Request) -> Response:
+        receive_s = self._timeouts.receive_s
+        try:
+            async with asyncio.timeout(receive_s) as limit:
+                made: Any = self._listener.receive(request)
+                result = await made if inspect.isawaitable(made) else made
+            events = [] if isinstance(result, Reply) else events_of(self._listener, result)
+            self._throttle.recovered()
+            if isinstance(result, Reply):
+                return response_of(result)
+            return await self._deliver(events) if events else Response(204, headers={})
+        except Refusal:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
-            if limit.expired() and not body.complete:
-                text = f"the request took longer than {times.request_body_s:g} s"
-                return 408, text, {"Connection": "close"}
-            failure = failure_fields(error, type(self._listener).__module__, secret_texts(self._listener))
+            kind, secrets = type(self._listener), secret_texts(self._listener)
+            failure = failure_fields(error, kind.__module__, secrets, kind)
             if limit.expired():
-                failure["error"] = f"took longer than {times.receive_s:g} s"
+                failure["error"] = f"took longer than {receive_s:g} s"
             self._throttle.error("request failed", **failure)
-            return 500, "the source failed; see the log of the adapter", {}
+            return _text(500, "the source failed; see the log of the adapter")
 
-    async def _read(self, scope: Scope, receive: Receive, body: BodyReader) -> Request:
-        """The request with its body; :class:`Refusal` if it exceeds a limit."""
-        method, path, listener = scope["method"], scope["path"], self._listener
-        if path != listener.path:
-            raise Refusal(404, f"the path is {listener.path}")
-        if method not in listener.methods:
-            allowed = ", ".join(listener.methods)
-            raise Refusal(405, f"the method must be {allowed}", Allow=allowed)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        content = await body.read(receive, headers.get("content-length"))
-        return Request(method, path, headers, content, scope["query_string"].decode("latin-1"))
-
-    async def _deliver(self, event: Event) -> Answer:
+    async def _deliver(self, events: Sequence[Event]) -> Response:
         if self._stopped:
-            return 503, "the adapter is stopping", {"Retry-After": str(BUSY_RETRY_S)}
+            return _text(503, "the adapter is stopping", {"Retry-After": str(BUSY_RETRY_S)})
         if self._in_flight >= self._listener.max_in_flight:
-            return 503, "too many requests in flight", {"Retry-After": str(BUSY_RETRY_S)}
+            return _text(503, "too many requests in flight", {"Retry-After": str(BUSY_RETRY_S)})
         self._in_flight += 1
         try:
-            outcome = await self._context.send(event, timeout_s=self._listener.answer_within.ns / 1e9)
+            outcomes = await self._outcomes(events)
         finally:
             self._in_flight -= 1
-        if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
-            self._throttle.recovered()
-            return 202, "", {}
-        if outcome is Outcome.REJECTED:
-            return 422, "the event was refused; see the log of the adapter", {}
-        return 503, "the sink did not accept the event", {"Retry-After": str(UNDELIVERED_RETRY_S)}
+        what = "the event" if len(events) == 1 else "all events of the request"
+        if Outcome.GAVE_UP in outcomes:
+            return _text(503, f"the sink did not accept {what}", {"Retry-After": str(UNDELIVERED_RETRY_S)})
+        if Outcome.REJECTED in outcomes:
+            what = "the event" if len(events) == 1 else "an event of the request"
+            return _text(422, f"{what} was refused; see the log of the adapter")
+        return _text(202, "")
+
+    async def _outcomes(self, events: Sequence[Event]) -> set[Outcome]:
+        """The outcomes of the events, which are sent in order.
+
+        An event that was not delivered in time ends the delivery: the caller sends the request again. An event that was
+        refused does not: the caller may give up, and the events after it would be lost.
+        """
+        now, outcomes = asyncio.get_running_loop().time, set[Outcome]()
+        left_s = self._listener.answer_within.total_seconds()
+        for event in events:
+            began = now()
+            outcome = await self._context.send(event, timeout_s=left_s)
+            outcomes.add(outcome)
+            left_s -= now() - began
+            if outcome is Outcome.GAVE_UP:
+                break
+            if (left_s <= 0 or self._stopped) and event is not events[-1]:
+                outcomes.add(Outcome.GAVE_UP)
+                break
+        return outcomes
+
+
+def check_served(listener: Listener, method: str, path: str) -> None:
+    """:class:`Refusal` with 404 or 405 if the listener does not serve this path or this method."""
+    if path != listener.path:
+        raise Refusal(404, f"the path is {listener.path}")
+    if method not in listener.allowed_methods:
+        allowed = ", ".join(listener.allowed_methods)
+        raise Refusal(405, f"the method must be {allowed}", Allow=allowed)
+
+
+def events_of(listener: Listener, result: object) -> Sequence[Event]:
+    """The events that ``receive()`` returned; ``TypeError`` if it returned something else.
+
+    :class:`Refusal` with 413 if there are more than ``EVENTS_LIMIT``.
+    """
+    if result is None or isinstance(result, Event):
+        return [] if result is None else [result]
+    name = type(listener).__name__
+    made: Sequence[object] = result if isinstance(result, list | tuple) else [result]
+    events = [each for each in made if isinstance(each, Event)]
+    wrong = next((type(each).__name__ for each in made if not isinstance(each, Event)), None)
+    if wrong:
+        found = wrong if made[0] is result else f"a list with {wrong}"
+        raise TypeError(f"receive() of {name} returned {found}; return an Event, a list of Events, a Reply or None")
+    if not all(event.id for event in events):
+        raise TypeError(
+            f"receive() of {name} returned a list with an Event without id; write Event(id=...) with a key that is the "
+            "same when the request is repeated"
+        )
+    if len(events) > EVENTS_LIMIT:
+        raise Refusal(413, f"the request has {len(events)} events; the limit is {EVENTS_LIMIT}")
+    return events
+
+
+def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    """A response with ``text`` and a line feed as its body; no body if ``text`` is empty."""
+    body = f"{text}\n".encode("utf-8", "replace") if text else b""
+    return Response(status, body, {"Content-Type": "text/plain; charset=utf-8", **(headers or {})})
 
 
 def _is_cancelled() -> bool:

@@ -87,7 +87,8 @@ class Source(BaseModel):
     with exit code 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    # Defaults are validated, so that ``Field("1s")`` gives an Interval in tests, too: an adapter gets it from the CRD.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=True)
 
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"  # group and version of the CRD
     short_name: ClassVar[str] = ""  # short name for kubectl; default: initials and "src", like "ssrc"

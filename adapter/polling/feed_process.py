@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +38,7 @@ async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)  # process.kill() could reap the exit code that wait() needs
             await process.wait()
     if process.returncode:
         raise PollFailed(f"the feed cannot be parsed: the parser ended with exit code {process.returncode}")

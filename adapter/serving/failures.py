@@ -6,31 +6,41 @@ import itertools
 import json
 import os
 import traceback
-from collections.abc import Iterable
-from types import FrameType
+from collections.abc import Iterable, Iterator
+from types import FrameType, FunctionType
 from typing import Any
 from urllib.parse import quote
 
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
+METHODS = ("receive", "tick", "poll", "events")  # of kinds; the first one that the author defined makes the events
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
 
 
-def failure_fields(error: BaseException, package: str, secrets: Iterable[str]) -> dict[str, Any]:
-    """Fields of a log line: ``error`` is type and message, ``at`` is ``file:line`` in ``package``, and ``traceback``.
+def failure_fields(
+    error: BaseException, package: str, secrets: Iterable[str], kind: type | None = None
+) -> dict[str, Any]:
+    """Fields of a log line: ``error`` is type and message, ``at`` is ``file:line``, and ``traceback``.
 
-    ``package`` is the module or package of the kind. Without a frame in it, ``at`` is the last frame. The traceback
-    has frames only: it shows the code, but no values.
+    ``at`` is in ``package``, the module or package of the kind. If no frame is there, the author's code has returned
+    already, for example with a wrong value. Then ``at`` is the definition of its method in the class ``kind``, or the
+    last frame. The traceback has frames only: it shows the code, but no values.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
-    cause = error.__cause__ or error.__context__
-    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
+    defined = next(_definitions(kind, package), "")
     return {
         "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
-        "at": place([*causes, *frames], package) or place(frames),
+        "at": author_line(error, package) or defined or place(frames),
         "traceback": "".join(stack.format()),
     }
+
+
+def author_line(error: BaseException, package: str) -> str:
+    """``file:line`` of the last line that ran in ``package``, a module or package; empty if there is none."""
+    cause = error.__cause__ or error.__context__
+    causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
+    return place([*causes, *traceback.walk_tb(error.__traceback__)], package)
 
 
 def place(frames: Iterable[tuple[FrameType, int]], package: str = "") -> str:
@@ -41,6 +51,14 @@ def place(frames: Iterable[tuple[FrameType, int]], package: str = "") -> str:
 
     places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in frames if is_own(frame)]
     return places[-1] if places else ""
+
+
+def _definitions(kind: type | None, package: str) -> Iterator[str]:
+    """Where the author defined a method that makes events."""
+    for name in METHODS:
+        function = getattr(kind, name, None)
+        if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == package.partition(".")[0]:
+            yield f"{os.path.basename(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
 
 
 def _text(error: BaseException) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from adapter.serving.connection import Handler
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Handler
 
 
 def health(unready_reason: Callable[[], str | None], metrics: Callable[[], Response]) -> Handler:

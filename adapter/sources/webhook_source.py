@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from typing import Annotated
 
 from pydantic import Field
@@ -14,7 +13,7 @@ from adapter.cloudevents.attributes import ReceivedEvent, canonical, media_type
 from adapter.cloudevents.decode import CLOUDEVENTS_TYPES, Unsupported, is_structured, read_event
 from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
 from adapter.listening.authentication import Auth, auth_error
-from adapter.sdk import Event, EventType, Listener, Refusal, Request
+from adapter.sdk import Event, EventType, Listener, Refusal, Reply, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
 SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
@@ -22,6 +21,8 @@ SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
 ID_HEADERS = ("x-github-delivery", SIGNED_ID, "idempotency-key", "x-gitlab-event-uuid")
 _INVALID_IN_TYPE = re.compile(r"[^A-Za-z0-9._-]")
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
+Origin = Annotated[str, Field(pattern=r"^([*]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$", max_length=253)]
+HANDSHAKE_METHODS = ("POST", "OPTIONS")
 
 
 class WebhookSource(Listener):
@@ -45,9 +46,21 @@ class WebhookSource(Listener):
         "is always webhook-id, which is signed. Without such a header, the event id is a digest of the body, the "
         "content type, the event type and the query.",
     )
+    allowed_origins: list[Origin] = Field(
+        default_factory=list,
+        alias="allowedOrigins",
+        description="Senders that may send events, by DNS name, such as eventemitter.example.com; * allows all. The "
+        "source grants them permission in the OPTIONS handshake of CloudEvents. Without an origin, OPTIONS gets 405.",
+    )
 
-    async def receive(self, request: Request) -> Event:
-        if problem := auth_error(self.auth, request, time.time()):
+    @property
+    def allowed_methods(self) -> tuple[str, ...]:
+        return HANDSHAKE_METHODS if self.allowed_origins else self.methods
+
+    async def receive(self, request: Request) -> Event | Reply:
+        if request.method == "OPTIONS":
+            return self._permission(request)
+        if problem := auth_error(self.auth, request, request.received.timestamp()):
             raise Refusal(401, problem)
         if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
             raise Refusal(415, f"content encoding {encoding} is not supported", Accept_Encoding="identity")
@@ -60,6 +73,22 @@ class WebhookSource(Listener):
             return forwarded_event(request)
         type = self._type(request)
         return Event(type=type, id=self._id(request, type), data=request.body, content_type=content_type or None)
+
+    def _permission(self, request: Request) -> Reply:
+        """Grants permission to send if the origin is allowed. It needs no credentials, and replaces none.
+
+        https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
+        """
+        allow = ", ".join(self.allowed_methods)
+        origin = request.headers.get("webhook-request-origin", "")
+        if not origin:
+            raise Refusal(400, "WebHook-Request-Origin is missing", Allow=allow)
+        if origin.lower() not in (allowed.lower() for allowed in self.allowed_origins):
+            if "*" not in self.allowed_origins:
+                raise Refusal(403, "WebHook-Request-Origin is not in spec.allowedOrigins", Allow=allow)
+            origin = "*"
+        granted = {"Allow": allow, "WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+        return Reply(200, headers=granted)
 
     def _type(self, request: Request) -> str:
         value = header_text(request.headers.get(self.event_type_header.lower(), "")) if self.event_type_header else ""

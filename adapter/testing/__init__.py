@@ -6,9 +6,9 @@ fixture is used. The fixtures' types are for annotations: ``def test_…(run: Ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from adapter.model.clock import Clock
     from adapter.model.event import Event, Outcome
     from adapter.model.source import Source
+    from adapter.serving.messages import Request
     from adapter.testing.clock import VirtualClock
-    from adapter.testing.sink import RESET, Reply, Sink
+    from adapter.testing.sink import RESET, Sink, SinkReply
 
-__all__ = ["RESET", "Deliver", "Poll", "Receive", "Reply", "Run", "Sink", "VirtualClock"]
+__all__ = ["RESET", "Deliver", "Poll", "Receive", "Run", "Sink", "SinkReply", "VirtualClock"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,9 +28,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     from adapter.testing.clock import VirtualClock
-    from adapter.testing.sink import RESET, Reply, Sink
+    from adapter.testing.sink import RESET, Sink, SinkReply
 
-    return {"RESET": RESET, "Reply": Reply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
+    return {"RESET": RESET, "SinkReply": SinkReply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
 
 
 class Run(Protocol):
@@ -60,27 +61,39 @@ class Deliver(Protocol):
 
 
 class Poll(Protocol):
-    def __call__(self, source: Source, answer: Any) -> list[Event]: ...
+    def __call__(self, source: Source, answer: Any, *, outcomes: Sequence[Outcome] = ()) -> list[Event]: ...
+
+
+Result = TypeVar("Result", covariant=True)
+
+
+class Receiver(Protocol[Result]):
+    """A Listener: ``receive()`` of the fixture returns what its ``receive()`` returns."""
+
+    def receive(self, request: Request, /) -> Awaitable[Result]: ...
 
 
 class Receive(Protocol):
     def __call__(
         self,
-        source: Source,
+        source: Receiver[Result],
         body: bytes | str | Any = b"",
         *,
         headers: Mapping[str, str] | None = None,
-        method: str = "POST",
-        path: str = "/",
-    ) -> Event: ...
+        method: str | None = None,
+        path: str | None = None,
+        query: str = "",
+        clock: Clock | None = None,
+    ) -> Result: ...
 
 
 @pytest.fixture
 def run() -> Run:
     """``run(source, ticks=3)`` returns the first ``ticks`` events of a source. Its sleeps advance a virtual clock.
 
-    ``outcomes`` are sent back for the events in turn, and after that ``DELIVERED``. A source gets an outcome when its
-    next event is pulled, so it does not get the last one. ``clock``: default a :class:`VirtualClock`. ``created``: the
+    ``outcomes`` are sent back for the events in turn, and after that ``DELIVERED``. The source gets the last outcome,
+    too. The code after its last ``yield`` runs until the next ``yield``, until it sleeps on the clock, or for at most
+    1 s of real time. Then the source is closed. ``clock``: default a :class:`VirtualClock`. ``created``: the
     ``creationTimestamp`` of the source, default 2026-01-01 UTC. ``deadline_s``: seconds of real time.
 
     ``AssertionError`` for an invalid event, and if the events end early or take longer than ``deadline_s``. Exceptions
@@ -97,7 +110,8 @@ def deliver() -> Deliver:
 
     It uses the delivery code of the adapter. ``delivery``: ``spec.delivery`` as a mapping, like ``{"retry": 1}``; the
     fields and defaults are those of the CRD. ``dead_letters``: a second :class:`Sink`, the dead letter sink. Waits
-    between attempts advance a virtual clock; timeouts are real. Errors are those of the fixture ``run``.
+    between attempts advance a virtual clock; timeouts are real. The source gets each outcome, as in the fixture
+    ``run``. The errors are the same, too.
     """
     from adapter.testing.harness import deliver
 
@@ -109,7 +123,9 @@ def poll() -> Poll:
     """``poll(source, answer)`` calls ``poll()`` of a Poller once, and returns the list of its events.
 
     ``answer`` is the response to each request: an ``httpx2.Response``, or a value that is sent as JSON with status 200.
-    ``AssertionError`` for an invalid event and after 10 s. Exceptions of the source are raised unchanged.
+    If ``poll()`` is a generator, ``outcomes`` are sent back for its events in turn, and after that ``DELIVERED``. After
+    ``GAVE_UP`` it is closed, as in an adapter. ``AssertionError`` for an event that is invalid or has no id, and after
+    10 s. Exceptions of the source are raised unchanged.
     """
     from adapter.testing.harness import poll
 
@@ -118,10 +134,12 @@ def poll() -> Poll:
 
 @pytest.fixture
 def receive() -> Receive:
-    """``receive(source, body)`` calls ``receive()`` of a Listener once, and returns its event.
+    """``receive(source, body)`` sends one request to a Listener, and returns what its ``receive()`` returns.
 
-    ``body``: bytes, a text, or a value that is sent as JSON. ``AssertionError`` for an invalid event and after 10 s.
-    Exceptions of the source, like ``Refusal``, are raised unchanged.
+    ``body``: bytes, a text, or a value that is sent as JSON. ``path`` and ``method``: default those of the source.
+    ``clock``: its time is ``request.received``; default a :class:`VirtualClock`. As in an adapter, ``Refusal`` with 404
+    or 405 for another path or method. ``AssertionError`` for an invalid event or result, and after 10 s. Exceptions of
+    the source, like ``Refusal``, are raised unchanged.
     """
     from adapter.testing.harness import receive
 

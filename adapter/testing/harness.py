@@ -6,8 +6,20 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, aclosing, closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -19,15 +31,18 @@ from adapter.contract.delivery_policy import read_policy
 from adapter.contract.formats import Json
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
+from adapter.listening.listener import Listener, check_served, events_of
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
 from adapter.observe.metrics import Metrics
-from adapter.serving.messages import Request
+from adapter.serving.messages import Reply, Request
 from adapter.testing.clock import START, VirtualClock
 from adapter.testing.sink import Sink
 
+__tracebackhide__ = True  # pytest leaves out these frames, so a failure shows the line of the test or of the source
 NAMESPACE, UID = "default", "u1"
+LAST_STEP_S = 1.0  # real time that a source gets to handle its last outcome
 T = TypeVar("T")
 
 
@@ -87,7 +102,7 @@ def deliver(
     return outcomes
 
 
-def poll(source: Source, answer: Json) -> list[Event]:
+def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> list[Event]:
     response = answer if isinstance(answer, httpx2.Response) else httpx2.Response(200, json=answer)
     context = _context(source, None, None)
 
@@ -95,52 +110,135 @@ def poll(source: Source, answer: Json) -> list[Event]:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
             made = source.poll(client)  # type: ignore[attr-defined]  # a Poller; its import would slow down every test run
             found = await made if inspect.isawaitable(made) else made
-            items = [item async for item in found] if isinstance(found, AsyncIterable) else list(found)
+            items = [item async for item in _with_outcomes(found, iter(outcomes))]
         for item in items:
             _message(source, item, context)
+            if not item.id:
+                raise _Failed(f"poll() of {_name(source)} made an Event without id; write Event(id=...) with its key")
         return items
 
     return _within(10, poll(), lambda: f"poll() of {_name(source)} did not end")
 
 
+async def _with_outcomes(found: Any, outcomes: Iterator[Outcome]) -> AsyncIterator[Event]:
+    """The items of ``found``. A generator gets the outcome of each, and is closed after ``GAVE_UP``."""
+    if isinstance(found, Generator):
+        found = _asynchronous(found)
+    if not isinstance(found, AsyncGenerator):
+        for item in [each async for each in found] if isinstance(found, AsyncIterable) else list(found):
+            yield item
+        return
+    async with aclosing(found):
+        with suppress(StopAsyncIteration):
+            item = await anext(found)
+            while True:
+                yield item
+                outcome = next(outcomes, Outcome.DELIVERED)
+                if outcome is Outcome.GAVE_UP:
+                    return
+                item = await found.asend(outcome)
+
+
+async def _asynchronous(found: Generator[Event, Any, None]) -> AsyncGenerator[Event, Any]:
+    outcome = None
+    with closing(found), suppress(StopIteration):
+        while True:
+            outcome = yield found.send(outcome)
+
+
 def receive(
-    source: Source,
+    source: Any,
     body: Json = b"",
     *,
     headers: Mapping[str, str] | None = None,
-    method: str = "POST",
-    path: str = "/",
-) -> Event:
+    method: str | None = None,
+    path: str | None = None,
+    query: str = "",
+    clock: Clock | None = None,
+) -> Any:
+    if not isinstance(source, Listener):
+        raise AssertionError(f"{_name(source)} is not a Listener; only a Listener receives requests")
     content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     lower = {name.lower(): value for name, value in (headers or {}).items()}
-    received = source.receive(Request(method, path, lower, content))  # type: ignore[attr-defined]  # a Listener, likewise
-    event: Event = _within(10, received, lambda: f"receive() of {_name(source)} did not end")
-    _message(source, event, _context(source, None, None))
-    return event
+    method, path = method or source.allowed_methods[0], source.path if path is None else path
+    context = _context(source, clock, None)
+    check_served(source, method, path)
+    request = Request(method, path, lower, content, query, context.clock.now())
+
+    async def receive() -> Any:
+        made = source.receive(request)
+        return await made if inspect.isawaitable(made) else made
+
+    result = _within(10, receive(), lambda: f"receive() of {_name(source)} did not end")
+    try:
+        events = [] if isinstance(result, Reply) else events_of(source, result)
+    except TypeError as error:
+        raise AssertionError(str(error)) from None
+    for event in events:
+        _message(source, event, context)
+    return result
 
 
 async def _pull(
     source: Source, context: Context, ticks: int, handle: Callable[[Event, Message], Awaitable[Outcome]]
 ) -> None:
-    """Pull the first events and send their outcomes back, except the outcome of the last one."""
+    """Pull the first events, and send the outcome of each back."""
+    if isinstance(source, Listener):
+        raise _Failed(f"{_name(source)} is a Listener, which makes events only of requests; use the fixture receive")
+    clock = _LastClock(context.clock)
+    context = replace(context, clock=clock)
     async with source.running(context), aclosing(source.events(context)) as events:
         outcome: Outcome | None = None
         for n in range(ticks):
             try:
                 event = await (anext(events) if outcome is None else events.asend(outcome))
             except StopAsyncIteration:
-                raise AssertionError(f"{_name(source)} ended after {n} of {ticks} events") from None
+                raise _Failed(f"{_name(source)} ended after {n} of {ticks} events") from None
             outcome = await handle(event, _message(source, event, context))
+        if outcome is not None:
+            await clock.finish(events.asend(outcome))
+
+
+class _Failed(AssertionError):
+    """A mistake of the source."""
+
+
+class _LastClock:
+    """The clock of a source. In :meth:`finish` it does not advance: a sleep ends the source, as a shutdown does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._limit: asyncio.Timeout | None = None
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        if self._limit is None:
+            return await self._clock.sleep_until(deadline)
+        self._limit.reschedule(0)
+        await asyncio.Event().wait()
+
+    async def finish(self, step: Awaitable[Event]) -> None:
+        """Run the source until its next event, its end or its next sleep, for at most ``LAST_STEP_S``."""
+        try:
+            async with asyncio.timeout(LAST_STEP_S) as self._limit:
+                await step
+        except StopAsyncIteration:
+            pass
+        except TimeoutError:
+            if self._limit is None or not self._limit.expired():
+                raise
 
 
 def _message(source: Source, event: Event, context: Context) -> Message:
     """What an adapter would send. An invalid event fails the test."""
     if not isinstance(event, Event):
-        raise AssertionError(f"{_name(source)} made {event!r}, which is a {type(event).__name__}; make an Event")
+        raise _Failed(f"{_name(source)} made {event!r}, which is a {type(event).__name__}; make an Event")
     try:
         return encode(with_id_and_time(event, context), source=context.source, namespace=NAMESPACE, overrides={})
     except ValueError as error:
-        raise AssertionError(f"an event of {_name(source)} is invalid: {error}; it is {event}") from None
+        raise _Failed(f"an event of {_name(source)} is invalid: {error}; it is {event}") from None
 
 
 def _context(source: Source, clock: Clock | None, created: datetime | None) -> Context:
@@ -149,14 +247,21 @@ def _context(source: Source, clock: Clock | None, created: datetime | None) -> C
 
 
 def _within(deadline_s: float, work: Coroutine[Any, Any, T], seen: Callable[[], str]) -> T:
+    limit = asyncio.Timeout(None)
+
     async def bounded() -> T:
-        async with asyncio.timeout(deadline_s):
+        async with limit:
+            limit.reschedule(asyncio.get_running_loop().time() + deadline_s)
             return await work
 
     try:
         return asyncio.run(bounded())
     except TimeoutError:
+        if not limit.expired():
+            raise  # by the source
         raise AssertionError(f"{seen()} within {deadline_s:g} s") from None
+    except _Failed as failed:
+        raise AssertionError(*failed.args) from None  # without the frames of asyncio
 
 
 def _name(source: Source) -> str:

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.display import parse_event
+from adapter.cloudevents.decode import parse_event
+from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Limits, Reset, listen, port_of
-
-BODY_SIZE = 16 * 1024 * 1024
+from adapter.serving.server import listen
 
 
 @dataclass(frozen=True)
-class Reply:
+class SinkReply:
     """The response of a :class:`Sink` to one event."""
 
     status: int = 202  # HTTP status code
@@ -27,7 +26,7 @@ class Reply:
     reset: bool = False  # True: reset the connection instead of responding
 
 
-RESET = Reply(reset=True)
+RESET = SinkReply(reset=True)
 
 
 class Sink:
@@ -43,14 +42,14 @@ class Sink:
         self.taken: list[dict[str, Any]] = []
         self.refused: list[str] = []
         self.url = ""
-        self._replies: deque[Reply] = deque()
+        self._replies: deque[SinkReply] = deque()
         self._changed = threading.Condition()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def answer(self, *replies: int | Reply) -> None:
-        """Set the responses to the next events, in turn: each a status code or a :class:`Reply`. After that: 202."""
-        self._replies.extend(Reply(reply) if isinstance(reply, int) else reply for reply in replies)
+    def answer(self, *replies: int | SinkReply) -> None:
+        """Set the responses to the next events, in turn: status codes or :class:`SinkReply`. After that: 202."""
+        self._replies.extend(SinkReply(reply) if isinstance(reply, int) else reply for reply in replies)
 
     def wait_for(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
         """Wait for ``count`` events; return ``events``. ``AssertionError`` after ``within_s`` seconds."""
@@ -74,11 +73,11 @@ class Sink:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await listen(self._handle, 0, Limits(request_s=600, body_size=BODY_SIZE), host="127.0.0.1")
-        self.url = f"http://127.0.0.1:{port_of(server)}"
+        server = await listen(self._handle, 0, SINK_LIMITS, host="127.0.0.1")
+        self.url = f"http://127.0.0.1:{server.port}"
         self._started.set()
         await self._stop.wait()
-        server.close()
+        await server.close()
 
     async def _handle(self, request: Request) -> Response:
         try:
@@ -86,7 +85,7 @@ class Sink:
         except ValueError as error:
             self.refused.append(f"{request.method} {request.path}: {error}")
             return Response(400, f"{error}\n".encode("utf-8", "replace"))
-        reply = self._replies.popleft() if self._replies else Reply()
+        reply = self._replies.popleft() if self._replies else SinkReply()
         await asyncio.sleep(reply.delay_s)
         with self._changed:
             self.events.append(event)

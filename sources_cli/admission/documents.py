@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +16,7 @@ from hooks.names import plural
 from sources_cli.admission import yaml
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import stored
+from sources_cli.arguments import files_of
 from sources_cli.kind import Kind, UnknownKind, kind_named, kinds_in
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
@@ -81,21 +82,61 @@ def key(document: dict[str, Json]) -> str:
     return f"{document['metadata']['namespace']}/{document['metadata']['name']}"
 
 
-def read_documents(files: Iterable[Path], package: str, *, sink: str | None = None) -> Documents:
-    """``package``: the package with the sources' classes. ``sink``: a URL that replaces the sink of every source."""
-    paths = list(files)
-    objects = [_stored(path, document, package, sink) for path in paths for document in read_objects(path)]
-    documents = Documents(objects, package)
-    if not documents.sources:
-        raise Problem(f"{', '.join(map(str, paths))}: {NO_SOURCE}")
+class Files:
+    """The files of a command, which can be read again after an edit.
+
+    ``paths``: files and directories. ``package``: the package with the sources' classes. ``sink``: a URL that replaces
+    the sink of every source.
+    """
+
+    def __init__(self, paths: Sequence[Path], package: str, *, sink: str | None = None) -> None:
+        self.paths = paths
+        self._package = package
+        self._sink = sink
+        self._objects: dict[Path, list[dict[str, Json]]] = {}  # of each file when it was valid last
+
+    def read(self) -> tuple[Documents, list[str]]:
+        """The objects, and the problems in all files. A file with a problem, or a deleted one, keeps its last objects.
+
+        So an edit does what ``kubectl apply`` would do. Of two objects with the same name, the later one is used.
+        """
+        problems: list[str] = []
+        present = files_of(self.paths)
+        for path in present:
+            objects, failed = self._read(path)
+            problems += failed
+            if not failed:
+                self._objects[path] = objects
+        deleted = [path for path in self._objects if path not in present]  # first: its objects may have moved
+        named = {_identity(each): each for path in (*deleted, *present) for each in self._objects.get(path, ())}
+        return Documents(list(named.values()), self._package), problems
+
+    def _read(self, path: Path) -> tuple[list[dict[str, Json]], list[str]]:
+        objects: list[dict[str, Json]] = []
+        problems: list[str] = []
+        try:
+            documents = read_yaml(path)
+        except Problem as problem:
+            return [], [str(problem)]
+        for document in documents:
+            try:
+                check_object(path, document)
+                objects.append(_stored(path, document, self._package, self._sink))
+            except Problem as problem:
+                problems.append(str(problem))
+        return objects, problems
+
+
+def read_documents(files: Files) -> Documents:
+    """``Problem`` with one line for each problem in the files, or if they contain no source."""
+    documents, problems = files.read()
+    if problems or not documents.sources:
+        raise Problem("\n".join(problems) or f"{', '.join(map(str, files.paths))}: {NO_SOURCE}")
     return documents
 
 
-def read_objects(path: Path) -> Iterator[yaml.YamlDocument]:
-    """The Kubernetes objects of a file, and those in its lists. ``Problem`` at the first value that is no object."""
-    for document in read_yaml(path):
-        check_object(path, document)
-        yield document
+def _identity(document: dict[str, Json]) -> tuple[str, str, str]:
+    return document["apiVersion"], document["kind"], key(document)
 
 
 def read_yaml(path: Path) -> list[yaml.YamlDocument]:
@@ -176,9 +217,13 @@ def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:
 
 
 def _as_source(path: Path, written: yaml.YamlDocument, kind: Kind) -> dict[str, Json]:
-    for violation in object_violations(kind, written.value):
-        name = f"{kind.name} {written.value['metadata']['name']}"
-        raise Problem(f"{path}:{written.line(violation.path)}: {name}: {violation.text}")
+    name = f"{kind.name} {written.value['metadata']['name']}"
+    lines = [
+        f"{path}:{written.line(violation.path)}: {name}: {violation.text}"
+        for violation in object_violations(kind, written.value)
+    ]
+    if lines:
+        raise Problem("\n".join(lines))
     return {**written.value, "spec": stored(spec_schema(kind), written.value["spec"])}
 
 

@@ -33,11 +33,11 @@ The `url` of the sample points to `list.json`, which `http.server` serves.
 $$ sources run --package kinds sink.yaml manifests/$module/sample.yaml
 ```
 
-It prints the URL on which the source listens. Call it from a second terminal; the first terminal shows the event. Stop
-it with Ctrl-C.
+It prints the URL on which the source listens: port 8888, or the next one that is free. Call it from a second terminal;
+the first terminal shows the event. Stop it with Ctrl-C.
 
 ```console
-$$ curl --include --data hello http://127.0.0.1:PORT/
+$$ curl --include --data hello http://127.0.0.1:8888/
 ```
 """,
     "stream": f"""\

@@ -16,6 +16,7 @@ from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.objects import event_source
 from sources_cli.local.replica import ClusterEnv
+from sources_cli.local.service import LocalService
 from sources_cli.screen.plain import ready_condition
 
 SETTLE_SYNCS = 10  # maximum number of syncs in a row, even if the status still changes
@@ -31,10 +32,13 @@ class SourceController:
         self._hook = hook
         self._cluster = cluster
         self._show = show
-        self._listens = False
         self._last_error = ""
-        self._announced_port = 0
+        self._announced_url = ""
         self._changed = asyncio.Event()
+        self._kind = kind_named(source["kind"], cluster.package)
+        self._service: LocalService | None = None
+        if self._kind.listens:
+            self._service = LocalService(cluster.service_ports.bind(self.name), self._ready_port)
 
     @property
     def name(self) -> str:
@@ -43,6 +47,15 @@ class SourceController:
     @property
     def ready(self) -> bool:
         return ready_condition(self.source.get("status") or {}).get("status") == "True"
+
+    @property
+    def url(self) -> str:
+        """The URL on which the source listens; empty if it does not."""
+        if self._service is None:
+            return ""
+        field = self._kind.source_class.model_fields.get("path")
+        path = (self.source.get("spec") or {}).get("path") or (field.default if field else "/")
+        return f"http://127.0.0.1:{self._service.port}{path}"
 
     @property
     def summary(self) -> str:
@@ -78,6 +91,8 @@ class SourceController:
         self._changed.set()
 
     async def reconcile(self, documents: Callable[[], Documents]) -> None:
+        if self._service:
+            await self._service.start()
         while True:
             self._changed.clear()
             resync_after_s = await self._settle(documents())
@@ -86,6 +101,8 @@ class SourceController:
 
     async def stop(self) -> None:
         await asyncio.gather(*(deployment.stop() for deployment in self.deployments.values()))
+        if self._service:
+            self._service.close()
 
     async def _settle(self, documents: Documents) -> float | None:
         """Syncs until the status stays the same. Returns the hook's ``resyncAfterSeconds``."""
@@ -104,7 +121,7 @@ class SourceController:
             generation = self.source["metadata"]["generation"]
             self.source["status"] = {**response["status"], "observedGeneration": generation}
             self._show(self)
-            self._announce_port()
+            self._announce_url()
             applied = await self._apply(response.get("children") or [])
             if self.source["status"] == before and not applied:
                 break
@@ -112,16 +129,14 @@ class SourceController:
 
     async def _sync(self, documents: Documents) -> Json:
         related = await self._hook.customize(self.source, documents)
-        kind = kind_named(self.source["kind"], documents.package)
         observed = {name: deployment.observed for name, deployment in self.deployments.items()}
-        return await self._hook.sync(self.source, kind, {"Deployment.apps/v1": observed}, related)
+        return await self._hook.sync(self.source, self._kind, {"Deployment.apps/v1": observed}, related)
 
     async def _apply(self, children: Sequence[Json]) -> bool:
         """Starts, changes and stops processes to match ``children``. Returns whether anything changed."""
         namespace = self.source["metadata"]["namespace"]
         stored = [{**child, "metadata": {"namespace": namespace, **child["metadata"]}} for child in children]
         wanted = {key(child): child for child in stored if child["kind"] == "Deployment"}
-        self._listens = any(child["kind"] == "Service" for child in stored)
         removed = [name for name in self.deployments if name not in wanted]
         for name in removed:
             await self.deployments.pop(name).stop()
@@ -134,11 +149,12 @@ class SourceController:
         self.deployments[name] = LocalDeployment(child, self._cluster, self.name, self.wake)
         return True
 
-    def _announce_port(self) -> None:
-        """Prints each new port once, when the source is ready to accept connections. Each rollout has a new port."""
-        ports = [deployment.port for deployment in self.deployments.values()] if self._listens and self.ready else []
-        for port in ports:
-            if port != self._announced_port:
-                self._announced_port = port
-                waits = " and waits for a request" if self._cluster.once else ""
-                self._cluster.message(f"{self.name}: listens on http://127.0.0.1:{port}{waits}")
+    def _ready_port(self) -> int | None:
+        return next((port for deployment in self.deployments.values() if (port := deployment.ready_port)), None)
+
+    def _announce_url(self) -> None:
+        """Prints the URL once, when the source is ready to accept connections, and again after a change."""
+        if self.ready and self.url != self._announced_url:
+            self._announced_url = self.url
+            waits = " and waits for a request" if self._cluster.once else ""
+            self._cluster.message(f"{self.name}: listens on {self.url}{waits}")

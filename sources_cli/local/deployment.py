@@ -31,6 +31,12 @@ class LocalDeployment:
         return self._newest.port
 
     @property
+    def ready_port(self) -> int | None:
+        """The port of the newest replica that is ready."""
+        replicas = (replica for replica in (self._newest, self._old) if replica)
+        return next((replica.port for replica in replicas if replica.state.ready), None)
+
+    @property
     def exit_code(self) -> int | None:
         return self._newest.exit_code
 

@@ -16,6 +16,7 @@ from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import Kind
 from sources_cli.local.process import OnLine, Process, free_port, port_is_free
 from sources_cli.problem import Problem
+from sources_cli.screen.plain import shorten
 
 Children = Mapping[str, Mapping[str, Json]]  # "Kind.apiVersion" -> "namespace/name" -> object
 START_S = 20.0
@@ -26,8 +27,11 @@ class HookRejected(Problem):
 
 
 class Hook:
-    def __init__(self, process: Process, client: httpx2.AsyncClient) -> None:
+    """``sink_kinds``: which kinds a ``sink.ref`` may name, as ``<apiVersion>/<Kind>``; a later file can add one."""
+
+    def __init__(self, process: Process, client: httpx2.AsyncClient, sink_kinds: Sequence[str]) -> None:
         self.process = process
+        self.sink_kinds = sink_kinds
         self._client = client
 
     @classmethod
@@ -41,12 +45,11 @@ class Hook:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "ADAPTER_IMAGE": image,
-            "SINK_KINDS": ",".join(sink_kinds),
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
         # trust_env=False: calls to this machine must not go through the user's HTTP proxy
         client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
-        hook = cls(process, client)
+        hook = cls(process, client, sink_kinds)
         try:
             await hook._wait_until_healthy()
         except BaseException:
@@ -56,7 +59,7 @@ class Hook:
 
     async def customize(self, parent: Json, documents: Documents) -> dict[str, dict[str, Json]]:
         """The related objects that the hook selects, by ``Kind.apiVersion`` and ``namespace/name``."""
-        response = json.loads(await self._post("/customize", {"controller": {}, "parent": parent}))
+        response = json.loads(await self._post("/customize", {}, {"controller": {}, "parent": parent}))
         related: dict[str, dict[str, Json]] = {}
         for rule in response.get("relatedResources", []):
             for found in documents.of_resource(rule["apiVersion"], rule["resource"]):
@@ -75,7 +78,7 @@ class Hook:
             "related": related,
             "finalizing": False,
         }
-        return await self._post(f"/sync?{urlencode(kind.query)}", request)
+        return await self._post("/sync", kind.query, request)
 
     async def stop(self) -> None:
         await self._client.aclose()
@@ -95,9 +98,10 @@ class Hook:
         code = await self.process.wait()
         raise Problem(f"the hook exited with code {code}: {self.process.last_error or 'no message'}")
 
-    async def _post(self, path: str, body: Json) -> bytes:
+    async def _post(self, path: str, query: Mapping[str, str], body: Json) -> bytes:
+        query = {**query, "sinkKinds": ",".join(self.sink_kinds)}
         try:
-            response = await self._client.post(path, json=body)
+            response = await self._client.post(f"{path}?{urlencode(query)}", json=body)
         except httpx2.TransportError as error:
             raise Problem(
                 f"the hook cannot be reached: {error}; its last log line: {self.process.last_error or 'none'}"
@@ -116,8 +120,7 @@ def _matches(rule: Json, metadata: Json) -> bool:
 
 def _error_text(response: httpx2.Response) -> str:
     try:
-        body = response.json()
-    except ValueError:
-        return " ".join(response.text.split())
-    error = body.get("error", body.get("message", body)) if isinstance(body, dict) else body
-    return " ".join(str(error).split())
+        text = str(response.json()["error"])
+    except (ValueError, LookupError, TypeError):  # not from the hook: another program has the port
+        text = response.text
+    return shorten(" ".join(text.split()), 300)

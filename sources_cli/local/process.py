@@ -59,8 +59,7 @@ class Process:
 
     async def stop(self, grace_s: float) -> int:
         """Sends SIGTERM, and SIGKILL after ``grace_s``. Returns the exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.terminate()
+        self._signal(signal.SIGTERM)
         try:
             return await asyncio.wait_for(self.wait(), grace_s)
         except TimeoutError:
@@ -68,8 +67,14 @@ class Process:
             return await self.wait()
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Unlike ``send_signal`` of asyncio, this does not reap a process that has just ended: asyncio's own waiter
+        would not get the exit code, and would report 255 instead."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, number)
 
     def _remember(self, on_line: OnLine) -> OnLine:
         def handle(line: str) -> None:
@@ -85,9 +90,18 @@ def _end_with_parent() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that the kernel gives to nobody else for a minute, except to a program that asks for its number.
+
+    A connection that the server's side closes first leaves its port in the state TIME_WAIT. A server that sets
+    SO_REUSEADDR, as asyncio does, can listen on it. A server or a client that takes any port gets another one.
+    """
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        port: int = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()
         return port
 
 

@@ -15,6 +15,7 @@ from adapter.display import printable
 from sources_cli.local.environ import Values, container_environ
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, free_port
+from sources_cli.local.service import ServicePorts
 from sources_cli.problem import Problem
 
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
@@ -32,6 +33,7 @@ class ClusterEnv:
     on_event: OnLine  # a line of a display
     on_log: OnLine
     message: OnLine
+    service_ports: ServicePorts
     package: str  # SOURCES_PACKAGE, which an image sets in a cluster
     once: bool = False  # `sources run` waits for the first event of each source
 

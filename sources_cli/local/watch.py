@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from watchfiles import awatch
 
+from sources_cli.arguments import files_of
 from sources_cli.problem import Problem
 
 
-async def edits(contents: Mapping[Path, bytes], *, compare_every_s: float = 2.0) -> AsyncIterator[None]:
-    """Yields each time that a file no longer holds its ``contents``, at first those of the caller.
+async def edits(
+    paths: Sequence[Path], contents: Mapping[Path, bytes], *, compare_every_s: float = 2.0
+) -> AsyncIterator[None]:
+    """Yields after each edit, and after a file was added to a directory or deleted from it.
+
+    ``contents``: what the files held when the caller read them.
 
     Watches the directories: an editor may replace the file, and a mounted ConfigMap replaces a symbolic link beside it.
     Also compares the files every ``compare_every_s``, for network mounts and others without notifications.
     """
-    directories = {path.parent for file in contents for path in (file, file.resolve())}
-    changes = _changes(directories, compare_every_s)
+    files = {path.parent for file in contents for path in (file, file.resolve())}
+    changes = _changes({*files, *filter(Path.is_dir, paths)}, compare_every_s)
     while True:
-        before, contents = contents, read_contents(contents)
+        before, contents = contents, contents_of(paths, contents)
         if contents != before:
             yield
         try:
             await anext(changes)
         except ExceptionGroup:  # the name of any file in the directory is not UTF-8
             await asyncio.sleep(compare_every_s)
-            changes = _changes(directories, compare_every_s)
+            changes = _changes({*files, *filter(Path.is_dir, paths)}, compare_every_s)
         except (OSError, RuntimeError) as error:  # for example the system's limit of watches
             raise Problem(f"cannot watch the files: {error}; set WATCHFILES_FORCE_POLLING=1 and try again") from None
 
@@ -42,17 +48,16 @@ def _changes(directories: Iterable[Path], compare_every_s: float) -> AsyncGenera
     )
 
 
-def contents_of(files: Iterable[Path]) -> dict[Path, bytes]:
-    """What the files hold, without pipes, which can be read only once."""
-    return read_contents({file: b"" for file in files if file.is_file()})
+def contents_of(paths: Iterable[Path], before: Mapping[Path, bytes] | None = None) -> dict[Path, bytes]:
+    """What the files hold now, without pipes, which can be read only once.
 
-
-def read_contents(before: Mapping[Path, bytes]) -> dict[Path, bytes]:
-    """The present contents of the files. A file that cannot be read keeps its contents from ``before``."""
-    contents = dict(before)
-    for file in before:
-        try:
-            contents[file] = file.read_bytes()
-        except OSError:
-            continue
+    A file that cannot be read keeps its contents from ``before``. So does a file among ``paths`` that is missing,
+    because an editor may be about to replace it.
+    """
+    files = files_of(paths)
+    contents = {file: text for file, text in (before or {}).items() if file in files}
+    for file in files:
+        with contextlib.suppress(OSError):
+            if file.is_file():
+                contents[file] = file.read_bytes()
     return contents

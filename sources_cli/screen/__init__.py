@@ -1,1 +1,1 @@
-"""The output of ``sources run``."""
+"""The output of the commands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from sources_cli.screen.plain import age_s, event_line, find_condition, ready_co
 
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
 WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
+MAX_PROBLEMS = 3  # in the files that are shown at once
+MAX_URLS = 3  # of sources that listen, below the table
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
@@ -31,6 +33,8 @@ class LiveScreen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
+        self._problems: Sequence[str] = ()
+        self._urls: dict[str, str] = {}  # kind and name of a source that listens -> the line with its URL
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -48,9 +52,12 @@ class LiveScreen:
             self._live.refresh()
             self._live.stop()
 
-    def row(self, source: Json, events: int) -> None:
+    def row(self, source: Json, events: int, url: str = "") -> None:
         metadata = source["metadata"]
-        self._sources[f"{source['kind']} {metadata['namespace']}/{metadata['name']}"] = (source, events)
+        key = f"{source['kind']} {metadata['namespace']}/{metadata['name']}"
+        self._sources[key] = (source, events)
+        if url:
+            self._urls[key] = f"{metadata['name']}: listens on {url}"
         self._changed = True
 
     def event(self, name: str, event: Json) -> None:
@@ -64,9 +71,15 @@ class LiveScreen:
         else:
             print(printable(line), file=sys.stderr, flush=True)
 
+    def problems(self, lines: Sequence[str]) -> None:
+        self._problems = lines
+        self._changed = True
+
     def render(self) -> RenderableType:
         now, width = datetime.now(UTC), self._console.width
-        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3))
+        problems = list(_problem_lines(self._problems))
+        urls = list(self._urls.values())[:MAX_URLS]
+        max_rows = max(1, self._console.height - OTHER_LINES - min(len(self._sources), 3) - len(urls) - len(problems))
         rows = list(self._sources.values())
         if len(rows) > max_rows:  # failing sources first, because only the first rows are visible
             rows.sort(key=lambda row: _is_ready(row[0]))
@@ -77,7 +90,7 @@ class LiveScreen:
         for source, events in visible:
             table.add_row(*_cells(source, events, now, width))
         more = [f"… and {len(rows) - len(visible)} more"] if len(rows) > len(visible) else []
-        return Group("", table, *_reasons(source for source, _ in visible), *more)
+        return Group("", table, *_reasons(source for source, _ in visible), *urls, *more, *problems)
 
     async def _draw(self) -> None:
         waited = 0.0
@@ -127,6 +140,13 @@ def _reasons(sources: Iterator[Json]) -> Iterator[RenderableType]:
                 yield Text(line, style="red")  # a failure may wrap
             else:
                 yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")  # progress stays on one line
+
+
+def _problem_lines(problems: Sequence[str]) -> Iterator[RenderableType]:
+    for problem in problems[:MAX_PROBLEMS]:
+        yield Text(printable(problem), style="red")
+    if len(problems) > MAX_PROBLEMS:
+        yield f"… and {len(problems) - MAX_PROBLEMS} more problems in the files"
 
 
 def _is_ready(source: Json) -> bool:

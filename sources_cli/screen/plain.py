@@ -14,6 +14,7 @@ from adapter.contract.formats import Json
 from adapter.display import dead_letter_note, printable
 
 SINK_WIDTH = 40
+REMIND_AFTER_LINES = 20
 _NUMBER = re.compile(r"\d+")
 _ROW = "{:<{name}}  {:<{kind}}  {:<7}  {:<19}  {:<{sink}}  {:>6}  {}"
 
@@ -25,18 +26,23 @@ class Screen(Protocol):
 
     async def close(self) -> None: ...
 
-    def row(self, source: Json, events: int) -> None:
-        """Shows the current status of a source, and how many of its events arrived."""
+    def row(self, source: Json, events: int, url: str = "") -> None:
+        """Shows the current status of a source, how many of its events arrived, and the URL on which it listens."""
 
     def event(self, name: str, event: Json) -> None: ...
 
     def message(self, line: str) -> None:
         """Shows anything else, such as a crash or a log line."""
 
+    def problems(self, lines: Sequence[str]) -> None:
+        """Shows what is wrong with the files, until the next call."""
+
 
 class PlainScreen:
     def __init__(self, sources: Sequence[Json]) -> None:
         self._shown: dict[str, Json] = {}  # uid -> the content of its last row
+        self._problems: Sequence[str] = ()
+        self._lines_since = 0  # the problems were printed
         self._widths = {
             "name": max(6, *(len(source["metadata"]["name"]) for source in sources)),
             "kind": max(12, *(len(source["kind"]) for source in sources)),
@@ -49,7 +55,7 @@ class PlainScreen:
     async def close(self) -> None:
         pass
 
-    def row(self, source: Json, events: int) -> None:
+    def row(self, source: Json, events: int, url: str = "") -> None:
         """A row like that of ``kubectl get``, after a change. A second line explains why a source is not ready."""
         metadata, status = source["metadata"], source.get("status") or {}
         ready, sink = ready_condition(status), status.get("sinkUri", "")
@@ -63,16 +69,38 @@ class PlainScreen:
         condition = ready.get("status", ""), ready.get("reason", "")
         self._print_row(metadata["name"], source["kind"], *condition, shorten(sink, SINK_WIDTH), events, age)
         if message:
-            print(f"        {message}", flush=True)
+            self._print(f"        {message}")
 
     def event(self, name: str, event: Json) -> None:
-        print(event_line(name, event, datetime.now().astimezone()), flush=True)
+        self._print(event_line(name, event, datetime.now().astimezone()))
 
     def message(self, line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)
+        self._count_line()
+
+    def problems(self, lines: Sequence[str]) -> None:
+        if self._problems and not lines:
+            self.message("applied: the files are valid again")
+        self._problems = lines
+        self._print_problems()
+
+    def _print_problems(self) -> None:
+        for line in self._problems:
+            print(printable(line), file=sys.stderr, flush=True)
+        self._lines_since = 0
 
     def _print_row(self, *cells: object) -> None:
-        print(_ROW.format(*cells, **self._widths), flush=True)
+        self._print(_ROW.format(*cells, **self._widths))
+
+    def _print(self, line: str) -> None:
+        print(line, flush=True)
+        self._count_line()
+
+    def _count_line(self) -> None:
+        """Prints the problems again before they scroll off a terminal."""
+        self._lines_since += 1
+        if self._lines_since >= REMIND_AFTER_LINES:
+            self._print_problems()
 
 
 def event_line(name: str, event: Json, now: datetime) -> str:

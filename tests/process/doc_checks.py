@@ -68,7 +68,7 @@ def check_console(block: Block, directory: Path) -> None:
 def check_yaml(block: Block, directory: Path) -> None:
     """Sources, and parts of a ``spec``, are what lint accepts."""
     for document in yaml.safe_load_all(block.text):
-        document = document if "kind" in document else {**_quickstart_source(), **_merged(document)}
+        document = document if "kind" in document else source_with(document)
         assert document["kind"].endswith("Source"), f"no check for {document['kind']}"
         file = directory / "block.yaml"
         file.write_text(yaml.safe_dump(document))
@@ -163,9 +163,11 @@ def _quickstart_source() -> dict[str, Any]:
     return dict(source)
 
 
-def _merged(part: dict[str, Any]) -> dict[str, Any]:
+def source_with(part: dict[str, Any]) -> dict[str, Any]:
+    """The source of the quickstart with the fields of ``part``."""
     assert list(part) == ["spec"], "a part of a source begins with spec"
-    return {"spec": {**_quickstart_source()["spec"], **part["spec"]}}
+    source = _quickstart_source()
+    return {**source, "spec": {**source["spec"], **part["spec"]}}
 
 
 def _snake_case(name: str) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 
 from adapter.contract.durations import parse_duration
 from adapter.model.schedule import Schedule
+from sources_cli.local.process import free_port
 
 DEADLINE_S = 20
 UID = "u1"
@@ -134,12 +135,6 @@ def processes() -> Iterator[Start]:
     finally:
         for process in reversed(started):
             process.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapter.testing import Reply, Sink
+from adapter.testing import Sink, SinkReply
 from tests.process.harness import free_port, wait_until
 from tests.process.sources import sources
 
@@ -66,7 +66,7 @@ def test_adapter_is_ten_lines_of_another_language() -> None:
 
 
 def test_events_arrive_and_a_rejected_event_is_retried(sink: Sink, port: int) -> None:
-    sink.answer(503, Reply(202))
+    sink.answer(503, SinkReply(202))
     first, again, second = sink.wait_for(3, within_s=20)[:3]
     assert first["id"] == again["id"] == second["id"].removesuffix("1") + "0"
     assert first["source"] == "/apis/samples.knative.dev/v1alpha1/namespaces/ns/samplesources/hello"

@@ -69,7 +69,7 @@ def test_the_options_of_each_command_are_listed(command: str) -> None:
 
 
 def test_the_options_of_run_are_explained() -> None:
-    listed = names_in_first_cells(section("docs/run-locally.md", "## sources run"), "--[a-z]+")
+    listed = names_in_first_cells(section("docs/run-locally.md", "## sources run"), "--[a-z-]+")
     assert listed == help_options("sources_cli", "run")
 
 
@@ -130,7 +130,7 @@ def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
 
 def test_the_sdk_reference_has_every_public_name() -> None:
     text = page("docs/sdk.md")
-    for name in (*sdk.__all__, "Sink", "Reply", "RESET", "VirtualClock"):
+    for name in (*sdk.__all__, "Sink", "SinkReply", "RESET", "VirtualClock"):
         assert f"\n### {name}\n" in text
     for cls in (sdk.Source, sdk.Timer, sdk.Poller, sdk.Listener):
         missing = {name for name in overridable(cls) if f"`{name}" not in text}

@@ -55,17 +55,21 @@ def without(path: str) -> bytes:
         pytest.param(b'{"parent": NaN', "not JSON", id="nan"),
         pytest.param(b"\xff\xfe", "not JSON", id="no-utf-8"),
         pytest.param(b"null", "the body is null", id="null"),
-        pytest.param(b"[1]", "the body is an array: write an object;", id="array"),
+        pytest.param(b"[1]", "the body is a list with 1 item: write an object;", id="array"),
         pytest.param(b'"x"', 'the body is "x"', id="string"),
         pytest.param(b"{}", "parent is missing; post a Metacontroller ", id="no-parent"),
         pytest.param(b"[" * 100_000, "not JSON", id="deep"),
-        pytest.param(changed("parent", []), "parent is an array: write an object;", id="parent-array"),
+        pytest.param(changed("parent", []), "parent is an empty list: write an object;", id="parent-array"),
         pytest.param(changed("parent.kind", 7), "parent.kind is 7", id="kind-number"),
         pytest.param(changed("parent.kind", "lower"), 'parent.kind is "lower"', id="kind-lower-case"),
         pytest.param(changed("parent.metadata.name", ""), 'parent.metadata.name is ""', id="no-name"),
         pytest.param(changed("parent.spec", "x"), 'parent.spec is "x": write an object;', id="spec-string"),
         pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is missing;", id="no-uid"),
-        pytest.param(changed("parent.metadata.name", {"secret": 1}), "metadata.name is an object: ", id="name-object"),
+        pytest.param(
+            changed("parent.metadata.name", {"a": "secret"}),
+            "metadata.name is an object with the key a: ",
+            id="name-object",
+        ),
     ],
 )
 def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path: str, body: bytes, named: str) -> None:
@@ -74,7 +78,7 @@ def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path
     assert list(answer) == ["error"]
     assert named in answer["error"]
     assert "\n" not in answer["error"]
-    assert "secret" not in answer["error"]  # no content of an object
+    assert "secret" not in answer["error"]  # no member of an object
 
 
 @pytest.mark.parametrize(
@@ -96,21 +100,27 @@ def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "status"),
+    ("path", "method", "status", "error"),
     [
-        ("/nowhere", "GET", 404),
-        ("/sync/", "POST", 404),
-        ("/sync", "GET", 405),
-        ("/customize", "PUT", 405),
-        ("/healthz", "POST", 405),
+        (
+            "/nowhere",
+            "GET",
+            404,
+            'no path "/nowhere"; use POST /sync, POST /customize, GET /healthz or GET /openapi.json',
+        ),
+        ("/sync/", "POST", 404, 'no path "/sync/"; use POST /sync, '),
+        ("/a%0Ab", "GET", 404, r'no path "/a\nb"; use POST /sync, '),
+        ("/sync", "GET", 405, '"/sync" does not allow GET; use POST'),
+        ("/customize", "PUT", 405, '"/customize" does not allow PUT; use POST'),
+        ("/healthz", "POST", 405, '"/healthz" does not allow POST; use GET'),
     ],
 )
-def test_unknown_path_or_method_is_a_4xx_with_one_object(
-    hook: RunningHook, path: str, method: str, status: int
+def test_unknown_path_or_method_is_a_4xx_that_says_what_to_use(
+    hook: RunningHook, path: str, method: str, status: int, error: str
 ) -> None:
     answered, answer = hook.call(path, method=method)
-    assert answered == status
-    assert isinstance(answer, dict)
+    assert (answered, list(answer)) == (status, ["error"])
+    assert answer["error"].startswith(error)
 
 
 def test_caller_that_closes_the_connection_within_a_request_leaves_no_traceback() -> None:
@@ -153,6 +163,12 @@ def test_unknown_query_parameter_is_a_400_that_lists_the_known_ones(hook: Runnin
     assert (status, answer) == (400, {"error": f'unknown query parameter "type"; known parameters: {known}'})
 
 
+@pytest.mark.parametrize("path", ["/sync", "/customize"])
+def test_repeated_query_parameter_is_a_400_that_names_it(hook: RunningHook, path: str) -> None:
+    status, answer = hook.call(f"{path}?types=a&image=b&types=", json.dumps(REQUEST).encode())
+    assert (status, answer) == (400, {"error": "query parameter types is given 2 times; write it once"})
+
+
 @pytest.mark.parametrize(("level", "requests"), [("info", 0), ("debug", 2)])
 def test_log_has_one_line_when_the_hook_listens_and_at_debug_one_per_request(level: str, requests: int) -> None:
     port = free_port()
@@ -189,9 +205,17 @@ def test_port_in_use_is_one_line_and_exit_code_3() -> None:
     "name", ["sources_cli", "adapter.model.source", "adapter.delivery.delivery", "httpx2", "yaml", "jinja2"]
 )
 def test_hook_does_not_import(name: str) -> None:
-    code = f"import sys, hooks.__main__; print({name!r} in sys.modules)"
+    code = f"import sys, hooks.__main__, hooks.app, uvicorn; print({name!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_signal_during_the_imports_ends_the_hook_with_exit_code_0(tmp_path: Path, number: str) -> None:
+    """A module with the name of a library sends the signal when it is imported."""
+    (tmp_path / "uvicorn.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{number})\n")
+    done = start(ADAPTER_IMAGE="a:1", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def start(**environ: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def test_measurement_detects_a_source_that_wakes_up_every_second(tmp_path: Path)
 )
 def test_adapter_does_not_import(name: str) -> None:
     code = "import adapter.__main__, adapter.delivery.delivery, adapter.runtime, adapter.serving.server"
-    code += ", adapter.sources.sample_source"
+    code += ", adapter.sources.sample_source, adapter.listening.listener"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}, sys; print({name!r} in sys.modules)"],
         capture_output=True,

@@ -94,8 +94,8 @@ class Terminals:
     def _call(self, command: str) -> str:
         """Runs ``curl`` in the second terminal. Returns what the first terminal prints."""
         [runs] = self._busy
-        answer = subprocess.run(["bash", "-c", command.replace("PORT", self._port)], capture_output=True, timeout=20,
-                                check=True, **self._where)  # fmt: skip
+        words = ["bash", "-c", command.replace("http://127.0.0.1:8888/", self._url)]
+        answer = subprocess.run(words, capture_output=True, timeout=20, check=True, **self._where)
         assert answer.stdout.startswith("HTTP/1.1 202 "), answer.stdout
         seen = self._until(runs, r"^\d\d:\d\d:\d\d  ")
         runs.send_signal(signal.SIGINT)
@@ -118,7 +118,7 @@ class Terminals:
             seen += line
             if re.search(pattern, line):
                 deadline.cancel()
-                self._port = line.rpartition(":")[2].strip()
+                self._url = line.rpartition(" ")[2].strip()
                 return seen
         raise AssertionError(f"no line matched {pattern!r}: {seen}")
 

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from adapter.loading import module_name
 from tests.process.harness import free_port
 from tests.process.sources import ROOT, sources
 
@@ -223,22 +225,44 @@ class FailingSource(Timer):
 '''
 
 
-def test_log_of_a_failing_source_names_the_authors_line_and_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "kinds").mkdir()
-    (tmp_path / "kinds/failing_source.py").write_text(FAILING)
+WRONG = """from adapter.sdk import Timer
+
+
+class WrongSource(Timer):
+    \"\"\"Returns no event.\"\"\"
+
+    def tick(self, n):
+        return {"type": "t"}
+"""
+
+
+def failed_source(directory: Path, kind: str, code: str, **environ: str) -> tuple[dict[str, Any], str]:
+    """The last line of the log of an adapter whose source fails, and its whole stderr."""
+    (directory / "kinds").mkdir()
+    (directory / f"kinds/{module_name(kind)}.py").write_text(code)
     env = {
-        "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "PYTHONPATH": f"{ROOT}:{directory}",
         "K_SINK": "http://h",
         "EVENT_SOURCE": "/a/b",
         "SOURCES_PACKAGE": "kinds",
-        "SOURCE_KIND": "FailingSource",
-        "SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}',
-        "SOURCE_SECRET_0": "hush-hush",
+        "SOURCE_KIND": kind,
         "HEALTH_PORT": str(free_port()),
+        **environ,
     }
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 1
-    line = json.loads(done.stderr.splitlines()[-1])
+    return json.loads(done.stderr.splitlines()[-1]), done.stderr
+
+
+def test_log_of_a_failing_source_names_the_authors_line_and_no_secret(tmp_path: Path) -> None:
+    config = {"SOURCE_CONFIG": '{"token":{"$env":"SOURCE_SECRET_0"}}', "SOURCE_SECRET_0": "hush-hush"}
+    line, errors = failed_source(tmp_path, "FailingSource", FAILING, **config)
     assert line["at"] == "failing_source.py:10"
     assert line["error"] == "ValueError: invalid literal for int() with base 10: '(secret)'"
-    assert "hush" not in done.stderr
+    assert "hush" not in errors
+
+
+def test_log_names_the_method_that_returned_no_event(tmp_path: Path) -> None:
+    line, _ = failed_source(tmp_path, "WrongSource", WRONG)
+    assert line["at"] == "wrong_source.py:7"
+    assert line["error"] == "TypeError: tick() of WrongSource returned dict; return an Event"

@@ -20,7 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from adapter import sdk
-from adapter.testing import Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from adapter.testing import Deliver, Poll, Receive, Run, Sink, SinkReply, VirtualClock
 from tests.pages import page
 from tests.process.sources import ROOT, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
@@ -74,7 +74,7 @@ def test_cron_follows_its_time_zone_through_the_change_to_summer_time(run: Run) 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        pytest.param({"schedule": "0 9 * * MN"}, 'SOURCE_CONFIG is "{\\"schedule\\": \\"0 9 * * MN\\"}": the '
+        pytest.param({"schedule": "0 9 * * MN"}, "SOURCE_CONFIG is an object with the key schedule: the "
                      "class of the kind rejects it (CronSimError: Bad day-of-week)", id="expression"),
         pytest.param({"schedule": "0 9 * * *", "timeZone": "x/y"}, 'SOURCE_CONFIG, field timeZone, is "x/y": invalid '
                      "timezone: x/y", id="time zone"),
@@ -102,7 +102,7 @@ def test_cron_sends_no_event_that_was_due_before_its_creation(run: Run) -> None:
 
 
 def test_cron_skips_events_that_were_due_while_the_sink_was_down(deliver: Deliver, sink: Sink) -> None:
-    sink.answer(Reply(503, headers={"Retry-After": "280"}))
+    sink.answer(SinkReply(503, headers={"Retry-After": "280"}))
     deliver(cron("* * * * *"), sink, 2, clock=VirtualClock(MORNING))
     minutes = [event["data"]["due"][14:16] for event in sink.taken]
     assert int(minutes[1]) - int(minutes[0]) == 4

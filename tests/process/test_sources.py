@@ -52,6 +52,11 @@ def test_help_ends_with_examples_whose_options_exist(command: str) -> None:
     assert set(re.findall(r"sources ([a-z]+)", shown)) <= set(COMMANDS)
 
 
+def test_command_alone_prints_the_help() -> None:
+    result = sources()
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", sources("--help").stdout)
+
+
 def test_version_is_printed() -> None:
     result = sources("--version")
     assert (result.returncode, result.stdout) == (0, f"sources {__version__}\n")
@@ -91,7 +96,6 @@ def test_default_package_comes_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param([], "Missing command.", id="no-command"),
         pytest.param(["rnu"], "No such command 'rnu'. Did you mean 'run'?", id="misspelled-command"),
         pytest.param(["run"], "Missing argument 'FILE'.", id="no-file"),
         pytest.param(
@@ -146,23 +150,49 @@ def test_help_and_completion_import_no_command() -> None:
     )
 
 
-def test_closed_pipe_ends_the_command_without_an_error() -> None:
-    command = f"{' '.join(COMMAND)} run {QUICKSTART} | head -1"
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, env={**ENVIRON, "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, timeout=50, check=False,
+def shell(arguments: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {' '.join(COMMAND)} {arguments} {redirection}"], cwd=ROOT,
+        env={**ENVIRON, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
+
+
+PRINTING = {
+    "run": f"run {QUICKSTART}",
+    "render": f"render {QUICKSTART} {QUICKSTART}",
+    "lint": f"lint {QUICKSTART}",
+    "manifests": "manifests adapter.sources.sample_source",
+    "image": "image",
+    "help": "--help",
+}
+
+
+@pytest.mark.parametrize("arguments", PRINTING.values(), ids=PRINTING)
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_closed_pipe_ends_the_command_without_an_error(arguments: str, reader: str) -> None:
+    done = shell(arguments, f"| {reader}")
     assert (done.returncode, done.stderr) == (0, ""), done
-    assert done.stdout.startswith("NAME ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+@pytest.mark.parametrize("arguments", PRINTING.values(), ids=PRINTING)
+def test_full_disk_is_one_line_with_exit_code_2(arguments: str) -> None:
+    done = shell(arguments, "> /dev/full")
+    message = "sources: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, message), done
 
 
 def test_closed_output_is_no_error() -> None:
-    command = f"{' '.join(COMMAND)} lint {QUICKSTART} >&-"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env={**ENVIRON, "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, timeout=50, check=False,
-    )  # fmt: skip
+    done = shell(f"lint {QUICKSTART}", ">&-")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("module", ["typer", "watchfiles"])
+def test_ctrl_c_during_the_imports_prints_nothing(tmp_path: Path, module: str) -> None:
+    """A module of that name presses Ctrl-C when it is imported."""
+    (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = sources("run", QUICKSTART, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])

@@ -52,15 +52,21 @@ def test_reason_of_a_failing_source_is_below_the_table(tmp_path: Path) -> None:
         assert re.search(r"^hello +False +False +Unknown ", screen.text, re.MULTILINE), screen.text
 
 
-def test_edit_changes_the_table_and_a_broken_edit_prints_a_line_above_it(tmp_path: Path) -> None:
+def test_edit_changes_the_table_and_a_broken_edit_is_below_it_while_it_lasts(tmp_path: Path) -> None:
     file = quickstart_with(tmp_path, "interval: 1s", "interval: 200ms")
     with live(file, columns=140) as screen:
         screen.wait_for("200ms  ", '"heartbeat": "200ms"')
         good = file.read_text()
         file.write_text("kind: [")
         screen.wait_for("not applied: ", "broken YAML")
+        header = next(n for n, line in enumerate(screen.lines) if line.startswith("NAME"))
+        assert any("broken YAML" in line for line in screen.lines[header:])
+        before = len(screen.history)
+        screen.wait_until(lambda: len(screen.history) > before + 24, "a screen of new events")
+        assert "broken YAML" in screen.text
         file.write_text(good.replace("interval: 200ms", "interval: 300ms"))
         screen.wait_for('"heartbeat": "300ms"')
+        assert "not applied" not in screen.text
         screen.wait_for("True     True          True")
 
 

@@ -105,6 +105,12 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
         ),
         pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
         pytest.param(
+            ("a: int = Field(high, description='A.')",),
+            {},
+            "kinds.tiny_source cannot be loaded: NameError: name 'high' is not defined (tiny_source.py:4)",
+            id="name that does not exist",
+        ),
+        pytest.param(
             ("import nothing_there",), {}, "kinds.tiny_source cannot be loaded: ModuleNotFoundError: ", id="import"
         ),
         pytest.param(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
 
 import httpx2
 
-from tests.process.harness import wait_until
+from tests.process.harness import free_port, wait_until
 from tests.process.sources import QUICKSTART, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
@@ -89,16 +90,54 @@ def test_failing_receive_is_shown_once_with_its_line_and_without_secrets(tmp_pat
     assert "hush" not in output + errors
 
 
-def test_url_is_printed_when_a_source_is_ready_and_again_after_a_rollout(tmp_path: Path) -> None:
+def test_url_stays_the_same_and_answers_every_request_during_a_rollout(tmp_path: Path) -> None:
+    file, first = webhook(tmp_path), free_port()
+    with running(file, "--listen-port", str(first)) as process:
+        url = listening_url(process)
+        assert url == f"http://127.0.0.1:{first}/"
+        file.write_text(file.read_text().replace("  replicas: 2\n", "  replicas: 2\n  eventType: com.example.other\n"))
+        statuses = set()
+        rolled_out = threading.Event()
+
+        def call() -> None:
+            while not rolled_out.is_set():
+                statuses.add(httpx2.post(url, trust_env=False).status_code)
+
+        calls = threading.Thread(target=call)
+        calls.start()
+        try:
+            read_until(process, r"inbox  com\.example\.other ")
+        finally:
+            rolled_out.set()
+            calls.join(10)
+        assert statuses == {202}
+
+
+def test_url_has_the_path_of_the_source_and_changes_with_it(tmp_path: Path) -> None:
     file = webhook(tmp_path)
     with running(file) as process:
         first = listening_url(process)
-        assert httpx2.post(first, trust_env=False).status_code == 202
-        file.write_text(file.read_text().replace("  replicas: 2\n", "  replicas: 2\n  eventType: com.example.other\n"))
-        second = listening_url(process)
-        assert second != first
-        assert httpx2.post(second, trust_env=False).status_code == 202
-        read_until(process, r"inbox  com\.example\.other ")
+        file.write_text(file.read_text().replace("  replicas: 2\n", "  path: /door\n"))
+        assert listening_url(process) == f"{first}door"
+
+
+def test_two_listeners_get_ports_in_the_order_of_the_file(tmp_path: Path) -> None:
+    file = webhook(tmp_path)
+    file.write_text(file.read_text() + WEBHOOK.replace("name: inbox", "name: another"))
+    with running(file) as process:
+        seen = read_until(process, "listens on", stream="stderr") + read_until(process, "listens on", stream="stderr")
+    ports = dict(re.findall(r"(\w+): listens on http://127\.0\.0\.1:(\d+)/$", seen, re.MULTILINE))
+    assert int(ports["inbox"]) < int(ports["another"])
+
+
+def test_chosen_port_that_is_in_use_is_an_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = sources("run", "--listen-port", str(port), webhook(tmp_path))
+    assert (result.returncode, result.stdout.count("inbox")) == (2, 0)
+    assert result.stderr == (
+        f"sources: port {port} is in use; choose another one with --listen-port, or omit --listen-port\n"
+    )
 
 
 def test_request_to_the_printed_url_arrives_as_an_event(tmp_path: Path) -> None:

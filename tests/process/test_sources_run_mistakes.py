@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.harness import ScriptedSink
 from tests.process.sources import QUICKSTART, quickstart_with, source_without_sink, sources
+from tests.process.webhook import ACCEPTED
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -45,6 +47,20 @@ def test_unusable_document_is_one_line(tmp_path: Path, text: str, message: str) 
     file = tmp_path / "file.yaml"
     file.write_text(text)
     assert_one_line(sources("run", file), message)
+
+
+@pytest.mark.parametrize("command", ["run", "render"])
+def test_all_problems_of_all_files_are_listed(tmp_path: Path, command: str) -> None:
+    file = quickstart_with(tmp_path, "interval: 1s", "interval: soon\n  intervall: 1s")
+    file.write_text(f"{file.read_text().rstrip()}\n---\n- 1\n---\na: 1\n")
+    (tmp_path / "broken.yaml").write_text("kind: [")
+    (tmp_path / "good.yaml").write_text(QUICKSTART.read_text())
+    result = sources(command, tmp_path, "no-such.yaml")
+    assert (result.returncode, result.stdout) == (2, "")
+    places = re.findall(r"^sources: (?:.*/)?([\w-]+\.yaml(?::\d+)?): ", result.stderr, re.MULTILINE)
+    lines = file.read_text().splitlines()
+    edited = [f"edited.yaml:{lines.index(line) + 1}" for line in ("  intervall: 1s", "- 1", "a: 1")]
+    assert places == ["broken.yaml:1", *edited, "no-such.yaml"], result.stderr
 
 
 def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
@@ -125,6 +141,8 @@ def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed
 
 
 def test_deployment_other_than_a_display_is_skipped_with_a_message(tmp_path: Path) -> None:
-    result = sources("run", quickstart_with(tmp_path, "adapter.display", "http.server"), "--for", "1s")
+    file = quickstart_with(tmp_path, "adapter.display", "http.server")
+    with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
+        result = sources("run", file, "--sink", sink.url, "--for", "1s")
     message = "Deployment default/event-display is skipped: `sources run` starts only `python -m adapter.display`\n"
     assert (result.returncode, result.stderr.startswith(message)) == (0, True), result.stderr

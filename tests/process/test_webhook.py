@@ -114,6 +114,17 @@ def test_wrong_path_method_or_size_is_refused(
     assert sink.lines.empty()
 
 
+def test_handshake_is_answered_and_sends_no_event(start: Start) -> None:
+    sink, url = display(start)
+    hook = Webhook(start, url, "hush", auth=SECRET, allowedOrigins=["eventgrid.azure.net"])
+    for origin, status, allowed in (("eventgrid.azure.net", 200, "eventgrid.azure.net"), ("evil.example", 403, None)):
+        answer = httpx2.options(hook.url, headers={"WebHook-Request-Origin": origin}, trust_env=False)
+        assert (answer.status_code, answer.headers.get("webhook-allowed-origin")) == (status, allowed)
+        assert answer.headers["allow"] == "POST, OPTIONS"
+    assert hook.post(b"a").status_code == 401
+    assert sink.lines.empty()
+
+
 def test_expect_100_continue_is_answered(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url)

@@ -33,7 +33,7 @@ def test_last_response_on_a_connection_closes_it(start: Start) -> None:
         connection.sendall(REQUEST)
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 202 ")
-        assert b"\r\nconnection: close\r\n" in answer
+        assert b"\r\nconnection: close\r\n" in answer.lower()
         assert connection.recv(1000) == b""
     assert hook.process.ended() == 0
 

@@ -43,6 +43,7 @@ WEBHOOK: Fields = {
     "eventType": st.sampled_from(["com.github", "é $(HOME)"]),
     "eventTypeHeader": st.sampled_from(["", "X-GitHub-Event"]),
     "idHeader": st.sampled_from(["", "X-GitHub-Delivery"]),
+    "allowedOrigins": st.sampled_from([[], ["*"], ["eventgrid.azure.net", "h"]]),
     "path": st.sampled_from(["/", "/a/b~$(HOME)"]),
     "maxInFlight": st.integers(1, 256),
     "answerWithin": st.sampled_from(["1ms", "8s"]),

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.cloudevents.decode import parse_event
 from adapter.cloudevents.encode import encode, encode_header, with_extensions
 from adapter.contract.formats import EPOCH, extension_problem, parse_time
-from adapter.display import parse_event
 from adapter.sdk import Event
 from adapter.serving.messages import Request
 

@@ -18,7 +18,25 @@ CHECKS = [
 ]
 
 
-@schema.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_each_response_conforms_to_openapi(case: schemathesis.Case) -> None:
+THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+# One test per path: Schemathesis gives the tests of one function the same id, and pytest-xdist runs one test per id.
+
+
+@schema.include(path="/sync").parametrize()
+@THOROUGH
+def test_each_response_of_sync_conforms_to_openapi(case: schemathesis.Case) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+@schema.include(path="/customize").parametrize()
+@THOROUGH
+def test_each_response_of_customize_conforms_to_openapi(case: schemathesis.Case) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+@schema.exclude(path=["/sync", "/customize"]).parametrize()
+@THOROUGH
+def test_each_response_of_the_health_check_conforms_to_openapi(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS)

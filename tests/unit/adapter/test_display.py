@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from adapter.display import Display, parse_arguments, parse_event
+from adapter.cloudevents.decode import parse_event
+from adapter.display import Display, dead_letter_note, parse_arguments
+from adapter.serving.connection import Reset
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import Reset
 
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a/b", "ce-type": "t"}
 STRUCTURED = {"specversion": "1.0", "id": "1", "source": "/a/b", "type": "t"}
@@ -104,11 +105,11 @@ def test_structured_base64_data_is_shown_decoded() -> None:
 BAD = {
     "no-id": (binary(ce_id=ABSENT), "required attributes are missing: id"),
     "nothing": (Request("POST", "/", {}, b""), "required attributes are missing: specversion, id, source, type"),
-    "empty-id": (binary(ce_id=""), "id is ''; write a string that is not empty"),
-    "empty-subject": (binary(ce_subject=""), "subject is ''; write a string that is not empty"),
-    "specversion": (binary(ce_specversion="0.3"), "specversion is '0.3'; write 1.0"),
-    "time": (binary(ce_time="yesterday"), "time is yesterday: write an RFC 3339 time like 2026-01-31T12:00:00Z"),
-    "time-iso-only": (binary(ce_time="20260102T030405Z"), "time is 20260102T030405Z: write an RFC 3339 time"),
+    "empty-id": (binary(ce_id=""), 'id is ""; write a string that is not empty'),
+    "empty-subject": (binary(ce_subject=""), 'subject is ""; write a string that is not empty'),
+    "specversion": (binary(ce_specversion="0.3"), 'specversion is "0.3"; write 1.0'),
+    "time": (binary(ce_time="yesterday"), 'time is "yesterday": write an RFC 3339 time like 2026-01-31T12:00:00Z'),
+    "time-iso-only": (binary(ce_time="20260102T030405Z"), 'time is "20260102T030405Z": write an RFC 3339 time'),
     "time-without-zone": (binary(ce_time="2026-01-02T03:04:05"), "write an RFC 3339 time"),
     "time-before-year-1": (binary(ce_time="0001-01-01T00:00:00+14:00"), "write an RFC 3339 time"),
     "header-no-utf-8": (binary(ce_team="%FF"), "header ce-team is not percent-encoded UTF-8"),
@@ -133,7 +134,11 @@ BAD = {
     "structured-null-type": (structured(type=None), "required attributes are missing: type"),
     "structured-id-number": (structured(id=5), "id is 5; write a string that is not empty"),
     "structured-time-number": (structured(time=5), "time is 5: write an RFC 3339 time"),
-    "structured-extension-object": (structured(team={}), 'extension "team" is {}; write a string, an integer'),
+    "structured-extension-object": (
+        structured(team={"a": 1}),
+        'extension "team" is an object with the key a; write a string, an integer',
+    ),
+    "structured-id-list": (structured(id=["secret"]), "id is a list with 1 item; write a string"),
     "structured-extension-float": (structured(team=1.5), 'extension "team" is 1.5; write a string, an integer'),
     "structured-extension-name": (structured(Team="x"), 'extension name "Team" is not valid'),
     "structured-both-data": (
@@ -174,6 +179,27 @@ def test_text_shows_source_type_data_and_every_answer_except_202(capsys: pytest.
     first, second = (line[10:] for line in capsys.readouterr().out.splitlines())
     assert first == 'b  t  {"n": "ü"}'
     assert second == 'b  t  {"n": "ü"}  -> 503'
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "shown"),
+    [
+        ("400", b"no such thing", " answered 400"),
+        ("500", b"", " answered 500"),
+        ("500", b"a dispatch error: x", " answered 500"),
+        ("500", b"dispatch error: ConnectError: All connection attempts failed", ": ConnectError: All connection"),
+        ("500", b"dispatch error: " + b"x" * 1024, ": xxx"),
+    ],
+)
+def test_dead_letter_shows_the_answer_of_the_sink_or_why_there_was_none(code: str, body: bytes, shown: str) -> None:
+    data = base64.b64encode(body).decode()[:1024]
+    extensions = {"knativeerrordest": "http://sink", "knativeerrorcode": code, "knativeerrordata": data}
+    assert dead_letter_note({"extensions": extensions}).startswith(f"  dead letter: http://sink{shown}")
+
+
+def test_dead_letter_with_unreadable_data_shows_its_code() -> None:
+    extensions = {"knativeerrordest": "http://sink", "knativeerrorcode": "500", "knativeerrordata": "a"}
+    assert dead_letter_note({"extensions": extensions}) == "  dead letter: http://sink answered 500"
 
 
 def test_statuses_are_used_in_order_then_202(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,9 +21,8 @@ import httpx2
 import pytest
 
 from adapter.sdk import Context, Event, Interval, Outcome, Source, Timer
-from adapter.serving.messages import Request
 from adapter.sources.sample_source import SampleSource
-from adapter.testing import RESET, Deliver, Poll, Receive, Reply, Run, Sink, VirtualClock
+from adapter.testing import RESET, Deliver, Poll, Run, Sink, SinkReply, VirtualClock
 from adapter.testing.clock import START
 from tests.installed import environ_with
 
@@ -73,13 +72,6 @@ class StreamedSource(Source):
         yield Event(type="t", id=(await client.get("http://upstream.example/items")).text)
 
 
-class CalledSource(Source):
-    """Receives requests."""
-
-    async def receive(self, request: Request) -> Event:
-        return Event(type=request.headers["x-type"], subject=f"{request.method} {request.path}", data=request.body)
-
-
 def test_a_thousand_hourly_ticks_take_no_time(run: Run) -> None:
     started = time.monotonic()
     events = run(SampleSource(interval=Interval("1h")), ticks=1000)
@@ -105,21 +97,24 @@ def test_outcomes_are_sent_back_in_turn_and_then_delivered(run: Run) -> None:
     assert [event.id for event in events] == ["0", "0", "1", "1", "2"]
 
 
-def test_any_object_with_anext_and_aclose_is_pulled_and_closed(run: Run) -> None:
+def test_any_object_with_the_methods_of_a_generator_is_pulled_and_closed(run: Run) -> None:
     closed = []
 
     class Handmade:
         async def __anext__(self) -> Event:
             return Event(type="t")
 
+        async def asend(self, outcome: Outcome) -> Event:
+            return Event(type="t", id=outcome.value)
+
         async def aclose(self) -> None:
             closed.append(True)
 
     class HandmadeSource(Source):
         def events(self, context: Context) -> Events:
-            return Handmade()  # type: ignore[return-value]  # asend is needed from the second event on
+            return Handmade()  # type: ignore[return-value]  # on purpose
 
-    assert run(HandmadeSource(), 1) == [Event(type="t")]
+    assert run(HandmadeSource(), 2) == [Event(type="t"), Event(type="t", id="delivered")]
     assert closed == [True]
 
 
@@ -160,7 +155,7 @@ def test_source_that_never_yields_fails_the_test(run: Run) -> None:
     [
         pytest.param({"type": "t"}, "made {'type': 't'}, which is a dict; make an Event", id="no-event"),
         pytest.param(Event(type="t", data=object()), "is invalid: data cannot be written as JSON", id="no-json"),
-        pytest.param(Event(type=""), "is invalid: type is ''", id="no-type"),
+        pytest.param(Event(type=""), 'is invalid: type is ""', id="no-type"),
         pytest.param(Event(type="t", extensions={"Big": "x"}), 'extension name "Big" is not valid', id="extension"),
     ],
 )
@@ -191,7 +186,7 @@ def test_events_arrive_as_an_adapter_sends_them(deliver: Deliver, sink: Sink) ->
 
 
 def test_failed_attempts_are_retried_with_the_same_id(deliver: Deliver, sink: Sink) -> None:
-    sink.answer(503, RESET, Reply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
+    sink.answer(503, RESET, SinkReply(429, delay_s=0.01, headers={"Retry-After": "60"}), 204)
     clock = VirtualClock()
     assert deliver(SampleSource(), sink, 1, clock=clock) == [Outcome.DELIVERED]
     assert [event["id"] for event in sink.events] == [sink.events[0]["id"]] * 4
@@ -207,7 +202,7 @@ def test_source_gets_rejected_and_gave_up(deliver: Deliver, sink: Sink) -> None:
 
 
 def test_slow_response_is_an_attempt_that_timed_out(deliver: Deliver, sink: Sink) -> None:
-    sink.answer(Reply(delay_s=5))
+    sink.answer(SinkReply(delay_s=5))
     clock = VirtualClock()
     assert deliver(CursorSource(), sink, 1, delivery={"timeout": "PT0.5S"}, clock=clock) == [Outcome.DELIVERED]
     assert len(clock.sleeps) == 1  # the wait before the second attempt
@@ -244,11 +239,6 @@ def test_poll_returns_the_events_of_one_response(poll: Poll) -> None:
     assert [event.id for event in poll(StreamedSource(), httpx2.Response(200, text="a"))] == ["a"]
     with pytest.raises(AssertionError, match="is invalid: id is 1"):
         poll(PolledSource(), [{"id": 1}])
-
-
-def test_receive_returns_the_event_of_one_request(receive: Receive) -> None:
-    event = receive(CalledSource(), {"a": 1}, headers={"X-Type": "t"}, path="/hook")
-    assert event == Event(type="t", subject="POST /hook", data=b'{"a": 1}')
 
 
 def test_public_names_can_be_imported() -> None:

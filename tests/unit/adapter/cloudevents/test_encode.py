@@ -112,12 +112,12 @@ def test_time_is_rfc_3339_in_utc(time: datetime, text: str) -> None:
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
 BAD = {
-    "no-id": ({"id": None}, "id is None; write a string that is not empty"),
-    "empty-id": ({"id": ""}, "id is ''; write a string that is not empty"),
-    "empty-type": ({"type": ""}, "type is ''; write a string that is not empty"),
+    "no-id": ({"id": None}, "id is null; write a string that is not empty"),
+    "empty-id": ({"id": ""}, 'id is ""; write a string that is not empty'),
+    "empty-type": ({"type": ""}, 'type is ""; write a string that is not empty'),
     "type-no-text": ({"type": 5}, "type is 5; write a string that is not empty"),
-    "empty-subject": ({"subject": ""}, "subject is ''; write a string that is not empty"),
-    "type-object": ({"type": object}, "type is <class 'object'>; write a string that is not empty"),
+    "empty-subject": ({"subject": ""}, 'subject is ""; write a string that is not empty'),
+    "type-object": ({"type": {"a": "secret"}}, "type is an object with the key a; write a string that is not empty"),
     "no-time": ({"time": None}, "time is not set"),
     "time-without-zone": ({"time": TIME.replace(tzinfo=None)}, "time is 2026-01-02T03:04:05: write a time with a zone"),
     "time-before-year-1": (
@@ -125,7 +125,7 @@ BAD = {
         "outside the years 1 to 9999",
     ),
     "extension-reserved": ({"extensions": {"type": "x"}}, 'extension name "type" is reserved by CloudEvents'),
-    "content-type": ({"content_type": "a\r\nb"}, "content_type is 'a\\r\\nb'; write a media type"),
+    "content-type": ({"content_type": "a\r\nb"}, 'content_type is "a\\r\\nb"; write a media type'),
     "extension-long": ({"extensions": {"a" * 21: "x"}}, "is not valid; write 1 to 20 lower-case letters"),
     "extension-ill-formed-received": (
         {"source": "/theirs", "extensions": {"a-b": "x"}},

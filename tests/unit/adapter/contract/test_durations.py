@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from adapter.contract.durations import Interval, format_duration, parse_duration
@@ -63,3 +65,16 @@ def test_interval_is_normalized_and_at_least_one_millisecond() -> None:
     assert (Interval("90s"), Interval("90s").ns) == ("1m30s", 90_000_000_000)
     with pytest.raises(ValueError, match="shorter than 1ms"):
         Interval("999us")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "difference"),
+    [
+        ("1m30s", 90.0, timedelta(seconds=90)),
+        ("250ms", 0.25, timedelta(milliseconds=250)),
+        ("1ms999ns", 0.001000999, timedelta(milliseconds=1)),
+        ("9223372036854775807ns", 9223372036.854776, timedelta(seconds=9223372036, microseconds=854775)),
+    ],
+)
+def test_interval_converts_to_seconds_and_to_a_timedelta(text: str, seconds: float, difference: timedelta) -> None:
+    assert (Interval(text).total_seconds(), Interval(text).timedelta) == (seconds, difference)

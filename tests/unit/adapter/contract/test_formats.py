@@ -17,10 +17,17 @@ from adapter.contract.formats import quoted
         ("ü", '"ü"'),
         (None, "null"),
         (True, "true"),
-        ({"a": [1]}, '{"a": [1]}'),
+        (1.5, "1.5"),
+        ({}, "an empty object"),
+        ({"a": "secret"}, "an object with the key a"),
+        ({"a": [1], "b\n": 2}, "an object with the keys a, b\\n"),
+        ({"x" * 50: 1, "y" * 50: 2}, f"an object with the keys {'x' * 50}, {'y' * 28}…"),
+        ([], "an empty list"),
+        (["secret"], "a list with 1 item"),
+        ({"": 1}, "an object with the key "),
         ("x" * 81, '"' + "x" * 80 + '…"'),
-        ([0] * 40, "[" + "0, " * 26 + "0…"),
+        ([0] * 40, "a list with 40 items"),
     ],
 )
-def test_value_is_quoted_as_json_on_one_line(value: Any, text: str) -> None:
+def test_message_shows_a_scalar_as_json_and_no_member_of_an_object_or_list(value: Any, text: str) -> None:
     assert quoted(value) == text

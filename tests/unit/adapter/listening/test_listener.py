@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,7 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
-from adapter.contract.timeouts import TIMEOUTS, Timeouts
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.listening.listener import RequestHandler
 from adapter.runtime import Drain
 from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request, SecretText
@@ -23,17 +22,19 @@ from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 from tests.process.harness import free_port
 from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever, within_deadline
-
-
-class BellSource(Listener):
-    """Sends one event per request."""
-
-    async def receive(self, request: Request) -> Event:
-        return Event(type="ring")
+from tests.unit.adapter.listening.asked import (
+    REQUEST,
+    BellSource,
+    answer_of,
+    fails,
+    handler_of,
+    response_to,
+    source_with,
+)
 
 
 async def response_at_shutdown(
-    deliver: Callable[[FakeAdapter], Awaitable[Outcome]],
+    deliver: Callable[[FakeAdapter], Awaitable[Outcome]], source: Listener | None = None
 ) -> tuple[FakeAdapter, httpx2.Response]:
     """The response to a request whose delivery has begun when the adapter stops."""
     delivering = asyncio.Event()
@@ -43,7 +44,7 @@ async def response_at_shutdown(
         return await deliver(adapter)
 
     timeouts = dataclasses.replace(TIMEOUTS, listener_drain_s=0.01, outcome_s=0.05)
-    adapter = FakeAdapter(BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
+    adapter = FakeAdapter(source or BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         run = tasks.create_task(adapter.runtime.run())
         await until(lambda: adapter.runtime.unready_reason is None)
@@ -78,48 +79,15 @@ def test_caller_gets_202_when_the_last_attempt_after_the_drain_succeeds() -> Non
     assert adapter.count("dead_lettered") == 1
 
 
-Message = dict[str, Any]
-SCOPE = {"method": "POST", "path": "/", "headers": [], "query_string": b"a=b"}
+def test_caller_gets_503_when_the_adapter_stops_before_the_last_event_of_the_request() -> None:
+    async def deliver(adapter: FakeAdapter) -> Outcome:
+        await adapter.was_cut_short.wait()
+        return Outcome.DELIVERED
 
-
-def handler_of(source: Listener, book: Logbook, timeouts: Timeouts = TIMEOUTS) -> RequestHandler:
-    return RequestHandler(source, Context("/s", "uid", START, VirtualClock(), book.log), timeouts)
-
-
-def answer_of(
-    receive: Callable[[Request], Any], book: Logbook | None = None, body: bytes = b"", timeouts: Timeouts = TIMEOUTS
-) -> tuple[int, bytes]:
-    """Status and body of the response of a source with this ``receive()``."""
-
-    class OwnSource(Listener):
-        """A source of this test."""
-
-        async def receive(self, request: Request) -> Event:
-            made = receive(request)
-            return await made if inspect.isawaitable(made) else made  # type: ignore[no-any-return]  # on purpose
-
-    return asyncio.run(response_to(handler_of(OwnSource(), book or Logbook(), timeouts), body))
-
-
-async def response_to(handler: RequestHandler, body: bytes = b"") -> tuple[int, bytes]:
-    sent: list[Message] = []
-
-    async def request() -> Message:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async with asyncio.timeout(10):
-        await handler(SCOPE, request, send)
-    return sent[0]["status"], sent[1]["body"]
-
-
-def fails(error: BaseException) -> Callable[[Request], Any]:
-    def receive(request: Request) -> Any:
-        raise error
-
-    return receive
+    source = source_with(lambda request: [Event("t", id="1"), Event("t", id="2")])
+    adapter, response = asyncio.run(response_at_shutdown(deliver, source))
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert [event.id for event, _ in adapter.delivered] == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +97,7 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
         pytest.param(fails(SystemExit(3)), "SystemExit: 3", id="exit"),
         pytest.param(fails(asyncio.CancelledError()), "CancelledError", id="cancelled"),
         pytest.param(
-            lambda request: {"type": "x"}, "TypeError: receive() of OwnSource returned dict", id="not-an-event"
+            lambda request: {"type": "x"}, "TypeError: receive() of OwnSource returned dict; return", id="not-an-event"
         ),
         pytest.param(
             lambda request: fails(Refusal(200, "fine"))(request), "ValueError: Refusal(200): status", id="2xx-refusal"
@@ -138,10 +106,14 @@ def fails(error: BaseException) -> Callable[[Request], Any]:
             lambda request: fails(Refusal("401", "no"))(request), "ValueError: Refusal('401'): status", id="text-status"
         ),  # type: ignore[arg-type]  # on purpose
         pytest.param(
-            lambda request: fails(Refusal(401, "no", X="a\nb"))(request), "ValueError: Refusal(X=", id="two-line-header"
+            lambda request: fails(Refusal(401, "no", X="a\nb"))(request),
+            "ValueError: Refusal: header X is",
+            id="two-line-header",
         ),
         pytest.param(
-            lambda request: fails(Refusal(401, "no", Content_Length="9"))(request), "ValueError: Refusal", id="length"
+            lambda request: fails(Refusal(401, "no", Content_Length="9"))(request),
+            "ValueError: Refusal: header Content-Length is set",
+            id="length",
         ),
     ],
 )
@@ -154,6 +126,20 @@ def test_failing_source_is_500_and_the_log_has_the_error_and_its_location(
     assert line["msg"] == "request failed"
     assert line["error"].startswith(logged)
     assert re.search(r"\w+\.py:\d+$", line["at"])
+
+
+def test_log_names_the_method_that_returned_a_wrong_value() -> None:
+    """The error is raised in the library, after the method has returned."""
+
+    class DictSource(Listener):
+        """Forgets the event."""
+
+        async def receive(self, request: Request) -> Any:
+            return {"type": "x"}
+
+    book = Logbook()
+    assert asyncio.run(response_to(handler_of(DictSource(), book)))[0] == 500
+    assert book.lines[0]["at"] == f"test_listener.py:{DictSource.receive.__code__.co_firstlineno}"
 
 
 def test_log_names_the_authors_line_below_library_code_and_has_the_traceback() -> None:
@@ -229,17 +215,11 @@ def test_last_failure_of_a_minute_is_logged_after_it() -> None:
     async def send_event(event: Event, *, timeout_s: float) -> Outcome:
         return Outcome.DELIVERED
 
-    async def request() -> Message:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Message) -> None:
-        pass
-
     async def test() -> None:
         for _ in range(2):
-            await handler(SCOPE, request, send)
+            await handler(REQUEST)
         clock.advance(61)
-        await handler(SCOPE, request, send)
+        await handler(REQUEST)
 
     errors, book, clock = [ValueError(), LookupError()], Logbook(), VirtualClock()
     handler = RequestHandler(MoodySource(), Context("/s", "uid", START, clock, book.log, send=send_event))
@@ -289,14 +269,8 @@ def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
                 await wait_for_ever()
                 raise AssertionError("never reached")
 
-        async def request() -> Message:
-            return {"type": "http.request"}
-
-        async def send(message: Message) -> None:
-            raise AssertionError(f"unexpected response {message}")
-
         book = Logbook()
-        call = asyncio.create_task(handler_of(SlowSource(), book)(SCOPE, request, send))
+        call = asyncio.create_task(handler_of(SlowSource(), book)(REQUEST))
         await waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -304,18 +278,3 @@ def test_cancelled_request_is_not_a_failure_of_the_source() -> None:
         assert book.lines == []
 
     asyncio.run(test())
-
-
-def test_request_whose_body_takes_too_long_is_408() -> None:
-    sent: list[Message] = []
-
-    async def request() -> Message:
-        await wait_for_ever()
-        raise AssertionError("never reached")
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    timeouts = dataclasses.replace(TIMEOUTS, request_body_s=0.01)
-    asyncio.run(asyncio.wait_for(handler_of(BellSource(), Logbook(), timeouts)(SCOPE, request, send), 10))
-    assert (sent[0]["status"], sent[1]["body"]) == (408, b"the request took longer than 0.01 s\n")

@@ -6,9 +6,9 @@ import re
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from adapter.sdk import Event, Interval, Listener, Source, Timer
+from adapter.sdk import Event, HttpUrl, Interval, Listener, SecretText, Source, Timer
 from adapter.sources.sample_source import SampleSource
 from tests.unit.sources_cli.kinds import kind_with
 
@@ -86,3 +86,28 @@ def test_class_variables_are_not_fields() -> None:
             return Event(type="a")
 
     assert set(PlainSource.model_fields) == {"interval"} == set(SampleSource.model_fields)
+
+
+def test_default_has_the_type_of_its_field() -> None:
+    """An adapter always gets validated values, because the API server adds the defaults to ``spec``."""
+    source = kind_with(
+        {
+            "interval": (Interval, Field("60s", description="A.")),
+            "delay": (Interval | None, Field("250ms", description="B.")),
+            "url": (HttpUrl, Field("http://h", description="C.")),
+            "token": (SecretText, Field("hush", description="D.")),
+        }
+    ).source_class()
+    assert source.interval == "1m0s"  # type: ignore[attr-defined]  # made at run time
+    assert {name: type(value) for name, value in source} == {
+        "interval": Interval,
+        "delay": Interval,
+        "url": HttpUrl,
+        "token": SecretText,
+    }
+
+
+def test_invalid_default_is_an_error_in_tests_too() -> None:
+    kind = kind_with({"delay": (Interval, Field("10", description="A."))})
+    with pytest.raises(ValidationError, match='missing unit in duration "10"'):
+        kind.source_class()

@@ -24,7 +24,9 @@ JSON = {"content-type": "application/cloudevents+json"}
 
 
 def received(body: bytes = b"", headers: dict[str, str] | None = None, source: WebhookSource = OPEN) -> Event:
-    return asyncio.run(source.receive(Request("POST", "/", headers or {}, body)))
+    event = asyncio.run(source.receive(Request("POST", "/", headers or {}, body)))
+    assert isinstance(event, Event)
+    return event
 
 
 def refusal(body: bytes = b"", headers: dict[str, str] | None = None, source: WebhookSource = OPEN) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from sources_cli.admission.documents import Documents
 from sources_cli.local.controller import SETTLE_SYNCS, SourceController
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.replica import ClusterEnv
+from sources_cli.local.service import ServicePorts
 
 DOCUMENTS = Documents([], "adapter.sources")
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -48,7 +49,8 @@ class Running:
         self.messages: list[str] = []
         self.hook = hook
         ignored = self.messages.append
-        cluster = ClusterEnv(dict, dict, ignored, ignored, self.messages.append, "adapter.sources")
+        ports = ServicePorts(None, self.messages.append)
+        cluster = ClusterEnv(dict, dict, ignored, ignored, self.messages.append, ports, "adapter.sources")
         self.controller = SourceController(source, hook, cluster, lambda controller: None)
 
     async def __aenter__(self) -> Running:

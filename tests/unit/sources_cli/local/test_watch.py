@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sources_cli.local.watch import contents_of, edits, read_contents
+from sources_cli.local.watch import contents_of, edits
 
 DEADLINE_S = 10
 
@@ -36,6 +36,10 @@ def test_edit_is_detected(tmp_path: Path, edit: Callable[[Path], None]) -> None:
     file = tmp_path / "file.yaml"
     file.write_text("old")
     assert_detected(file, lambda: edit(file))
+
+
+def test_new_file_in_a_directory_is_detected(tmp_path: Path) -> None:
+    assert_detected(tmp_path, lambda: rewrite(tmp_path / "new.yaml"))
 
 
 def test_update_of_a_mounted_configmap_is_detected(tmp_path: Path) -> None:
@@ -71,7 +75,7 @@ def test_edit_before_the_watch_is_detected(tmp_path: Path) -> None:
     file.write_text("old")
 
     async def check() -> None:
-        watch = edits(contents_of([file]), compare_every_s=60)
+        watch = edits([file], contents_of([file]), compare_every_s=60)
         rewrite(file)
         await asyncio.wait_for(anext(watch), DEADLINE_S)
 
@@ -96,12 +100,18 @@ def test_pipe_is_not_read(tmp_path: Path) -> None:
 
 
 def test_missing_file_keeps_its_contents(tmp_path: Path) -> None:
-    assert read_contents({tmp_path / "gone.yaml": b"old"}) == {tmp_path / "gone.yaml": b"old"}
+    gone = tmp_path / "gone.yaml"
+    assert contents_of([gone], {gone: b"old"}) == {gone: b"old"}
+
+
+def test_file_that_is_deleted_from_a_directory_has_no_contents(tmp_path: Path) -> None:
+    assert contents_of([tmp_path], {tmp_path / "gone.yaml": b"old"}) == {}
 
 
 def test_emptied_file_has_no_contents(tmp_path: Path) -> None:
-    (tmp_path / "file.yaml").touch()
-    assert read_contents({tmp_path / "file.yaml": b"old"}) == {tmp_path / "file.yaml": b""}
+    file = tmp_path / "file.yaml"
+    file.touch()
+    assert contents_of([file], {file: b"old"}) == {file: b""}
 
 
 def two_paths(directory: Path) -> tuple[Path, Path]:
@@ -110,11 +120,11 @@ def two_paths(directory: Path) -> tuple[Path, Path]:
     return directory / "elsewhere/file.yaml", directory / "file.yaml"
 
 
-def assert_detected(file: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
+def assert_detected(path: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
     """The default of ``compare_every_s`` is longer than the deadline, so only a notification can report the edit."""
 
     async def check() -> None:
-        watch = edits(contents_of([file]), compare_every_s=compare_every_s)
+        watch = edits([path], contents_of([path]), compare_every_s=compare_every_s)
         first = asyncio.ensure_future(anext(watch))
         await asyncio.sleep(0)  # until it watches
         edit()

@@ -58,6 +58,34 @@ def test_wide_terminal_also_shows_kind_and_interval() -> None:
     assert ("SampleSource" in row, "10s" in row) == (True, True)
 
 
+def test_problems_of_the_files_are_below_the_table_until_they_are_solved() -> None:
+    screen = LiveScreen(console := Console(file=io.StringIO(), width=100, height=12))
+    for n in range(20):
+        screen.row(source(f"s{n}"), 3)
+    screen.problems([f"not applied: {n}\x1b" for n in range(5)])
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = captured.get().splitlines()
+    assert len(lines) <= 12
+    assert lines[-4:] == [*(f"not applied: {n}�" for n in range(3)), "… and 2 more problems in the files"]
+    screen.problems([])
+    with console.capture() as captured:
+        console.print(screen.render())
+    assert "not applied" not in captured.get()
+
+
+def test_url_of_a_source_that_listens_is_below_the_table() -> None:
+    console = Console(file=io.StringIO(), width=100, height=24, force_terminal=False)
+    screen = LiveScreen(console)
+    screen.row(source("timer"), 0)
+    for path in ("/", "/door"):
+        screen.row(source("bell"), 0, f"http://127.0.0.1:8888{path}")
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = captured.get().splitlines()
+    assert [line.rstrip() for line in lines if "listens" in line] == ["bell: listens on http://127.0.0.1:8888/door"]
+
+
 def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
 

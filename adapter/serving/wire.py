@@ -1,0 +1,184 @@
+"""Requests from bytes, within limits, and bytes from responses: HTTP/1.1, parsed by httptools. Knows no socket."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httptools
+
+from adapter.serving.messages import Refusal, Request, Response
+
+READ_SIZE = 64 * 1024  # most bytes of one call of RequestReader.feed()
+HEADERS_LIMIT = 256  # headers of one request
+QUEUE_LIMIT = 16  # requests of one connection that wait for the response to an earlier one
+BUSY_RETRY_S = 1  # Retry-After of a response while this process is busy or stopping
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A complete request."""
+
+    request: Request
+    size: int  # bytes
+    keep_alive: bool  # False: the client sends no further request on this connection
+
+
+class RequestReader:
+    """Parses the requests of one connection and puts them into ``queue``, each with its whole body.
+
+    Invalid bytes and requests beyond a limit raise :class:`Refusal`. httptools calls the ``on_...`` methods.
+    """
+
+    def __init__(self, head_size: int, body_size: int) -> None:
+        self.queue: deque[Received] = deque()
+        self.heads = 0  # complete request heads so far
+        self.ended = False  # the client sends no further request
+        self.expects_continue = False  # the client waits for 100 before it sends the body
+        self._head_size, self._body_size = head_size, body_size
+        self._parser = httptools.HttpRequestParser(self)
+        self._stopped = False
+        self._arrived = 0  # bytes of the current call of feed()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget the request that is incomplete."""
+        self._begun = self._in_body = self.expects_continue = False
+        self._overhead = 0  # at most so many bytes arrived since the head began, or since the last byte of the body
+        self._size = 0  # bytes of the whole head
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = bytearray()
+
+    @property
+    def reading(self) -> str | None:
+        """``head`` or ``body`` of an incomplete request, else None."""
+        return ("body" if self._in_body else "head") if self._begun else None
+
+    @property
+    def size(self) -> int:
+        """At most so many bytes are in memory of the incomplete request."""
+        return self._overhead + len(self._body)
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Parse at most ``READ_SIZE`` bytes. After a :class:`Refusal`, feed no more."""
+        self._arrived = len(data)
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._decline_upgrade(bytes(data[upgrade.args[0] :]))
+        except httptools.HttpParserError as error:
+            if self.ended:
+                return  # bytes after the last request
+            refusal = error.__context__
+            raise refusal if isinstance(refusal, Refusal) else Refusal(400, "not an HTTP/1.1 request") from None
+        if self._overhead > self._head_size + READ_SIZE:
+            raise self._head_too_long()
+
+    def stop(self) -> None:
+        """Forget the incomplete request, and the parser with what it holds of it; feed no more."""
+        self._clear()
+        if not self._stopped:
+            self._stopped = True
+            del self._parser  # it refers to this reader
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Parse the request again without its Upgrade header (RFC 9110 section 7.8): the parser skipped its body."""
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        if method == b"CONNECT":
+            raise Refusal(405, "CONNECT is not supported")
+        kept = [b"%s: %s\r\n" % header for header in self._headers if header[0] != b"upgrade"]
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._url, version, b"".join(kept))
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed(head + rest)
+
+    def on_message_begin(self) -> None:
+        if len(self.queue) >= QUEUE_LIMIT:
+            raise Refusal(503, "too many requests at once on one connection", Retry_After=str(BUSY_RETRY_S))
+        self._clear()
+        self._begun = True
+        self._overhead = self._arrived
+
+    def on_url(self, part: bytes) -> None:
+        self._url += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer
+        self._headers.append((name.lower(), value))
+        if len(self._headers) > HEADERS_LIMIT:
+            raise Refusal(431, f"the request has more than {HEADERS_LIMIT} headers")
+
+    def on_headers_complete(self) -> None:
+        self._overhead, size, hosts, length = 0, len(self._url), 0, 0
+        for name, value in self._headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                length = int(value)
+            elif name == b"expect":
+                self.expects_continue = value.lower() == b"100-continue"
+        if size > self._head_size:
+            raise self._head_too_long()
+        if self._parser.should_upgrade():
+            return
+        if length > self._body_size:
+            raise self._body_too_long()
+        if hosts != 1 and self._parser.get_http_version() == "1.1":
+            raise Refusal(400, f"the request has {hosts} Host headers; it must have one")
+        self.heads += 1
+        self._in_body, self._size = True, size
+
+    def on_body(self, part: bytes) -> None:
+        self._overhead = 0
+        self.expects_continue = False
+        self._body += part
+        if len(self._body) > self._body_size:
+            raise self._body_too_long()
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        if parser.should_upgrade():
+            return
+        url = httptools.parse_url(self._url)
+        request = Request(
+            parser.get_method().decode("ascii"),
+            (url.path or b"").decode("latin-1"),
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers},
+            bytes(self._body),
+            (url.query or b"").decode("latin-1"),
+        )
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+        self.queue.append(Received(request, self._size + len(self._body), keep_alive))
+        self.ended = not keep_alive
+        self._clear()
+
+    def _head_too_long(self) -> Refusal:
+        return Refusal(431, f"the request head is longer than {self._head_size} bytes")
+
+    def _body_too_long(self) -> Refusal:
+        return Refusal(413, f"the body is longer than {self._body_size} bytes")
+
+
+def encode(response: Response, *, head: bool, close: bool) -> bytes:
+    """The bytes of a response; ``ValueError`` if a header cannot be sent.
+
+    ``head``: without its body. ``close``: it is the last one of its connection; only this sets the header Connection.
+    """
+    lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items() if name.lower() != "connection"]
+    if response.status != 204:
+        lines.append(f"Content-Length: {len(response.body)}")
+    if close:
+        lines.append("Connection: close")
+    if any(map(_NOT_IN_A_HEADER.search, lines)):
+        raise ValueError("a response header contains a control character")
+    body = b"" if head or response.status in (204, 304) else response.body
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + body

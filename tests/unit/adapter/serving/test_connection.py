@@ -1,0 +1,368 @@
+"""Time limits, order and end of connections, on real sockets of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from adapter.serving.connection import Connection, Handler, Limits
+from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.server import Server, listen
+from adapter.serving.wire import RequestReader
+
+LIMITS = Limits(head_s=10, body_s=10, keep_alive_s=10)
+REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n"
+RESPONSE = b"HTTP/1.1 202 Accepted\r\nContent-Length: 1\r\n\r\n/"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def accept(request: Request) -> Response:
+    return Response(202, request.path.encode(), {})
+
+
+class Slow:
+    """A handler that waits for ``release``, for each path in ``paths``."""
+
+    def __init__(self, *paths: str) -> None:
+        self.paths = paths
+        self.began, self.release = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, request: Request) -> Response:
+        self.began.set()
+        if request.path in self.paths:
+            await self.release.wait()
+        return await accept(request)
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler = accept, limits: Limits = LIMITS) -> AsyncIterator[tuple[Server, Streams]]:
+    server = await listen(handler, 0, limits)
+    streams = await connect(server)
+    try:
+        yield server, streams
+    finally:
+        streams[1].close()
+        await server.close()
+
+
+async def connect(server: Server) -> Streams:
+    return await asyncio.open_connection("127.0.0.1", server.port)
+
+
+def run(test: Callable[[], Awaitable[Any]]) -> Any:
+    async def limited() -> Any:
+        async with asyncio.timeout(30):
+            return await test()
+
+    return asyncio.run(limited())
+
+
+@pytest.mark.parametrize("before", [0, 1, 3], ids=["first", "second", "fourth"])
+def test_each_request_head_has_its_own_time_limit(before: int) -> None:
+    async def test() -> None:
+        async with serving(limits=replace(LIMITS, head_s=0.2)) as (_, (reader, writer)):
+            for _ in range(before):
+                writer.write(REQUEST)
+                assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+            ended = asyncio.create_task(reader.read())
+            for octet in REQUEST * 100:
+                writer.write(bytes([octet]))
+                if (await asyncio.wait({ended}, timeout=0.02))[0]:
+                    break
+            with contextlib.suppress(ConnectionResetError):  # the client was still sending
+                assert await ended == b""
+
+    run(test)
+
+
+def test_connection_stays_open_between_requests_for_longer_than_a_head_may_take() -> None:
+    async def test() -> None:
+        async with serving(limits=replace(LIMITS, head_s=0.05)) as (_, (reader, writer)):
+            for _ in range(2):
+                writer.write(REQUEST)
+                assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.2)  # four times the limit of a head
+
+    run(test)
+
+
+def test_connection_without_a_further_request_is_closed() -> None:
+    async def test() -> bytes:
+        async with serving(limits=replace(LIMITS, keep_alive_s=0.05)) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            return await reader.read()
+
+    assert run(test) == RESPONSE
+
+
+def test_slow_body_is_408() -> None:
+    async def test() -> bytes:
+        async with serving(limits=replace(LIMITS, body_s=0.05)) as (_, (reader, writer)):
+            writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na")
+            return await reader.read()
+
+    assert run(test).startswith(b"HTTP/1.1 408 ")
+
+
+def test_time_limits_of_a_client_do_not_include_the_time_of_the_handler() -> None:
+    """Neither a silent client nor one that has sent further requests loses the response to a slow one."""
+
+    async def test(sent: bytes) -> bytes:
+        slow = Slow("/")
+        async with serving(slow, replace(LIMITS, head_s=0.02, body_s=0.02, keep_alive_s=0.05)) as (_, (reader, writer)):
+            writer.write(REQUEST + sent)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.1)
+            slow.release.set()
+            return await reader.read()
+
+    assert run(lambda: test(b"")) == RESPONSE
+    assert run(lambda: test(REQUEST + REQUEST)) == RESPONSE * 3
+    closing = RESPONSE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert run(lambda: test(REQUEST[:10])) == closing
+
+
+def test_client_that_is_not_read_has_its_time_afterwards() -> None:
+    """While two requests wait, the connection is not read, so the third cannot arrive."""
+
+    async def test() -> bytes:
+        slow = Slow("/")
+        async with serving(slow, replace(LIMITS, head_s=0.5, keep_alive_s=0.5)) as (_, (reader, writer)):
+            writer.write(REQUEST + REQUEST + REQUEST[:10])
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 1)
+            slow.release.set()
+            writer.write(REQUEST[10:])
+            return await reader.read()
+
+    assert run(test) == RESPONSE * 3
+
+
+def test_client_that_always_sends_the_next_beginning_has_time_for_each_head() -> None:
+    async def test() -> None:
+        async with serving(limits=replace(LIMITS, head_s=0.5)) as (_, (reader, writer)):
+            writer.write(REQUEST[:10])
+            for _ in range(20):
+                writer.write(REQUEST[10:] + REQUEST[:10])
+                assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+                await asyncio.sleep(0.05)
+
+    run(test)
+
+
+def test_handler_can_close_the_connection_with_its_response() -> None:
+    async def refuse(request: Request) -> Response:
+        return Refusal(401, "no", Connection="close").response()
+
+    async def test() -> bytes:
+        async with serving(refuse) as (_, (reader, writer)):
+            writer.write(REQUEST + REQUEST)
+            return await reader.read()
+
+    response = run(test)
+    assert response.endswith(b"\r\nConnection: close\r\n\r\nno\n")
+    assert response.count(b"HTTP/1.1") == 1
+
+
+def test_refusal_comes_after_the_responses_to_earlier_requests() -> None:
+    async def test() -> bytes:
+        slow = Slow("/")
+        async with serving(slow) as (_, (reader, writer)):
+            writer.write(REQUEST + REQUEST + b"nonsense\r\n\r\n")
+            await slow.began.wait()
+            slow.release.set()
+            return await reader.read()
+
+    assert run(test).startswith(RESPONSE * 2 + b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_100_continue_comes_after_the_response_to_an_earlier_request() -> None:
+    async def test() -> None:
+        slow = Slow("/")
+        async with serving(slow) as (_, (reader, writer)):
+            writer.write(REQUEST + b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+            await slow.began.wait()
+            slow.release.set()
+            assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"a")
+            assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 1000, id="heads"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n" + b"a" * 1000, id="bodies"),
+    ],
+)
+def test_total_size_of_incomplete_requests_is_limited(beginning: bytes) -> None:
+    async def test() -> None:
+        async with serving(limits=replace(LIMITS, total_size=3500)) as (server, (reader, writer)):
+            held = [await connect(server) for _ in range(3)]
+            for _, each in held:
+                each.write(beginning)
+            writer.write(beginning)
+            ends = [asyncio.create_task(each.read()) for each in (reader, *(one for one, _ in held))]
+            (refused,), _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            assert refused.result().startswith(b"HTTP/1.1 503 ")
+            for _, each in held:
+                each.close()
+            await asyncio.wait(ends[1:])
+            another, writer = await connect(server)
+            writer.write(beginning[:50])
+            with pytest.raises(TimeoutError):  # it is not refused: there is room again
+                await asyncio.wait_for(another.read(), 0.05)
+            writer.close()
+
+    run(test)
+
+
+def test_client_that_sends_no_more_gets_its_response() -> None:
+    async def test() -> bytes:
+        slow = Slow("/")
+        async with serving(slow) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            writer.write_eof()
+            await slow.began.wait()
+            slow.release.set()
+            return await reader.read()
+
+    assert run(test).endswith(b"\r\nConnection: close\r\n\r\n/")
+
+
+def test_client_that_reads_no_response_is_disconnected() -> None:
+    async def test() -> None:
+        began = asyncio.Event()
+
+        async def large(request: Request) -> Response:
+            began.set()
+            return Response(200, b"a" * 16 * 1024 * 1024)
+
+        server = await listen(large, 0, replace(LIMITS, keep_alive_s=0.1))
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(REQUEST)
+            await began.wait()
+            await server.drain()
+        await server.close()
+
+    run(test)
+
+
+def test_client_that_sends_requests_without_reading_the_responses_is_disconnected() -> None:
+    async def test() -> None:
+        handled = asyncio.Event()
+
+        async def respond(request: Request) -> Response:
+            handled.set()
+            return Response(200, b"a" * 10_000)
+
+        async def send(count: int, client: socket.socket) -> None:
+            for _ in range(count):
+                await asyncio.get_running_loop().sock_sendall(client, REQUEST)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(handled.wait(), 0.2)
+                handled.clear()
+
+        server = await listen(respond, 0, replace(LIMITS, keep_alive_s=0.1))
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setblocking(False)
+            with pytest.raises(ConnectionError):
+                await send(5000, client)  # 50 MB of responses do not fit into the buffers of the kernel
+        await server.close()
+
+    run(test)
+
+
+def test_error_of_a_handler_is_500_and_its_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(request: Request) -> Response:
+        raise ValueError("hush")
+
+    async def test() -> bytes:
+        async with serving(fail) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            return await reader.readuntil(b"the log\n")
+
+    with caplog.at_level(logging.ERROR, "adapter"):
+        assert run(test).startswith(b"HTTP/1.1 500 ")
+    (record,) = caplog.records
+    assert record.fields["error"] == "ValueError"  # type: ignore[attr-defined]
+    assert record.fields["at"].startswith("test_connection.py:")  # type: ignore[attr-defined]
+
+
+def test_draining_closes_each_connection_with_its_next_response() -> None:
+    async def test() -> None:
+        async with serving() as (server, (reader, writer)):
+            writer.write(REQUEST)
+            assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+            drained = asyncio.create_task(server.drain())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(drained), 0.05)
+            writer.write(REQUEST)
+            assert (await reader.read()).endswith(b"\r\nConnection: close\r\n\r\n/")
+            await drained
+
+    run(test)
+
+
+def test_close_waits_for_the_responses_of_running_handlers_only() -> None:
+    async def test() -> None:
+        slow = Slow("/")
+        async with serving(slow) as (server, (reader, writer)):
+            idle, other = await connect(server)
+            writer.write(REQUEST + REQUEST)
+            await slow.began.wait()
+            closed = asyncio.create_task(server.close(10))
+            assert await idle.read() == b""
+            slow.release.set()
+            assert (await reader.read()).count(b"HTTP/1.1 202 ") == 1
+            await closed
+            other.close()
+
+    run(test)
+
+
+def test_close_drops_a_response_that_takes_too_long() -> None:
+    async def test() -> bytes:
+        slow = Slow("/")
+        async with serving(slow) as (server, (reader, writer)):
+            writer.write(REQUEST)
+            await slow.began.wait()
+            await server.close(0.01)
+            return await reader.read()
+
+    assert run(test) == b""
+
+
+def test_closed_connection_is_freed_at_once() -> None:
+    """A cycle would wait for the garbage collector, with the bytes that the parser holds."""
+
+    def count() -> int:
+        return sum(isinstance(each, Connection | RequestReader) for each in gc.get_objects())
+
+    async def test() -> None:
+        async with serving() as (server, (reader, writer)):
+            writer.write(REQUEST + REQUEST[:10])
+            await reader.readexactly(len(RESPONSE))
+            gc.collect()
+            gc.disable()
+            try:
+                writer.close()
+                await server.drain()
+                await asyncio.sleep(0)
+                assert count() == 0
+            finally:
+                gc.enable()
+
+    run(test)

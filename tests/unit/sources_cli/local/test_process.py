@@ -1,0 +1,65 @@
+"""Child processes of ``sources run``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sources_cli.local.process import Process, free_port
+
+DEADLINE_S = 20
+SLEEPER = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_signal_to_a_process_that_has_just_ended_does_not_lose_its_exit_code(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel gives the exit code to one waiter only. That must be the one of asyncio."""
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+
+    async def kill_until_it_ends() -> int:
+        lines: asyncio.Queue[str] = asyncio.Queue()
+        process = await Process.start(["sleeper"], {"PYTHONPATH": str(tmp_path)}, lines.put_nowait, print)
+        pid = int(await asyncio.wait_for(lines.get(), DEADLINE_S))
+        deadline = time.monotonic() + DEADLINE_S
+        while runs(pid):  # without await, so that asyncio does not learn of the end
+            process.kill()
+            assert time.monotonic() < deadline
+        process.kill()
+        return await process.wait()
+
+    async def several() -> list[int]:
+        return [await kill_until_it_ends() for _ in range(5)]
+
+    assert asyncio.run(several()) == [-signal.SIGKILL] * 5
+    assert caplog.messages == []
+
+
+def test_free_port_is_given_to_no_other_program() -> None:
+    ports = {free_port() for _ in range(200)}
+    assert len(ports) == 200
+    with contextlib.ExitStack() as servers:
+        others = [servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(200)]
+        assert ports.isdisjoint(server.getsockname()[1] for server in others)
+
+
+def test_server_can_listen_on_a_free_port() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+        pass
+
+
+def runs(pid: int) -> bool:
+    """Whether the process is neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
