@@ -62,6 +62,10 @@ class Poller(Source):
         """
         raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
 
+    def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+        """True for an event that was given up: the next poll finds its item again, also that of the next process."""
+        return outcome is Outcome.GAVE_UP and not (stopping and self.skip_existing())
+
     def skip_existing(self) -> bool:
         """True: the first successful poll after a start sends nothing, and only remembers the ids of its items."""
         return False
@@ -99,7 +103,7 @@ class Poller(Source):
         monitor, seen, skip = PollMonitor(context), SeenKeys(window), self.skip_existing()
         upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
         due = context.clock.now()
-        async with contextlib.aclosing(upstream):
+        async with contextlib.aclosing(upstream), monitor:
             while True:
                 async with OnePoll(upstream.client, self._start, self.poll_limit_s(), context.clock.now) as poll:
                     async for event in poll:
