@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.progress import FAILED, OK, UNCHANGED, PollResult
 from adapter.polling.rate_limits import status_failure
 
+Events = AsyncGenerator[Event, Outcome | None]
 GetClient = Callable[[], Awaitable[httpx2.AsyncClient]]
 StartPoll = Callable[[httpx2.AsyncClient], Any]
 Describe = Callable[[Exception], dict[str, Any]]
@@ -51,7 +52,7 @@ class OnePoll:
         self._now = now
         self._describe = describe
         self._loop_time = asyncio.get_running_loop().time
-        self._events: AsyncIterator[Event] | None = None
+        self._events: Events | None = None
 
     async def __aenter__(self) -> OnePoll:
         return self
@@ -59,7 +60,7 @@ class OnePoll:
     async def __aexit__(self, *_: object) -> None:
         """Close the author's generator now, so that its ``finally`` blocks run before the next poll."""
         try:
-            if isinstance(self._events, AsyncGenerator):
+            if self._events is not None:
                 await self._events.aclose()
         except Exception as error:
             self.result = _result_of(error, self._now(), self._describe)
@@ -72,9 +73,7 @@ class OnePoll:
             if self._events is None:
                 client = await self._client()
                 self._events = await self._within_budget(_started(self._start, client))
-            if isinstance(self._events, AsyncGenerator):
-                return await self._within_budget(self._events.asend(self.outcome))
-            return await self._within_budget(anext(self._events))
+            return await self._within_budget(self._events.asend(self.outcome))
         except (StopAsyncIteration, NotImplementedError):
             raise
         except Exception as error:
@@ -94,18 +93,25 @@ class OnePoll:
             self._left_s -= self._loop_time() - began
 
 
-async def _started(start: StartPoll, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
+async def _started(start: StartPoll, client: httpx2.AsyncClient) -> Events:
     made = start(client)
     found = await made if inspect.isawaitable(made) else made
-    return aiter(found) if isinstance(found, AsyncIterable) else _each(found)
+    if isinstance(found, AsyncGenerator):
+        return found
+    return _yielded(found) if isinstance(found, Generator) else _each(found)
 
 
-async def _each(found: Any) -> AsyncGenerator[Event, Outcome | None]:
+async def _each(found: Any) -> Events:
     """The items of ``found``. An object that is not iterable counts as one item, which the Poller rejects."""
-    if not isinstance(found, Generator):
+    if isinstance(found, AsyncIterable):
+        async for event in found:
+            yield event
+    else:
         for event in found if isinstance(found, Iterable) else [found]:
             yield event
-        return
+
+
+async def _yielded(found: Generator[Event, Outcome | None, object]) -> Events:
     outcome: Outcome | None = None
     with contextlib.closing(found), contextlib.suppress(StopIteration):
         while True:

@@ -46,10 +46,10 @@ class Handled:
     def find(self, key: str) -> tuple[bool, Outcome | None]:
         """Whether the item is known, and its outcome."""
         digest = _digest(key)
-        known = digest in self._outcomes
-        if known:
-            self._outcomes.move_to_end(digest)
-        return known, self._outcomes.get(digest)
+        if digest not in self._outcomes:
+            return False, None
+        self._outcomes.move_to_end(digest)
+        return True, self._outcomes[digest]
 
     def add(self, key: str, outcome: Outcome | None) -> None:
         self._outcomes[_digest(key)] = outcome
