@@ -22,10 +22,13 @@ from adapter.loading import load_source
 
 if TYPE_CHECKING:
     from asyncio import Server
+    from logging import Logger
+    from types import FrameType
 
     from adapter.delivery.channel import Channel
     from adapter.model.clock import Clock
     from adapter.model.source import Source
+    from adapter.observe.blocked import LoopWatch
     from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
 
@@ -53,8 +56,10 @@ def _start(env: AdapterEnv) -> int:
     from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config)
+    watch = _loop_watch(env, log)
     try:
-        return asyncio.run(_run(env))
+        with asyncio.Runner(loop_factory=watch.new_loop) as runner:
+            return runner.run(_run(env, watch))
     except EnvError:
         raise
     except Exception as error:
@@ -64,7 +69,27 @@ def _start(env: AdapterEnv) -> int:
         return SOURCE_FAILED
 
 
-async def _run(env: AdapterEnv) -> int:
+def _loop_watch(env: AdapterEnv, log: Logger) -> LoopWatch:
+    """Logs each place that blocks the event loop, once."""
+    import traceback
+
+    from adapter.observe.blocked import BLOCKED_S, LoopWatch
+    from adapter.serving.failures import place
+
+    places: set[str] = set()
+
+    def report(frame: FrameType) -> None:
+        stack = [*traceback.walk_stack(frame)][::-1]
+        at = place(stack, env.sources_package) or place(stack)
+        if at not in places:
+            places.add(at)
+            remedy = "call it in a thread: await asyncio.to_thread(...)"
+            log.warning("the event loop is blocked", extra={"fields": {"at": at, "for_s": BLOCKED_S, "remedy": remedy}})
+
+    return LoopWatch(report)
+
+
+async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
     import asyncio
     import logging
 
@@ -87,9 +112,11 @@ async def _run(env: AdapterEnv) -> int:
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
         log.info("started", extra={"fields": fields})
+        watch.start()  # now: imports at the start may take long
         try:
             await runtime.run()
         finally:
+            watch.stop()
             server.close()
     log.info("stopped")
     return 0
@@ -115,7 +142,7 @@ def _runtime(
             env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
     )

@@ -1,4 +1,4 @@
-"""How long requests and each step of a shutdown may take. Pure.
+"""How long requests, failures of the sink and each step of a shutdown may take. Pure.
 
 The hook computes the pod's grace period from the same values that limit the shutdown of the adapter.
 """
@@ -20,6 +20,8 @@ class Timeouts:
     # Requests that this process sends.
     response_body_s: float = 1.0  # the body of the response of a sink; only the dead letter sink gets it
     upstream_idle_s: float = 30.0  # without any byte from the upstream
+    # Readiness.
+    unaccepted_s: float = 30.0  # from the first failure after the last accepted event until a source is unready
     # Shutdown, in this order.
     pre_stop_s: float = 5.0  # listeners: the Service stops sending requests to this pod
     listener_drain_s: float = 2.0  # listeners: callers close their connections

@@ -80,8 +80,12 @@ class Listener(Source):
     @contextlib.asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
         """Receives requests on ``context.port``."""
-        async with RequestHandler(self, context).serving():
-            yield
+        handler = RequestHandler(self, context)
+        try:
+            async with handler.serving():
+                yield
+        finally:
+            handler.flush_log()
 
 
 class RequestHandler:
@@ -95,6 +99,10 @@ class RequestHandler:
         self._bodies = BodyBudget()
         self._in_flight = 0
         self._stopped = False
+
+    def flush_log(self) -> None:
+        """Write the log lines that are held."""
+        self._throttle.flush()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -175,7 +183,7 @@ class RequestHandler:
         finally:
             self._in_flight -= 1
         if outcome in (Outcome.DELIVERED, Outcome.DEAD_LETTERED):
-            self._throttle.flush()
+            self._throttle.recovered()
             return 202, "", {}
         if outcome is Outcome.REJECTED:
             return 422, "the event was refused; see the log of the adapter", {}

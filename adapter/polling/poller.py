@@ -39,7 +39,7 @@ class Poller(Source):
     An item is new if its event id is not among the last 10,000 ids. What becomes of an item:
 
     * ``DELIVERED``, ``DEAD_LETTERED``: the poll goes on.
-    * ``REJECTED``: the item is lost and not sent again. It is logged as "event lost", and the poll goes on.
+    * ``REJECTED``: the item is lost and not sent again, unless :meth:`sends_again` says so. The poll goes on.
     * ``GAVE_UP``: the poll ends. The next poll sends the item again, before the items after it.
 
     ``/readiness`` answers 503 before the first item or successful poll, and after three failed polls in a row.
@@ -73,6 +73,14 @@ class Poller(Source):
         fails the poll. An item that is not an Event with an id is a ``TypeError`` and ends the adapter.
         """
         raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
+
+    def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+        """True for an event that was given up: the next poll finds its item again, also that of the next process.
+
+        Return True for ``REJECTED`` too if ``poll()`` keeps a refused item, for example by not moving its cursor: the
+        next poll that finds it sends it again.
+        """
+        return outcome is Outcome.GAVE_UP and not (stopping and self.skip_existing())
 
     def skip_existing(self) -> bool:
         """True: the first successful poll after a start sends nothing, and only remembers the ids of its items."""
@@ -111,7 +119,7 @@ class Poller(Source):
         monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
         upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
         due = context.clock.now()
-        async with contextlib.aclosing(upstream):
+        async with contextlib.aclosing(upstream), monitor:
             while True:
                 limit_s, now = self.poll_limit_s(), context.clock.now
                 async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe) as poll:
@@ -123,7 +131,8 @@ class Poller(Source):
                             outcome = None if skip else (yield event)
                             if outcome is Outcome.GAVE_UP:
                                 break  # poll() does not go on: the next poll sends this item before those after it
-                            handled.add(key, outcome)
+                            if outcome is not Outcome.REJECTED or not self.sends_again(outcome, stopping=False):
+                                handled.add(key, outcome)
                         poll.outcome = outcome
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)

@@ -68,11 +68,17 @@ class PollMonitor:
         self._context = context
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._failures = 0  # in a row
-        self._logged_failure = False  # since the last success
+        self._failed_polls = 0  # since the last line that says that polls succeed again
         self._ready = False  # True since the first item or the first successful poll
         context.set_unready(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.count_poll(outcome, 0)
+
+    async def __aenter__(self) -> PollMonitor:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._throttle.flush()
 
     def first_item_seen(self) -> None:
         """Make the source ready before its first poll ends: a slow sink can delay the end."""
@@ -90,16 +96,15 @@ class PollMonitor:
     def _succeeded(self) -> None:
         self._ready = True
         self._context.set_unready(None)
-        self._throttle.flush()
-        if self._logged_failure:
-            self._context.log.info("polls succeed again", extra={"fields": {"failures_in_a_row": self._failures}})
-        self._failures, self._logged_failure = 0, False
+        self._failures = 0
+        if self._throttle.recovered("polls succeed again", failed_polls=self._failed_polls):
+            self._failed_polls = 0
 
     def _failed(self, result: PollResult) -> None:
         self._failures += 1
+        self._failed_polls += 1
         wait_s = result.retry_after_s
-        logged = self._throttle.warning("poll failed", reason=result.reason, retry_after_s=wait_s, **result.fields)
-        self._logged_failure = self._logged_failure or logged
+        self._throttle.warning("poll failed", reason=result.reason, retry_after_s=wait_s, **result.fields)
         if self._failures >= FAILURES_UNTIL_UNREADY:
             self._context.set_unready(f"{self._failures} polls in a row failed: {result.reason}")
         elif not self._ready:

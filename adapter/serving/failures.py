@@ -7,6 +7,7 @@ import json
 import os
 import traceback
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -24,18 +25,22 @@ def failure_fields(error: BaseException, package: str, secrets: Iterable[str]) -
     frames = list(traceback.walk_tb(error.__traceback__))
     cause = error.__cause__ or error.__context__
     causes = list(traceback.walk_tb(cause.__traceback__)) if cause else []
-    own = [
-        (frame, line)
-        for frame, line in [*causes, *frames]
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
-    ]
-    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in own or frames]
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
     return {
         "error": without_secrets(_text(error), secrets)[:ERROR_LENGTH],
-        "at": places[-1] if places else "",
+        "at": place([*causes, *frames], package) or place(frames),
         "traceback": "".join(stack.format()),
     }
+
+
+def place(frames: Iterable[tuple[FrameType, int]], package: str = "") -> str:
+    """``file:line`` of the last of ``frames`` (with their lines) that is in ``package``; empty if there is none."""
+
+    def is_own(frame: FrameType) -> bool:
+        return not package or str(frame.f_globals.get("__name__")).partition(".")[0] == package.partition(".")[0]
+
+    places = [f"{os.path.basename(frame.f_code.co_filename)}:{line}" for frame, line in frames if is_own(frame)]
+    return places[-1] if places else ""
 
 
 def _text(error: BaseException) -> str:
@@ -53,14 +58,22 @@ def _text(error: BaseException) -> str:
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """The text with each secret replaced, also in the notation of Python, JSON or a URL, and also a part of one."""
+    return without(text, {spelling for secret in secrets for spelling in _spellings(secret)}, PLACEHOLDER)
+
+
+def without(text: str, others: Iterable[str], placeholder: str) -> str:
+    """The text with ``placeholder`` for each part of at least ``PART_LENGTH`` characters that is in one of ``others``.
+
+    Of a shorter text in ``others``, all of it is replaced.
+    """
     hidden = [False] * len(text)
-    for spelling in {spelling for secret in secrets for spelling in _spellings(secret) if spelling}:
-        width = min(len(spelling), PART_LENGTH)
+    for other in filter(None, others):
+        width = min(len(other), PART_LENGTH)
         for start in range(len(text) - width + 1):
-            if text[start : start + width] in spelling:
+            if text[start : start + width] in other:
                 hidden[start : start + width] = [True] * width
     runs = itertools.groupby(zip(text, hidden, strict=True), key=lambda pair: pair[1])
-    return "".join(PLACEHOLDER if secret else "".join(character for character, _ in run) for secret, run in runs)
+    return "".join(placeholder if hide else "".join(character for character, _ in run) for hide, run in runs)
 
 
 def _spellings(secret: str) -> tuple[str, ...]:

@@ -79,10 +79,10 @@ async def adapter(url: str, count: int, side_by_side: int) -> None:
     class Counted:
         """Stops the runtime after the last event."""
 
-        healthy = True
-        cut_short = delivery.cut_short
+        unready_reason, count_invalid = delivery.unready_reason, delivery.count_invalid
+        cut_short, flush = delivery.cut_short, delivery.flush
 
-        async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+        async def deliver(self, event: Event, message: Message, **_: object) -> Outcome:
             nonlocal done
             outcome = await delivery.deliver(event, message)
             done += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain
 from random import Random
 
@@ -77,6 +77,7 @@ class Scenario:
         level: int = logging.INFO,
         seed: int = 7,
         clock: VirtualClock | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self.clock, self.book, self.metrics = clock or VirtualClock(), Logbook(level), Metrics("ns", "n", "K")
         self.sink = FakeSink(self.clock, "http://user:pass@sink/in", chain(answers, then))
@@ -89,10 +90,17 @@ class Scenario:
             self.metrics,
             self.book.log,
             dead_letters=self.dead and self.dead.channel,
+            secrets=secrets,
+            monotonic=lambda: self.clock.now().timestamp(),
         )
 
-    def deliver(self, caller_timeout_s: float | None = None) -> Outcome:
-        return asyncio.run(self.delivery.deliver(EVENT, MESSAGE, caller_timeout_s=caller_timeout_s))
+    def deliver(self, caller_timeout_s: float | None = None, *, again: Collection[Outcome] = ()) -> Outcome:
+        """``again``: the outcomes after which the source sends the event again."""
+        return asyncio.run(
+            self.delivery.deliver(
+                EVENT, MESSAGE, caller_timeout_s=caller_timeout_s, sends_again=lambda outcome: outcome in again
+            )
+        )
 
     def series(self, name: str) -> list[str]:
         return [line for line in self.metrics.render().decode().splitlines() if line.startswith(name)]

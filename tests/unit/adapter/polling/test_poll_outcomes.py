@@ -124,6 +124,23 @@ def test_poll_can_stop_before_its_cursor_passes_a_refused_item() -> None:
     assert source._cursor == 1
 
 
+def test_refused_item_that_a_poll_keeps_is_sent_again() -> None:
+    class Keeps(Rows):
+        def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+            return True
+
+        async def poll(self, client: httpx2.AsyncClient) -> AsyncGenerator[Event, Outcome | None]:
+            self.count()
+            for row in self._rows[self._cursor :]:
+                if (yield Event(type="t", id=row)) is REJECTED:
+                    return
+                self._cursor += 1
+
+    source = Keeps()
+    assert polled(source, DELIVERED, REJECTED) == ["a", "b", "b", "c"]
+    assert source._cursor == 3
+
+
 def test_generator_is_told_that_a_sink_answered_400(deliver: Deliver, sink: Sink) -> None:
     source = Listing()
     sink.answer(202, 400)

@@ -31,7 +31,15 @@ def test_failed_polls_are_logged_and_counted_and_make_the_source_unready() -> No
     first = polls.book.logged("poll failed")[0]
     assert (first["level"], first["reason"], first["count"]) == ("warn", "HTTP status 500", 1)
     (recovered,) = polls.book.logged("polls succeed again")
-    assert recovered["failures_in_a_row"] == 4
+    assert recovered["failed_polls"] == 4
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_given_up_event_is_not_lost_while_a_later_poll_finds_its_item(skips: bool) -> None:
+    source = run([], skips=skips).source
+    assert source.sends_again(Outcome.GAVE_UP, stopping=False)
+    assert source.sends_again(Outcome.GAVE_UP, stopping=True) is not skips  # the next process may skip it
+    assert not source.sends_again(Outcome.REJECTED, stopping=False)
 
 
 def test_fewer_than_three_failures_in_a_row_keep_the_source_ready() -> None:
@@ -51,7 +59,8 @@ def test_source_is_ready_before_the_sink_has_the_items_of_the_first_poll() -> No
 def test_frequent_failures_are_throttled_in_the_log() -> None:
     polls = run(*[PollFailed("x")] * 500, interval="1ms")
     polls.ids()
-    assert len(polls.book.lines) == 1
+    assert [(line["msg"], line["count"]) for line in polls.book.lines] == [("poll failed", 1), ("poll failed", 499)]
+    assert "last_at" in polls.book.lines[1]  # it was held until the source stopped
 
 
 @pytest.mark.parametrize(
