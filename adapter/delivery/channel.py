@@ -16,7 +16,7 @@ from adapter.contract.delivery_policy import Policy
 from adapter.contract.environment import EnvError
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
-from adapter.delivery.connection import NoResponse, Response
+from adapter.delivery.connection import NoResponse
 from adapter.delivery.connections import Connections
 from adapter.delivery.request import Target
 from adapter.model.clock import Clock
@@ -81,26 +81,18 @@ class Channel:
         try:
             request = self._target.request({**message.headers, **self._authorization()}, message.body)
             self._reload_certificates()
-            response = await self._send(request)
+            until = asyncio.get_running_loop().time() + self._timeout_s
+            response = await self._connections.exchange(request, until)
         except TimeoutError:
             return Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
         except (NoResponse, _TokenError) as error:
             return Attempt(Disposition.RETRY, error.code, error.reason)
-        except (ssl.SSLError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # a bundle cannot be read; a header has a line break
             return Attempt(Disposition.RETRY, "transport", str(error))
+        except Exception as error:  # an error in this project must not end the adapter
+            return Attempt(Disposition.RETRY, "transport", f"request failed: {type(error).__name__}")
         wait_s = retry_after_s(response.retry_after, self._clock.now())
         return answered(response.status, wait_s, response.body)
-
-    async def _send(self, request: bytes) -> Response:
-        until = asyncio.get_running_loop().time() + self._timeout_s
-        connections = self._connections
-        try:
-            return await connections.exchange(request, until)
-        except NoResponse as error:
-            if not error.unprocessed:
-                raise
-            self._replace(connections)  # the sink has probably closed its other idle connections, too
-        return await self._connections.exchange(request, until)
 
     def _authorization(self) -> dict[str, str]:
         destination = self.destination
@@ -120,14 +112,10 @@ class Channel:
         fingerprint = _fingerprint(self.destination)
         if fingerprint == self._fingerprint:
             return
-        self._replace(self._connections)
+        connections = self._new_connections()
         self._fingerprint = fingerprint
-
-    def _replace(self, connections: Connections) -> None:
-        """Use new connections from now on, unless another request has replaced them already."""
-        if self._connections is connections:
-            self._connections = self._new_connections()
-            connections.retire()
+        retired, self._connections = self._connections, connections
+        retired.retire()
 
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error

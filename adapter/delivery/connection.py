@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 
 import httptools
@@ -17,6 +18,7 @@ from adapter.contract.timeouts import Timeouts
 HEAD_LIMIT = 64 * 1024  # bytes of the head of a response
 BODY_LIMIT = 64 * 1024  # bytes read of a response's body, so that its connection can be used again
 KEPT_BODY = 4096  # bytes of them kept for the dead letter sink
+CLOSED = "connection closed by the sink"
 ALWAYS_TAKEN = 16 * 1024  # bytes of a request that a host takes although its program reads nothing
 
 
@@ -40,6 +42,13 @@ class Response:
     status: int
     retry_after: str | None
     body: bytes
+
+
+def os_text(error: Exception | None, otherwise: str) -> str:
+    """The text of the operating system for the number of ``error``."""
+    if isinstance(error, ssl.SSLError):  # has a number of its own
+        return "TLS error"
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else otherwise
 
 
 class Connection(asyncio.Protocol):
@@ -69,6 +78,8 @@ class Connection(asyncio.Protocol):
         self._retry_after: str | None = None
         self._body = b""
         try:
+            if self._transport.is_closing():  # since it was made or taken
+                raise NoResponse(f"no response: {CLOSED}", unprocessed=True)
             self._limit_unacknowledged(len(request), timeouts.unacknowledged_s)
             self._transport.write(request)
             async with asyncio.timeout_at(until):
@@ -105,9 +116,7 @@ class Connection(asyncio.Protocol):
         self.is_reusable = False
         if self._requests:
             unprocessed = self._requests > 1 and not self._received  # as Go's net/http: the sink closed it while idle
-            number = error.errno if isinstance(error, OSError) else None
-            reason = os.strerror(number).lower() if number else "connection closed by the sink"
-            self._finish(NoResponse(f"no response: {reason}", unprocessed=unprocessed))
+            self._finish(NoResponse(f"no response: {os_text(error, CLOSED)}", unprocessed=unprocessed))
 
     def _finish(self, error: NoResponse) -> None:
         """The connection has ended. This is an error only if the head of a response is missing."""
@@ -130,9 +139,10 @@ class Connection(asyncio.Protocol):
     # The parser calls these methods.
 
     def on_message_begin(self) -> None:
-        self._retry_after = None  # of an interim response
         if self._end.done():
-            self.is_reusable = False
+            self.is_reusable = False  # a second response without a request
+        else:
+            self._retry_after = None  # of an interim response
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"retry-after" and not self._head.done():
@@ -140,14 +150,18 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if status < 100:
+            raise ValueError  # makes the response invalid for the parser
         if not self._head.done() and (status >= 200 or status == 101):  # others are interim responses
             self._status = status
             self._head.set_result(None)
 
     def on_body(self, data: bytes) -> None:
+        if self._end.done():
+            return
         self._size += len(data)
         self._body += data[: KEPT_BODY - len(self._body)]
-        if self._size > BODY_LIMIT and not self._end.done():
+        if self._size > BODY_LIMIT:
             self._end.set_result(None)
 
     def on_message_complete(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import socket
 import ssl
 from collections import deque
 
 from adapter.contract.timeouts import Timeouts
-from adapter.delivery.connection import Connection, NoResponse, Response
+from adapter.delivery.connection import Connection, NoResponse, Response, os_text
 
 NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is tried, too
 
@@ -31,16 +31,31 @@ class Connections:
     def retire(self) -> None:
         """Close the idle connections now, and the others at the end of their requests."""
         self._retired = True
-        while self._idle:
-            self._idle.pop()[1].close()
+        self._close_idle()
 
     async def exchange(self, request: bytes, until: float) -> Response:
-        """Send ``request`` on an idle or new connection; see ``Connection.exchange``."""
+        """Send ``request`` on an idle or new connection, and once more if it was not processed.
+
+        ``until`` is on the loop's clock. Raises what ``Connection.exchange`` raises.
+        """
+        try:
+            return await self._exchange(request, until)
+        except NoResponse as error:
+            if not error.unprocessed:
+                raise
+        self._close_idle()  # the sink has probably closed them, too
+        return await self._exchange(request, until)
+
+    async def _exchange(self, request: bytes, until: float) -> Response:
         connection = self._take() or await self._connect(until)
         try:
             return await connection.exchange(request, until, self._timeouts)
         finally:
             self._give_back(connection)
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop()[1].close()
 
     def _take(self) -> Connection | None:
         """The most recently used connection, so that the others become old."""
@@ -75,7 +90,7 @@ class Connections:
                 text = error.strerror if isinstance(error, OSError) else "the name is not valid"
                 raise NoResponse(f"host name not resolved: {text}") from None
             except OSError as error:
-                text = os.strerror(error.errno).lower() if error.errno else "refused by all addresses"
+                text = os_text(error, "all addresses of the host failed")
                 raise NoResponse(f"no connection: {text}", unprocessed=True) from None
 
     async def _tcp(self) -> tuple[asyncio.Transport, Connection]:
@@ -95,7 +110,7 @@ class Connections:
             host = self._host.rstrip(".")  # certificates have names without the dot
             over_tls = await asyncio.get_running_loop().start_tls(transport, connection, context, server_hostname=host)
             if over_tls is None:
-                raise ConnectionResetError(104, "closed during the handshake")
+                raise ConnectionResetError(errno.ECONNRESET, "during the TLS handshake")
             connection.connection_made(over_tls)
         except BaseException:
             transport.abort()

@@ -86,6 +86,7 @@ def test_retry_after_is_parsed_or_ignored(text: str | None, seconds: float) -> N
 INVALID = {
     "not-http": b"SSH-2.0-OpenSSH_9.6 " + SECRET + b"\r\n\r\n",
     "status": b"HTTP/1.1 2x2 " + SECRET + b"\r\n\r\n",
+    "status-below-100": b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n",
     "header": b"HTTP/1.1 202 X\r\n" + SECRET + b"\x00: 1\r\n\r\n",
     "two-lengths": b"HTTP/1.1 202 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "long-head": b"HTTP/1.1 202 X\r\nX: " + SECRET * HEAD_LIMIT,
@@ -134,6 +135,13 @@ def test_header_with_a_line_break_is_not_sent() -> None:
     assert (attempt.code, attempt.reason) == ("transport", "a header has a line break")
 
 
+def test_unforeseen_error_is_an_attempt_to_retry() -> None:
+    made = Channel(Destination("http://127.0.0.1:9/"), 1, VirtualClock())
+    attempt = asyncio.run(made.post(Message({"ce-id": "1"}, "not bytes")))  # type: ignore[arg-type]
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert attempt.reason == "request failed: TypeError"
+
+
 def test_sink_that_never_answers_is_a_timeout() -> None:
     attempt = post(hang, timeout_s=0.01)
     assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "timeout")
@@ -144,6 +152,12 @@ def test_interim_responses_are_skipped() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
     attempt = post(interim * 2 + HEAD % (503, 0))
     assert (attempt.code, attempt.retry_after_s) == ("503", 0)
+
+
+def test_octets_after_the_response_are_not_part_of_it() -> None:
+    first = b"HTTP/1.1 503 X\r\nRetry-After: 9\r\nContent-Length: 2\r\n\r\nno"
+    attempt = post(first + HEAD % (202, 3) + b"yes")
+    assert (attempt.code, attempt.retry_after_s, attempt.body) == ("503", 9, b"no")
 
 
 def test_response_without_carriage_returns_is_read() -> None:

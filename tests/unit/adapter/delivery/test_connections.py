@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt
 from adapter.delivery.channel import Channel, Destination
-from adapter.delivery.connection import BODY_LIMIT
+from adapter.delivery.connection import BODY_LIMIT, Connection, NoResponse
 from adapter.testing.clock import VirtualClock
 from tests.unit.adapter.delivery.loopback import (
     ACCEPTED,
@@ -262,6 +263,20 @@ def test_large_request_may_be_read_slowly() -> None:
             released.set()
             assert (await attempt).code == "202"
             assert sink.connections == [2]
+
+    asyncio.run(test())
+
+
+def test_connection_that_ends_before_its_first_request_has_not_processed_it() -> None:
+    async def test() -> None:
+        own, other = socket.socketpair()
+        transport, connection = await asyncio.get_running_loop().create_connection(Connection, sock=own)
+        other.close()
+        while not transport.is_closing():  # noqa: ASYNC110 -- the protocol has no request that could report it
+            await asyncio.sleep(0)
+        with pytest.raises(NoResponse) as caught:
+            await connection.exchange(b"POST", asyncio.get_running_loop().time() + 20, TIMEOUTS)
+        assert (caught.value.reason, caught.value.unprocessed) == ("no response: connection closed by the sink", True)
 
     asyncio.run(test())
 
