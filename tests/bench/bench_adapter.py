@@ -104,8 +104,9 @@ def main() -> None:
     compare("start to first POST, ms", starts, START_RATIO)
     compare("CPU to first POST, ms", starts, START_RATIO)
     idles = rounds(sink, idle_figures, IDLES)
-    for figure in ("RSS after an event, MiB", "private after an event, MiB", "RSS idle, MiB", "private idle, MiB"):
-        compare(figure, idles, MEMORY_RATIO)
+    for when in ("after an event", "idle"):
+        for name in ("RSS", "PSS", "private"):
+            compare(f"{name} {when}, MiB", idles, MEMORY_RATIO)
     for figure in (f"wake-ups in {IDLE_S:.0f} idle s", f"CPU in {IDLE_S:.0f} idle s, ms"):
         spent = [values[figure] for values in idles["adapter"]]
         print(f"{figure:28} {', '.join(f'{amount:.0f}' for amount in spent)}  target 0: {verdict(not any(spent))}")
@@ -212,7 +213,8 @@ def memory_mib(pid: int, when: str) -> Figures:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     private_kib = kib["Private_Clean"] + kib["Private_Dirty"]
-    return {f"RSS {when}, MiB": kib["Rss"] / 1024, f"private {when}, MiB": private_kib / 1024}
+    amounts = {"RSS": kib["Rss"], "PSS": kib["Pss"], "private": private_kib}
+    return {f"{name} {when}, MiB": amount / 1024 for name, amount in amounts.items()}
 
 
 def cpu_model() -> str:

@@ -187,8 +187,9 @@ def report(side_by_side: int, target: float, count: int, url: str) -> None:
         )
     for base in ("httpx2", *(name for name in CHECKOUTS if name != "adapter")):
         ratio = statistics.median(figures["adapter"]["per_s"] / figures[base]["per_s"] for figures in rounds)
+        less = statistics.median(figures[base]["cpu_us"] / figures["adapter"]["cpu_us"] for figures in rounds)
         verdict = "reached" if ratio >= target else "MISSED"
-        print(f"{'':>14} adapter: {ratio:.2f} x {base}, target {target:g}: {verdict}")
+        print(f"{'':>14} adapter: {ratio:.2f} x {base}, target {target:g}: {verdict}; CPU of {base}: {less:.2f} x")
 
 
 if __name__ == "__main__":
