@@ -166,13 +166,16 @@ async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     """The sink and, if it is configured, the dead letter sink."""
+    from functools import partial
+
     from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
     sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)
-    timeout_s = env.policy.timeout_s
+    policy = env.policy
+    open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
     if env.dead_letter_sink is None:
-        return Channel(sink, timeout_s, clock), None
+        return open_channel(sink), None
     dead_letters = Destination(
         env.dead_letter_sink,
         env.dead_letter_ca_certs,
@@ -182,7 +185,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         "DEAD_LETTER_SINK",
         "DEAD_LETTER_CA_CERTS",
     )
-    return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
+    return open_channel(sink), open_channel(dead_letters)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise, repeat
 from typing import Any
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from tests.unit.adapter.delivery.scenario import (
     Hang,
     Scenario,
     status,
+    unreachable,
 )
 
 
@@ -49,11 +49,9 @@ def test_rejected_event_is_sent_once_and_logged_as_lost(code: int) -> None:
 
 
 def test_every_attempt_sends_the_same_bytes() -> None:
-    scenario = Scenario(status(500), httpx2.ConnectError("no"), status(429), status(200))
+    scenario = Scenario(status(500), unreachable(), status(429), status(200))
     assert scenario.deliver() is Outcome.DELIVERED
-    requests = {(sent.method, str(sent.url), str(sent.headers), sent.content) for _, sent in scenario.sink.requests}
-    assert (len(scenario.sink.requests), len(requests)) == (4, 1)
-    assert scenario.sink.requests[0][1].content == MESSAGE.body
+    assert [sent for _, sent in scenario.sink.requests] == [MESSAGE] * 4
 
 
 def test_event_is_lost_when_all_retries_are_used_up() -> None:
@@ -113,9 +111,9 @@ def test_dead_letter_sink_gets_the_event_and_the_error() -> None:
     assert scenario.deliver() is Outcome.DEAD_LETTERED
     assert scenario.dead
     first, second = (request for _, request in scenario.dead.requests)
-    assert str(first.headers) == str(second.headers)
+    assert first.headers == second.headers
     assert first.headers["ce-id"] == "1"
-    assert first.content == MESSAGE.body
+    assert first.body == MESSAGE.body
     assert first.headers["ce-knativeerrordest"] == "http://sink/in"  # without the password
     assert first.headers["ce-knativeerrorcode"] == "400"
     assert base64.b64decode(first.headers["ce-knativeerrordata"]) == b"no suchthing"
@@ -199,12 +197,13 @@ def test_delivery_ends_when_the_caller_stops_waiting() -> None:
 
 
 def test_unfinished_attempt_is_counted_and_named_after_the_attempt_before_it() -> None:
-    scenario = Scenario(httpx2.ConnectError("refused"), Hang(), policy=Policy(backoff_delay_s=0))
+    scenario = Scenario(unreachable(), Hang(), policy=Policy(backoff_delay_s=0))
     assert scenario.deliver(caller_timeout_s=0.1) is Outcome.GAVE_UP
     (line,) = scenario.book.logged("caller notified")
     assert (line["attempts"], line["code"]) == (2, "stopped")
     assert re.fullmatch(
-        r"no answer when the caller's time ended \(0\.1 s\); before that: ConnectError: refused", line["reason"]
+        r"no answer when the caller's time ended \(0\.1 s\); before that: no connection: connection refused",
+        line["reason"],
     )
     codes = {
         line.partition('code="')[2].partition('"')[0] for line in scenario.series("source_delivery_attempts_total{")
@@ -290,7 +289,7 @@ def test_delivery_to_the_dead_letter_sink_ends_with_the_callers_time() -> None:
 
 
 def test_attempts_are_counted_by_code() -> None:
-    scenario = Scenario(status(500), status(500), httpx2.ConnectError("no"), status(200))
+    scenario = Scenario(status(500), status(500), unreachable(), status(200))
     scenario.deliver()
     labels = 'kind="K",name="n",namespace="ns"'
     assert set(scenario.series("source_delivery_attempts_total{")) == {
@@ -327,9 +326,8 @@ def test_recovery_is_logged_once_and_only_after_a_logged_failure() -> None:
 
 
 def test_log_holds_no_data_even_if_the_sink_sends_it_back() -> None:
-    echo = f"illegal status line: bytearray(b'{SECRET}')"
-    refusal = status(400, SECRET.encode(), Echo=SECRET)
-    scenario = Scenario(httpx2.RemoteProtocolError(echo), status(500), refusal, dead=[status(202)], level=logging.DEBUG)
+    refusal = status(400, SECRET.encode())
+    scenario = Scenario(status(500, SECRET.encode()), refusal, dead=[status(202)], level=logging.DEBUG)
     scenario.deliver()
     assert len(scenario.book.lines) == 2
     assert SECRET not in scenario.book.text

@@ -7,7 +7,6 @@ import base64
 from itertools import repeat
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from adapter.contract.delivery_policy import Policy
@@ -15,7 +14,7 @@ from adapter.delivery.channel import Destination
 from adapter.delivery.unaccepted import LINE_LENGTH, SEARCHED_DATA, first_line, secrets_of
 from adapter.sdk import Outcome
 from adapter.testing.clock import START
-from tests.unit.adapter.delivery.scenario import EVENT, MESSAGE, SECRET, Hang, Scenario, status
+from tests.unit.adapter.delivery.scenario import EVENT, MESSAGE, SECRET, Hang, Scenario, status, unreachable
 
 NO_RETRY = Policy(retry=0)
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.payload.signature"
@@ -26,7 +25,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.payload.signature"
     [
         pytest.param(status(400), id="refused"),
         pytest.param(status(404), id="retries used up"),
-        pytest.param(httpx2.ConnectError("All connection attempts failed"), id="no connection"),
+        pytest.param(unreachable(), id="no connection"),
     ],
 )
 def test_source_is_unready_30_s_after_its_only_event_failed(answer: object) -> None:
