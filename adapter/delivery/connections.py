@@ -62,7 +62,7 @@ class Connections:
         oldest = asyncio.get_running_loop().time() - self._timeouts.sink_idle_s
         while self._idle:
             since, connection = self._idle.pop()
-            if connection.is_reusable and since > oldest:
+            if since > oldest and connection.is_silent():
                 return connection
             connection.close()
         return None
