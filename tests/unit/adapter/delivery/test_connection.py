@@ -154,6 +154,21 @@ def test_connection_that_ended_before_the_request_logs_nothing() -> None:
     assert asyncio.run(test()) == []
 
 
+def test_sink_that_closes_during_the_tls_handshake_is_named_as_the_cause() -> None:
+    """As one does that takes no TLS 1.2, or requires a certificate of the client."""
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def test() -> Attempt:
+        async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            return await Channel(Destination(url), 2, VirtualClock()).post(MESSAGE)
+
+    attempt = asyncio.run(test())
+    assert (attempt.code, attempt.reason) == ("transport", "TLS handshake failed: connection closed by the sink")
+
+
 def test_closed_connection_is_freed_at_once() -> None:
     """Without the garbage collector, which runs rarely: a sink may close each connection after one event."""
 
