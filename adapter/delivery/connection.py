@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import socket
 import ssl
@@ -49,7 +50,12 @@ def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
     if isinstance(error, ssl.SSLError):  # has a number of its own
         return "TLS error"
-    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else otherwise
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    numbers = set(
+        re.findall(r"\[Errno (\d+)\]", str(error))
+    )  # asyncio puts the errors of several addresses into one text
+    return os.strerror(int(numbers.pop())).lower() if len(numbers) == 1 else otherwise
 
 
 class Connection(asyncio.Protocol):

@@ -154,6 +154,33 @@ def test_connection_that_ended_before_the_request_logs_nothing() -> None:
     assert asyncio.run(test()) == []
 
 
+class TwoAddresses(asyncio.SelectorEventLoop):
+    """Each name has these addresses."""
+
+    addresses = ("127.0.0.2", "127.0.0.1")
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in self.addresses]
+
+
+def test_next_address_of_a_name_is_tried_when_one_refuses() -> None:
+    async def test() -> Attempt:
+        sink = Loopback()
+        async with sink.running():
+            made = Channel(Destination(f"http://sink:{sink.port}/"), 2, VirtualClock())
+            async with contextlib.aclosing(made):
+                return await made.post(MESSAGE)
+
+    with asyncio.Runner(loop_factory=TwoAddresses) as runner:
+        assert runner.run(test()).code == "202"
+
+
+def test_error_that_all_addresses_of_a_name_have_is_the_reason() -> None:
+    made = Channel(Destination("http://sink:9/"), 2, VirtualClock())
+    with asyncio.Runner(loop_factory=TwoAddresses) as runner:
+        assert runner.run(made.post(MESSAGE)).reason == "no connection: connection refused"
+
+
 def test_sink_that_closes_during_the_tls_handshake_is_named_as_the_cause() -> None:
     """As one does that takes no TLS 1.2, or requires a certificate of the client."""
 
