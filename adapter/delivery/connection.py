@@ -139,7 +139,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_reusable = False
         if self._requests:
-            unprocessed = self._requests > 1 and not self._received  # as Go's net/http: the sink closed it while idle
+            # A kept connection was probably closed while it was idle. If not, the event arrives twice with the same id.
+            unprocessed = self._requests > 1 and not self._received
             self._finish(NoResponse(f"no response: {os_text(error, CLOSED)}", unprocessed=unprocessed))
         del self._parser  # it refers to this connection
 
