@@ -6,6 +6,7 @@ import codecs
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import httpx2
@@ -133,10 +134,10 @@ class PollSource(Poller):
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         response = await self._fetch(client)
-        body = to_utf8(response.body)
-        if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+        document = await self._read(response)
+        if document is None:
             return  # no items, like 204. Its validators are not kept: the body may only be missing.
-        document = await self._read(body, response.content_type, str(response.url.copy_with(query=None)))
+        response = replace(response, body=b"")  # the body takes memory while the events are sent
         for event in self._events(document):
             yield event
         remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
@@ -148,12 +149,17 @@ class PollSource(Poller):
         except TooLong:
             raise PollFailed(f"the response is longer than maxBytes ({self.max_bytes})") from None
 
-    async def _read(self, body: bytes, content_type: str, base: str) -> Document:
-        """``base``: the URL without its query, which may hold a token that does not belong into the links of events."""
+    async def _read(self, response: Fetched) -> Document | None:
+        """None if the body is empty."""
+        body = to_utf8(response.body)
+        if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+            return None
         if not is_markup(body):
-            return read_json(body, content_type)
+            return read_json(body, response.content_type)
         check_feed(body)
-        return await parse_in_subprocess(body, content_type, base)
+        # without the query, which may hold a token that does not belong into the links of events
+        base = str(response.url.copy_with(query=None))
+        return await parse_in_subprocess(body, response.content_type, base)
 
     def _events(self, document: Document) -> list[Event]:
         """The events of all items. Fails if one item has no key: sending only the other items would lose that one."""

@@ -190,6 +190,15 @@ def test_invalid_field_leads_to_one_line_and_exit_code_2(config: dict[str, str],
     assert message in done.stderr
 
 
+def test_integer_of_5000_digits_is_sent_unchanged(start: Start) -> None:
+    number = b"7" * 5000
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(b'[{"id": "a", "n": ' + number + b"}]")) as upstream:
+        source = poller(start, url, upstream)
+        assert number.decode() in sink.line()
+        source.assert_log_is_json()
+
+
 def test_lint_reports_an_expression_that_is_too_expensive(tmp_path: Path) -> None:
     spec = {"url": "http://h", "items": " | ".join(["[@, @]"] * 24), "sink": {"uri": "http://h"}}
     source = {"apiVersion": "samples.knative.dev/v1alpha1", "kind": "PollSource", "metadata": {"name": "a"}}
