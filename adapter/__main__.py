@@ -141,7 +141,14 @@ def _runtime(
     return Runtime(
         source,
         Context(
-            env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
+            env.source,
+            env.identity,
+            env.created,
+            clock,
+            log,
+            port=env.port,
+            trust_bundles=Path(env.trust_bundles),
+            egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
         Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),

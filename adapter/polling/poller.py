@@ -117,7 +117,7 @@ class Poller(Source):
 
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
-        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
+        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport, context.egress)
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor:
             while True:
