@@ -76,7 +76,11 @@ class Evaluation(TreeInterpreter):
         a longer one, but an expression can build it.
         """
         try:
-            result = self.visit(parsed(expression), value)
+            node = parsed(expression)
+            if node["type"] == "field" and self._left > 0:  # the usual id, for each item of each poll
+                self._left -= 1
+                return self.visit_field(node, value)
+            result = self.visit(node, value)
             if check_members and isinstance(result, list) and _builds(expression):
                 for member in result:
                     _check_size(member, self._max_bytes)

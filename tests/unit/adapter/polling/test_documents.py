@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapter.polling.documents import BYTES_PER_MARK, MAX_MEMORY, read_json
+from adapter.polling.documents import BYTES_PER_CHARACTER, BYTES_PER_MARK, MAX_MEMORY, read_json
 from adapter.polling.errors import PollFailed
 
 EMOJI = "\N{GRINNING FACE}"
@@ -83,6 +83,8 @@ def objects(count: int) -> str:
         pytest.param(lambda n: "[" + "{}," * (n // 2) + "0]", id="objects"),
         pytest.param(lambda n: "[" + "[{}]," * (n // 3) + "0]", id="arrays-of-one"),
         pytest.param(lambda n: "[" + "[[[[[[[[]]]]]]]]," * (n // 9) + "0]", id="nested-arrays"),
+        pytest.param(lambda n: "[" + ("[" * 400 + "]" * 400 + ",") * (n // 401) + "0]", id="deeply-nested-arrays"),
+        pytest.param(lambda n: "[" + ('[{"":' * 200 + "0" + "}]" * 200 + ",") * (n // 601) + "0]", id="nested-objects"),
         pytest.param(lambda n: "[" + '{"a":0},' * (n // 3) + "0]", id="equal-keys"),
         pytest.param(lambda n: objects(n // 4), id="unique-keys"),
         pytest.param(lambda n: "{" + ",".join(f'"{i:x}":{i + 999}' for i in range(n // 2)) + "}", id="one-object"),
@@ -98,16 +100,19 @@ def test_values_take_no_more_memory_than_their_marks_allow(make: Callable[[int],
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= BYTES_PER_MARK * sum(map(text.count, "[{:,"))
+    assert peak <= BYTES_PER_CHARACTER * len(text)
 
 
 def test_document_that_could_take_too_much_memory_is_a_failure() -> None:
-    most = MAX_MEMORY // (2 + BYTES_PER_MARK)
-    assert len(parsed("[" + "1," * (most - 99) + "1]")) == most - 98
+    member = "12345,"
+    most = MAX_MEMORY // (len(member) + BYTES_PER_MARK)
+    assert len(parsed("[" + member * (most - 99) + "1]")) == most - 98
     reason = "parsing the response could take 37 MiB of memory, more than 36; request fewer items"
     with pytest.raises(PollFailed, match=reason):
-        parsed("[" + "1," * (most + 1) + "1]")
-    with pytest.raises(PollFailed, match=reason):  # the emoji makes the text larger
-        parsed("[" + "1," * (MAX_MEMORY // (8 + BYTES_PER_MARK)) + f'"{EMOJI}"]')
+        parsed("[" + member * (most + 1) + "1]")
+    as_wide = MAX_MEMORY // (4 * len(member) + BYTES_PER_MARK)  # the emoji makes the text four times as large
+    with pytest.raises(PollFailed, match=reason):
+        parsed("[" + member * as_wide + f'"{EMOJI}"]')
 
 
 def test_prose_counts_only_its_punctuation() -> None:
