@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.process.cgroup import memory_limit
 from tests.process.harness import Start, display, wait_until
-from tests.process.polls import poller, polls
+from tests.process.polls import own_kind, poller, polls
 from tests.process.upstream import Answer, Upstream
 
 MIB = 1024 * 1024
@@ -106,3 +107,19 @@ def test_gzip_bomb_leaves_a_fifth_of_the_memory_of_the_pod_free(start: Start) ->
     found, peak_mib = outcome(start, Answer(bomb, headers={"Content-Encoding": "gzip"}))
     assert found == f"the response is longer than maxBytes ({LONGEST})"
     assert peak_mib <= 0.8 * POD_MIB
+
+
+@pytest.mark.parametrize("unit", [b"{},", b"[{}],", b"[[[[[[[[]]]]]]]],", b'{"a":0},'])
+@pytest.mark.parametrize("size", [MIB, LONGEST])
+def test_kind_with_the_default_limit_survives_dense_json(start: Start, tmp_path: Path, unit: bytes, size: int) -> None:
+    """``poll()`` calls ``response.json()`` without a limit on the values. ``body_limit()`` alone must be enough."""
+    _, sink = display(start)
+    body = repeated(unit, size)
+    with memory_limit(POD_MIB) as pod, Upstream(lambda headers, n: Answer(body)) as upstream:
+        source = own_kind(pod.start, sink, upstream, tmp_path)
+        wait_until(
+            lambda: source.process.logged("poll failed") or pod.killed(), "a poll", lambda: source.process.errors
+        )
+        assert pod.killed() == 0
+        assert source.process.stop()[0] == 0
+        assert pod.peak_mib() <= 0.8 * POD_MIB
