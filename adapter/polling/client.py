@@ -97,6 +97,7 @@ class KeptConnections(httpx2.AsyncBaseTransport):
     def __init__(self, inner: httpx2.AsyncBaseTransport, egress: Egress) -> None:
         self._inner = inner
         self._egress = egress
+        self._allowed_host = b""  # of the last request that was allowed
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         steps: set[str] = set()
@@ -106,8 +107,11 @@ class KeptConnections(httpx2.AsyncBaseTransport):
             if step == "connection.connect_tcp.complete":
                 await self._check_address(info["return_value"])
 
-        if problem := self._egress.host_problem(request.url.raw_host.decode()):
-            raise PollFailed(problem)
+        host = request.url.raw_host
+        if host != self._allowed_host:
+            if problem := self._egress.host_problem(host.decode()):
+                raise PollFailed(problem)
+            self._allowed_host = host
 
         request.extensions["trace"] = trace
         try:
