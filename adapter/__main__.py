@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.formats import INTEGER_DIGITS
 from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
 
 def main() -> int:
+    sys.set_int_max_str_digits(INTEGER_DIGITS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # a signal may come during the imports, which take a while
     try:
@@ -139,7 +141,14 @@ def _runtime(
     return Runtime(
         source,
         Context(
-            env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
+            env.source,
+            env.identity,
+            env.created,
+            clock,
+            log,
+            port=env.port,
+            trust_bundles=Path(env.trust_bundles),
+            egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
         Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from adapter.contract import variables
-from adapter.contract.environment import Variable, declare, read_variable, reference_of, variables_of
+from adapter.contract.egress import Network
+from adapter.contract.environment import (
+    Variable,
+    declare,
+    declare_allowed_hosts,
+    declare_denied_networks,
+    read_variable,
+    reference_of,
+    variables_of,
+)
 from hooks.names import API_VERSION, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
@@ -78,6 +87,8 @@ class Settings:
     )
     diagnose_pods: bool = declare(False, "DIAGNOSE_PODS", _DIAGNOSE_PODS, "`false`", read=parse_bool)
     trust_bundle: str | None = declare(None, "TRUST_BUNDLE", _TRUST_BUNDLE, read=_config_map)
+    allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
+    denied_networks: tuple[Network, ...] = declare_denied_networks()
     config_dir: Path | None = declare(None, "CONFIG_DIR", _CONFIG_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
     log_level: str = declare("info", "LOG_LEVEL", f"One of {', '.join(_LEVELS)}.", read=_log_level)
 

@@ -9,6 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 Json = Any  # a value of ``json.loads``
+# For sys.set_int_max_str_digits(). The time to read and write an integer grows with the square of its digits: with this
+# limit, 4 MiB of integers take at most 0.2 s to read and 0.5 s to write.
+INTEGER_DIGITS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LEAP_SECOND = re.compile(r"(:\d\d):60", re.ASCII)
