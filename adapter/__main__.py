@@ -180,7 +180,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
-    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)
+    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles, egress=env.egress)
     policy = env.policy
     open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
     if env.dead_letter_sink is None:
@@ -193,6 +193,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         bundles,
         "DEAD_LETTER_SINK",
         "DEAD_LETTER_CA_CERTS",
+        env.egress,
     )
     return open_channel(sink), open_channel(dead_letters)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
+from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.environment import EnvError
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
@@ -35,6 +36,7 @@ class Destination:
     bundles: Path | None = None  # directory of more PEM files; changes take effect at the next attempt
     variable: str = "K_SINK"
     ca_certs_variable: str = "K_CA_CERTS"
+    egress: Egress = DEFAULT_EGRESS
 
     @property
     def public_url(self) -> str:
@@ -120,7 +122,9 @@ class Channel:
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
         used = context if self._target.is_https else None
-        return Connections(self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts)
+        return Connections(
+            self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts, self.destination.egress
+        )
 
 
 class _TokenError(Exception):
