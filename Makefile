@@ -17,8 +17,8 @@ run: .venv/ready  ## Run a source, the hook and a sink on this machine
 test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-test-long: .venv/ready control-plane  ## Run the cluster tests with longer times: 5 idle minutes, 50 edits, …
-	LONG=1 $(BIN)/pytest tests/cluster
+test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle minutes, 50 edits, 100 kills of each kind, …
+	LONG=1 $(BIN)/pytest tests/cluster tests/process/test_delivery.py tests/process/kinds
 
 e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
 e2e: .venv/ready  ## Run the tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
@@ -46,7 +46,7 @@ bench: .venv/ready  ## Run the benchmarks, each against its baseline
 
 lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to requirements/
 	$(UV_COMPILE) --upgrade pyproject.toml -o requirements/runtime.lock
-	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test --group docs -o requirements/dev.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test --group bench --group docs -o requirements/dev.lock
 
 # Uses $(PYTHON) if it is set; otherwise the first interpreter that runs and is new enough.
 .venv/ready: requirements/dev.lock pyproject.toml

@@ -21,9 +21,13 @@ from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
+    from logging import Logger
+    from types import FrameType
+
     from adapter.delivery.channel import Channel
     from adapter.model.clock import Clock
     from adapter.model.source import Source
+    from adapter.observe.blocked import LoopWatch
     from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
     from adapter.serving.server import Server
@@ -52,8 +56,10 @@ def _start(env: AdapterEnv) -> int:
     from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config)
+    watch = _loop_watch(env, log)
     try:
-        return asyncio.run(_run(env))
+        with asyncio.Runner(loop_factory=watch.new_loop) as runner:
+            return runner.run(_run(env, watch))
     except EnvError:
         raise
     except Exception as error:
@@ -63,7 +69,27 @@ def _start(env: AdapterEnv) -> int:
         return SOURCE_FAILED
 
 
-async def _run(env: AdapterEnv) -> int:
+def _loop_watch(env: AdapterEnv, log: Logger) -> LoopWatch:
+    """Logs each place that blocks the event loop, once."""
+    import traceback
+
+    from adapter.observe.blocked import BLOCKED_S, LoopWatch
+    from adapter.serving.failures import place
+
+    places: set[str] = set()
+
+    def report(frame: FrameType) -> None:
+        stack = [*traceback.walk_stack(frame)][::-1]
+        at = place(stack, env.sources_package) or place(stack)
+        if at not in places:
+            places.add(at)
+            remedy = "call it in a thread: await asyncio.to_thread(...)"
+            log.warning("the event loop is blocked", extra={"fields": {"at": at, "for_s": BLOCKED_S, "remedy": remedy}})
+
+    return LoopWatch(report)
+
+
+async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
     import asyncio
     import logging
 
@@ -86,9 +112,11 @@ async def _run(env: AdapterEnv) -> int:
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
         log.info("started", extra={"fields": fields})
+        watch.start()  # now: imports at the start may take long
         try:
             await runtime.run()
         finally:
+            watch.stop()
             await server.close()
     log.info("stopped")
     return 0
@@ -114,7 +142,7 @@ def _runtime(
             env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
     )
@@ -146,13 +174,16 @@ async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server
 
 def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     """The sink and, if it is configured, the dead letter sink."""
+    from functools import partial
+
     from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
     sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)
-    timeout_s = env.policy.timeout_s
+    policy = env.policy
+    open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
     if env.dead_letter_sink is None:
-        return Channel(sink, timeout_s, clock), None
+        return open_channel(sink), None
     dead_letters = Destination(
         env.dead_letter_sink,
         env.dead_letter_ca_certs,
@@ -162,7 +193,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         "DEAD_LETTER_SINK",
         "DEAD_LETTER_CA_CERTS",
     )
-    return Channel(sink, timeout_s, clock), Channel(dead_letters, timeout_s, clock)
+    return open_channel(sink), open_channel(dead_letters)
 
 
 if __name__ == "__main__":

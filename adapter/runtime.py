@@ -28,12 +28,22 @@ Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
 class Deliverer(Protocol):
     """The part of :class:`adapter.delivery.delivery.Delivery` that the runtime calls."""
 
-    @property
-    def healthy(self) -> bool: ...
+    def unready_reason(self) -> str | None: ...
+
+    def count_invalid(self, reason: str) -> None: ...
 
     def cut_short(self) -> None: ...
 
-    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome: ...
+    def flush(self) -> None: ...
+
+    async def deliver(
+        self,
+        event: Event,
+        message: Message,
+        *,
+        caller_timeout_s: float | None = None,
+        sends_again: Callable[[Outcome], bool] = ...,
+    ) -> Outcome: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,8 @@ class Runtime:
         self._timeouts = timeouts
         self._log = context.log
         self._throttle = LogThrottle(context.log, context.clock.now)
-        self._source_reason: str | None = "starting"
+        self._source_reason: str | None = None
+        self._has_started = False
         self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()  # SIGTERM was received
         self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
@@ -88,10 +99,11 @@ class Runtime:
 
     @property
     def unready_reason(self) -> str | None:
-        """Why the adapter is not ready, or None if it is."""
+        """Why the adapter is not ready, or None if it is. A listener stays ready: its callers get the errors."""
         if self._stopping.is_set():
             return "stopping"
-        return self._source_reason if self._delivery.healthy else "the sink accepts no events"
+        sink_reason = None if self._source.listens else self._delivery.unready_reason()
+        return sink_reason or self._source_reason or (None if self._has_started else "starting")
 
     def _set_unready(self, reason: str | None) -> None:
         self._source_reason = reason
@@ -103,8 +115,12 @@ class Runtime:
             self._stopped_pulling.set()  # now: one more iteration of the event loop could pull another event
 
     async def run(self) -> None:
-        async with self._source.running(self._context):
-            await self._run()
+        try:
+            async with self._source.running(self._context):
+                await self._run()
+        finally:
+            self._throttle.flush()
+            self._delivery.flush()
 
     async def _run(self) -> None:
         count = self._source.workers()
@@ -114,8 +130,7 @@ class Runtime:
         workers = {asyncio.create_task(self._work(context)) for context in contexts}
         stopped = asyncio.create_task(self._until_stopped())
         await asyncio.sleep(0)  # lets every worker start, so a source that is not ready calls set_unready()
-        if self._source_reason == "starting":
-            self._set_unready(None)
+        self._has_started = True
         done, _ = await asyncio.wait({*workers, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stopped in done:
             await self._drain(workers)
@@ -181,17 +196,25 @@ class Runtime:
             if not limit.expired():
                 raise
             outcome = Outcome.GAVE_UP
-            self._log_undelivered(event, caller_waits=caller_timeout_s is not None)
+            self._log_undelivered(event, outcome, caller_waits=caller_timeout_s is not None)
         finally:
             self._in_flight.discard(limit)
             if self._stopped_pulling.is_set() and not self._in_flight:
                 self._none_in_flight.set()
-        self._metrics.count_events(outcome_label(outcome, caller_waits=caller_timeout_s is not None))
+        returned = caller_timeout_s is not None or self._sends_again(outcome)
+        self._metrics.count_events(outcome_label(outcome, returned=returned))
         return outcome
 
-    def _log_undelivered(self, event: Event, *, caller_waits: bool) -> None:
-        lost = "event lost: not delivered before shutdown"
-        message = "event not delivered before shutdown; caller notified" if caller_waits else lost
+    def _sends_again(self, outcome: Outcome) -> bool:
+        return self._source.sends_again(outcome, stopping=self._stopping.is_set())
+
+    def _log_undelivered(self, event: Event, outcome: Outcome, *, caller_waits: bool) -> None:
+        if caller_waits:
+            message = "event not delivered before shutdown; caller notified"
+        elif self._sends_again(outcome):
+            message = "event not delivered before shutdown; the source will send it again"
+        else:
+            message = "event lost: not delivered before shutdown"
         self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
@@ -199,10 +222,13 @@ class Runtime:
             message = self._encode(event)
         except ValueError as error:
             self._throttle.error("invalid event rejected", event_id=event.id, event_type=event.type, reason=str(error))
+            self._delivery.count_invalid(str(error))
             return Outcome.REJECTED
-        self._throttle.flush()
+        self._throttle.recovered()
         self._metrics.in_flight += 1
         try:
-            return await self._delivery.deliver(event, message, caller_timeout_s=caller_timeout_s)
+            return await self._delivery.deliver(
+                event, message, caller_timeout_s=caller_timeout_s, sends_again=self._sends_again
+            )
         finally:
             self._metrics.in_flight -= 1

@@ -48,26 +48,27 @@ class Timer(Source):
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yields the event of each tick when it is due."""
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        throttle, offset_s = LogThrottle(context.log, context.clock.now), _clock_offset_s(context.clock)
+        offset_s = _clock_offset_s(context.clock)
         n = _for_worker(first_tick(schedule, context.clock.now()), context)
         context.log.info("timer started", extra={"fields": {"first_sequence": n}})
-        while True:
-            due = schedule.due(n)
-            await _sleep_until(due, offset_s, context.clock, throttle)
-            now, offset_s = context.clock.now(), _clock_offset_s(context.clock)
-            skipped = (schedule.latest_at(now) - n) // context.workers
-            if skipped > 0 and now - due > CATCH_UP:
-                context.count_missed(skipped)
-                n += skipped * context.workers
-                throttle.warning("overdue ticks skipped", count=skipped, next_sequence=n)
-            else:
-                throttle.flush()
-            made = self.tick(n)
-            event = await made if inspect.isawaitable(made) else made
-            if not isinstance(event, Event):
-                raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-            yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
-            n += context.workers
+        with LogThrottle(context.log, context.clock.now) as throttle:
+            while True:
+                due = schedule.due(n)
+                await _sleep_until(due, offset_s, context.clock, throttle)
+                now, offset_s = context.clock.now(), _clock_offset_s(context.clock)
+                skipped = (schedule.latest_at(now) - n) // context.workers
+                if skipped > 0 and now - due > CATCH_UP:
+                    context.count_missed(skipped)
+                    n += skipped * context.workers
+                    throttle.warning("overdue ticks skipped", count=skipped, next_sequence=n)
+                else:
+                    throttle.recovered()
+                made = self.tick(n)
+                event = await made if inspect.isawaitable(made) else made
+                if not isinstance(event, Event):
+                    raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
+                yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
+                n += context.workers
 
 
 async def _sleep_until(due: datetime, offset_s: float, clock: Clock, throttle: LogThrottle) -> None:

@@ -76,13 +76,15 @@ def sync(
     pod = Pod(image, observability, settings.trust_bundle, own_command=options.image is not None)
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
-    deployed = rollouts.deployed_condition(plan.deployment, observed, old_status=parent.status, now=now)
+    deployed = rollouts.deployed_condition(
+        plan.deployment, observed, old_status=parent.status, now=now, listens=source.listens
+    )
     if _diagnoses_pods(settings, options):
         deployed = pods.with_pod_diagnosis(deployed, plan.deployment, request.related or {})
     status: Status = {"conditions": conditions.update(parent.status, _states(plan, deployed), now=now)}
     _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
     response: SyncResponse = {"status": status, "children": _children(plan)}
-    if wait := rollouts.resync_after(deployed, observed):
+    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status):
         response["resyncAfterSeconds"] = wait.total_seconds()
     return response
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapter.contract.formats import Json
-from hooks.conditions import ConditionState, ConditionType, Reason, find
+from adapter.contract.formats import Json, format_time
+from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
 from hooks.deployments import TEMPLATE_HASH, pod_labels
 from hooks.names import get_in, list_in
 from hooks.protocol import Object, Objects, Parent, RelatedRule
@@ -69,7 +69,9 @@ def _unready(pod: Object, name: str) -> Iterator[str]:
     for container in list_in(pod, "status", "containerStatuses"):
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
-            yield f"{name} is running but not ready; see its log: `{where}`"
+            since = transition_time(get_in(pod, "status"), "Ready", "False")
+            unready = f"not ready since {format_time(since)}" if since else "not ready"
+            yield f"{name} is running but {unready}; see its log: `{where}`"
 
 
 def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:

@@ -26,9 +26,12 @@ _REMEDIES = (  # part of a message of Kubernetes -> what to do
 
 
 def deployed_condition(
-    wanted: Object | None, observed: Object | None, *, old_status: Json, now: datetime
+    wanted: Object | None, observed: Object | None, *, old_status: Json, now: datetime, listens: bool
 ) -> ConditionState:
-    """``wanted``: None while the sink is not resolved. ``old_status``: the present status of the source."""
+    """``wanted``: None while the sink is not resolved. ``old_status``: the present status of the source.
+
+    ``listens``: the adapter stays ready while the sink accepts no event.
+    """
     if wanted is None:
         text = "No adapter runs until the sink is resolved; see SinkProvided"
         return _deployed("Unknown", Reason.SINK_NOT_RESOLVED, text)
@@ -48,17 +51,22 @@ def deployed_condition(
         return ConditionState(ConditionType.DEPLOYED, "True")
     rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
     if rolled_out and available.get("status") == "False":
-        return _unavailable(name, available)
+        return _unavailable(wanted, available, listens)
     return _in_progress(name, available)
 
 
-def resync_after(deployed: ConditionState, observed: Object | None) -> timedelta | None:
-    """When to sync again while the Deployment is missing. Metacontroller gets no event when the obstacle is removed."""
-    waits: dict[str, timedelta] = {
-        Reason.ADAPTER_STARTING: NOT_CREATED_AFTER,
-        Reason.DEPLOYMENT_NOT_CREATED: TRY_AGAIN_AFTER,
-    }
-    return waits.get(deployed.reason) if observed is None else None
+def resync_after(deployed: ConditionState, observed: Object | None, *, old_status: Json) -> timedelta | None:
+    """When to sync again while the Deployment is missing. Metacontroller gets no event when the obstacle is removed.
+
+    The first sync without the Deployment requests nothing: the changed status and the new Deployment cause the next
+    sync. A requested sync cannot be taken back, so each source would pay for one that it does not need.
+    """
+    if observed is not None:
+        return None
+    if deployed.reason == Reason.DEPLOYMENT_NOT_CREATED:
+        return TRY_AGAIN_AFTER
+    is_second = _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.ADAPTER_STARTING
+    return NOT_CREATED_AFTER if deployed.reason == Reason.ADAPTER_STARTING and is_second else None
 
 
 def _deployed(status: Literal["False", "Unknown"], reason: str, message: str) -> ConditionState:
@@ -99,11 +107,15 @@ def _in_progress(name: str, available: Object) -> ConditionState:
     return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is starting its first replica")
 
 
-def _unavailable(name: str, available: Object) -> ConditionState:
+def _unavailable(wanted: Object, available: Object, listens: bool) -> ConditionState:
+    name = wanted["metadata"]["name"]
     detail = str(available.get("message") or _NONE_AVAILABLE).rstrip(".")
-    # The message of Kubernetes contains no cause. That of `sources run` does.
-    remedy = "; look at its pods" if "minimum availability" in detail or detail == _NONE_AVAILABLE else ""
-    text = f"Deployment {name} is unavailable: {detail}{remedy}"
+    if "minimum availability" in detail or detail == _NONE_AVAILABLE:
+        # Neither Kubernetes nor the hook knows the cause: a kubelet does not pass on the body of a probe's response.
+        sink = "" if listens else "the sink has accepted no event for 30 s, or "
+        where = f"kubectl logs -n {wanted['metadata']['namespace']} deployment/{name}"
+        detail += f". Its pod does not run, or {sink}the source is not ready for a reason of its own; see `{where}`"
+    text = f"Deployment {name} is unavailable: {detail}"
     return _deployed("False", Reason.DEPLOYMENT_UNAVAILABLE, text)
 
 

@@ -239,13 +239,15 @@ def new_command(
     timer: Annotated[bool, Option("--timer", help="A kind that sends events at fixed times (default).")] = False,
     poll: Annotated[bool, Option("--poll", help="A kind that polls a server.")] = False,
     listen: Annotated[bool, Option("--listen", help="A kind that receives HTTP requests.")] = False,
+    stream: Annotated[bool, Option("--stream", help="A kind that reads from a connection that it keeps open.")] = False,
 ) -> int:
     """Create a kind in this directory: module, test, sink and README."""
     from sources_cli.new import new
 
-    if timer + poll + listen > 1:
-        raise typer.BadParameter("write only one of --timer, --poll and --listen")
-    return _run(new(kind, "poll" if poll else "listen" if listen else "timer"))
+    chosen = {"timer": timer, "poll": poll, "listen": listen, "stream": stream}
+    if sum(chosen.values()) > 1:
+        raise typer.BadParameter("write only one of --timer, --poll, --listen and --stream")
+    return _run(new(kind, next((name for name, is_chosen in chosen.items() if is_chosen), "timer")))
 
 
 @app.command("image", epilog=_examples("sources image --package kinds > Dockerfile"))

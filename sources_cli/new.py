@@ -13,7 +13,7 @@ from sources_cli.problem import Problem
 
 
 async def new(kind: str, template: str) -> int:
-    """``template``: timer, poll or listen. Keeps the README and the sink of another kind in the same directory."""
+    """``template``: a key of ``templates.MODULES``. Keeps the README and the sink of another kind in the directory."""
     check_name(kind)
     module = module_name(kind)
     own, shared = _files(kind, module, template)
@@ -51,6 +51,8 @@ def _files(kind: str, module: str, template: str) -> tuple[dict[Path, str], dict
     shared = {Path("README.md"): templates.README, Path("sink.yaml"): templates.SINK}
     if template == "poll":
         shared[Path("list.json")] = templates.LIST
+    if template == "stream":
+        shared[Path("lines.py")] = templates.LINES
     filled = [{path: templates.filled(text, **values) for path, text in files.items()} for files in (own, shared)]
     return filled[0], filled[1]
 

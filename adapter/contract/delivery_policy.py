@@ -16,7 +16,7 @@ from adapter.contract.formats import Json, quoted
 
 T = TypeVar("T")
 LONGEST_WAIT_S = 30.0  # between two attempts, unless backoffDelay itself is longer
-RETRIES, BACKOFF_DELAY, TIMEOUT, RETRY_AFTER_MAX = 30, "PT0.1S", "PT10S", "PT5M"
+RETRIES, BACKOFF_DELAY, TIMEOUT, CONNECT_TIMEOUT, RETRY_AFTER_MAX = 30, "PT0.1S", "PT10S", "PT1.5S", "PT5M"
 MOST_RETRIES, LONGEST_TIMEOUT_S, LONGEST_DELAY_S = 1000, 600.0, 3600.0
 
 
@@ -28,6 +28,7 @@ class Policy:
     backoff_policy: Literal["exponential", "linear"] = "exponential"
     backoff_delay_s: float = 0.1
     timeout_s: float = 10.0
+    connect_timeout_s: float = 1.5
     retry_after_max_s: float = 300.0
 
     def waits(self) -> Iterator[float]:
@@ -44,7 +45,7 @@ def read_policy(delivery: Mapping[str, Json], *, timeout_s: float = 10.0) -> Pol
 
     ``timeout_s``: the timeout of an attempt if ``timeout`` is not set.
     """
-    known = {"retry", "backoffPolicy", "backoffDelay", "timeout", "retryAfterMax", "deadLetterSink"}
+    known = {"retry", "backoffPolicy", "backoffDelay", "timeout", "connectTimeout", "retryAfterMax", "deadLetterSink"}
     for name in delivery:
         if name not in known:
             raise ValueError(f"{name} is not a field; the fields are {', '.join(sorted(known))}")
@@ -52,8 +53,8 @@ def read_policy(delivery: Mapping[str, Json], *, timeout_s: float = 10.0) -> Pol
         "retry": _field(delivery, "retry", _count),
         "backoff_policy": _field(delivery, "backoffPolicy", _policy),
         "backoff_delay_s": _field(delivery, "backoffDelay", lambda text: _seconds(text, LONGEST_DELAY_S)),
-        "timeout_s": _field(delivery, "timeout", lambda text: _seconds(text, LONGEST_TIMEOUT_S, positive=True))
-        or timeout_s,
+        "timeout_s": _field(delivery, "timeout", _timeout) or timeout_s,
+        "connect_timeout_s": _field(delivery, "connectTimeout", _timeout),
         "retry_after_max_s": _field(delivery, "retryAfterMax", lambda text: _seconds(text, LONGEST_DELAY_S)),
     }
     return Policy(**{name: value for name, value in read.items() if value is not None})
@@ -79,6 +80,10 @@ def _policy(value: Any) -> str:
     if value not in ("exponential", "linear"):
         raise ValueError("write exponential or linear")
     return str(value)
+
+
+def _timeout(value: Any) -> float:
+    return _seconds(value, LONGEST_TIMEOUT_S, positive=True)
 
 
 def _seconds(value: Any, most_s: float, *, positive: bool = False) -> float:

@@ -1,4 +1,4 @@
-"""How long requests and each step of a shutdown may take. Pure.
+"""How long requests, failures of the sink and each step of a shutdown may take. Pure.
 
 The hook computes the pod's grace period from the same values that limit the shutdown of the adapter.
 """
@@ -19,7 +19,11 @@ class Timeouts:
     keep_alive_s: float = 75.0  # between two requests; common load balancers close a connection after 60 s
     # Requests that this process sends.
     response_body_s: float = 1.0  # the body of the response of a sink; only the dead letter sink gets it
+    sink_idle_s: float = 90.0  # a connection unused for longer is closed; Go's http.DefaultTransport has the same limit
+    unacknowledged_s: float = 3.0  # a host acknowledges received bytes within milliseconds, however busy its programs
     upstream_idle_s: float = 30.0  # without any byte from the upstream
+    # Readiness.
+    unaccepted_s: float = 30.0  # from the first failure after the last accepted event until a source is unready
     # Shutdown, in this order.
     pre_stop_s: float = 5.0  # listeners: the Service stops sending requests to this pod
     listener_drain_s: float = 2.0  # listeners: callers close their connections

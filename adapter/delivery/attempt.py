@@ -28,6 +28,13 @@ class Attempt:
     body: bytes = b""
 
 
+def answered(status: int, retry_after_s: float = 0.0, body: bytes = b"") -> Attempt:
+    """The attempt that ended with a response. The body of a success is not kept."""
+    verdict = disposition(status)
+    kept = b"" if verdict is Disposition.ACCEPT else body
+    return Attempt(verdict, str(status), f"answered {status}", retry_after_s, kept)
+
+
 def disposition(status: int) -> Disposition:
     """Knative data-plane spec, "Event acknowledgement and delivery retry"; codes that it does not list are retried."""
     if 200 <= status < 300:

@@ -1,4 +1,4 @@
-"""One destination of events: its HTTP client, TLS trust, authorization, and the result of each attempt.
+"""One destination of events: its URL, TLS trust, authorization, and the result of each attempt.
 
 Redirects are not followed and cookies are not kept. ``Channel.post`` raises no exception of the HTTP client: it returns
 an attempt with ``Disposition.RETRY``.
@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
 from adapter.cloudevents.encode import Message
+from adapter.contract.delivery_policy import Policy
 from adapter.contract.environment import EnvError
-from adapter.contract.timeouts import TIMEOUTS
-from adapter.delivery.attempt import Attempt, Disposition, disposition
+from adapter.contract.timeouts import TIMEOUTS, Timeouts
+from adapter.delivery.attempt import Attempt, Disposition, answered
+from adapter.delivery.connection import NoResponse
+from adapter.delivery.connections import Connections
+from adapter.delivery.request import Target
 from adapter.model.clock import Clock
 from adapter.net import tls
-from adapter.net.client_pool import ClientPool
-from adapter.net.retry_after import reason_of, retry_after_s
-
-BODY_LIMIT = 64 * 1024  # bytes read of a response's body, so that its connection can be used again
-KEPT_BODY = 4096  # bytes of them kept for the dead letter sink
+from adapter.net.retry_after import retry_after_s
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,11 @@ class Destination:
 class Channel:
     """Sends events to one destination over connections that it keeps open.
 
-    ``timeout_s`` limits each attempt as a whole. ``response_body_s`` limits the time to read the body of a response;
-    the disposition depends only on the status. ``transport`` replaces the network, as in
-    ``httpx2.AsyncClient(transport=...)``.
+    ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name and the TCP
+    handshake. The disposition depends only on the status, not on the body of the response.
+
+    An attempt sends its request a second time, at once and on a new connection, if no connection was made, or if the
+    destination closed a kept connection before its answer. Both requests count as one attempt.
     Raises ``EnvError`` if the URL or a certificate of ``destination`` is invalid.
     """
 
@@ -62,45 +61,38 @@ class Channel:
         timeout_s: float,
         clock: Clock,
         *,
-        response_body_s: float = TIMEOUTS.response_body_s,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        connect_timeout_s: float = Policy.connect_timeout_s,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self.destination = destination
         self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._timeouts = timeouts
         self._clock = clock
-        self._response_body_s = response_body_s
-        self._transport = transport
-        self._url = _parsed_url(destination)
+        self._target = _target(destination)
         self._fingerprint = _fingerprint(destination)
-        self._clients = self._new_clients()
+        self._connections = self._new_connections()
 
     async def aclose(self) -> None:
-        await self._clients.aclose()
+        self._connections.retire()
+        await asyncio.sleep(0)  # the event loop closes the sockets
 
     async def post(self, message: Message) -> Attempt:
-        attempt = None
         try:
-            headers = {**message.headers, **self._authorization()}
-            await self._reload_certificates()
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._clients.lease() as client,
-                client.stream("POST", self._url, content=message.body, headers=headers) as response,
-            ):
-                attempt = self._attempt(response)
-                body = await _read_body(response, self._response_body_s)
+            request = self._target.request({**message.headers, **self._authorization()}, message.body)
+            self._reload_certificates()
+            until = asyncio.get_running_loop().time() + self._timeout_s
+            response = await self._connections.exchange(request, until)
         except TimeoutError:
-            return attempt or Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
-        except _TokenError as error:
-            return Attempt(Disposition.RETRY, "token", str(error))
-        except Exception as error:  # httpx2.RequestError, and what httpx2 lets through: ssl.SSLError, UnicodeError
-            return attempt or Attempt(Disposition.RETRY, "transport", reason_of(error))
-        return attempt if attempt.disposition is Disposition.ACCEPT else replace(attempt, body=body)
-
-    def _attempt(self, response: httpx2.Response) -> Attempt:
-        status = response.status_code
-        wait_s = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-        return Attempt(disposition(status), str(status), f"answered {status}", wait_s)
+            return Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
+        except (NoResponse, _TokenError) as error:
+            return Attempt(Disposition.RETRY, error.code, error.reason)
+        except (OSError, ValueError) as error:  # a bundle cannot be read; a header has a line break
+            return Attempt(Disposition.RETRY, "transport", str(error))
+        except Exception as error:  # an error in this project must not end the adapter
+            return Attempt(Disposition.RETRY, "transport", f"request failed: {type(error).__name__}")
+        wait_s = retry_after_s(response.retry_after, self._clock.now())
+        return answered(response.status, wait_s, response.body)
 
     def _authorization(self) -> dict[str, str]:
         destination = self.destination
@@ -112,42 +104,39 @@ class Channel:
             reason = getattr(error, "strerror", None) or "not a token"
             raise _TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
 
-    async def _reload_certificates(self) -> None:
-        """Use changed bundles from now on; a request in flight keeps its client.
+    def _reload_certificates(self) -> None:
+        """Use changed bundles from now on; a request in flight keeps its connection.
 
         Nothing is sent while a bundle cannot be read: the change may have removed a certificate that was trusted.
         """
         fingerprint = _fingerprint(self.destination)
         if fingerprint == self._fingerprint:
             return
-        clients = self._new_clients()
+        connections = self._new_connections()
         self._fingerprint = fingerprint
-        retired, self._clients = self._clients, clients
-        await retired.aclose()
+        retired, self._connections = self._connections, connections
+        retired.retire()
 
-    def _new_clients(self) -> ClientPool:
-        context = trust_context(self.destination)
-        return ClientPool(
-            lambda: httpx2.AsyncClient(
-                verify=context,
-                transport=self._transport,
-                limits=httpx2.Limits(keepalive_expiry=None),
-                timeout=None,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                follow_redirects=False,
-            )
-        )
+    def _new_connections(self) -> Connections:
+        context = trust_context(self.destination)  # also without https: invalid certificates are an error
+        used = context if self._target.is_https else None
+        return Connections(self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts)
 
 
 class _TokenError(Exception):
     """The token of the audience cannot be read; the event is not sent without it."""
 
+    code = "token"
 
-def _parsed_url(destination: Destination) -> httpx2.URL:
-    """Parsed once per channel, because parsing costs as much as the rest of an attempt outside httpx2."""
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _target(destination: Destination) -> Target:
     try:
-        return httpx2.URL(destination.url)
-    except httpx2.InvalidURL:
+        return Target.of(destination.url)
+    except ValueError:
         expectation = "write the absolute http(s) URL that events are sent to"
         raise EnvError(destination.variable, destination.public_url, expectation) from None
 
@@ -172,18 +161,3 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
 
 def _fingerprint(destination: Destination) -> tls.Fingerprint:
     return tls.fingerprint_of(destination.bundles) if _is_https(destination) else ()
-
-
-async def _read_body(response: httpx2.Response, timeout_s: float) -> bytes:
-    """The first ``KEPT_BODY`` bytes. Reads a short body to its end, so that the connection can be used again."""
-    size, kept = 0, b""
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                kept += chunk[: KEPT_BODY - len(kept)]
-                if size > BODY_LIMIT:
-                    break
-    except TimeoutError:
-        pass  # the connection is closed; the status is known already
-    return kept

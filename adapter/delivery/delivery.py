@@ -1,7 +1,7 @@
 """Deliver one event at least once: retries at the sink, then the dead letter sink, each within the policy.
 
 Every attempt sends the same bytes, so the same id and time. An event that neither sink accepts is logged: as an error
-if it is lost, as a warning if a caller waits for the outcome.
+if it is lost, as a warning if a caller waits for the outcome or the source sends the event again.
 """
 
 from __future__ import annotations
@@ -10,47 +10,36 @@ import asyncio
 import contextlib
 import logging
 import time
-from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from adapter.cloudevents.encode import Message, with_extensions
+from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel
+from adapter.delivery.dead_letter import dead_letter
+from adapter.delivery.unaccepted import Unaccepted, first_line, secrets_of
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
 from adapter.serving.logs import LogThrottle
 
-ERROR_DATA_LIMIT = 1024
 DEAD_LETTER_SHARE = 0.25  # of the time that a caller waits
-_CONTROL = bytes([*range(32), 127])
 
 
 class _DeadlineReached(Exception):
     """There is no time left for the attempt."""
 
 
-def dead_letter(message: Message, destination: str, attempt: Attempt) -> Message:
-    """The event with the three extensions that Knative's dispatcher adds to a dead letter.
-
-    ``attempt`` is the last one at ``destination``. Without a response the code is 500. The data is the response's body
-    without control characters, in base64, cut to 1024 characters.
-    """
-    body = attempt.body if attempt.code.isdecimal() else f"dispatch error: {attempt.reason}".encode()
-    data = b64encode(body.translate(None, _CONTROL)).decode()[:ERROR_DATA_LIMIT]
-    code = attempt.code if attempt.code.isdecimal() else "500"
-    extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}
-    return with_extensions(message, {name: value for name, value in extensions.items() if value})
-
-
 class Delivery:
     """Delivers events to one sink.
 
-    ``healthy`` becomes False when an event has used all its retries, and True when the sink accepts an event.
+    ``secrets``: texts that no log line and no reason may show. ``unaccepted_s``: how long no event may be accepted
+    until :meth:`unready_reason` says so; ``monotonic`` measures it.
     """
 
     def __init__(
@@ -63,8 +52,10 @@ class Delivery:
         log: logging.Logger,
         *,
         dead_letters: Channel | None = None,
+        secrets: Iterable[str] = (),
+        unaccepted_s: float = TIMEOUTS.unaccepted_s,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.healthy = True
         self._sink = sink
         self._dead_letters = dead_letters
         self._policy = policy
@@ -72,12 +63,34 @@ class Delivery:
         self._rng = rng
         self._metrics = metrics
         self._log = log
+        self._secrets = tuple(secrets)
         self._throttle = LogThrottle(log, clock.now)
+        self._unaccepted = Unaccepted(clock.now, monotonic, unaccepted_s)
+        self._unready_logged = False
         self._not_before: dict[Channel, datetime] = {}  # from Retry-After; applies to all events
         self._is_cut_short = False
         self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits in progress
-        self._failed_attempts = 0
-        self._failure_logged = False
+        self._failed_attempts = 0  # at the sink, since the last line that says it has recovered
+
+    def unready_reason(self) -> str | None:
+        """Why the source is not ready, if no event was accepted for too long. Logged the first time it is asked.
+
+        An event that the dead letter sink accepted is not lost, but the sink did not accept it.
+        """
+        reason = self._unaccepted.too_long
+        if reason and not self._unready_logged:
+            self._unready_logged = True
+            failures, since, last = self._unaccepted.count, self._unaccepted.since_text, self._unaccepted.reason
+            self._throttle.warning("not ready: no event is accepted", failures=failures, since=since, reason=last)
+        return reason
+
+    def count_invalid(self, reason: str) -> None:
+        """An event could not be sent at all."""
+        self._add_failure(f"invalid event: {reason}")
+
+    def flush(self) -> None:
+        """Write the log lines that are held."""
+        self._throttle.flush()
 
     def cut_short(self) -> None:
         """End all attempts and waits now. Each event in flight gets one attempt at the dead letter sink."""
@@ -85,18 +98,24 @@ class Delivery:
         for scope in self._scopes:
             scope.reschedule(asyncio.get_running_loop().time())
 
-    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+    async def deliver(
+        self,
+        event: Event,
+        message: Message,
+        *,
+        caller_timeout_s: float | None = None,
+        sends_again: Callable[[Outcome], bool] = lambda outcome: False,
+    ) -> Outcome:
         """Send ``message``, which is ``event`` encoded, until a sink accepts it or all retries are used.
 
         ``caller_timeout_s``: how many seconds a caller waits for the outcome; delivery ends within this time. The
         caller can send the event again, so an event that is not delivered is not lost. None: no caller waits.
+        ``sends_again``: whether the source sends an event with this outcome again, so that it is not lost either.
         """
         sink_until, until = self._deadlines(caller_timeout_s)
         attempt, count = await self._try(self._sink, event, message, sink_until)
         if attempt.disposition is Disposition.ACCEPT:
             return self._accepted(event, count)
-        if attempt.disposition is Disposition.RETRY and not self._is_cut_short and caller_timeout_s is None:
-            self.healthy = False
         if self._dead_letters is not None:
             dead = dead_letter(message, self._sink.destination.public_url, attempt)
             last, last_count = await self._try(self._dead_letters, event, dead, until)
@@ -104,11 +123,14 @@ class Delivery:
                 self._warn("event sent to the dead letter sink", event, count, attempt)
                 return Outcome.DEAD_LETTERED
             self._warn("dead letter sink did not accept the event", event, last_count, last)
+        outcome = Outcome.REJECTED if attempt.disposition is Disposition.REJECT else Outcome.GAVE_UP
         if caller_timeout_s is not None:
             self._warn("event not delivered; caller notified", event, count, attempt)
+        elif sends_again(outcome):
+            self._warn("event not delivered; the source will send it again", event, count, attempt)
         else:  # not throttled: an operator searches for the id of a lost event
             self._log.error("event lost", extra={"fields": _fields(event, count, attempt)})
-        return Outcome.REJECTED if attempt.disposition is Disposition.REJECT else Outcome.GAVE_UP
+        return outcome
 
     def _deadlines(self, caller_timeout_s: float | None) -> tuple[float | None, float | None]:
         """Loop-clock deadlines (sink, overall) of an event whose caller waits.
@@ -122,25 +144,26 @@ class Delivery:
         return now + caller_timeout_s * share, now + caller_timeout_s
 
     async def _try(self, channel: Channel, event: Event, message: Message, until: float | None) -> tuple[Attempt, int]:
-        """The last attempt, and the number of attempts: at most ``retry`` + 1.
+        """The last attempt, and the number of attempts: at most ``retry`` + 1. Both include one that was not finished.
 
         No attempt starts once delivery is cut short, except the first one at the dead letter sink.
         """
         waits = self._policy.waits()
-        attempt, count, wait_s = Attempt(Disposition.RETRY, "stopped", "stopped before an attempt ended"), 0, 0.0
+        attempt, count, wait_s = None, 0, 0.0
         while True:
             last_chance = channel is self._dead_letters and count == 0
+            started_s = None
             try:
                 async with self._time_left(last_chance, until):
                     await self._wait(channel, wait_s)
+                    started_s = time.perf_counter()
                     attempt = await self._post(channel, message)
             except _DeadlineReached:
-                return attempt, count
+                return self._ended_early(channel, attempt, count, started_s)
             count += 1
             limit_s = next(waits, None)
             if attempt.disposition is not Disposition.RETRY or limit_s is None:
                 return attempt, count
-            self._failed_attempts += 1
             self._warn("delivery attempt failed; will retry", event, count, attempt)
             self._postpone(channel, min(attempt.retry_after_s, self._policy.retry_after_max_s))
             wait_s = self._rng.uniform(0, limit_s)
@@ -171,32 +194,66 @@ class Delivery:
             await wait_until(self._clock, until)
 
     async def _post(self, channel: Channel, message: Message) -> Attempt:
-        started = time.perf_counter()
+        started_s = time.perf_counter()
         attempt = await channel.post(message)
-        if channel is self._sink:
-            self._metrics.count_attempt(attempt.code, time.perf_counter() - started)
+        took_s = time.perf_counter() - started_s
+        if attempt.disposition is not Disposition.ACCEPT:
+            line = first_line(attempt.body, message.body, self._all_secrets())
+            attempt = replace(attempt, reason=f"{attempt.reason}: {line}") if line else attempt
+        self._count(channel, attempt, took_s)
         return attempt
+
+    def _all_secrets(self) -> Iterator[str]:
+        yield from self._secrets
+        for channel in filter(None, (self._sink, self._dead_letters)):
+            yield from secrets_of(channel.destination)
+
+    def _ended_early(
+        self, channel: Channel, last: Attempt | None, count: int, started_s: float | None
+    ) -> tuple[Attempt, int]:
+        """The result of :meth:`_try` if the time ended: during an attempt that began at ``started_s``, or before one.
+
+        ``last``: the attempt before it.
+        """
+        part = "the sink's part of " if self._dead_letters and channel is self._sink else ""
+        cause = "the adapter had to stop" if self._is_cut_short else f"{part}the caller's time ended"
+        if started_s is None:
+            return last or Attempt(Disposition.RETRY, "stopped", f"not sent before {cause}"), count
+        took_s = time.perf_counter() - started_s
+        before = f"; before that: {last.reason}" if last else ""
+        attempt = Attempt(Disposition.RETRY, "stopped", f"no answer when {cause} ({took_s:.1f} s){before}")
+        self._count(channel, attempt, took_s)
+        return attempt, count + 1
+
+    def _count(self, channel: Channel, attempt: Attempt, took_s: float) -> None:
+        if channel is self._sink:
+            self._metrics.count_attempt(attempt.code, took_s)
+            if attempt.disposition is not Disposition.ACCEPT:
+                self._failed_attempts += 1
+                self._add_failure(attempt.reason)
+
+    def _add_failure(self, reason: str) -> None:
+        self._unaccepted.add(reason)
+        since = self._unaccepted.since
+        self._metrics.failing_since = since.timestamp() if since else 0.0
 
     def _postpone(self, channel: Channel, seconds: float) -> None:
         if seconds > 0:
             self._not_before[channel] = self._clock.now() + timedelta(seconds=seconds)
 
     def _accepted(self, event: Event, count: int) -> Outcome:
-        self.healthy = True
-        self._metrics.last_success = self._clock.now().timestamp()
-        self._throttle.flush()
-        if self._failure_logged:
-            fields = {"failed_attempts": self._failed_attempts, "event_id": event.id}
-            self._log.info("recovered", extra={"fields": fields})
-            self._failure_logged, self._failed_attempts = False, 0
+        self._unaccepted.clear()
+        self._unready_logged = False
+        self._metrics.failing_since, self._metrics.last_success = 0.0, self._clock.now().timestamp()
+        if self._throttle.recovered("recovered", failed_attempts=self._failed_attempts, event_id=event.id):
+            self._failed_attempts = 0
         self._log.debug(
             "delivered", extra={"fields": {"event_id": event.id, "event_type": event.type, "attempts": count}}
         )
         return Outcome.DELIVERED
 
     def _warn(self, message: str, event: Event, count: int, attempt: Attempt) -> None:
-        logged = self._throttle.warning(message, **_fields(event, count, attempt))
-        self._failure_logged = self._failure_logged or logged
+        self._throttle.warning(message, **_fields(event, count, attempt))
 
 
 def _fields(event: Event, count: int, attempt: Attempt) -> dict[str, Any]:

@@ -96,8 +96,12 @@ class Listener(Source):
     @contextlib.asynccontextmanager
     async def running(self, context: Context) -> AsyncIterator[None]:
         """Receives requests on ``context.port``."""
-        async with RequestHandler(self, context).serving():
-            yield
+        handler = RequestHandler(self, context)
+        try:
+            async with handler.serving():
+                yield
+        finally:
+            handler.flush_log()
 
 
 class RequestHandler:
@@ -110,6 +114,10 @@ class RequestHandler:
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._in_flight = 0
         self._stopped = False
+
+    def flush_log(self) -> None:
+        """Write the log lines that are held."""
+        self._throttle.flush()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -145,7 +153,7 @@ class RequestHandler:
                 made: Any = self._listener.receive(request)
                 result = await made if inspect.isawaitable(made) else made
             events = [] if isinstance(result, Reply) else events_of(self._listener, result)
-            self._throttle.flush()
+            self._throttle.recovered()
             if isinstance(result, Reply):
                 return response_of(result)
             return await self._deliver(events) if events else Response(204, headers={})

@@ -44,7 +44,8 @@ class Context:
     sources that receive events instead of generating them. ``timeout_s``: seconds for all attempts, including those
     at the dead letter sink. Outside an adapter it raises ``RuntimeError``.
 
-    ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``.
+    ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``. A source that
+    must connect first calls it before its first ``await``; otherwise it counts as ready once it has started.
 
     ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds. Events are
     pulled and sent until it ends.
@@ -112,6 +113,14 @@ class Source(BaseModel):
     async def running(self, context: Context) -> AsyncIterator[None]:
         """Wraps the whole life of the source: open resources before the ``yield``, close them after it."""
         yield
+
+    def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+        """Whether the source yields an event with this outcome again, because its upstream still holds it.
+
+        Asked for ``REJECTED`` and ``GAVE_UP``. If True, the event is not lost: it is counted as ``returned`` and logged
+        as a warning. ``stopping``: the adapter is stopping, so only a later process can yield the event.
+        """
+        return False
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yield events. Each ``yield`` returns the :class:`Outcome` of its event.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"  # the format of generate_latest()
-RETURNED = "returned"  # not delivered; the waiting caller got an error response
+RETURNED = "returned"  # not delivered; the waiting caller got an error, or the source sends the event again
 SKIPPED = "skipped"  # due but never created
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
@@ -30,9 +30,10 @@ OUTCOMES = {
 }
 
 
-def outcome_label(outcome: Outcome, *, caller_waits: bool) -> str:
+def outcome_label(outcome: Outcome, *, returned: bool) -> str:
+    """``returned``: an event that no sink accepted is not lost."""
     name = OUTCOMES[outcome]
-    return RETURNED if caller_waits and name == "lost" else name
+    return RETURNED if returned and name == "lost" else name
 
 
 class Metrics:
@@ -41,6 +42,7 @@ class Metrics:
     def __init__(self, namespace: str, name: str, kind: str) -> None:
         self.in_flight = 0
         self.last_success = 0.0  # Unix time
+        self.failing_since = 0.0  # Unix time of the first failure after the last success; 0 if there is none
         self._labels = {"namespace": namespace, "name": name, "kind": kind}
         self._events = dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED], 0)
         self._attempts: dict[str, int] = {}
@@ -91,6 +93,8 @@ class Metrics:
         yield duration
         yield gauge("source_in_flight", "Events being delivered", self.in_flight)
         yield gauge("source_last_success_timestamp_seconds", "When the sink last accepted an event", self.last_success)
+        since = "When the first failure after the last accepted event was, 0 if there is none"
+        yield gauge("source_failing_since_timestamp_seconds", since, self.failing_since)
         yield gauge("source_build_info", "Always 1", 1, version=__version__)
         if self._polls:  # only kinds that poll have this series
             yield counter("source_polls", "Polls by outcome", "outcome", self._polls)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
+from itertools import islice
 from typing import NoReturn
 
 from adapter.contract.formats import Json, parse_time
@@ -57,16 +58,15 @@ def to_utf8(body: bytes) -> bytes:
     return body
 
 
-def read_feed(body: bytes, content_type: str) -> Document:
-    """Parse a feed. This can take hours and much memory, and block other threads: see
+def read_feed(body: bytes, content_type: str, url: str) -> Document:
+    """Parse a feed from ``url``. This can take hours and much memory, and block other threads: see
     :mod:`~adapter.polling.feed_process`.
     """
-    import feedparser
+    from adapter.polling.feed_parser import parse
 
     if body.startswith(codecs.BOM_UTF8):  # the mark is more reliable than the header and the XML declaration
         content_type = "application/xml; charset=utf-8"
-    # As a file: feedparser would open a string that names a file or URL.
-    parsed = feedparser.parse(io.BytesIO(body), response_headers={"content-type": content_type})
+    parsed = parse(body, content_type, url)
     if not parsed.version and not parsed.entries:
         raise PollFailed("the feed cannot be parsed")
     value = {"feed": _plain(parsed.feed), "entries": [_plain(entry) for entry in parsed.entries]}
@@ -99,11 +99,13 @@ def _decoded(body: bytes, content_type: str) -> str:
 
 
 def _is_ndjson(text: str) -> bool:
-    lines = text.split("\n", 2)[:2]
+    lines = list(islice((line for line in io.StringIO(text) if line.strip()), 2))
     try:
-        return len(lines) == 2 and all(isinstance(json.loads(line), dict | list) for line in lines)
+        for line in lines:
+            json.loads(line)
     except (ValueError, RecursionError):
         return False
+    return len(lines) == 2
 
 
 def _feed(value: dict[str, Json], name: str, times: tuple[str, ...]) -> Document:

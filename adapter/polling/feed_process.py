@@ -3,8 +3,8 @@
 A malicious feed can make feedparser use hours and gigabytes: with hundreds of thousands of tags, or with one long word
 as an author, on which a regular expression backtracks and blocks all threads.
 
-The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (the content type), then the feed.
-stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
+The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (content type and URL), then the
+feed. stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memor
 OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
 
-async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[str] = COMMAND) -> Document:
+async def parse_in_subprocess(body: bytes, content_type: str, url: str, command: Sequence[str] = COMMAND) -> Document:
+    """``url``: the base of relative links."""
     environ = {"PYTHONPATH": os.pathsep.join(sys.path)}  # without the secrets of this process
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=null, env=environ)
     try:
-        stdout, _ = await process.communicate(json.dumps(content_type).encode() + b"\n" + body)
+        stdout, _ = await process.communicate(json.dumps([content_type, url]).encode() + b"\n" + body)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -49,9 +50,9 @@ async def parse_in_subprocess(body: bytes, content_type: str, command: Sequence[
 
 
 def _parse_request(request: bytes) -> dict[str, Any]:
-    content_type, _, body = request.partition(b"\n")
+    head, _, body = request.partition(b"\n")
     try:
-        return {"value": read_feed(body, json.loads(content_type)).value}
+        return {"value": read_feed(body, *json.loads(head)).value}
     except MemoryError:
         raise
     except PollFailed as failure:

@@ -14,7 +14,11 @@ _CHUNK = 1024
 _MAX_PROLOG = 64 * 1024  # the time to read it is quadratic
 _FEED = re.compile(rb"<((?:\w+:)?(?:rss|feed|RDF))(?=[\s/>])", re.IGNORECASE)
 _REFERENCE = re.compile(r"&(?!#)")  # not &#160;, which is one character
-_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+_FIRST_TAG = re.compile(rb"<(!doctype\s+html\b|[a-z][\w:.-]*)", re.IGNORECASE)
+_HTML = re.compile(
+    rb"!doctype\s+html|a|b|body|br|center|div|font|h[1-6]|head|html|meta|p|pre|script|span|style|table|title",
+    re.IGNORECASE,
+)
 _EMPTY_TAG = re.compile(rb"<[^<>]*/>")
 # In these parts, an end tag is text. A part without an end reaches to the end of the feed.
 _TEXT_PARTS = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -34,7 +38,8 @@ def check_feed(body: bytes) -> None:
     start = _end_of_doctype(text)
     root = _FEED.search(text[: start + HEAD], start)
     if not root:
-        found = "an HTML page" if _HTML.search(text[:HEAD]) else "XML but not a feed"
+        first = _FIRST_TAG.search(_TEXT_PARTS.sub(b"", text[:HEAD]))
+        found = "an HTML page" if first and _HTML.fullmatch(first[1]) else "XML but not a feed"
         raise PollFailed(f"the response is {found}; url must point to JSON or a feed (RSS, Atom, JSON Feed)")
     if not _EMPTY_TAG.match(text, root.start()):
         _check_end(text[root.end() :], root[1])

@@ -1,16 +1,16 @@
 """Sources that poll: once at the start, then at fixed times. Each new item becomes one event, in order.
 
-The next event is sent only after the delivery of the last one has ended, so a cursor never skips an event. A failed
-poll is logged and counted, and three in a row make the source unready; the adapter keeps running. The keys of the last
+The next event is sent only after the delivery of the last one has ended. A ``poll()`` that is a generator goes on only
+once its event is delivered, dead-lettered or refused, and gets that outcome; otherwise it is closed. A failed poll is
+logged and counted, and three in a row make the source unready; the adapter keeps running. The outcomes of the last
 10,000 items are kept in memory, and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from pydantic import Field
 from adapter.contract.durations import Interval
 from adapter.model.clock import wait_until
 from adapter.model.event import Event, Outcome
+from adapter.model.fields import secret_texts
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
-from adapter.polling.progress import OK, WINDOW, PollMonitor, SeenKeys
+from adapter.polling.progress import OK, WINDOW, Handled, PollMonitor
 
 if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and most kinds do not poll
     import ssl
@@ -35,9 +36,16 @@ _MICROSECOND = timedelta(microseconds=1)
 class Poller(Source):
     """A source that polls an upstream once per interval and sends one event for each new item, in order.
 
-    An item is new if its event id is not among the last 10,000 ids. If the delivery of an event fails
-    (``Outcome.GAVE_UP``), the poll ends, and the next poll sends the event again. ``/readiness`` answers
-    503 before the first item or successful poll, and after three failed polls in a row.
+    An item is new if its event id is not among the last 10,000 ids. What becomes of an item:
+
+    * ``DELIVERED``, ``DEAD_LETTERED``: the poll goes on.
+    * ``REJECTED``: the item is lost and not sent again, unless :meth:`sends_again` says so. The poll goes on.
+    * ``GAVE_UP``: the poll ends. The next poll sends the item again, before the items after it.
+
+    ``/readiness`` answers 503 before the first item or successful poll, and after three failed polls in a row.
+
+    The next poll is later if the upstream asks for it: with ``X-Poll-Interval`` in any response, or with
+    ``Retry-After`` or a used-up rate limit in a response that ``raise_for_status()`` refuses.
     """
 
     interval: Interval = Field(
@@ -50,17 +58,29 @@ class Poller(Source):
         if "workers" in vars(cls):
             raise TypeError(f"{cls.__name__}.workers(): a Poller sends one item at a time; remove the method")
 
-    def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]]:
+    def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event] | Awaitable[Iterable[Event]] | Iterable[Event]:
         """Return the current items in the order to send them, each an Event with a non-empty id that identifies it.
 
         Items that were sent before may be among them; they are not sent again. Write ``poll()`` as an ``async def``
-        that returns the events, or as an async generator. The code after the last ``yield`` of a generator runs after
-        the delivery of all events, so move a cursor there.
+        that returns the events, or as a generator that yields them, ``async`` or not.
+
+        The ``yield`` of a generator returns the :class:`Outcome` of its event: ``DELIVERED``, ``DEAD_LETTERED`` or
+        ``REJECTED``. For an item that was sent before, it returns the outcome of that time, and None if
+        :meth:`skip_existing` has left it out. After ``GAVE_UP``, the generator is closed at the ``yield``: its
+        ``finally`` blocks run, and the code after the ``yield`` does not. So move a cursor there.
 
         ``client`` has the limits of :meth:`body_limit`, follows at most 5 redirects and keeps no cookies. An exception
-        means that the upstream failed. An item that is not an Event with an id is a ``TypeError`` and ends the adapter.
+        fails the poll. An item that is not an Event with an id is a ``TypeError`` and ends the adapter.
         """
         raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
+
+    def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+        """True for an event that was given up: the next poll finds its item again, also that of the next process.
+
+        Return True for ``REJECTED`` too if ``poll()`` keeps a refused item, for example by not moving its cursor: the
+        next poll that finds it sends it again.
+        """
+        return outcome is Outcome.GAVE_UP and not (stopping and self.skip_existing())
 
     def skip_existing(self) -> bool:
         """True: the first successful poll after a start sends nothing, and only remembers the ids of its items."""
@@ -96,21 +116,24 @@ class Poller(Source):
         from adapter.polling.one_poll import OnePoll
 
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        monitor, seen, skip = PollMonitor(context), SeenKeys(window), self.skip_existing()
+        monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
         upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
         due = context.clock.now()
-        async with contextlib.aclosing(upstream):
+        async with contextlib.aclosing(upstream), monitor:
             while True:
-                async with OnePoll(upstream.client, self._start, self.poll_limit_s(), context.clock.now) as poll:
+                limit_s, now = self.poll_limit_s(), context.clock.now
+                async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe) as poll:
                     async for event in poll:
                         monitor.first_item_seen()
                         key = self._key(event)
-                        if key in seen:
-                            continue
-                        outcome = None if skip else (yield event)
-                        if outcome is Outcome.GAVE_UP:
-                            break  # the next poll finds this item again, before the items after it
-                        seen.add(key)
+                        known, outcome = handled.find(key)
+                        if not known:
+                            outcome = None if skip else (yield event)
+                            if outcome is Outcome.GAVE_UP:
+                                break  # poll() does not go on: the next poll sends this item before those after it
+                            if outcome is not Outcome.REJECTED or not self.sends_again(outcome, stopping=False):
+                                handled.add(key, outcome)
+                        poll.outcome = outcome
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
                 wait_s = poll.result.retry_after_s
@@ -120,10 +143,10 @@ class Poller(Source):
                 due = _next_due(schedule, earliest)
                 await wait_until(context.clock, due)
 
-    async def _start(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
-        made = self.poll(client)
-        found = await made if inspect.isawaitable(made) else made
-        return aiter(found) if isinstance(found, AsyncIterable) else _each(found)
+    def _describe(self, error: Exception) -> dict[str, Any]:
+        from adapter.serving.failures import failure_fields
+
+        return failure_fields(error, type(self).__module__, secret_texts(self))
 
     def _key(self, event: Event) -> str:
         if not isinstance(event, Event):
@@ -133,12 +156,6 @@ class Poller(Source):
         else:
             return event.id
         raise TypeError(f"{type(self).__name__}.poll() found {problem}")
-
-
-async def _each(found: Any) -> AsyncIterator[Event]:
-    """The items of ``found``. An object that is not iterable counts as one item, which ``_key()`` rejects."""
-    for event in found if isinstance(found, Iterable) else [found]:
-        yield event
 
 
 def _next_due(schedule: Schedule, earliest: datetime) -> datetime:

@@ -76,14 +76,22 @@ def _text(error: BaseException) -> str:
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """The text with each secret replaced, also in the notation of Python, JSON or a URL, and also a part of one."""
+    return without(text, {spelling for secret in secrets for spelling in _spellings(secret)}, PLACEHOLDER)
+
+
+def without(text: str, others: Iterable[str], placeholder: str) -> str:
+    """The text with ``placeholder`` for each part of at least ``PART_LENGTH`` characters that is in one of ``others``.
+
+    Of a shorter text in ``others``, all of it is replaced.
+    """
     hidden = [False] * len(text)
-    for spelling in {spelling for secret in secrets for spelling in _spellings(secret) if spelling}:
-        width = min(len(spelling), PART_LENGTH)
+    for other in filter(None, others):
+        width = min(len(other), PART_LENGTH)
         for start in range(len(text) - width + 1):
-            if text[start : start + width] in spelling:
+            if text[start : start + width] in other:
                 hidden[start : start + width] = [True] * width
     runs = itertools.groupby(zip(text, hidden, strict=True), key=lambda pair: pair[1])
-    return "".join(PLACEHOLDER if secret else "".join(character for character, _ in run) for secret, run in runs)
+    return "".join(placeholder if hide else "".join(character for character, _ in run) for hide, run in runs)
 
 
 def _spellings(secret: str) -> tuple[str, ...]:

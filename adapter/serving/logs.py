@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
@@ -42,40 +43,85 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+@dataclass
+class _Held:
+    """Calls of one message that no line shows yet."""
+
+    level: int
+    count: int
+    fields: dict[str, Any]
+    last_at: datetime
+
+
 class LogThrottle:
     """Logs each message at most once a minute. ``count`` is the number of calls that a line represents.
 
-    Calls within the minute are not logged at once; the next line counts them. Call :meth:`flush` on success, so that
-    the last ones are logged too.
+    Calls within the minute are held, and the next line of the message counts them. If their cause ends first, call
+    :meth:`recovered`. ``with LogThrottle(...)`` writes the rest at the end, so the counts of all lines add up to the
+    number of calls. A line that is written after its last call has the time of this call as ``last_at``.
     """
 
     def __init__(self, log: logging.Logger, now: Callable[[], datetime]) -> None:
         self._log = log
         self._now = now
         self._logged: dict[str, datetime] = {}  # message -> when it was last logged
-        self._held: dict[str, tuple[int, int, dict[str, Any]]] = {}  # message -> level, count, last fields
+        self._held: dict[str, _Held] = {}  # message -> its calls
+        self._has_new_lines = False  # since the last recovery
+        self._recovery: tuple[str, dict[str, Any]] | None = None  # not logged yet; it came after the last held call
 
-    def warning(self, message: str, count: int = 1, **fields: Any) -> bool:
-        """True if the line was written."""
-        return self._throttled(logging.WARNING, message, count, fields)
+    def __enter__(self) -> LogThrottle:
+        return self
 
-    def error(self, message: str, count: int = 1, **fields: Any) -> bool:
-        return self._throttled(logging.ERROR, message, count, fields)
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def warning(self, message: str, count: int = 1, **fields: Any) -> None:
+        self._throttled(logging.WARNING, message, count, fields)
+
+    def error(self, message: str, count: int = 1, **fields: Any) -> None:
+        self._throttled(logging.ERROR, message, count, fields)
+
+    def recovered(self, message: str = "", **fields: Any) -> bool:
+        """The cause of all messages has ended: write the held lines, then ``message`` at level info.
+
+        Nothing is written, and the result is False, if no line was written since the last recovery and no held line is
+        due. So a cause that comes and goes does not write two lines each time.
+        """
+        if not self._has_new_lines and not self._held:
+            return False
+        self._recovery = message, fields
+        if not self._has_new_lines and not any(self._is_due(held) for held in self._held):
+            return False
+        self.flush()
+        return True
 
     def flush(self) -> None:
-        """Log the messages that were held back and whose minute is over."""
-        for message, (level, _, fields) in list(self._held.items()):
-            self._throttled(level, message, 0, fields)
+        """Write all held lines now, and the recovery after them."""
+        for message, held in self._held.items():
+            last_at = held.last_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+            self._write(held.level, message, held.count, {**held.fields, "last_at": last_at})
+        self._held.clear()
+        if self._recovery:
+            (message, fields), self._recovery, self._has_new_lines = self._recovery, None, False
+            if message:
+                self._log.info(message, extra={"fields": fields})
 
-    def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> bool:
-        now = self._now()
-        _, held, _ = self._held.pop(message, (level, 0, fields))
-        if message in self._logged and timedelta(0) <= now - self._logged[message] < THROTTLE_PERIOD:
-            self._held[message] = level, held + count, fields
-            return False
-        self._logged[message] = now
-        self._log.log(level, message, extra={"fields": {"count": held + count, **fields}})
-        return True
+    def _throttled(self, level: int, message: str, count: int, fields: dict[str, Any]) -> None:
+        held, self._recovery = self._held.pop(message, None), None
+        count += held.count if held else 0
+        if self._is_due(message):
+            self._write(level, message, count, fields)
+        else:
+            self._held[message] = _Held(level, count, fields, self._now())
+
+    def _is_due(self, message: str) -> bool:
+        logged = self._logged.get(message)
+        return logged is None or not timedelta(0) <= self._now() - logged < THROTTLE_PERIOD
+
+    def _write(self, level: int, message: str, count: int, fields: dict[str, Any]) -> None:
+        self._logged[message] = self._now()
+        self._has_new_lines = True
+        self._log.log(level, message, extra={"fields": {"count": count, **fields}})
 
 
 def configure(namespace: str, name: str, logging_config: str, stream: TextIO | None = None) -> logging.Logger:

@@ -160,7 +160,7 @@ class PollSource(Poller):
         body = to_utf8(response.body)
         if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
             return  # no items, like 204. Its validators are not kept: the body may only be missing.
-        document = await self._read(body, response.content_type)
+        document = await self._read(body, response.content_type, str(response.url.copy_with(query=None)))
         for event in self._events(document):
             yield event
         remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
@@ -172,11 +172,12 @@ class PollSource(Poller):
         except TooLong:
             raise PollFailed(f"the response is longer than maxBytes ({self.max_bytes})") from None
 
-    async def _read(self, body: bytes, content_type: str) -> Document:
+    async def _read(self, body: bytes, content_type: str, base: str) -> Document:
+        """``base``: the URL without its query, which may hold a token that does not belong into the links of events."""
         if not is_markup(body):
             return read_json(body, content_type)
         check_feed(body)
-        return await parse_in_subprocess(body, content_type)
+        return await parse_in_subprocess(body, content_type, base)
 
     def _events(self, document: Document) -> list[Event]:
         """The events of all items. Fails if one item has no key: sending only the other items would lose that one."""

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from adapter.cloudevents.encode import Message, encode
-from adapter.contract.delivery_policy import read_policy
+from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.formats import Json
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
@@ -83,7 +83,7 @@ def deliver(
     async def deliver() -> None:
         metrics = Metrics(NAMESPACE, "test", _name(source))
         sinks = [sink, dead_letters] if dead_letters else [sink]
-        channels = [Channel(Destination(each.url), policy.timeout_s, context.clock) for each in sinks]
+        channels = [_channel(each, policy, context.clock) for each in sinks]
         async with AsyncExitStack() as stack:
             for channel in channels:
                 await stack.enter_async_context(aclosing(channel))
@@ -177,6 +177,10 @@ def receive(
     for event in events:
         _message(source, event, context)
     return result
+
+
+def _channel(sink: Sink, policy: Policy, clock: Clock) -> Channel:
+    return Channel(Destination(sink.url), policy.timeout_s, clock, connect_timeout_s=policy.connect_timeout_s)
 
 
 async def _pull(

@@ -13,9 +13,11 @@ def read(name: str) -> str:
 
 
 README, DOCKERFILE = read("README.md.txt"), read("Dockerfile.txt")
-SINK, LIST = read("sink.yaml"), read("list.json")
+SINK, LIST, LINES = read("sink.yaml"), read("list.json"), read("lines.py")
 # Template of a kind -> its module and its test.
-MODULES = {name: (read(f"{name}.py.txt"), read(f"test_{name}.py.txt")) for name in ("timer", "poll", "listen")}
+MODULES = {
+    name: (read(f"{name}.py.txt"), read(f"test_{name}.py.txt")) for name in ("timer", "poll", "listen", "stream")
+}
 
 _ONCE = "$$ sources run --package kinds --once sink.yaml manifests/$module/sample.yaml\n"
 RUNS = {  # template -> the commands that show a first event on this machine
@@ -38,11 +40,19 @@ the first terminal shows the event. Stop it with Ctrl-C.
 $$ curl --include --data hello http://127.0.0.1:8888/
 ```
 """,
+    "stream": f"""\
+$$ python lines.py &
+{_ONCE}$$ kill %1
+```
+
+The `server` of the sample is `lines.py`. The source is not ready until it is connected.
+""",
 }
 CLUSTERS = {  # template -> a note about the sample in a cluster
     "timer": "",
     "poll": "\nIn a cluster, no server runs at the `url` of the sample: apply a copy with the URL of your list.\n",
     "listen": "\nIn a cluster, callers use the URL in `status.address.url`.\n",
+    "stream": "\nIn a cluster, no server runs at the `server` of the sample: apply a copy with the address of yours.\n",
 }
 
 

@@ -21,7 +21,7 @@ from sources_cli.problem import Problem
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
 PROBE_EVERY_S = (0.2, 1.0)  # until ready, and afterwards
 UNREADY_S = 5.0  # after this time, show why a process is not ready yet
-REASON_LENGTH = 300
+REASON_LENGTH = 400
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,12 @@ class DeliveryFields(BaseModel):
     )
     backoffDelay: str = _iso_duration(policy.BACKOFF_DELAY, "The base of the wait between retries.", rules.DELAY)
     timeout: str = _iso_duration(policy.TIMEOUT, "The timeout of one attempt.", rules.TIMEOUT)
+    connectTimeout: str = _iso_duration(
+        policy.CONNECT_TIMEOUT,
+        "The time to look up the name of the sink and to open a connection. An attempt then tries a second connection "
+        "at once. timeout includes this time.",
+        rules.TIMEOUT,
+    )
     retryAfterMax: str = _iso_duration(
         policy.RETRY_AFTER_MAX, "The longest wait for a Retry-After of the sink; PT0S ignores Retry-After.", rules.DELAY
     )

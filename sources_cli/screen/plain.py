@@ -109,7 +109,7 @@ def event_line(name: str, event: Json, now: datetime) -> str:
 
 
 def logged_failure(line: str) -> str | None:
-    """A message about a failed delivery or a failed ``receive()``, from a line of a log; None for any other line."""
+    """A message about a failed delivery, a failed ``receive()`` or blocking code, from a line of a log; else None."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -119,6 +119,8 @@ def logged_failure(line: str) -> str | None:
     count = f" ({entry['count']} times)" if entry.get("count", 1) > 1 else ""
     if "traceback" in entry:
         return f"{entry.get('name')}: {entry.get('msg')} at {entry.get('at')}: {entry.get('error')}{count}"
+    if "remedy" in entry:
+        return f"{entry.get('name')}: {entry.get('msg')} at {entry.get('at')}; {entry['remedy']}"
     if "event_id" not in entry:
         return None
     return f"{entry.get('name')}: {entry.get('msg')}: {entry.get('reason') or entry['event_id']}{count}"

@@ -3,6 +3,7 @@
 Start: wall clock and CPU from exec to the first POST; the interval is one millisecond, so no wait for a tick counts.
 Memory and wake-ups: measured one second after an event and ten seconds later; the next tick is a minute away.
 Lost ticks: an interval of 10 ms for a minute; ``--ticks 5`` shortens this part to 5 seconds.
+``AGAINST=DIRECTORY`` measures the adapter of another checkout, too, as ``previous``.
 """
 
 from __future__ import annotations
@@ -33,10 +34,14 @@ from adapter.model.schedule import Schedule
 ROOT = Path(__file__).resolve().parents[2]
 STARTS, IDLES = 11, 3  # rounds
 SETTLE_S, IDLE_S = 1.0, 10.0
-PROGRAMS = {"baseline": ["tests/bench/adapter_baseline.py"], "adapter": ["-m", "adapter"]}
+ADAPTER = ["-m", "adapter"]
+PROGRAMS = {"baseline": (ROOT, ["tests/bench/adapter_baseline.py"]), "adapter": (ROOT, ADAPTER)}
+if os.environ.get("AGAINST"):
+    PROGRAMS["previous"] = (Path(os.environ["AGAINST"]), ADAPTER)
 MEMORY_RATIO, START_RATIO = 1.1, 1.35  # targets
 
 Figures = dict[str, float]
+Program = tuple[Path, list[str]]  # working directory, arguments of Python
 
 
 @dataclass(frozen=True)
@@ -99,15 +104,16 @@ def main() -> None:
     compare("start to first POST, ms", starts, START_RATIO)
     compare("CPU to first POST, ms", starts, START_RATIO)
     idles = rounds(sink, idle_figures, IDLES)
-    for figure in ("RSS after an event, MiB", "private after an event, MiB", "RSS idle, MiB", "private idle, MiB"):
-        compare(figure, idles, MEMORY_RATIO)
+    for when in ("after an event", "idle"):
+        for name in ("RSS", "PSS", "private"):
+            compare(f"{name} {when}, MiB", idles, MEMORY_RATIO)
     for figure in (f"wake-ups in {IDLE_S:.0f} idle s", f"CPU in {IDLE_S:.0f} idle s, ms"):
         spent = [values[figure] for values in idles["adapter"]]
         print(f"{figure:28} {', '.join(f'{amount:.0f}' for amount in spent)}  target 0: {verdict(not any(spent))}")
     lost_ticks(sink, options.ticks)
 
 
-def rounds(sink: Sink, measure: Callable[[Sink, list[str]], Figures], count: int) -> dict[str, list[Figures]]:
+def rounds(sink: Sink, measure: Callable[[Sink, Program], Figures], count: int) -> dict[str, list[Figures]]:
     figures: dict[str, list[Figures]] = {name: [] for name in PROGRAMS}
     for _ in range(count):
         for name, program in PROGRAMS.items():
@@ -118,23 +124,26 @@ def rounds(sink: Sink, measure: Callable[[Sink, list[str]], Figures], count: int
 def compare(figure: str, figures: dict[str, list[Figures]], aim: float) -> None:
     base, ours = ([values[figure] for values in figures[name]] for name in ("baseline", "adapter"))
     ratio = statistics.median(value / floor for value, floor in zip(ours, base, strict=True))
-    spreads = (f"{statistics.median(values):6.1f} ({min(values):.1f} to {max(values):.1f})" for values in (base, ours))
-    columns = "  ".join(f"{name} {spread:24}" for name, spread in zip(figures, spreads, strict=True))
+    columns = "  ".join(f"{name} {spread([each[figure] for each in values]):24}" for name, values in figures.items())
     print(f"{figure:28} {columns}  ratio {ratio:.2f}  target {aim}: {verdict(ratio <= aim)}")
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):6.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 def verdict(reached: bool) -> str:
     return "reached" if reached else "MISSED"
 
 
-def start_figures(sink: Sink, program: list[str]) -> Figures:
+def start_figures(sink: Sink, program: Program) -> Figures:
     started = time.monotonic()
     with process(sink, program, INTERVAL="1ms"):
         first = sink.next()
     return {"start to first POST, ms": 1e3 * (first.at_s - started), "CPU to first POST, ms": 1e3 * first.cpu_s}
 
 
-def idle_figures(sink: Sink, program: list[str]) -> Figures:
+def idle_figures(sink: Sink, program: Program) -> Figures:
     """RSS includes pages shared with other Python processes; private memory is the cost of one more process."""
     with process(sink, program, INTERVAL="1m", SOURCE_UID="u", SOURCE_CREATED=created(tick_in_s=3)) as child:
         sink.next()
@@ -172,12 +181,14 @@ def created(*, tick_in_s: float) -> str:
 
 
 @contextmanager
-def process(sink: Sink, program: list[str], **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(sink: Sink, program: Program, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     env = {"PATH": os.environ["PATH"], "K_SINK": sink.url, "EVENT_SOURCE": "/a/b", "HEALTH_PORT": port, **environ}
-    child = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    root, arguments = program
+    env["PYTHONPATH"] = str(root)
+    child = subprocess.Popen([sys.executable, *arguments], cwd=root, env=env, stderr=subprocess.DEVNULL)
     sink.sender = child.pid
     try:
         yield child
@@ -202,7 +213,8 @@ def memory_mib(pid: int, when: str) -> Figures:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     private_kib = kib["Private_Clean"] + kib["Private_Dirty"]
-    return {f"RSS {when}, MiB": kib["Rss"] / 1024, f"private {when}, MiB": private_kib / 1024}
+    amounts = {"RSS": kib["Rss"], "PSS": kib["Pss"], "private": private_kib}
+    return {f"{name} {when}, MiB": amount / 1024 for name, amount in amounts.items()}
 
 
 def cpu_model() -> str:

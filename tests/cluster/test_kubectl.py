@@ -160,7 +160,9 @@ def test_sample_is_accepted_in_a_restricted_namespace(
     assert "created (server dry run)" in shown
 
 
-@pytest.mark.parametrize("field", ["samplesource.spec", "samplesource.spec.sink", "samplesource.spec.sink.ref"])
+@pytest.mark.parametrize(
+    "field", ["samplesource.spec", "samplesource.spec.sink", "samplesource.spec.sink.ref", "samplesource.spec.delivery"]
+)
 def test_kubectl_explain_documents_the_spec(kubectl: Callable[..., str], field: str) -> None:
     same_as_golden(f"explain-{field}.txt", kubectl("explain", field))
 

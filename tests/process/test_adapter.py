@@ -15,6 +15,7 @@ METRICS = [
     "source_delivery_attempts_total",
     "source_delivery_duration_seconds",
     "source_events_total",
+    "source_failing_since_timestamp_seconds",
     "source_in_flight",
     "source_last_success_timestamp_seconds",
 ]

@@ -60,7 +60,24 @@ def test_connection_reset_is_retried(start: Start) -> None:
     source = Adapter(start, url, LONG)
     assert len({sink.event()["id"] for _ in range(3)}) == 1
     failed = source.process.wait_for_log("failed")
-    assert (failed["code"], failed["reason"]) == ("transport", "ReadError")
+    assert (failed["code"], failed["reason"]) == ("transport", "no response: connection reset by peer")
+
+
+def test_kept_connection_that_the_sink_closes_is_no_failed_attempt(start: Start) -> None:
+    """The sink closes each connection when the second request on it has begun."""
+
+    def close_at_next(connection: socket.socket, n: int) -> None:
+        connection.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+        connection.recv(1)
+
+    with ScriptedSink(close_at_next) as sink:
+        source = Adapter(start, sink.url, "50ms")
+        source.wait_for_attempts("202", 5)
+        assert source.metric("source_delivery_attempts_total{") == source.attempts("202")
+        assert source.process.logged("failed") == []
+        assert source.process.stop()[0] == 0
+        assert len(set(sink.ids)) == len(sink.ids)
+    source.assert_log_is_json()
 
 
 def test_retry_waits_for_the_seconds_of_retry_after(start: Start) -> None:
@@ -216,7 +233,7 @@ def test_slow_response_head_ends_at_the_timeout_of_the_attempt(start: Start) -> 
 def test_unknown_host_is_retried_and_logged(start: Start) -> None:
     source = Adapter(start, "http://nosuch.invalid/", LONG)
     source.wait_for_attempts("transport", 2)
-    assert "ConnectError" in source.process.wait_for_log("failed")["reason"]
+    assert "host name not resolved" in source.process.wait_for_log("failed")["reason"]
     assert source.get("/health")[0] == 200
 
 

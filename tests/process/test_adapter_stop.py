@@ -152,7 +152,7 @@ def test_open_health_connection_does_not_delay_shutdown(start: Start) -> None:
     source.assert_log_is_json()
 
 
-@pytest.mark.parametrize("module", ["pydantic", "httpx2", "own_sources"])
+@pytest.mark.parametrize("module", ["pydantic", "httptools", "own_sources"])
 def test_adapter_ends_at_once_during_its_imports(start: Start, tmp_path: Path, module: str) -> None:
     """A module of that name is first on the path, prints a line, and never finishes."""
     path = tmp_path / module

@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import threading
+import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -145,17 +146,46 @@ def test_flaky_sink_gets_every_event_in_order_and_memory_does_not_grow(start: St
     )
 
 
-def test_adapter_is_unready_when_all_retries_are_used_up_until_the_next_success(start: Start) -> None:
+def test_adapter_shows_why_the_sink_refuses_its_events_without_secrets(start: Start) -> None:
+    """It is ready for 30 s; ``tests/e2e/test_adapter_pods.py`` waits for the end of this time."""
+
+    def refuse(connection: socket.socket, n: int) -> None:
+        token = sink.requests[n][0]["authorization"]
+        body = f"key hunter2-secret and {token} are unknown\nsecond line".encode()
+        connection.sendall(
+            b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+
+    with ScriptedSink(refuse) as sink:
+        url = sink.url.replace("//", "//user:pa55w0rd@")
+        source = Adapter(start, url, "100ms", SOURCE_SECRET_0="hunter2-secret")
+        lost = source.process.wait_for_log("event lost")
+        assert (lost["attempts"], lost["code"], lost["level"]) == (1, "403", "error")
+        assert lost["reason"] == "answered 403: key (secret) and Basic (secret) are unknown"
+        assert source.get("/readiness") == (200, "ok\n")
+        since = source.metric("source_failing_since_timestamp_seconds{")
+        assert abs(time.time() - since) < 60
+
+
+def test_blocking_call_of_a_kind_is_logged_once_with_its_line(start: Start) -> None:
+    sink, url = display(start)
+    source = Adapter(start, url, "2s", SOURCE_KIND="SleepySource", **KINDS)
+    for _ in range(3):
+        sink.event()
+    (line,) = source.process.logged("the event loop is blocked")
+    assert (line["at"], line["level"], line["for_s"]) == ("sleepy_source.py:12", "warn", 1)
+    assert "asyncio.to_thread" in line["remedy"]
+
+
+def test_used_up_retries_lose_the_event_and_the_next_one_is_delivered(start: Start) -> None:
     _, url = display(start, "--statuses", ",".join(["503"] * 6))
     policy = json.dumps({"backoffDelay": "PT0.001S", "retry": 2})
     source = Adapter(start, url, "1s", SOURCE_DELIVERY=policy)
-    wait_until(lambda: source.process.logged("started"), "a start")
-    assert source.get("/readiness") == (200, "ok\n")
-    wait_until(lambda: source.get("/readiness") == (503, "the sink accepts no events\n"), "unready")
-    assert source.get("/health")[0] == 200
-    lost = wait_until(lambda: source.process.logged("event lost"), "a lost event")[0]
+    lost = source.process.wait_for_log("event lost")
     assert (lost["attempts"], lost["code"], lost["level"]) == (3, "503", "error")
-    wait_until(lambda: source.get("/readiness")[0] == 200, "ready again", lambda: source.process.errors)
+    assert source.get("/health")[0] == 200
+    assert source.process.wait_for_log("recovered")["failed_attempts"] == 6
+    assert source.metric("source_failing_since_timestamp_seconds{") == 0
 
 
 def test_sink_with_an_audience_gets_the_token_and_its_renewal(start: Start, tmp_path: Path) -> None:

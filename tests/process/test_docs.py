@@ -178,7 +178,7 @@ def test_every_listed_reason_is_given_by_the_hook_or_by_kubernetes() -> None:
 
 def test_the_log_messages_are_those_of_an_adapter() -> None:
     code = "".join(file.read_text() for file in (ROOT / "adapter").rglob("*.py"))
-    logged = set(re.findall(r'(?:log|throttle|self)\.(?:debug|info|warning|error|_warn)\(\s*"([^"]+)"', code))
+    logged = set(re.findall(r'(?:log|throttle|self)\.(?:debug|info|warning|error|recovered|_warn)\(\s*"([^"]+)"', code))
     assert len(logged) > 15
     listed = names_in_first_cells(section("docs/operate.md", "### Log messages of an adapter"), "[^`]+") - {"msg"}
     assert logged <= listed

@@ -20,7 +20,7 @@ from tests.pages import section
 from tests.process.harness import free_port
 from tests.process.sources import ROOT, sources
 
-WAYS = ["timer", "poll", "listen"]
+WAYS = ["timer", "poll", "listen", "stream"]
 # Every started Python process loads this: a connection to another machine raises an error.
 NO_NETWORK = """
 import ipaddress, sys
@@ -143,6 +143,7 @@ FIRST = {
     "timer": r'{"sequence": \d+, "greeting": "hello"}',
     "poll": r'{"id": 1, "name": "first"}',
     "listen": r'{"path": "/", "body": "hello"}',
+    "stream": r'{"line": "line \d+"}',
 }
 
 
@@ -155,7 +156,7 @@ def test_generated_readme_leads_to_the_first_event_in_five_minutes_without_netwo
     started = time.monotonic()
     terminals.run(f"sources new DoorBellSource --{way}")
     for file in directory.glob("**/*[.mp][dy]"):  # port 8000 of this machine may be in use
-        file.write_text(file.read_text().replace(":8000", f":{other}").replace(" 8000 ", f" {other} "))
+        file.write_text(re.sub(r"\b8000\b", other, file.read_text()))
     readme = (directory / "README.md").read_text()
     output = "".join(terminals.run(command) for command in commands(readme))
     took_s = time.monotonic() - started
@@ -184,7 +185,7 @@ def test_generated_module_is_one_class_of_thirty_lines_that_imports_only_the_sdk
 ) -> None:
     output = shell(f"sources new HTTPDoorSource --{way}")
     files = ["kinds/http_door_source.py", "tests/test_http_door_source.py", "README.md", "sink.yaml"]
-    files += ["list.json"] if way == "poll" else []
+    files += {"poll": ["list.json"], "stream": ["lines.py"]}.get(way, [])
     assert output == "".join(f"{name} written\n" for name in files)
     code, test = ((tmp_path / "empty" / name).read_text() for name in files[:2])
     assert len(code.splitlines()) <= 30
@@ -197,7 +198,7 @@ def test_generated_module_is_one_class_of_thirty_lines_that_imports_only_the_sdk
     shell("ruff check . && ruff format --check --line-length 120 .")
 
 
-@pytest.mark.parametrize("way", ["poll", "listen"])
+@pytest.mark.parametrize("way", ["poll", "listen", "stream"])
 def test_generated_test_passes_and_the_sample_passes_lint(shell: Shell, way: str) -> None:
     shell(f"sources new DoorSource --{way}")
     assert "1 passed" in shell("python -m pytest tests")
@@ -250,7 +251,7 @@ def test_new_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
 
 def test_two_templates_at_once_are_one_line(tmp_path: Path) -> None:
     done = sources("new", "DoorSource", "--poll", "--listen", cwd=tmp_path)
-    message = "sources: Invalid value: write only one of --timer, --poll and --listen\n"
+    message = "sources: Invalid value: write only one of --timer, --poll, --listen and --stream\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
     assert list(tmp_path.iterdir()) == []
 

@@ -89,10 +89,14 @@ def test_items_that_the_sink_did_not_accept_are_sent_first_although_the_etag_is_
         assert all("if-none-match" not in headers for headers in upstream.asked)
         sink = start("adapter.display", "--port", str(port), "--format", "jsonl")
         assert ids(sink, 3) == ["a", "b", "c"]
+        series = 'source_events_total{kind="PollSource",name="source",namespace="default",outcome='
+        assert (source.metric(f'{series}"returned"') >= 1, source.metric(f'{series}"lost"')) == (True, 0)
         wait_until(lambda: polls(source, "unchanged") >= 2, "unchanged polls", lambda: upstream.asked)
         assert source.process.stop()[0] == 0
     assert sink.lines.empty()
-    assert {line["event_id"] for line in source.process.logged("event lost")} == {"a"}
+    assert source.process.logged("event lost") == []
+    returned = source.process.logged("event not delivered; the source will send it again")
+    assert {line["event_id"] for line in returned} == {"a"}
 
 
 def test_feed_is_polled(start: Start) -> None:

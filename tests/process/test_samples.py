@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from adapter import sdk
 from adapter.testing import Deliver, Poll, Receive, Run, Sink, SinkReply, VirtualClock
-from tests.pages import page
+from tests.pages import page, rows, section
 from tests.process.sources import ROOT, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
@@ -29,7 +29,15 @@ PACKAGE = "metacontroller.samples.kinds"
 KINDS = ROOT / "metacontroller/samples/kinds"
 SINK = ROOT / "metacontroller/samples/sink.yaml"
 SAMPLES = sorted(file.stem for file in KINDS.glob("*.py"))
-LIBRARIES = {"cron_source": {"cronsim"}}
+LIBRARIES = {
+    "cron_source": {"cronsim"},
+    "postgres_outbox_source": {"asyncpg"},
+    "redis_stream_source": {"redis.asyncio"},
+}
+STANDARD = {
+    *("asyncio", "collections.abc", "datetime", "hashlib", "hmac", "json", "mimetypes", "pathlib", "typing"),
+    *("urllib.parse", "zoneinfo"),
+}
 MORNING = datetime(2026, 3, 27, 7, tzinfo=UTC)  # a Friday; summer time begins in Berlin on Sunday
 
 
@@ -41,8 +49,20 @@ def dues(events: list[sdk.Event]) -> list[str]:
     return [event.data["due"] for event in events]
 
 
-def test_three_sample_kinds_exist() -> None:
-    assert SAMPLES == ["cron_source", "github_webhook_source", "queue_depth_source"]
+def test_page_lists_each_sample_kind_with_its_base_class_and_its_library() -> None:
+    _, *table = rows(section("docs/write-a-source.md", "### Kinds to start from"))
+    listed = {cells[0].strip("`").removesuffix(".py"): (cells[1].strip("`"), cells[3].strip("`")) for cells in table}
+    assert listed == {name: (base_class(name), library(name)) for name in SAMPLES}
+
+
+def base_class(name: str) -> str:
+    found = re.search(r"^class \w+\((\w+)\):$", (KINDS / f"{name}.py").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def library(name: str) -> str:
+    return next((library.partition(".")[0] for library in LIBRARIES.get(name, ())), "")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -52,8 +72,7 @@ def test_sample_has_thirty_lines_and_imports_only_the_sdk_and_the_standard_libra
     tree = ast.parse(code)
     imported = {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
     imported |= {node.names[0].name for node in tree.body if isinstance(node, ast.Import)}
-    standard = {"collections.abc", "datetime", "hashlib", "hmac", "json", "typing", "urllib.parse", "zoneinfo"}
-    assert imported - standard == {"adapter.sdk"} | LIBRARIES.get(name, set())
+    assert imported - STANDARD == {"adapter.sdk"} | LIBRARIES.get(name, set())
 
 
 @pytest.mark.parametrize("name", SAMPLES)

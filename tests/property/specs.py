@@ -48,6 +48,7 @@ deliveries = st.fixed_dictionaries(
         "backoffPolicy": st.sampled_from(["linear", "exponential", "exponential", "none"]),
         "backoffDelay": iso_durations,
         "timeout": iso_durations,
+        "connectTimeout": iso_durations,
         "retryAfterMax": iso_durations,
         "deadLetterSink": sinks | st.just({}),
     },

@@ -60,7 +60,10 @@ class FakeAdapter:
         self.book, self.metrics = Logbook(), Metrics("ns", "n", "K")
         self.delivered: list[tuple[Event, Message]] = []
         self.caller_timeouts: list[float | None] = []
-        self.healthy = True
+        self.sink_reason: str | None = None
+        self.invalid: list[str] = []
+        self.flushed = False
+        self.was_sent_again: list[bool] = []  # for each delivered event
         self.was_cut_short = asyncio.Event()
         self._outcome_of = deliver
         source = events if isinstance(events, Source) else self._scripted(events, workers, on_shutdown)
@@ -79,10 +82,28 @@ class FakeAdapter:
     def cut_short(self) -> None:
         self.was_cut_short.set()
 
-    async def deliver(self, event: Event, message: Message, *, caller_timeout_s: float | None = None) -> Outcome:
+    def unready_reason(self) -> str | None:
+        return self.sink_reason
+
+    def count_invalid(self, reason: str) -> None:
+        self.invalid.append(reason)
+
+    def flush(self) -> None:
+        self.flushed = True
+
+    async def deliver(
+        self,
+        event: Event,
+        message: Message,
+        *,
+        caller_timeout_s: float | None = None,
+        sends_again: Callable[[Outcome], bool] = lambda outcome: False,
+    ) -> Outcome:
         self.delivered.append((event, message))
         self.caller_timeouts.append(caller_timeout_s)
-        return await self._outcome_of(event) if self._outcome_of else Outcome.DELIVERED
+        outcome = await self._outcome_of(event) if self._outcome_of else Outcome.DELIVERED
+        self.was_sent_again.append(sends_again(outcome))
+        return outcome
 
     async def until(self, count: int) -> None:
         """Wait until ``count`` events were delivered."""

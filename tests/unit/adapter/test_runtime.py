@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from adapter.model.clock import SystemClock
 from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
-from tests.unit.adapter.fake_adapter import Events, FakeAdapter, until, wait_for_ever, within_deadline
+from tests.unit.adapter.fake_adapter import Events, FakeAdapter, ScriptedSource, until, wait_for_ever, within_deadline
 
 
 def test_each_yield_returns_the_outcome_of_its_event() -> None:
@@ -179,6 +181,104 @@ def test_last_invalid_event_of_a_minute_is_logged_after_it() -> None:
     assert [line["event_id"] for line in adapter.book.logged("invalid event rejected")] == ["first", "second"]
 
 
+def test_invalid_event_counts_for_readiness() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="", id="bad")
+        adapter.runtime.stop()
+
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    assert adapter.invalid
+
+
+class OutboxSource(ScriptedSource):
+    """Rows stay in the table until they are delivered."""
+
+    def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+        return True
+
+
+def test_undelivered_events_of_a_source_that_sends_them_again_count_as_returned() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t", id="refused")
+        yield Event(type="t", id="given up")
+        yield Event(type="", id="invalid")
+        adapter.runtime.stop()
+
+    async def deliver(event: Event) -> Outcome:
+        return Outcome.REJECTED if event.id == "refused" else Outcome.GAVE_UP
+
+    source = OutboxSource()
+    source._events = events
+    adapter = FakeAdapter(source, deliver)
+    within_deadline(adapter.runtime.run())
+    assert [adapter.count(name) for name in ("returned", "lost")] == [3, 0]
+    assert adapter.was_sent_again == [True, True]
+
+
+def test_held_log_lines_are_written_when_the_source_ends() -> None:
+    async def events(context: Context) -> Events:
+        for id in ("first", "second", "third"):
+            yield Event(type="", id=id)
+        adapter.runtime.stop()
+
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    lines = adapter.book.logged("invalid event rejected")
+    assert [(line["event_id"], line["count"]) for line in lines] == [("first", 1), ("third", 2)]
+    assert adapter.flushed  # those of the delivery, too
+
+
+def test_source_that_is_unready_from_running_stays_unready_until_it_says_so() -> None:
+    class ConnectingSource(ScriptedSource):
+        @asynccontextmanager
+        async def running(self, context: Context) -> AsyncIterator[None]:
+            context.set_unready("starting")
+            yield
+
+    async def events(context: Context) -> Events:
+        await connected.wait()
+        context.set_unready(None)
+        await wait_for_ever()
+        yield Event(type="t")
+
+    async def test() -> None:
+        running = asyncio.create_task(adapter.runtime.run())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert adapter.runtime.unready_reason == "starting"
+        connected.set()
+        await until(lambda: adapter.runtime.unready_reason is None)
+        adapter.runtime.stop()
+        await running
+
+    connected = asyncio.Event()
+    source = ConnectingSource()
+    source._events = events
+    adapter = FakeAdapter(source)
+    within_deadline(test())
+
+
+def test_listener_stays_ready_while_no_event_is_accepted() -> None:
+    class ListeningSource(ScriptedSource):
+        listens: ClassVar[bool] = True
+
+    async def events(context: Context) -> Events:
+        await asyncio.sleep(0)
+        adapter.sink_reason = "no event is accepted"
+        await asyncio.sleep(0)
+        seen.append(adapter.runtime.unready_reason)
+        adapter.runtime.stop()
+        yield Event(type="t")
+
+    for source, expected in ((ListeningSource(), None), (ScriptedSource(), "no event is accepted")):
+        seen: list[str | None] = []
+        source._events = events
+        adapter = FakeAdapter(source)
+        within_deadline(adapter.runtime.run())
+        assert seen == [expected]
+
+
 def test_error_names_the_type_of_a_yielded_object_that_is_not_an_event() -> None:
     async def events(context: Context) -> Events:
         yield {"type": "t"}  # type: ignore[misc]  # wrong on purpose
@@ -222,7 +322,7 @@ def test_unready_reason_prefers_stopping_to_the_sink_and_the_sink_to_the_source(
     async def events(context: Context) -> Events:
         context.set_unready("no upstream")
         seen.append(adapter.runtime.unready_reason)
-        adapter.healthy = False
+        adapter.sink_reason = "no event is accepted"
         seen.append(adapter.runtime.unready_reason)
         adapter.runtime.stop()
         seen.append(adapter.runtime.unready_reason)
@@ -230,24 +330,24 @@ def test_unready_reason_prefers_stopping_to_the_sink_and_the_sink_to_the_source(
 
     adapter = FakeAdapter(events)
     within_deadline(adapter.runtime.run())
-    assert seen == ["no upstream", "the sink accepts no events", "stopping"]
+    assert seen == ["no upstream", "no event is accepted", "stopping"]
 
 
 def test_unready_reason_of_the_sink_disappears_when_it_accepts_events_again() -> None:
     seen = []
 
     async def events(context: Context) -> Events:
-        adapter.healthy = False
-        context.set_unready(None)
+        await asyncio.sleep(0)  # until the runtime has started all workers
+        adapter.sink_reason = "no event is accepted"
         seen.append(adapter.runtime.unready_reason)
-        adapter.healthy = True
+        adapter.sink_reason = None
         seen.append(adapter.runtime.unready_reason)
         adapter.runtime.stop()
         yield Event(type="t")
 
     adapter = FakeAdapter(events)
     within_deadline(adapter.runtime.run())
-    assert seen == ["the sink accepts no events", None]
+    assert seen == ["no event is accepted", None]
 
 
 def test_sent_events_are_delivered_concurrently_within_the_timeout_of_their_callers() -> None:

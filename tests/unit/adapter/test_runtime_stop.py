@@ -13,7 +13,7 @@ from adapter.contract.timeouts import TIMEOUTS
 from adapter.runtime import Drain
 from adapter.sdk import Context, Event, Outcome
 from adapter.testing.clock import START
-from tests.unit.adapter.fake_adapter import Events, FakeAdapter, wait_for_ever, within_deadline
+from tests.unit.adapter.fake_adapter import Events, FakeAdapter, ScriptedSource, wait_for_ever, within_deadline
 
 
 def test_stop_before_the_first_event_closes_the_source_immediately() -> None:
@@ -217,6 +217,32 @@ def test_run_raises_the_exception_of_a_shutdown_callback() -> None:
 
     with pytest.raises(LookupError, match="mine"):
         shut_down(callback)
+
+
+def test_event_that_a_later_process_sends_again_is_not_lost_at_shutdown() -> None:
+    asked: list[tuple[Outcome, bool]] = []
+
+    class OutboxSource(ScriptedSource):
+        def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
+            asked.append((outcome, stopping))
+            return True
+
+    async def events(context: Context) -> Events:
+        yield Event(type="t", id="kept")
+
+    async def deliver(event: Event) -> Outcome:
+        adapter.runtime.stop()
+        await wait_for_ever()
+        raise AssertionError
+
+    source = OutboxSource()
+    source._events = events
+    adapter = FakeAdapter(source, deliver, drain=Drain(0.01), timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.01))
+    within_deadline(adapter.runtime.run())
+    (line,) = adapter.book.logged("not delivered")
+    assert line["msg"] == "event not delivered before shutdown; the source will send it again"
+    assert set(asked) == {(Outcome.GAVE_UP, True)}
+    assert (adapter.count("returned"), adapter.count("lost")) == (1, 0)
 
 
 def test_sent_event_that_is_not_delivered_before_shutdown_is_returned_to_its_caller() -> None:

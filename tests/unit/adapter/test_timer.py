@@ -125,6 +125,14 @@ def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
     assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
 
 
+def test_skipped_ticks_that_were_held_are_logged_when_the_timer_stops() -> None:
+    run = Run(SampleSource())
+    run.pull(4, between=lambda i: run.clock.advance(45 if i in (1, 2) else 0))
+    lines = run.book.logged("overdue ticks skipped")
+    assert [line["count"] for line in lines] == run.missed
+    assert ["last_at" in line for line in lines] == [False, True]
+
+
 def test_delay_of_up_to_a_second_skips_no_tick() -> None:
     run = Run(SampleSource(interval=Interval("100ms")))
     events = run.pull(60, between=lambda i: run.clock.advance(0.9 if i % 20 == 5 else 0))

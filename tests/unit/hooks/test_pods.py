@@ -135,6 +135,16 @@ def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed
     assert diagnosed(pod({"running": {}}, hash="old"), deployed=UNAVAILABLE) == UNAVAILABLE
 
 
+def test_message_says_since_when_the_pod_is_not_ready() -> None:
+    unready = pod({"running": {}})
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-31T12:00:00Z"}
+    unready["status"]["conditions"] = [ready]
+    text = "Pod ns/p0 is running but not ready since 2026-01-31T12:00:00Z; see its log: `kubectl logs -n ns p`"
+    assert diagnosed(unready, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
+    ready["lastTransitionTime"] = "yesterday"
+    assert "not ready; see" in diagnosed(unready, deployed=UNAVAILABLE).message
+
+
 def test_one_failed_pod_sets_deployed_to_false_unless_it_is_true() -> None:
     broken = pod(waiting("ErrImagePull", "not found"))
     assert diagnosed(pod({"running": {}}, ready=True), broken).reason == "ImagePullBackOff"

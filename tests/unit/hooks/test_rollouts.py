@@ -16,6 +16,10 @@ DOWN = {"type": "Available", "status": "False", "message": "down"}
 ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
 PROGRESSING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
 LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
+CAUSES = (
+    "Its pod does not run, or the sink has accepted no event for 30 s, or the source is not ready for a reason of its "
+    "own; see `kubectl logs -n ns deployment/{}`"
+)
 QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
 
 
@@ -101,27 +105,51 @@ def test_remedy_is_appended_to_the_message_of_kubernetes(message: str, remedy: s
     [
         pytest.param(
             "Deployment does not have minimum availability.",
-            "Deployment does not have minimum availability; look at its pods",
+            f"Deployment does not have minimum availability. {CAUSES}",
             id="kubernetes",
         ),
-        pytest.param("", "no replica is available; look at its pods", id="no-message"),
+        pytest.param("", f"no replica is available. {CAUSES}", id="no-message"),
         pytest.param("not ready: 3 polls failed", "not ready: 3 polls failed", id="with-a-cause"),
     ],
 )
-def test_message_points_to_the_pods_if_kubernetes_gives_no_cause(message: str, detail: str) -> None:
+def test_message_names_the_possible_causes_if_kubernetes_gives_none(message: str, detail: str) -> None:
     spec = {"sink": {"uri": "http://h"}}
     wanted = answer(spec)["children"][0]
+    name = wanted["metadata"]["name"]
     response = answer(spec, children=observed(wanted, conditions=[{**DOWN, "message": message}, ROLLED_OUT]))
-    assert message_of(response) == f"Deployment {wanted['metadata']['name']} is unavailable: {detail}"
+    assert message_of(response) == f"Deployment {name} is unavailable: {detail.format(name)}"
+
+
+def test_message_about_a_listener_does_not_name_the_sink_because_it_stays_ready() -> None:
+    spec, children = {"sink": {"uri": "http://h"}}, {"Deployment.apps/v1": {}, "Service.v1": {}}
+    wanted = answer(spec, children=children)["children"][0]
+    seen = observed(wanted, conditions=[DOWN | {"message": ""}, ROLLED_OUT])
+    message = message_of(answer(spec, children=children | seen))
+    assert "no replica is available. Its pod does not run, or the source is not ready" in message
+
+
+def test_sync_is_requested_only_if_the_second_sync_finds_no_deployment() -> None:
+    """The changed status of the first response causes the second sync. A requested sync cannot be taken back."""
+    spec = {"sink": {"uri": "http://h"}}
+    first = answer(spec)
+    assert "resyncAfterSeconds" not in first
+    assert answer(spec, status=first["status"])["resyncAfterSeconds"] == 15
+    started = answer(spec, status=first["status"], children=observed(first["children"][0], conditions=[]))
+    assert "resyncAfterSeconds" not in started
+    ready = answer(spec, status=started["status"], children=observed(first["children"][0]))
+    deleted = answer(spec, status=ready["status"])
+    assert "resyncAfterSeconds" not in deleted
+    assert deleted["status"] != ready["status"]  # so there is a second sync
+    assert answer(spec, status=deleted["status"])["resyncAfterSeconds"] == 15
 
 
 def test_deployment_missing_15_s_after_the_sink_was_resolved_is_a_failure() -> None:
     spec = {"sink": {"uri": "http://h"}}
     unresolved = answer({}, now=NOW - timedelta(hours=1))["status"]
     first = answer(spec, status=unresolved)
-    assert (condition(first, "Ready"), first["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 15)
+    assert condition(first, "Ready") == ("Unknown", "AdapterStarting")
     soon = answer(spec, status=first["status"], now=NOW + timedelta(seconds=14))
-    assert condition(soon, "Ready") == ("Unknown", "AdapterStarting")
+    assert (condition(soon, "Ready"), soon["resyncAfterSeconds"]) == (("Unknown", "AdapterStarting"), 15)
     late = answer(spec, status=soon["status"], now=NOW + timedelta(seconds=15))
     assert condition(late, "Ready") == ("False", "DeploymentNotCreated")
     assert late["resyncAfterSeconds"] == 30  # Metacontroller gets no event when the obstacle is removed

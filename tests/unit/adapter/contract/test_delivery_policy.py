@@ -18,6 +18,7 @@ policies = st.builds(
     backoff_policy=st.sampled_from(["exponential", "linear"]),
     backoff_delay_s=st.floats(0, 3600),
     timeout_s=st.floats(0.001, 600),
+    connect_timeout_s=st.floats(0.001, 600),
     retry_after_max_s=st.floats(0, 3600),
 )
 
@@ -46,6 +47,12 @@ def test_backoff_waits_equal_those_of_knative(delivery: dict[str, Any], waits: l
     assert list(islice(read_policy(delivery).waits(), 6)) == waits
 
 
+def test_connect_timeout_is_shorter_than_two_ticks_of_one_second() -> None:
+    """A timer skips ticks that are more than one second late, and one connection to a pod that is gone must not."""
+    assert read_policy({}).connect_timeout_s == 1.5
+    assert read_policy({"connectTimeout": "PT0.25S"}).connect_timeout_s == 0.25
+
+
 def test_k_sink_timeout_applies_without_timeout_in_spec_delivery() -> None:
     assert read_policy({}, timeout_s=3).timeout_s == 3
     assert read_policy({"timeout": "PT5S"}, timeout_s=3).timeout_s == 5
@@ -65,6 +72,12 @@ def test_k_sink_timeout_applies_without_timeout_in_spec_delivery() -> None:
         pytest.param({"backoffDelay": "PT2H"}, 'backoffDelay is "PT2H": ', id="long"),
         pytest.param({"timeout": "PT0S"}, 'timeout is "PT0S": write an ISO 8601 duration from 1 ms to 600', id="zero"),
         pytest.param({"timeout": "PT11M"}, 'timeout is "PT11M": ', id="long timeout"),
+        pytest.param(
+            {"connectTimeout": "PT0S"},
+            'connectTimeout is "PT0S": write an ISO 8601 duration from 1 ms to 600',
+            id="zero connect timeout",
+        ),
+        pytest.param({"connectTimeout": "PT11M"}, 'connectTimeout is "PT11M": ', id="long connect timeout"),
         pytest.param({"retryAfterMax": "P1D"}, 'retryAfterMax is "P1D": ', id="retry-after"),
     ],
 )

@@ -1,4 +1,4 @@
-"""One delivery attempt: status codes, ``Retry-After``, TLS trust, tokens, and failures of the HTTP client."""
+"""One delivery attempt: status codes, ``Retry-After``, TLS trust, tokens, and sinks that fail."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import trustme
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.environment import EnvError
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition, disposition
-from adapter.delivery.channel import BODY_LIMIT, Channel, Destination, trust_context
+from adapter.delivery.channel import Channel, Destination, trust_context
+from adapter.delivery.connection import BODY_LIMIT, HEAD_LIMIT
 from adapter.net.retry_after import retry_after_s
 from adapter.testing.clock import START, VirtualClock
+from tests.unit.adapter.delivery.loopback import ACCEPTED, CLOSE, Answer, Loopback, hang, reset, then_close
 
 MESSAGE = Message({"Content-Type": "text/plain", "ce-id": "1"}, b"data")
-Respond = Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]
+HEAD = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n"
+SECRET = b"the data of the event"
 
 
-def channel(respond: Respond, timeout_s: float = 0.5, body_s: float = 1, **destination: Any) -> Channel:
-    transport = httpx2.MockTransport(respond)  # type: ignore[arg-type]  # it takes both
-    sink = Destination("http://sink/", **destination)
-    return Channel(sink, timeout_s, VirtualClock(), response_body_s=body_s, transport=transport)
+def post(
+    *answers: Answer, timeout_s: float = 10, body_s: float = 1, sink: Loopback | None = None, **to: Any
+) -> Attempt:
+    """One attempt at a sink that sends ``answers``."""
 
+    async def test() -> Attempt:
+        async with (sink or Loopback(*answers)).running() as running:
+            destination = Destination(running.url, **to)
+            timeouts = replace(TIMEOUTS, response_body_s=body_s)
+            async with contextlib.aclosing(Channel(destination, timeout_s, VirtualClock(), timeouts=timeouts)) as made:
+                return await made.post(MESSAGE)
 
-def post(respond: Respond, **destination: Any) -> Attempt:
-    return asyncio.run(channel(respond, **destination).post(MESSAGE))
-
-
-def fails(error: Exception) -> Respond:
-    def respond(request: httpx2.Request) -> httpx2.Response:
-        raise error
-
-    return respond
+    return asyncio.run(test())
 
 
 RETRIED = {404, 408, 409, 429, *range(500, 600)}
@@ -82,70 +83,118 @@ def test_retry_after_is_parsed_or_ignored(text: str | None, seconds: float) -> N
     assert retry_after_s(text, START) == seconds
 
 
+INVALID = {
+    "not-http": b"SSH-2.0-OpenSSH_9.6 " + SECRET + b"\r\n\r\n",
+    "status": b"HTTP/1.1 2x2 " + SECRET + b"\r\n\r\n",
+    "status-below-100": b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n",
+    "header": b"HTTP/1.1 202 X\r\n" + SECRET + b"\x00: 1\r\n\r\n",
+    "two-lengths": b"HTTP/1.1 202 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "long-head": b"HTTP/1.1 202 X\r\nX: " + SECRET * HEAD_LIMIT,
+    "many-headers": b"HTTP/1.1 202 X\r\n" + (b"X: " + SECRET + b"\r\n") * HEAD_LIMIT,
+}
+
+
+@pytest.mark.parametrize("octets", INVALID.values(), ids=INVALID)
+def test_invalid_response_is_retried_and_its_octets_are_not_in_the_reason(octets: bytes) -> None:
+    attempt = post(octets)
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert attempt.reason.startswith("invalid HTTP response: ")
+    assert SECRET.decode() not in attempt.reason
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("answer", "reason"),
     [
-        pytest.param(httpx2.ConnectError("refused"), id="connect"),
-        pytest.param(httpx2.RemoteProtocolError("garbage"), id="protocol"),
-        pytest.param(httpx2.InvalidURL("bad"), id="url"),
-        pytest.param(ssl.SSLError("bad record mac"), id="tls-while-reading"),
-        pytest.param(UnicodeError("label too long"), id="host-name"),
-        pytest.param(RuntimeError("unexpected"), id="unforeseen"),
-        pytest.param(ExceptionGroup("several", [OSError("a")]), id="group"),
+        pytest.param(CLOSE, "no response: connection closed by the sink", id="closed"),
+        pytest.param(then_close(b"HTTP/1.1 202 Acc"), "no response: connection closed by the sink", id="half-a-head"),
+        pytest.param(reset, "no response: connection reset by peer", id="reset"),
     ],
 )
-def test_exception_of_the_client_is_an_attempt_to_retry(error: Exception) -> None:
-    attempt = post(fails(error))
+def test_connection_that_ends_without_a_response_is_retried(answer: Answer, reason: str) -> None:
+    attempt = post(answer)
+    assert (attempt.disposition, attempt.code, attempt.reason) == (Disposition.RETRY, "transport", reason)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        pytest.param("http://127.0.0.1:9/", "no connection: connection refused", id="refused"),
+        pytest.param("http://no-such-host.invalid/", "host name not resolved: ", id="unknown-host"),
+        pytest.param(f"http://{'a' * 64}.example/", "host name not resolved: ", id="long-label"),
+    ],
+)
+def test_sink_that_cannot_be_reached_is_retried(url: str, reason: str) -> None:
+    attempt = asyncio.run(Channel(Destination(url), 10, VirtualClock()).post(MESSAGE))
     assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
-    assert type(error).__name__ in attempt.reason
+    assert attempt.reason.startswith(reason)
 
 
-def test_reason_holds_no_octets_of_an_invalid_response() -> None:
-    attempt = post(fails(httpx2.RemoteProtocolError("illegal status line: bytearray(b'secret')")))
-    assert attempt.reason == "RemoteProtocolError: illegal status line"
+def test_header_with_a_line_break_is_not_sent() -> None:
+    made = Channel(Destination("http://127.0.0.1:9/"), 1, VirtualClock())
+    attempt = asyncio.run(made.post(Message({"ce-id": "1\r\nce-source: x"}, b"")))
+    assert (attempt.code, attempt.reason) == ("transport", "a header has a line break")
+
+
+def test_unforeseen_error_is_an_attempt_to_retry() -> None:
+    made = Channel(Destination("http://127.0.0.1:9/"), 1, VirtualClock())
+    attempt = asyncio.run(made.post(Message({"ce-id": "1"}, "not bytes")))  # type: ignore[arg-type]
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert attempt.reason == "request failed: TypeError"
 
 
 def test_sink_that_never_answers_is_a_timeout() -> None:
-    async def hang(request: httpx2.Request) -> httpx2.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    attempt = asyncio.run(channel(hang, timeout_s=0.01).post(MESSAGE))
+    attempt = post(hang, timeout_s=0.01)
     assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "timeout")
     assert attempt.reason == "no answer within 0.01 s"
 
 
+def test_interim_responses_are_skipped() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
+    attempt = post(interim * 2 + HEAD % (503, 0))
+    assert (attempt.code, attempt.retry_after_s) == ("503", 0)
+
+
+def test_octets_after_the_response_are_not_part_of_it() -> None:
+    first = b"HTTP/1.1 503 X\r\nRetry-After: 9\r\nContent-Length: 2\r\n\r\nno"
+    attempt = post(first + HEAD % (202, 3) + b"yes")
+    assert (attempt.code, attempt.retry_after_s, attempt.body) == ("503", 9, b"no")
+
+
+def test_response_without_carriage_returns_is_read() -> None:
+    assert post(b"HTTP/1.1 202 X\nContent-Length: 0\n\n").code == "202"
+
+
+def test_retry_after_of_the_response_is_in_the_attempt() -> None:
+    assert post(b"HTTP/1.1 503 X\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n").retry_after_s == 7
+
+
 def test_endless_body_does_not_change_the_disposition_of_the_status() -> None:
-    read = 0
+    sent = 0
 
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal read
-        while True:
-            read += 4096
-            yield b"x" * 4096
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(HEAD % (202, 10**12))
+        while not writer.is_closing():
+            writer.write(b"x" * 4096)
+            sent += 4096
+            await writer.drain()
 
-    assert post(lambda _: httpx2.Response(202, content=endless())).disposition is Disposition.ACCEPT
-    assert BODY_LIMIT < read <= BODY_LIMIT + 4096
+    assert post(endless, body_s=60).disposition is Disposition.ACCEPT
+    assert sent > BODY_LIMIT
 
 
 def test_stalled_body_does_not_change_the_disposition_of_the_status() -> None:
-    async def stalls() -> AsyncIterator[bytes]:
-        yield b"why"
-        await asyncio.Event().wait()
-
-    made = channel(lambda _: httpx2.Response(400, content=stalls()), timeout_s=30, body_s=0.01)
     started = time.monotonic()
-    attempt = asyncio.run(made.post(MESSAGE))
+    attempt = post(HEAD % (400, 9) + b"why", timeout_s=30, body_s=0.01)
     assert (attempt.disposition, attempt.body) == (Disposition.REJECT, b"why")
     assert time.monotonic() - started < 0.9  # neither the default nor the timeout of the attempt
 
 
-def test_interrupted_body_does_not_change_the_disposition_of_the_status() -> None:
-    async def breaks() -> AsyncIterator[bytes]:
-        yield b"x"
-        raise httpx2.ReadError("reset")
-
-    assert post(lambda _: httpx2.Response(400, content=breaks())).disposition is Disposition.REJECT
+@pytest.mark.parametrize("end", [CLOSE, b"Transfer-Encoding"], ids=["closed", "garbage"])
+def test_interrupted_body_does_not_change_the_disposition_of_the_status(end: bytes) -> None:
+    head = b"HTTP/1.1 400 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n"
+    attempt = post(then_close(head + end))
+    assert (attempt.disposition, attempt.body) == (Disposition.REJECT, b"no")
 
 
 @pytest.mark.parametrize(
@@ -157,41 +206,43 @@ def test_interrupted_body_does_not_change_the_disposition_of_the_status() -> Non
     ],
 )
 def test_rejection_keeps_the_beginning_of_its_body(status: int, sent: bytes, kept: bytes) -> None:
-    assert post(lambda _: httpx2.Response(status, stream=httpx2.ByteStream(sent))).body == kept
+    assert post(HEAD % (status, len(sent)) + sent).body == kept
 
 
-class Recorder:
-    """Answers 202 and keeps the last request."""
-
-    request: httpx2.Request
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.request = request
-        return httpx2.Response(202)
+def test_body_of_a_rejection_is_not_decompressed() -> None:
+    sink = Loopback(b"HTTP/1.1 400 X\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
+    assert post(sink=sink).body == b"\x1f\x8b\x08"
+    assert b"\r\nAccept-Encoding: identity\r\n" in sink.requests[0]
 
 
 def test_token_is_read_again_for_each_attempt(tmp_path: Path) -> None:
-    file, sink = tmp_path / "token", Recorder()
-    made = channel(sink, audience="aud", token_file=file)
-    for token in ("first", "second"):
-        file.write_text(f"{token}\n")
-        assert asyncio.run(made.post(MESSAGE)).disposition is Disposition.ACCEPT
-        assert sink.request.headers["Authorization"] == f"Bearer {token}"
+    file, sink = tmp_path / "token", Loopback()
+
+    async def test() -> None:
+        async with sink.running():
+            made = Channel(Destination(sink.url, audience="aud", token_file=file), 10, VirtualClock())
+            for token in ("first", "second"):
+                file.write_text(f"{token}\n")
+                assert (await made.post(MESSAGE)).disposition is Disposition.ACCEPT
+                assert f"\r\nAuthorization: Bearer {token}\r\n".encode() in sink.requests[-1]
+            await made.aclose()
+
+    asyncio.run(test())
 
 
 def test_event_is_not_sent_without_its_token(tmp_path: Path) -> None:
-    sink = Recorder()
-    attempt = post(sink, audience="aud", token_file=tmp_path / "token")
+    sink = Loopback()
+    attempt = post(sink=sink, audience="aud", token_file=tmp_path / "token")
     assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "token")
     assert attempt.reason == f"audience aud: {tmp_path}/token: No such file or directory"
-    assert not hasattr(sink, "request")
+    assert sink.requests == []
 
 
 def test_no_authorization_is_sent_without_an_audience(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret")
-    sink = Recorder()
-    post(sink, token_file=tmp_path / "token")
-    assert "Authorization" not in sink.request.headers
+    sink = Loopback()
+    post(sink=sink, token_file=tmp_path / "token")
+    assert b"authorization" not in sink.requests[0].lower()
 
 
 def destination(**fields: Any) -> Destination:
@@ -211,29 +262,11 @@ def test_given_and_mounted_certificates_are_trusted_in_addition_to_the_system_ca
     assert len(trust_context(destination(ca_certs=own, bundles=tmp_path)).get_ca_certs()) == system + 2
 
 
-class TlsSink:
-    """Answers 202 on 127.0.0.1 with a certificate of ``authority``. ``requests``: their number on each connection."""
-
-    def __init__(self) -> None:
-        self.authority = trustme.CA()
-        self.requests: list[int] = []
-        self.url = ""
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert("127.0.0.1").configure_cert(context)
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context) as server:
-            self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            yield
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.requests.append(0)
-        with contextlib.suppress(asyncio.IncompleteReadError), contextlib.closing(writer):
-            while True:
-                await reader.readuntil(MESSAGE.body)  # its last octets
-                self.requests[-1] += 1
-                writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+def tls_sink(*answers: Answer) -> tuple[Loopback, str]:
+    """A sink with https on 127.0.0.1, and the certificate of its authority."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return Loopback(*answers, context=context), authority.cert_pem.bytes().decode()
 
 
 def replace_bundle(directory: Path, text: str) -> None:
@@ -244,18 +277,42 @@ def replace_bundle(directory: Path, text: str) -> None:
 
 def test_changed_bundle_takes_effect_at_the_next_attempt(tmp_path: Path) -> None:
     async def test() -> None:
-        sink = TlsSink()
-        own, other = (ca.cert_pem.bytes().decode() for ca in (sink.authority, trustme.CA()))
+        sink, own = tls_sink()
         async with sink.running():
             made = Channel(Destination(sink.url, bundles=tmp_path), 10, VirtualClock())
             assert (await made.post(MESSAGE)).code == "transport"
             replace_bundle(tmp_path, own)
             assert [(await made.post(MESSAGE)).code for _ in range(2)] == ["202", "202"]
-            assert sink.requests == [2]  # one connection while nothing changes
-            replace_bundle(tmp_path, other)
+            assert sink.connections == [2]  # one connection while nothing changes
+            replace_bundle(tmp_path, trustme.CA().cert_pem.bytes().decode())
             attempt = await made.post(MESSAGE)
             assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
-            assert "CERTIFICATE_VERIFY_FAILED" in attempt.reason
+            assert "certificate verify failed" in attempt.reason
+            await made.aclose()
+
+    asyncio.run(test())
+
+
+def test_request_in_flight_keeps_its_connection_when_a_bundle_changes(tmp_path: Path) -> None:
+    arrived, changed = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        await changed.wait()
+        writer.write(ACCEPTED)
+
+    async def test() -> None:
+        sink, own = tls_sink(slow)
+        replace_bundle(tmp_path, own)
+        async with sink.running():
+            made = Channel(Destination(sink.url, bundles=tmp_path), 10, VirtualClock())
+            first = asyncio.create_task(made.post(MESSAGE))
+            await arrived.wait()
+            replace_bundle(tmp_path, own + own)
+            assert (await made.post(MESSAGE)).code == "202"
+            changed.set()
+            assert (await first).code == "202"
+            assert sink.connections == [1, 1]
             await made.aclose()
 
     asyncio.run(test())

@@ -21,7 +21,7 @@ from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request, Sec
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 from tests.process.harness import free_port
-from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever
+from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever, within_deadline
 from tests.unit.adapter.listening.asked import (
     REQUEST,
     BellSource,
@@ -225,6 +225,25 @@ def test_last_failure_of_a_minute_is_logged_after_it() -> None:
     handler = RequestHandler(MoodySource(), Context("/s", "uid", START, clock, book.log, send=send_event))
     asyncio.run(test())
     assert [line["error"] for line in book.logged("request failed")] == ["ValueError", "LookupError"]
+
+
+def test_held_failures_of_requests_are_logged_when_the_listener_stops() -> None:
+    class BrokenSource(Listener):
+        async def receive(self, request: Request) -> Event:
+            raise LookupError("mine")
+
+    async def test() -> None:
+        run = asyncio.create_task(adapter.runtime.run())
+        await until(lambda: adapter.book.logged("listening"))
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            for _ in range(3):
+                await client.post(f"http://127.0.0.1:{adapter.port}/")
+        adapter.runtime.stop()
+        await run
+
+    adapter = FakeAdapter(BrokenSource(), port=free_port())
+    within_deadline(test())
+    assert [line["count"] for line in adapter.book.logged("request failed")] == [1, 2]
 
 
 def test_receive_that_takes_too_long_is_500() -> None:

@@ -51,6 +51,9 @@ def reference(labels: dict[str, str], made: list[tuple[str, float]], polls: int,
         "source_last_success_timestamp_seconds", "When the sink last accepted an event", names, registry=registry
     )
     last.labels(**labels).set(success)
+    since = "When the first failure after the last accepted event was, 0 if there is none"
+    failing = Gauge("source_failing_since_timestamp_seconds", since, names, registry=registry)
+    failing.labels(**labels).set(success / 2)
     build = Gauge("source_build_info", "Always 1", (*names, "version"), registry=registry)
     build.labels(**labels, version=__version__).set(1)
     if polls:
@@ -68,7 +71,7 @@ def test_output_equals_that_of_the_prometheus_client(
     ours.count_events("delivered", 2)
     for code, seconds in made:
         ours.count_attempt(code, seconds)
-    ours.in_flight, ours.last_success = 3, success
+    ours.in_flight, ours.last_success, ours.failing_since = 3, success, success / 2
     for _ in range(polls):
         ours.count_polls("ok")
     expected = reference(dict(zip(("namespace", "name", "kind"), source, strict=True)), made, polls, success)

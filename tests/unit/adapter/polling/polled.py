@@ -34,7 +34,7 @@ class Chunks(httpx2.AsyncByteStream):
 def found(answer: Handler | bytes | Any, **fields: Any) -> list[Event]:
     """The events of one poll. ``answer``: the body, a value that is sent as JSON, or a function."""
     handler = answer if callable(answer) else lambda request: ok(answer)
-    source = PollSource(url=URL, **fields)
+    source = PollSource(**{"url": URL, **fields})
 
     async def once() -> list[Event]:
         async with make_client(httpx2.MockTransport(handler), source.body_limit()) as client:

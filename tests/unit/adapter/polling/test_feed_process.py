@@ -15,7 +15,7 @@ ATOM = b"<feed xmlns='http://www.w3.org/2005/Atom'><title>t</title><entry><id>ur
 
 
 def parsed(body: bytes, *command: str) -> Document:
-    return asyncio.run(parse_in_subprocess(body, "", command or COMMAND))
+    return asyncio.run(parse_in_subprocess(body, "", "http://host/feed", command or COMMAND))
 
 
 def test_feed_is_parsed() -> None:

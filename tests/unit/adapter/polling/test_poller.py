@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,8 +17,8 @@ from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.model.clock import SystemClock
 from adapter.polling.client import MAX_REDIRECTS
-from adapter.polling.progress import WINDOW, SeenKeys
-from adapter.sdk import Event, Field, Outcome, Poller, PollFailed, Unchanged
+from adapter.polling.progress import WINDOW, Handled
+from adapter.sdk import Event, Outcome, Poller, PollFailed, Unchanged
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, Scripted, run
 
 
@@ -79,10 +79,10 @@ def test_ten_thousand_keys_are_remembered_by_default() -> None:
 
 @pytest.mark.parametrize("key", ["", "a", "\ud800", "x" * 1_000_000], ids=["empty", "short", "surrogate", "long"])
 def test_any_text_can_be_a_key(key: str) -> None:
-    seen = SeenKeys()
-    assert key not in seen
-    seen.add(key)
-    assert key in seen
+    handled = Handled()
+    assert handled.find(key) == (False, None)
+    handled.add(key, Outcome.REJECTED)
+    assert handled.find(key) == (True, Outcome.REJECTED)
 
 
 def test_first_poll_can_skip_the_items_that_exist() -> None:
@@ -92,32 +92,6 @@ def test_first_poll_can_skip_the_items_that_exist() -> None:
 @pytest.mark.parametrize("first", [PollFailed("down"), Unchanged()], ids=["failed", "unchanged"])
 def test_first_poll_that_finds_items_skips_them(first: Exception) -> None:
     assert run(first, ["a"], ["a", "b"], skips=True).ids() == ["b"]
-
-
-class Cursor(Poller):
-    """A generator with a cursor. ``ended``: the polls that reached their end; ``closed``: those that were closed."""
-
-    ended: list[int] = Field(default=[], description="Polls.")
-    closed: list[int] = Field(default=[], description="Polls.")
-
-    async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
-        n = len(self.closed)
-        if n == 3:
-            raise KeyboardInterrupt
-        try:
-            for id in "ab":
-                yield Event(type="t", id=id)
-            self.ended.append(n)
-        finally:
-            self.closed.append(n)
-
-
-def test_code_after_the_last_yield_runs_once_the_sink_has_all_events() -> None:
-    polls = Run(Cursor(), answers(Outcome.DELIVERED, Outcome.GAVE_UP, Outcome.DELIVERED))
-    assert polls.ids() == ["a", "b", "b"]
-    assert isinstance(polls.source, Cursor)
-    assert polls.source.ended == [1, 2]
-    assert polls.source.closed == [0, 1, 2]
 
 
 def test_unchanged_is_a_success_with_its_own_outcome() -> None:

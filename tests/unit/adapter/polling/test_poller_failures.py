@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -14,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapter.sdk import Event, Field, Outcome, Poller, PollFailed
+from adapter.sdk import Event, Field, Outcome, Poller, PollFailed, SecretText
 from adapter.testing.clock import START
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, run
 
@@ -29,7 +31,15 @@ def test_failed_polls_are_logged_and_counted_and_make_the_source_unready() -> No
     first = polls.book.logged("poll failed")[0]
     assert (first["level"], first["reason"], first["count"]) == ("warn", "HTTP status 500", 1)
     (recovered,) = polls.book.logged("polls succeed again")
-    assert recovered["failures_in_a_row"] == 4
+    assert recovered["failed_polls"] == 4
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_given_up_event_is_not_lost_while_a_later_poll_finds_its_item(skips: bool) -> None:
+    source = run([], skips=skips).source
+    assert source.sends_again(Outcome.GAVE_UP, stopping=False)
+    assert source.sends_again(Outcome.GAVE_UP, stopping=True) is not skips  # the next process may skip it
+    assert not source.sends_again(Outcome.REJECTED, stopping=False)
 
 
 def test_fewer_than_three_failures_in_a_row_keep_the_source_ready() -> None:
@@ -49,7 +59,8 @@ def test_source_is_ready_before_the_sink_has_the_items_of_the_first_poll() -> No
 def test_frequent_failures_are_throttled_in_the_log() -> None:
     polls = run(*[PollFailed("x")] * 500, interval="1ms")
     polls.ids()
-    assert len(polls.book.lines) == 1
+    assert [(line["msg"], line["count"]) for line in polls.book.lines] == [("poll failed", 1), ("poll failed", 499)]
+    assert "last_at" in polls.book.lines[1]  # it was held until the source stopped
 
 
 @pytest.mark.parametrize(
@@ -95,8 +106,54 @@ def test_reason_of_a_failure_is_one_short_line_without_data_or_secrets(error: Ex
     polls.ids()
     (line,) = polls.book.lines
     assert line["reason"].startswith(reason)
-    assert "hush" not in polls.book.text
+    assert "hush" not in "".join(filter(None, polls.unready))
+    assert ("hush" in polls.book.text) is isinstance(error, KeyError)
     assert len(line["reason"]) <= 200
+
+
+class Keyed(Poller):
+    """Looks for its token, which is a secret, in a response. ``polls``: how many are left."""
+
+    token: SecretText = Field(description="A token.")
+    polls: list[int] = Field(default=[1], description="Polls.")
+
+    async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
+        if not self.polls:
+            raise KeyboardInterrupt
+        self.polls.pop()
+        return [Event(type="t", id=json.loads("{}")[self.token.get_secret_value()])]
+
+
+def test_exception_of_the_class_is_logged_with_its_message_line_and_traceback_but_without_secrets() -> None:
+    polls = Run(Keyed(token=SecretText("hush-hush")))
+    polls.ids()
+    (line,) = polls.book.logged("poll failed")
+    assert line["error"] == "KeyError: '(secret)'"
+    assert re.fullmatch(r"test_poller_failures\.py:\d+", line["at"])
+    assert line["reason"] == f"KeyError at {line['at']}"
+    assert "self.token.get_secret_value()" in line["traceback"]
+    assert "hush-hush" not in polls.book.text
+
+
+def test_line_of_the_class_is_named_when_a_library_fails() -> None:
+    class Parses(Keyed):
+        async def poll(self, client: httpx2.AsyncClient) -> Iterable[Event]:
+            await super().poll(client) if not self.polls else self.polls.pop()
+            return [Event(type="t", id=json.loads("<html>"))]
+
+    polls = Run(Parses(token=SecretText("hush-hush")))
+    polls.ids()
+    (line,) = polls.book.logged("poll failed")
+    assert line["error"].startswith("JSONDecodeError: Expecting value")
+    assert line["reason"] == f"JSONDecodeError at {line['at']}"
+    assert line["at"].startswith("test_poller_failures.py:")
+
+
+@pytest.mark.parametrize("error", [PollFailed("x"), httpx2.ConnectError("x")], ids=["poll-failed", "transport"])
+def test_failure_of_the_upstream_is_logged_without_a_traceback(error: Exception) -> None:
+    polls = run(error)
+    polls.ids()
+    assert "traceback" not in polls.book.logged("poll failed")[0]
 
 
 def test_raise_for_status_honours_retry_after() -> None:

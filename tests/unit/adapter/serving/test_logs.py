@@ -111,29 +111,87 @@ def test_counts_of_a_throttled_message_add_up() -> None:
 
 def test_messages_are_throttled_separately() -> None:
     outage = Outage()
-    assert [outage.throttle.warning("a"), outage.throttle.warning("b"), outage.throttle.warning("a")] == [
-        True,
-        True,
-        False,
-    ]
+    for message in ("a", "b", "a"):
+        outage.throttle.warning(message)
+    assert [line["msg"] for line in outage.book.lines] == ["a", "b"]
 
 
-def test_flush_logs_only_after_the_minute_and_only_once() -> None:
+def test_held_lines_are_written_before_the_line_that_says_the_cause_has_ended() -> None:
     outage = Outage()
-    outage.throttle.error("a")
-    outage.throttle.error("a", count=4)
-    outage.clock.advance(59.9)
+    outage.throttle.error("failed", event_id="1")
+    outage.clock.advance(20)
+    outage.throttle.error("failed", count=4, event_id="2")
+    outage.clock.advance(1)
+    assert outage.throttle.recovered("recovered", failures=5)
+    outage.clock.advance(100)
+    assert not outage.throttle.recovered("recovered")
+    first, held, recovered = outage.book.lines
+    assert (first["msg"], first["count"], first["event_id"]) == ("failed", 1, "1")
+    assert "last_at" not in first
+    assert (held["level"], held["count"], held["event_id"]) == ("error", 4, "2")
+    assert held["last_at"] == "2026-01-01T00:00:20.000Z"  # that is before the line itself
+    assert (recovered["msg"], recovered["level"], recovered["failures"]) == ("recovered", "info", 5)
+
+
+def test_cause_that_comes_and_goes_writes_few_lines_and_each_pair_ends_with_recovered() -> None:
+    outage = Outage()
+    for _ in range(6000):
+        outage.throttle.warning("failed")
+        outage.throttle.recovered("recovered")
+        outage.clock.advance(0.1)
     outage.throttle.flush()
-    assert len(outage.book.lines) == 1
-    outage.clock.advance(0.1)
-    outage.throttle.flush()
-    outage.throttle.flush()
-    assert [(line["count"], line["level"]) for line in outage.book.lines] == [(1, "error"), (4, "error")]
+    lines = [line["msg"] for line in outage.book.lines]
+    assert lines == ["failed", "recovered"] * 11  # once a minute, and at the end
+    assert sum(line["count"] for line in outage.book.logged("failed")) == 6000
+
+
+def test_line_that_was_held_past_its_minute_is_followed_by_recovered() -> None:
+    outage = Outage()
+    outage.throttle.warning("failed")
+    outage.throttle.recovered("recovered")
+    outage.throttle.warning("failed")
+    outage.throttle.recovered("recovered")
+    assert len(outage.book.lines) == 2
+    outage.clock.advance(60)
+    outage.throttle.recovered("recovered")
+    assert [line["msg"] for line in outage.book.lines] == ["failed", "recovered"] * 2
+    assert outage.book.lines[2]["last_at"] == "2026-01-01T00:00:00.000Z"
+
+
+def test_held_line_about_an_ended_cause_is_followed_by_recovered_at_the_end_too() -> None:
+    outage = Outage()
+    with outage.throttle as throttle:
+        for n in (1, 2):
+            throttle.warning("failed")
+            throttle.recovered("recovered", n=n)
+    lines = [(line["msg"], line.get("n")) for line in outage.book.lines]
+    assert lines == [("failed", None), ("recovered", 1), ("failed", None), ("recovered", 2)]
+
+
+def test_no_recovery_is_written_at_the_end_while_the_cause_lasts() -> None:
+    outage = Outage()
+    with outage.throttle as throttle:
+        for _ in range(2):
+            throttle.warning("failed")
+            throttle.recovered("recovered")
+        throttle.warning("failed")
+    assert [line["msg"] for line in outage.book.lines] == ["failed", "recovered", "failed"]
+
+
+def test_held_lines_are_written_at_the_end_with_exact_counts() -> None:
+    outage = Outage()
+    with outage.throttle as throttle:
+        for message in ("a", "a", "b", "a", "b"):
+            throttle.warning(message)
+    counts = [(line["msg"], line["count"]) for line in outage.book.lines]
+    assert counts == [("a", 1), ("b", 1), ("a", 2), ("b", 1)]
 
 
 def test_clock_set_back_does_not_suppress_a_message() -> None:
     outage = Outage()
     outage.throttle.error("a")
     outage.clock.advance(-3600)
-    assert outage.throttle.error("a")
-    assert not outage.throttle.error("a")
+    outage.throttle.error("a")
+    assert len(outage.book.lines) == 2
+    outage.throttle.error("a")
+    assert len(outage.book.lines) == 2

@@ -144,11 +144,16 @@ def test_times_of_a_json_feed_are_the_times_of_its_items() -> None:
         pytest.param(
             b"<!DOCTYPE html><html><body>sign in", {}, "the response is an HTML page; url must point to", id="html"
         ),
+        pytest.param(b"<h1>secret</h1>", {}, "the response is an HTML page", id="html-fragment"),
+        pytest.param(b"<!-- x --><html>", {}, "the response is an HTML page", id="html-after-a-comment"),
         pytest.param(b"\n <x/>", {}, "the response is XML but not a feed", id="xml"),
+        pytest.param(b"<opml><head><title>secret", {}, "the response is XML but not a feed", id="opml"),
         pytest.param(b'{"a": secret', {}, "the response is not JSON", id="no-json"),
         pytest.param(
             b'{"id": "secret"}\n{"id": 2}\n', {}, "the response is NDJSON, one value per line; url", id="ndjson"
         ),
+        pytest.param(b'\n{"id": 1}\r\n\r\n{"id": 2}', {}, "the response is NDJSON", id="ndjson-with-empty-lines"),
+        pytest.param(b"1\n2\n", {}, "the response is NDJSON", id="ndjson-of-numbers"),
         pytest.param(b'{"id": 1}\n{"id": ', {}, "the response is not JSON", id="cut-ndjson"),
         pytest.param(b'["\xff secret"]', {}, "fits neither UTF-8 nor the charset of its Content-Type", id="no-utf-8"),
         pytest.param(b"[NaN]", {}, "the response is not JSON", id="nan"),

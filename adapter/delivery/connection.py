@@ -1,0 +1,170 @@
+"""One HTTP/1.1 connection to a sink: it carries one request at a time, and llhttp parses the responses.
+
+It is not used again if the sink closes it, sends octets without a request, or leaves a response unfinished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+
+import httptools
+
+from adapter.contract.timeouts import Timeouts
+
+HEAD_LIMIT = 64 * 1024  # bytes of the head of a response
+BODY_LIMIT = 64 * 1024  # bytes read of a response's body, so that its connection can be used again
+KEPT_BODY = 4096  # bytes of them kept for the dead letter sink
+CLOSED = "connection closed by the sink"
+ALWAYS_TAKEN = 16 * 1024  # bytes of a request that a host takes although its program reads nothing
+
+
+class NoResponse(Exception):
+    """The request has no response. ``code`` and ``reason`` are those of the attempt; they quote no bytes of the sink.
+
+    ``unprocessed``: the sink has not processed the request, so it can be sent again at once.
+    """
+
+    def __init__(self, reason: str, code: str = "transport", *, unprocessed: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+        self.unprocessed = unprocessed
+
+
+@dataclass(frozen=True)
+class Response:
+    """``retry_after``: the header; ``body``: its beginning."""
+
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
+def os_text(error: Exception | None, otherwise: str) -> str:
+    """The text of the operating system for the number of ``error``."""
+    if isinstance(error, ssl.SSLError):  # has a number of its own
+        return "TLS error"
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else otherwise
+
+
+class Connection(asyncio.Protocol):
+    """Call ``exchange()`` again only while ``is_reusable``."""
+
+    _transport: asyncio.Transport
+    _head: asyncio.Future[None]  # done: the status and the headers of the response have arrived
+    _end: asyncio.Future[None]  # done: nothing more is read
+
+    def __init__(self) -> None:
+        self.is_reusable = False
+        self._requests = 0
+        self._limit_ms = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # as most clients accept it
+
+    async def exchange(self, request: bytes, until: float, timeouts: Timeouts) -> Response:
+        """Send a whole request. ``until`` is on the loop's clock.
+
+        Raises ``NoResponse``, or ``TimeoutError`` if the head has not arrived.
+        """
+        loop = asyncio.get_running_loop()
+        self._head, self._end = loop.create_future(), loop.create_future()
+        self._requests += 1
+        self.is_reusable = False
+        self._received, self._status, self._size = 0, 0, 0
+        self._retry_after: str | None = None
+        self._body = b""
+        try:
+            if self._transport.is_closing():  # since it was made or taken
+                raise NoResponse(f"no response: {CLOSED}", unprocessed=True)
+            self._limit_unacknowledged(len(request), timeouts.unacknowledged_s)
+            self._transport.write(request)
+            async with asyncio.timeout_at(until):
+                await self._head
+            if not self._end.done():
+                await asyncio.wait([self._end], timeout=min(until - loop.time(), timeouts.response_body_s))
+            return Response(self._status, self._retry_after, self._body)
+        finally:
+            if not self.is_reusable:
+                self.close()
+
+    def close(self) -> None:
+        """Without the closing handshake of TLS, because nothing more is sent or read."""
+        self.is_reusable = False
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called again with the transport of TLS."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self._requests or self._end.done():
+            return self.close()
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._finish(NoResponse(f"invalid HTTP response: {type(error).__name__}"))
+        if self._received > HEAD_LIMIT and not self._head.done():
+            self._finish(NoResponse(f"invalid HTTP response: a head of more than {HEAD_LIMIT} bytes"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_reusable = False
+        if self._requests:
+            unprocessed = self._requests > 1 and not self._received  # as Go's net/http: the sink closed it while idle
+            self._finish(NoResponse(f"no response: {os_text(error, CLOSED)}", unprocessed=unprocessed))
+
+    def _finish(self, error: NoResponse) -> None:
+        """The connection has ended. This is an error only if the head of a response is missing."""
+        if not self._head.done():
+            self._head.set_exception(error)
+        if not self._end.done():
+            self._end.set_result(None)
+        self.close()
+
+    def _limit_unacknowledged(self, size: int, limit_s: float) -> None:
+        """Let the connection fail if the host of the sink has vanished. It does not limit the time of a response.
+
+        A host whose program does not read looks the same once its buffers are full, so a large request has no limit.
+        """
+        limit_ms = round(limit_s * 1000) if size <= ALWAYS_TAKEN else 0
+        if limit_ms != self._limit_ms and hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._limit_ms = limit_ms
+            self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
+
+    # The parser calls these methods.
+
+    def on_message_begin(self) -> None:
+        if self._end.done():
+            self.is_reusable = False  # a second response without a request
+        else:
+            self._retry_after = None  # of an interim response
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"retry-after" and not self._head.done():
+            self._retry_after = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 100:
+            raise ValueError  # makes the response invalid for the parser
+        if not self._head.done() and (status >= 200 or status == 101):  # others are interim responses
+            self._status = status
+            self._head.set_result(None)
+
+    def on_body(self, data: bytes) -> None:
+        if self._end.done():
+            return
+        self._size += len(data)
+        self._body += data[: KEPT_BODY - len(self._body)]
+        if self._size > BODY_LIMIT:
+            self._end.set_result(None)
+
+    def on_message_complete(self) -> None:
+        if self._head.done() and not self._end.done():
+            self.is_reusable = self._parser.should_keep_alive()
+            self._end.set_result(None)

@@ -1,0 +1,74 @@
+"""The bytes of the requests to one URL. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from adapter import __version__
+
+# "identity", because the body of a response is kept as it arrives.
+HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"sample-source/{__version__}"}
+_PATH_SAFE = "!$%&'()*+,/:;=@[]\\^|~-._"  # RFC 3986, and what some servers accept besides
+_QUERY_SAFE = _PATH_SAFE + "?`{}"
+_LINE_BREAK = re.compile(r"[\r\n\0]")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL. ``host``: an address, or a name in ASCII; ``head``: what all requests begin with."""
+
+    host: str
+    port: int
+    is_https: bool
+    head: bytes
+    authorization: Mapping[str, str]  # of the user and password in the URL
+
+    @classmethod
+    def of(cls, url: str) -> Target:
+        """``ValueError`` if the URL is not an absolute http(s) URL.
+
+        Path and query are sent as they are written. Only characters that no URL may contain are encoded.
+        """
+        parts = urlsplit(url)
+        host, is_https = _ascii(parts.hostname or ""), parts.scheme == "https"
+        if not host or parts.scheme not in ("http", "https"):
+            raise ValueError(url)
+        port = parts.port or (443 if is_https else 80)
+        return cls(host, port, is_https, _head(parts, host), _basic_authorization(parts))
+
+    def request(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """A POST request. ``ValueError`` if a header has a line break."""
+        lines = [f"{name}: {text}" for name, text in {**headers, **self.authorization}.items()]
+        if _LINE_BREAK.search("".join(lines)):
+            raise ValueError("a header has a line break")
+        return self.head + "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def _ascii(host: str) -> str:
+    if host.isascii():
+        return host
+    import idna  # takes a megabyte of memory, and few sinks need it
+
+    return idna.encode(host).decode()
+
+
+def _head(parts: SplitResult, host: str) -> bytes:
+    target = quote(parts.path, safe=_PATH_SAFE) or "/"
+    if parts.query:
+        target += f"?{quote(parts.query, safe=_QUERY_SAFE)}"
+    authority = f"[{host}]" if ":" in host else host
+    if parts.port not in (None, 443 if parts.scheme == "https" else 80):
+        authority += f":{parts.port}"
+    lines = [f"POST {target} HTTP/1.1", f"Host: {authority}", *(f"{name}: {text}" for name, text in HEADERS.items())]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+def _basic_authorization(parts: SplitResult) -> dict[str, str]:
+    if not parts.username and not parts.password:
+        return {}
+    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"}
