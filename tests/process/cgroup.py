@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import Process, Start, processes
+from tests.process.harness import Process, Start, processes, wait_until
 
 ROOT = Path("/sys/fs/cgroup")
 MIB = 1024 * 1024
@@ -80,7 +82,19 @@ def memory_limit(mib: int = 128) -> Iterator[Group]:
 
             yield Group(start_inside, directory, version)
     finally:
+        wait_until(lambda: _removed(directory), f"{directory} removed", (directory / "cgroup.procs").read_text)
+
+
+def _removed(directory: Path) -> bool:
+    """Kill the children of killed processes, and remove the group once the kernel has forgotten them."""
+    for pid in (directory / "cgroup.procs").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    try:
         directory.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
