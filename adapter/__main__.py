@@ -21,6 +21,7 @@ from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
+    from asyncio import Runner
     from logging import Logger
     from types import FrameType
 
@@ -35,38 +36,73 @@ if TYPE_CHECKING:
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
 
+class Signalled(SystemExit):
+    """A signal came before the event loop handles signals."""
+
+
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # a signal may come during the imports, which take a while
     try:
-        return _start(AdapterEnv.from_environ(os.environ))
+        env = AdapterEnv.from_environ(os.environ)
     except EnvError as error:
-        print(" ".join(str(error).splitlines()), file=sys.stderr)
-        return BAD_ENVIRONMENT
+        return _refuse(error)
+    return _start(env)
 
 
 def _exit(*_: object) -> NoReturn:
-    raise SystemExit(0)
+    raise Signalled(0)
+
+
+def _refuse(error: EnvError) -> int:
+    print(" ".join(str(error).splitlines()), file=sys.stderr)
+    return BAD_ENVIRONMENT
 
 
 def _start(env: AdapterEnv) -> int:
     import asyncio
 
+    from adapter.contract.timeouts import TIMEOUTS
     from adapter.serving import logs
-    from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config)
     watch = _loop_watch(env, log)
+    with asyncio.Runner(loop_factory=watch.new_loop) as runner:
+        code = _exit_code(runner, env, watch, log)
+        _end_within(TIMEOUTS.margin_s / 2, code)
+        return code
+
+
+def _exit_code(runner: Runner, env: AdapterEnv, watch: LoopWatch, log: Logger) -> int:
+    from adapter.serving.failures import as_source, failure_fields
+
+    async def run() -> int:
+        try:
+            return await _run(env, watch)
+        except Signalled:
+            return 0
+
     try:
-        with asyncio.Runner(loop_factory=watch.new_loop) as runner:
-            return runner.run(_run(env, watch))
-    except EnvError:
-        raise
+        return runner.run(as_source(run()))
+    except EnvError as error:
+        return _refuse(error)
     except Exception as error:
         failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process even if a thread of the source never ends. Everything is closed and written already."""
+    import threading
+    import time
+
+    def end() -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _loop_watch(env: AdapterEnv, log: Logger) -> LoopWatch:

@@ -159,7 +159,7 @@ class RequestHandler:
             return await self._deliver(events) if events else Response(204, headers={})
         except Refusal:
             raise
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
             kind, secrets = type(self._listener), secret_texts(self._listener)
