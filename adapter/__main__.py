@@ -84,9 +84,11 @@ def _exit_code(runner: Runner, env: AdapterEnv, watch: LoopWatch, log: Logger) -
 
     try:
         return runner.run(as_source(run()))
+    except Signalled:
+        return 0
     except EnvError as error:
         return _refuse(error)
-    except Exception as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the last two: of a task that the source made
         failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
