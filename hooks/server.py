@@ -15,8 +15,9 @@ import uvicorn
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Scope
 
+from adapter.contract.formats import json_cost
 from adapter.serving.connection import Connection
-from adapter.serving.limits import Connections, Limits, json_cost
+from adapter.serving.limits import Connections, Limits
 from adapter.serving.messages import Refusal, Request, Response
 
 KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first

@@ -24,7 +24,7 @@ class Limits:
     keep_alive_s: float  # seconds from a response to the next request, or until the client reads it (no response)
     head_size: int = 64 * 1024  # bytes of a head (431)
     body_size: int = 1024 * 1024  # bytes of a body (413)
-    total_size: int = 32 * 1024 * 1024  # bytes of all requests and unread responses in memory (503)
+    total_size: int = 24 * 1024 * 1024  # bytes of all requests and unread responses in memory (503)
     connections: int = 512  # open ones; one more closes another (see Connections.add) or is refused (503)
 
 
@@ -98,13 +98,3 @@ class Connections:
     @property
     def is_full(self) -> bool:
         return self.size > self.limits.total_size
-
-
-def json_cost(text: bytes) -> int:
-    """At most about so many bytes of Python objects are in this JSON text, with those that exist while it is parsed.
-
-    Measured with pydantic-core: an object with one member takes 330 bytes, another member 170, an empty object or list
-    96. Commas and brackets within strings are counted, too.
-    """
-    members, objects, lists = text.count(b","), text.count(b"{") - text.count(b"{}"), text.count(b"[")
-    return len(text) + 170 * members + 300 * objects + 100 * lists

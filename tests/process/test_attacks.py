@@ -21,9 +21,10 @@ from tests.process.webhook import SECRET, Webhook
 ADAPTER_MIB, HOOK_MIB = 128, 192
 SPARE = 0.8
 TIMES = 4 if os.environ.get("LONG") else 1
-HALF_HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * (63 * 1024)
+POST = b"POST / HTTP/1.1\r\nHost: h\r\n"
+HALF_HEAD = POST + b"X: " + b"a" * (63 * 1024)
 PIPELINE = (b"POST / HTTP/1.1\r\nHost: h\r\nX: 123456\r\n\r\n" * 6700)[: 256 * 1024]
-MANY_OBJECTS = b"POST / HTTP/1.1\r\nHost: h\r\n" + b"a:\r\n" * 250 + b"\r\n"
+MANY_OBJECTS = POST + b"a:\r\n" * 250 + b"\r\n"
 
 
 class Port:
@@ -104,6 +105,22 @@ def test_adapter_survives(webhook: dict[str, Port], attacked: str, count: int, o
     with webhook[attacked].connections(count * TIMES, octets):
         webhook[attacked].assert_alive()
     webhook[attacked].assert_alive()
+
+
+def test_adapter_survives_structured_events_of_many_objects_beside_bodies_in_flight() -> None:
+    """One event is parsed at a time, but the bodies in flight need their memory, too."""
+    with memory_limit(ADAPTER_MIB) as group, socket.create_server(("127.0.0.1", 0)) as silent_sink:
+        hook = Webhook(group.start, f"http://127.0.0.1:{silent_sink.getsockname()[1]}", answerWithin="2s")
+        port = Port(hook.port, f"http://127.0.0.1:{hook.health_port}/health", group, ADAPTER_MIB)
+        plain = POST + b"Content-Length: %d\r\n\r\n" % (MIB - 1) + b"a" * (MIB - 1)
+        items = (b'{"":' * 150 + b"0" + b"}" * 150 + b",") * 1300
+        event = b'{"specversion":"1.0","id":"1","source":"/a","type":"b","data":[%s0]}' % items
+        head = POST + b"Content-Type: application/cloudevents+json\r\nContent-Length: %d\r\n\r\n" % len(event)
+        with port.connections(20, plain), port.connections(4, head + event) as events:
+            for each in events:
+                each.settimeout(DEADLINE_S)
+                assert each.recv(12).startswith(b"HTTP/1.1 ")
+        port.assert_alive()
 
 
 PARENT = (

@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from pydantic_core import to_json
 
-from adapter.serving.limits import Limits, json_cost
+from adapter.contract.formats import json_cost
+from adapter.serving.limits import Limits
 from hooks.__main__ import listen
 from hooks.server import COST_FACTOR, config, limits
 from hooks.settings import Settings
