@@ -126,7 +126,6 @@ def test_adapter_survives_structured_events_of_many_objects_beside_bodies_in_fli
 PARENT = (
     b'{"parent":{"apiVersion":"a/v1","kind":"A","metadata":{"name":"a","namespace":"b","uid":"c"%s},"spec":{"x":%s}}%s}'
 )
-SPEC = b'{"sink":{"uri":"http://a.b"}}'
 
 
 def items(item: bytes, size: int) -> bytes:
