@@ -94,7 +94,7 @@ def running_hook() -> Iterator[tuple[Port, Process]]:
     ("attacked", "count", "octets"),
     [
         pytest.param("port", 8, PIPELINE, id="pipelines"),
-        pytest.param("port", 600, MANY_OBJECTS * 16, id="many-headers"),
+        pytest.param("port", 200, MANY_OBJECTS * 16, id="many-headers"),
         pytest.param("port", 2600, HALF_HEAD, id="half-heads"),
         pytest.param("port", 600, HALF_HEAD[:40] + b"\r\nContent-Length: 9\r\n\r\na", id="half-bodies"),
         pytest.param("health_port", 1571, HALF_HEAD, id="half-heads-at-the-health-port"),
