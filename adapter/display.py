@@ -24,7 +24,8 @@ from random import Random
 from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import INTEGER_DIGITS, Json
-from adapter.serving.connection import SINK_LIMITS, Reset
+from adapter.serving.connection import Reset
+from adapter.serving.limits import SINK_LIMITS
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
 

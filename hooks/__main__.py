@@ -24,6 +24,7 @@ def main() -> int:
     import uvicorn
 
     from adapter.contract.environment import EnvError
+    from hooks import server
     from hooks.app import create_app
     from hooks.settings import read_settings
 
@@ -38,18 +39,7 @@ def main() -> int:
     except OSError as error:
         print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
-    config = uvicorn.Config(
-        create_app(settings),
-        http="httptools",
-        access_log=settings.log_level == "debug",
-        log_config=None,  # the handler above
-        proxy_headers=False,  # the address of the client is not used
-        log_level=settings.log_level if settings.log_level == "debug" else "warning",
-        # Go clients close a connection after 90 s without a request. The hook waits longer, so it never closes a
-        # connection at the moment when Metacontroller sends a request on it.
-        timeout_keep_alive=120,
-        lifespan="off",
-    )
+    config = server.config(create_app(settings), server.limits(settings.max_body_bytes), log_level=settings.log_level)
     config.load()
     log.info("listening on http://%s:%d", settings.host, listening.getsockname()[1])
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which

@@ -132,3 +132,13 @@ class VerbatimTimestamp(datetime):
         self = cls.combine(time.date(), time.timetz())
         self.text = text
         return self
+
+
+def json_cost(text: bytes) -> int:
+    """At most about so many bytes of Python objects are in this JSON text, with those that exist while it is parsed.
+
+    Measured with pydantic-core: an object with one member takes 330 bytes, another member 170, an empty object or list
+    96. Commas and brackets within strings are counted, too.
+    """
+    members, objects, lists = text.count(b","), text.count(b"{") - text.count(b"{}"), text.count(b"[")
+    return len(text) + 170 * members + 300 * objects + 100 * lists
