@@ -1,4 +1,4 @@
-"""Names of Kubernetes objects: their patterns, and names derived from a kind. Pure."""
+"""Names of Kubernetes objects: their patterns, and the names of children. Pure."""
 
 from __future__ import annotations
 
@@ -45,23 +45,6 @@ def list_in(value: Json, *path: str) -> list[Json]:
     """As :func:`get_in`; empty if the value is not a list."""
     found = get_in(value, *path)
     return found if isinstance(found, list) else []
-
-
-@lru_cache(maxsize=256)
-def plural(kind: str) -> str:
-    """The resource name of a kind by the rule of apimachinery (``UnsafeGuessKindToResource``)."""
-    lower = kind.lower()
-    if lower.endswith("endpoints"):
-        return lower
-    if lower.endswith("s"):
-        return lower + "es"
-    return lower[:-1] + "ies" if lower.endswith("y") else lower + "s"
-
-
-@lru_cache(maxsize=256)
-def kebab(kind: str) -> str:
-    """``QueueDepthSource`` -> ``queue-depth-source``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind).lower()
 
 
 @lru_cache(maxsize=4096)

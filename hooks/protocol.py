@@ -34,7 +34,7 @@ class Metadata(_Message):
 class Parent(_Message):
     """A source. The hook checks ``spec`` and ``status`` itself, because an older CRD may accept other values."""
 
-    apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=300)
+    apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=317)  # group 253, version 63
     kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)
     metadata: Metadata
     spec: Object | None = None

@@ -10,15 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from adapter.contract.environment import EnvError
+from adapter.contract.kind_names import kebab, kind_problem, plural
 from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from adapter.serving.failures import author_line
-from hooks.names import kebab, plural
 from sources_cli.problem import Problem, did_you_mean
 
-_GROUP = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
-_API_VERSION = re.compile(rf"{_GROUP}/v[0-9]+((alpha|beta)[0-9]+)?", re.ASCII)
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
 _SET_BY = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # variable of an adapter -> option or field
 
@@ -137,6 +135,8 @@ def check_name(kind: str) -> None:
         raise Problem(
             f'the class name "{kind}" is not valid; write CamelCase that ends in Source, like QueueDepthSource'
         )
+    if problem := kind_problem(kind):
+        raise Problem(problem)
 
 
 def _own_source_classes(dotted: str) -> list[type[Source]]:
@@ -164,8 +164,6 @@ def _dotted(path: Path) -> str:
 
 def _checked(cls: type[Source], package: str) -> Kind:
     check_name(cls.__name__)
-    if not _API_VERSION.fullmatch(cls.api_version):
-        raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
     fields = {field.alias or name for name, field in cls.model_fields.items()}
     if cls.event_type_field and cls.event_type_field not in fields:
         raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapter.contract.kind_names import kebab
 from adapter.loading import module_name
-from hooks.names import kebab
 from sources_cli.arguments import OWN_PACKAGE
 from sources_cli.generate import templates
 from sources_cli.kind import check_name

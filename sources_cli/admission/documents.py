@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adapter.contract.formats import Json, format_time
-from hooks.names import plural
+from adapter.contract.kind_names import plural
 from sources_cli.admission import others, yaml
 from sources_cli.admission.files import text_of
 from sources_cli.admission.resource import object_violations

@@ -96,7 +96,15 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
         pytest.param(
             ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
         ),
-        pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
+        pytest.param(
+            ("api_version = 'x'",), {}, 'TypeError: TinySource.api_version is "x": write group/version', id="version"
+        ),
+        pytest.param(
+            (),
+            {"name": f"{'A' * 46}Source", "file": f"{'a' * 46}_source.py"},
+            f'TypeError: the kind "{"A" * 46}Source" has 53 characters as "{"a" * 46}-source"; write at most 52',
+            id="long",
+        ),
         pytest.param(
             ("event_type_field = 'x'",),
             {},
