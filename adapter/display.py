@@ -23,7 +23,7 @@ from random import Random
 
 from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import Json
+from adapter.contract.formats import Json, printable
 from adapter.serving.connection import SINK_LIMITS, Reset
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
@@ -99,11 +99,6 @@ def _delivery_error(data: str) -> str:
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
     """One line of JSON. ``status``: the status code of the response; null if there is no response."""
     return json.dumps({**event, "status": answered, "headers": headers})
-
-
-def printable(text: str) -> str:
-    """Replace control characters, because a terminal would execute those in an event."""
-    return "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _statuses(text: str) -> list[int]:

@@ -22,7 +22,7 @@ try:
     from sources_cli import arguments
     from sources_cli.arguments import ManifestsOptions
 except ModuleNotFoundError as error:
-    print(f"sources: {missing_extra(error)}", file=sys.stderr)
+    stdout.complain(f"sources: {missing_extra(error)}")
     raise SystemExit(2) from None
 except KeyboardInterrupt:  # Ctrl-C before the command has started
     raise SystemExit(130) from None
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = stdout.give_up(error)
         code = 2 if message else 0
     for line in message.splitlines():
-        print(f"sources: {line}", file=sys.stderr)
+        stdout.complain(f"sources: {line}")
     return code
 
 
@@ -92,7 +92,7 @@ def _examples(*commands: str) -> str:
 
 def _print_version(requested: bool) -> None:
     if requested:
-        print(f"sources {__version__}")
+        stdout.show(f"sources {__version__}")
         raise typer.Exit
 
 

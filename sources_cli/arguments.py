@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import is_http_url
+from adapter.contract.formats import is_http_url, is_printable
 from hooks.names import DNS_LABEL
 from hooks.settings import parse_sink_kinds
 
@@ -74,7 +74,7 @@ def dotted_package(text: str) -> str:
 
 
 def image(text: str) -> str:
-    if not text or any(char.isspace() for char in text):
+    if not text or not is_printable(text):
         raise typer.BadParameter(f'"{text}" is not an image; write one like registry.local/sample-source:dev')
     return text
 

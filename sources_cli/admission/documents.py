@@ -128,7 +128,7 @@ def read_documents(files: Files) -> Documents:
     """``Problem`` with one line for each problem in the files, or if they contain no source."""
     documents, problems = files.read()
     if problems or not documents.sources:
-        raise Problem("\n".join(problems) or f"{', '.join(map(str, files.paths))}: {NO_SOURCE}")
+        raise Problem(*(problems or [f"{', '.join(map(str, files.paths))}: {NO_SOURCE}"]))
     return documents
 
 
@@ -204,7 +204,7 @@ def _require_none(path: Path, written: yaml.YamlDocument, violations: Sequence[V
     name = f"{written.value['kind']} {written.value['metadata']['name']}"
     lines = [f"{path}:{written.line(violation.path)}: {name}: {violation.text}" for violation in violations]
     if lines:
-        raise Problem("\n".join(lines))
+        raise Problem(*lines)
 
 
 def _data(document: dict[str, Json]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from adapter.contract.formats import Json, quoted
+from adapter.contract.formats import Json, is_visible, quoted
 
 Path = tuple[str | int, ...]
 MAX_VALUES = 200_000  # keys and values of one document, after its aliases were replaced
@@ -126,9 +126,15 @@ class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)  # indents lists below their key, as in Kubernetes' documentation
 
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        """Only strings with invisible characters have these quotes. All their characters beyond ASCII are escaped."""
+        self.allow_unicode = False
+        super().write_double_quoted(text, split)
+        self.allow_unicode = True
+
 
 def _represent_str(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
-    plain = all(char.isprintable() or char == "\n" for char in text) and not _is_special(text)
+    plain = all(is_visible(char) or char == "\n" for char in text) and not _is_special(text)
     style = '"' if not plain else "|" if "\n" in text.rstrip("\n") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -26,7 +26,7 @@ class Process:
         self.last_error = ""
         assert child.stdout is not None
         assert child.stderr is not None
-        self._output = asyncio.gather(_each(child.stdout, on_stdout), _each(child.stderr, self._remember(on_stderr)))
+        self.output = asyncio.gather(_each(child.stdout, on_stdout), _each(child.stderr, self._remember(on_stderr)))
 
     @classmethod
     async def start(
@@ -52,19 +52,24 @@ class Process:
         return self._child.returncode is None
 
     async def wait(self) -> int:
-        """The exit code, after the last line of output has been passed on."""
-        code = await self._child.wait()
-        await asyncio.shield(self._output)
+        """The exit code, after the last line of output has been passed on. Raises an error in ``on_line`` at once."""
+        code, _ = await asyncio.gather(self._child.wait(), asyncio.shield(self.output))
         return code
 
     async def stop(self, grace_s: float) -> int:
         """Sends SIGTERM, and SIGKILL after ``grace_s``. Returns the exit code."""
         self._signal(signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self.wait(), grace_s)
+            return await asyncio.wait_for(self._end(), grace_s)
         except TimeoutError:
             self.kill()
-            return await self.wait()
+            return await self._end()
+
+    async def _end(self) -> int:
+        """As ``wait``, also after an error in ``on_line``."""
+        code = await self._child.wait()
+        await asyncio.wait([self.output])
+        return code
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

@@ -112,7 +112,7 @@ def test_sink_for_all_sources_does_not_hide_a_wrong_spec(tmp_path: Path, spec: s
 
 
 def test_list_of_many_objects_has_their_lines(tmp_path: Path) -> None:
-    count = 20_000
+    count = 8_000
     item = "{apiVersion: v1, kind: '1'}"
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: List\nitems:\n" + f"- {item}\n" * count)
     documents = read_yaml(tmp_path / "a.yaml")
