@@ -10,9 +10,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)  # before a fork: after it, another thread may hold a lock of the loader
 LINE_LIMIT = 4 * 1024 * 1024
 
 OnLine = Callable[[str], None]
@@ -42,7 +44,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(end_with_parent, os.getpid()) if sys.platform == "linux" else None,
             limit=LINE_LIMIT,
         )
         return cls(child, on_stdout, on_stderr)
@@ -89,9 +91,15 @@ class Process:
         return handle
 
 
-def _end_with_parent() -> None:
-    """Runs in the child process. The kernel sends it SIGTERM when the parent ends, even if the parent is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(parent: int) -> None:
+    """Runs in the child process, before its program. ``parent``: the id of the process that started it.
+
+    The kernel sends SIGTERM when the parent ends, even if the parent is killed. It sends nothing for a parent that
+    ended before this call: the child then has another parent.
+    """
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def free_port() -> int:
