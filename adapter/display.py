@@ -7,14 +7,19 @@ argument or a port that is in use.
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":  # before the imports that take a while: without a handler, Python prints a traceback
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
 import argparse
 import asyncio
 import io
 import json
 import os
 import re
-import signal
-import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
