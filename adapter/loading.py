@@ -121,5 +121,5 @@ def _problem(details: ErrorDetails) -> _Problem:
     return _Problem(variable, value, details["msg"].removeprefix("Value error, "), details["type"])
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

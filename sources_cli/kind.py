@@ -17,6 +17,7 @@ from adapter.model.source import Source
 from adapter.serving.failures import author_line
 from sources_cli.problem import Problem, did_you_mean
 
+AUTHOR_ERRORS = (Exception, SystemExit)  # what a module of an author can raise. KeyboardInterrupt may be Ctrl-C.
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
 _SET_BY = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # variable of an adapter -> option or field
 
@@ -89,7 +90,7 @@ def kind_named(name: str, package: str) -> Kind:
             raise Problem(text) from None
         names = [kind.name for kind in kinds_in(package)]
         raise UnknownKind(f"{text}{did_you_mean(name, names, similarity=0.75)}") from None
-    except Exception as error:  # the user's module can raise any error
+    except AUTHOR_ERRORS as error:
         raise _not_loaded(f"{package}.{module_name(name)}", error) from None
     return _checked(cls, package)
 
@@ -103,7 +104,7 @@ def kinds_in(package: str) -> tuple[Kind, ...]:
 def _kinds_in(package: str) -> Iterator[Kind]:
     try:
         modules = [info.name for info in pkgutil.iter_modules(load_module(package).__path__)]
-    except Exception:  # the user's package can raise any error
+    except AUTHOR_ERRORS:
         return
     for module in modules:
         try:
@@ -143,7 +144,7 @@ def _own_source_classes(dotted: str) -> list[type[Source]]:
     """The subclasses of Source that the module defines itself."""
     try:
         module = load_module(dotted)
-    except Exception as error:  # the user's module can raise any error
+    except AUTHOR_ERRORS as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{dotted}.".startswith(f"{missing}."):
             raise Problem(f'module "{dotted}" does not exist; write one like adapter.sources.sample_source') from None
@@ -170,6 +171,6 @@ def _checked(cls: type[Source], package: str) -> Kind:
     return Kind(cls, package)
 
 
-def _not_loaded(module: str, error: Exception) -> Problem:
+def _not_loaded(module: str, error: BaseException) -> Problem:
     line = author_line(error, module)
     return Problem(f"{module} cannot be loaded: {describe_error(error)}{line and f' ({line})'}")

@@ -111,6 +111,12 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
             'TinySource.event_type_field is "x": write the name of a field of spec',
             id="type-field",
         ),
+        pytest.param(
+            ("raise SystemExit(3)",),
+            {},
+            "kinds.tiny_source cannot be loaded: SystemExit: 3 (tiny_source.py:4)",
+            id="exit",
+        ),
         pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
         pytest.param(
             ("a: int = Field(high, description='A.')",),
