@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import md5
 
 from adapter.contract.formats import Json
+from adapter.contract.kind_names import MAX_API_VERSION, MAX_LABEL, MAX_NAME
 
 # Patterns for ``fullmatch`` with ``re.ASCII`` and for ``matches`` of CEL, which has no lookahead.
 _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -21,15 +22,15 @@ def is_dns_label(text: str) -> bool:
 
 
 def is_dns_subdomain(text: str) -> bool:
-    return len(text) <= 253 and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
+    return len(text) <= MAX_NAME and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
 
 
 def is_api_version(text: str) -> bool:
-    return bool(re.fullmatch(API_VERSION, text, re.ASCII))
+    return len(text) <= MAX_API_VERSION and bool(re.fullmatch(API_VERSION, text, re.ASCII))
 
 
 def is_kind(text: str) -> bool:
-    return bool(re.fullmatch(KIND, text, re.ASCII))
+    return len(text) <= MAX_LABEL and bool(re.fullmatch(KIND, text, re.ASCII))
 
 
 def get_in(value: Json, *path: str) -> Json:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from adapter.contract.formats import Json, quoted
 
 MAX_LABEL, MAX_NAME = 63, 253  # characters of a label value or a DNS label, and of the name of an object
+MAX_API_VERSION = MAX_NAME + len("/") + MAX_LABEL
 _LABEL = "{}-controller"
 MAX_KIND = MAX_LABEL - len(_LABEL.format(""))  # of a kind in kebab-case
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -73,3 +73,8 @@ def test_api_versions_and_kinds() -> None:
 )
 def test_get_in_returns_none_where_a_part_is_missing_or_not_an_object(value: Any, found: Any) -> None:
     assert get_in(value, "a", "b") == found
+
+
+def test_names_in_a_reference_have_a_limit() -> None:
+    assert [is_kind("K" * length) for length in (63, 64)] == [True, False]
+    assert [is_api_version(f"{'a' * group}/v{'1' * 62}") for group in (253, 254)] == [True, False]
