@@ -7,14 +7,19 @@ argument or a port that is in use.
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":  # before the imports that take a while: without a handler, Python prints a traceback
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
 import argparse
 import asyncio
 import io
 import json
 import os
 import re
-import signal
-import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -23,7 +28,7 @@ from random import Random
 
 from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import INTEGER_DIGITS, Json
+from adapter.contract.formats import INTEGER_DIGITS, Json, printable
 from adapter.serving.connection import Reset
 from adapter.serving.limits import SINK_LIMITS
 from adapter.serving.messages import Request, Response
@@ -100,11 +105,6 @@ def _delivery_error(data: str) -> str:
 def as_json(event: dict[str, Json], answered: int | None, headers: dict[str, str]) -> str:
     """One line of JSON. ``status``: the status code of the response; null if there is no response."""
     return json.dumps({**event, "status": answered, "headers": headers})
-
-
-def printable(text: str) -> str:
-    """Replace control characters, because a terminal would execute those in an event."""
-    return "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _statuses(text: str) -> list[int]:

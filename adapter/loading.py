@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 import sys
 import warnings
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.contract.formats import Json
+from adapter.contract.kind_names import with_separator
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
 CONFIG = "SOURCE_CONFIG"
 PLACEHOLDER = "(secret)"
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SHADOWS = r'Field name "\w+" in "\w+" shadows an attribute in parent "(Source|Timer|Poller|Listener)"'
 
 
 def module_name(kind: str) -> str:
     """``QueueDepthSource`` -> ``queue_depth_source``."""
-    return _WORD_START.sub("_", kind).lower()
+    return with_separator(kind, "_")
 
 
 def load_module(name: str) -> ModuleType:
@@ -122,5 +121,5 @@ def _problem(details: ErrorDetails) -> _Problem:
     return _Problem(variable, value, details["msg"].removeprefix("Value error, "), details["type"])
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

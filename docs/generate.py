@@ -56,7 +56,7 @@ def settings() -> str:
 def cli() -> str:
     import typer
 
-    from sources_cli.__main__ import app
+    from sources_cli.commands import app
 
     tool: Any = typer.main.get_command(app)
     options = table(("option", "meaning"), [(_option(one), one.help) for one in tool.params])

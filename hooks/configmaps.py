@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hooks.names import kebab
+from adapter.contract.kind_names import kebab
 from hooks.observability import ConfigProblem, Observability, logging_json, observability_json, verbosity
 
 log = logging.getLogger("hooks.configmaps")

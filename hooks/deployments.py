@@ -16,10 +16,11 @@ from pydantic_core import to_json
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.environment import HEALTH_PORT, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES, AdapterEnv
 from adapter.contract.formats import EPOCH, Json, parse_time
+from adapter.contract.kind_names import controller_label
 from adapter.contract.secret_refs import split_references
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.addresses import Resolved
-from hooks.names import child_name, get_in, kebab, list_in
+from hooks.names import child_name, get_in, list_in
 from hooks.observability import Observability
 from hooks.protocol import Object, Parent
 from hooks.source import SourceSpec
@@ -89,7 +90,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
 
 def pod_labels(parent: Parent) -> dict[str, str]:
     return {
-        "knative-eventing-source": f"{kebab(parent.kind)}-controller",
+        "knative-eventing-source": controller_label(parent.kind),
         "knative-eventing-source-name": child_name(parent.metadata.name, ""),
     }
 

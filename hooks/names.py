@@ -1,4 +1,4 @@
-"""Names of Kubernetes objects: their patterns, and names derived from a kind. Pure."""
+"""Names of Kubernetes objects: their patterns, and the names of children. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import md5
 
 from adapter.contract.formats import Json
+from adapter.contract.kind_names import MAX_API_VERSION, MAX_LABEL, MAX_NAME
 
 # Patterns for ``fullmatch`` with ``re.ASCII`` and for ``matches`` of CEL, which has no lookahead.
 _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -21,15 +22,15 @@ def is_dns_label(text: str) -> bool:
 
 
 def is_dns_subdomain(text: str) -> bool:
-    return len(text) <= 253 and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
+    return len(text) <= MAX_NAME and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
 
 
 def is_api_version(text: str) -> bool:
-    return bool(re.fullmatch(API_VERSION, text, re.ASCII))
+    return len(text) <= MAX_API_VERSION and bool(re.fullmatch(API_VERSION, text, re.ASCII))
 
 
 def is_kind(text: str) -> bool:
-    return bool(re.fullmatch(KIND, text, re.ASCII))
+    return len(text) <= MAX_LABEL and bool(re.fullmatch(KIND, text, re.ASCII))
 
 
 def get_in(value: Json, *path: str) -> Json:
@@ -45,23 +46,6 @@ def list_in(value: Json, *path: str) -> list[Json]:
     """As :func:`get_in`; empty if the value is not a list."""
     found = get_in(value, *path)
     return found if isinstance(found, list) else []
-
-
-@lru_cache(maxsize=256)
-def plural(kind: str) -> str:
-    """The resource name of a kind by the rule of apimachinery (``UnsafeGuessKindToResource``)."""
-    lower = kind.lower()
-    if lower.endswith("endpoints"):
-        return lower
-    if lower.endswith("s"):
-        return lower + "es"
-    return lower[:-1] + "ies" if lower.endswith("y") else lower + "s"
-
-
-@lru_cache(maxsize=256)
-def kebab(kind: str) -> str:
-    """``QueueDepthSource`` -> ``queue-depth-source``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind).lower()
 
 
 @lru_cache(maxsize=4096)

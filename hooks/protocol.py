@@ -11,6 +11,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
+from adapter.contract.kind_names import MAX_API_VERSION
 from hooks.status import Status
 
 Object = dict[str, Any]  # any Kubernetes object
@@ -62,7 +63,7 @@ class Metadata(_Message):
 class Parent(_Message):
     """A source. The hook checks ``spec`` and ``status`` itself, because an older CRD may accept other values."""
 
-    apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=300)
+    apiVersion: str = Field(pattern=r"^[a-z0-9.-]+/[a-z0-9]+$", max_length=MAX_API_VERSION)
     kind: str = Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)
     metadata: Metadata
     spec: Object | None = None

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from adapter.contract.formats import Json, is_http_url, is_printable, quoted
+from adapter.contract.kind_names import plural
 from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
 from hooks.conditions import Reason
-from hooks.names import is_api_version, is_dns_label, is_dns_subdomain, is_kind, plural
+from hooks.names import is_api_version, is_dns_label, is_dns_subdomain, is_kind
 from hooks.protocol import Objects, RelatedRule
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)

@@ -9,7 +9,8 @@ from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
-from hooks.names import get_in, is_dns_subdomain, plural
+from adapter.contract.kind_names import kind_problem, plural
+from hooks.names import get_in, is_dns_subdomain
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
@@ -47,6 +48,8 @@ class SourceSpec:
 def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
     """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
     spec = parent.spec or {}
+    if problem := kind_problem(parent.kind):  # no class refuses it for an adapter in another language
+        raise InvalidSpec(problem)
     _check_event_source((parent.metadata.annotations or {}).get(EVENT_SOURCE_ANNOTATION))
     delivery, policy, dead_letter_sink = _delivery(spec.get("delivery"))
     # ``replicas`` of a kind that listens is for the Deployment only: in the pod's environment it would change the

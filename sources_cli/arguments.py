@@ -14,7 +14,8 @@ from typing import Any
 import typer
 
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import is_http_url
+from adapter.contract.formats import is_http_url, is_printable
+from hooks.names import DNS_LABEL
 from hooks.settings import parse_sink_kinds
 
 DEFAULT_PACKAGE = "adapter.sources"
@@ -23,7 +24,6 @@ BASE_IMAGE = "registry.local/sample-source:dev"
 LOCAL_IMAGE = "sample-source:local"
 SINK_KINDS = "v1/Service"
 _SUFFIXES = (".yaml", ".yml", ".json")
-_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def sink_kinds(text: str) -> tuple[str, ...]:
 
 
 def namespaced_name(text: str) -> str:
-    if not re.fullmatch(rf"{_DNS_LABEL}/{_DNS_LABEL}", text, re.ASCII):
+    if not re.fullmatch(rf"{DNS_LABEL}/{DNS_LABEL}", text, re.ASCII):
         raise typer.BadParameter(f'"{text}" is not <namespace>/<name>; write one like {ManifestsOptions.hook}')
     return text
 
@@ -74,7 +74,7 @@ def dotted_package(text: str) -> str:
 
 
 def image(text: str) -> str:
-    if not text or any(char.isspace() for char in text):
+    if not text or not is_printable(text):
         raise typer.BadParameter(f'"{text}" is not an image; write one like registry.local/sample-source:dev')
     return text
 

@@ -10,15 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from adapter.contract.environment import EnvError
+from adapter.contract.kind_names import kebab, kind_problem, plural
 from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from adapter.serving.failures import author_line
-from hooks.names import kebab, plural
 from sources_cli.problem import Problem, did_you_mean
 
-_GROUP = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+"
-_API_VERSION = re.compile(rf"{_GROUP}/v[0-9]+((alpha|beta)[0-9]+)?", re.ASCII)
+AUTHOR_ERRORS = (Exception, SystemExit)  # what a module of an author can raise. KeyboardInterrupt may be Ctrl-C.
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
 _SET_BY = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # variable of an adapter -> option or field
 
@@ -91,7 +90,7 @@ def kind_named(name: str, package: str) -> Kind:
             raise Problem(text) from None
         names = [kind.name for kind in kinds_in(package)]
         raise UnknownKind(f"{text}{did_you_mean(name, names, similarity=0.75)}") from None
-    except Exception as error:  # the user's module can raise any error
+    except AUTHOR_ERRORS as error:
         raise _not_loaded(f"{package}.{module_name(name)}", error) from None
     return _checked(cls, package)
 
@@ -105,7 +104,7 @@ def kinds_in(package: str) -> tuple[Kind, ...]:
 def _kinds_in(package: str) -> Iterator[Kind]:
     try:
         modules = [info.name for info in pkgutil.iter_modules(load_module(package).__path__)]
-    except Exception:  # the user's package can raise any error
+    except AUTHOR_ERRORS:
         return
     for module in modules:
         try:
@@ -137,13 +136,15 @@ def check_name(kind: str) -> None:
         raise Problem(
             f'the class name "{kind}" is not valid; write CamelCase that ends in Source, like QueueDepthSource'
         )
+    if problem := kind_problem(kind):
+        raise Problem(problem)
 
 
 def _own_source_classes(dotted: str) -> list[type[Source]]:
     """The subclasses of Source that the module defines itself."""
     try:
         module = load_module(dotted)
-    except Exception as error:  # the user's module can raise any error
+    except AUTHOR_ERRORS as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{dotted}.".startswith(f"{missing}."):
             raise Problem(f'module "{dotted}" does not exist; write one like adapter.sources.sample_source') from None
@@ -164,14 +165,12 @@ def _dotted(path: Path) -> str:
 
 def _checked(cls: type[Source], package: str) -> Kind:
     check_name(cls.__name__)
-    if not _API_VERSION.fullmatch(cls.api_version):
-        raise Problem(f'{cls.__name__}.api_version is "{cls.api_version}": write group/version like example.com/v1')
     fields = {field.alias or name for name, field in cls.model_fields.items()}
     if cls.event_type_field and cls.event_type_field not in fields:
         raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')
     return Kind(cls, package)
 
 
-def _not_loaded(module: str, error: Exception) -> Problem:
+def _not_loaded(module: str, error: BaseException) -> Problem:
     line = author_line(error, module)
     return Problem(f"{module} cannot be loaded: {describe_error(error)}{line and f' ({line})'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sources_cli.arguments import files_of
 from sources_cli.kind import kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
+from sources_cli.screen import stdout
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ async def lint(options: LintOptions) -> int:
     if checked and (findings or not problems or options.output != "text"):
         _print(findings, checked, options.output)
     for problem in problems:
-        print(f"sources: {problem}", file=sys.stderr)
+        for line in str(problem).splitlines():
+            stdout.complain(f"sources: {line}")
     for rule in sorted(unchecked):
-        print(f"rule not checked: {rule}", file=sys.stderr)
+        stdout.complain(f"rule not checked: {rule}")
     return 2 if problems else 1 if findings else 0
 
 
@@ -97,11 +98,11 @@ def _place(value: Json) -> str:
 def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
     ordered = sorted(findings, key=lambda finding: (finding.file, finding.line))
     if output == "json":
-        print(json.dumps([asdict(finding) for finding in ordered], ensure_ascii=False))
+        stdout.show_json(json.dumps([asdict(finding) for finding in ordered], ensure_ascii=False))
     elif output == "yaml":
-        print(yaml.dump([[asdict(finding) for finding in ordered]]), end="")
+        stdout.show_text(yaml.dump([[asdict(finding) for finding in ordered]]))
     else:
         for finding in ordered:
-            print(f"{finding.file}:{finding.line}: {finding.kind} {finding.name}: {finding.message}")
+            stdout.show(f"{finding.file}:{finding.line}: {finding.kind} {finding.name}: {finding.message}")
         if not findings:
-            print(f"{checked} source{'s' if checked > 1 else ''}, no problems")
+            stdout.show(f"{checked} source{'s' if checked > 1 else ''}, no problems")

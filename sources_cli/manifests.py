@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from sources_cli.generate.sample import sample
 from sources_cli.kind import Kind, kind_of_module
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd
+from sources_cli.screen import stdout
 
 RESYNC_PERIOD_S = 600  # a change of the hook's ConfigMaps takes effect at the next sync of each source
 TIMEOUT = "10s"
@@ -34,17 +34,17 @@ async def manifests(options: ManifestsOptions) -> int:
     header = f"{_MARK}{kind.module}`. Do not edit: changes are lost."
     files = {name: yaml.dump(documents, header=header) for name, documents in _documents(kind, options).items()}
     if options.output is None:
-        print("---\n".join(files.values()), end="")
+        stdout.show_text("---\n".join(files.values()))
         return 0
     stale = [name for name, text in files.items() if _read(options.output / name) != text]
     if options.check:
         for name in stale:
-            print(f"{options.output / name} is out of date; run sources manifests without --check", file=sys.stderr)
+            stdout.complain(f"{options.output / name} is out of date; run sources manifests without --check")
         return 1 if stale else 0
     _require_own_files(kind, options.output, stale)
     _write(options.output, {name: files[name] for name in stale})
     for name in files:
-        print(f"{options.output / name} {'written' if name in stale else 'unchanged'}")
+        stdout.show(f"{options.output / name} {'written' if name in stale else 'unchanged'}")
     return 0
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapter.contract.kind_names import kebab
 from adapter.loading import module_name
-from hooks.names import kebab
 from sources_cli.arguments import OWN_PACKAGE
 from sources_cli.generate import templates
 from sources_cli.kind import check_name
 from sources_cli.problem import Problem
+from sources_cli.screen import stdout
 
 
 async def new(kind: str, template: str) -> int:
@@ -22,16 +23,16 @@ async def new(kind: str, template: str) -> int:
             raise Problem(f"{path} already exists; choose another name, or delete the file")
     for path, text in {**own, **shared}.items():
         if path in shared and path.exists():
-            print(f"{path} kept (it already exists)")
+            stdout.show(f"{path} kept (it already exists)")
         else:
             _write(path, text)
-            print(f"{path} written")
+            stdout.show(f"{path} written")
     return 0
 
 
 async def image(package: str, base: str) -> int:
     directory = package.replace(".", "/")
-    print(templates.filled(templates.DOCKERFILE, image=base, package=package, directory=directory), end="")
+    stdout.show_text(templates.filled(templates.DOCKERFILE, image=base, package=package, directory=directory))
     return 0
 
 

@@ -3,11 +3,19 @@
 import difflib
 from collections.abc import Iterable
 
+from adapter.contract.formats import printable
+
 EXTRA_MODULES = frozenset(("celpy", "lark", "rich", "typer", "watchfiles", "yaml"))
 
 
 class Problem(Exception):
-    """The text names the file, field or option, shows the value, and says what to write. Each line is a problem."""
+    """The text names the file, field or option, shows the value, and says what to write.
+
+    Each argument is a line. Foreign text in it cannot break the line.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.args))
 
 
 def missing_extra(error: ModuleNotFoundError) -> str:

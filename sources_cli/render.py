@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from sources_cli.admission import yaml
 from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.kind import kind_named
 from sources_cli.local.hook import Hook, HookRejected
+from sources_cli.screen import stdout
 from sources_cli.screen.plain import ready_condition
 
 
@@ -32,17 +32,16 @@ async def _render(hook: Hook, source: Json, documents: Documents, output: str) -
     try:
         response = await hook.sync_bytes(source, kind_named(source["kind"], documents.package), {}, related)
     except HookRejected as error:
-        print(f"{key(source)}: {error}", file=sys.stderr)
+        stdout.complain(f"{key(source)}: {error}")
         return False
     parsed = json.loads(response)
     if output == "json":
-        print(response.decode())
+        stdout.show_json(response.decode())
     else:
-        print(f"---\n# {source['kind']} {key(source)}")
-        print(yaml.dump([parsed]), end="")
+        stdout.show_text(f"---\n# {source['kind']} {key(source)}\n{yaml.dump([parsed])}")
     ready = ready_condition(parsed["status"])
     if ready["status"] == "False":
-        print(f"{key(source)}: {ready['reason']}: {ready['message']}", file=sys.stderr)
+        stdout.complain(f"{key(source)}: {ready['reason']}: {ready['message']}")
     return ready["status"] != "False"
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapter.loading import describe_error
+from adapter.serving.failures import author_line
 from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
@@ -24,6 +26,8 @@ from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, pa
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
+from sources_cli.problem import Problem
+from sources_cli.screen import stdout
 from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
 
 DISPLAY_START_S = 20.0
@@ -50,17 +54,20 @@ class RunOptions:
         return Files(self.files, self.package, sink=self.sink)
 
 
-async def run(options: RunOptions) -> int:
+async def run(options: RunOptions, screen: Callable[[Documents], Screen] | None = None) -> int:
     """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
     contents = contents_of(options.files)  # before they are read, so that no later edit is missed
     files = options.open()
     documents = read_documents(files)
-    cluster = Cluster(options, files, documents, contents, _screen(documents))
+    cluster = Cluster(options, files, documents, contents, (screen or _screen)(documents))
     with _on_signal(cluster.interrupt):
-        await cluster.run()
+        try:
+            await cluster.run()
+        except Exception as error:
+            raise _reported(error) from error
     missing = cluster.missing if options.once else []
     for text in missing:
-        print(f"sources: --once: {text}", file=sys.stderr)
+        stdout.complain(f"sources: --once: {text}")
     return 1 if missing else 0
 
 
@@ -84,12 +91,14 @@ class Cluster:
         self._hook: Hook | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
+        self._failure: BaseException | None = None  # of a background task
         self._env = ClusterEnv(
             ports=self._service_ports,
             values=lambda: self._documents.values,
             on_event=self._on_event,
             on_log=self._on_log,
             message=screen.message,
+            supervise=self._supervise,
             service_ports=ServicePorts(options.listen_port, screen.message),
             package=options.package,
             once=options.once,
@@ -105,8 +114,9 @@ class Cluster:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
             self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
+            self._supervise(self._hook.process.output)
             await self._start_displays()
-            self._screen.start()
+            self._screen.start(self._supervise)
             self._apply(self._hook)
             self._start(self._watch(self._hook))
             with contextlib.suppress(TimeoutError):
@@ -116,6 +126,8 @@ class Cluster:
             await self._cancel_tasks()
         finally:
             await self._drain()
+        if self._failure:
+            raise self._failure
 
     def interrupt(self) -> None:
         """Ends the run. If the run has ended already, kills the processes that are still stopping."""
@@ -125,17 +137,22 @@ class Cluster:
         self._end.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """An error in ``work`` ends the run."""
-        task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._end.set())
-        self._tasks.append(task)
+        self._tasks.append(asyncio.create_task(work))
+        self._supervise(self._tasks[-1])
+
+    def _supervise(self, task: asyncio.Future[Any]) -> None:
+        """An error in ``task`` ends the run."""
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._failure = self._failure or error
+            self._end.set()
 
     async def _cancel_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _watch(self, hook: Hook) -> None:
         """Applies each edit of a file as ``kubectl apply`` would. An invalid file changes nothing."""
@@ -214,7 +231,7 @@ class Cluster:
             await self._hook.stop()
         await self._screen.close()
         for controller in self._controllers.values():
-            print(controller.summary, flush=True)
+            stdout.show(controller.summary)
 
     def _deployments(self) -> Iterator[LocalDeployment]:
         for controller in self._controllers.values():
@@ -233,6 +250,14 @@ def _on_signal(handle: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _reported(error: Exception) -> Exception:
+    """The error itself if the command can report it, otherwise a sentence about it."""
+    if isinstance(error, Problem | OSError):
+        return error
+    line = author_line(error, "sources_cli")
+    return Problem(f"the run ended because of a bug in sources: {describe_error(error)} ({line}); please report it")
 
 
 def _screen(documents: Documents) -> Screen:

@@ -19,6 +19,7 @@ _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 # YAML does not allow these characters, and server-side apply sends YAML. JSON can escape them.
 YAML_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a glyph; isprintable() is true
 _GO_JSON_ESCAPES = _GO_ESCAPES | YAML_ESCAPES
 RESERVED_EXTENSIONS = frozenset(
     ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
@@ -63,6 +64,21 @@ def is_header_text(value: str) -> bool:
 def is_printable(text: str) -> bool:
     """Whether all characters are printable and none is white space."""
     return all(char.isprintable() and not char.isspace() for char in text)
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows as text: foreign text may contain commands for it, or hide what it says.
+
+    Replaced are control characters and line breaks, characters that change the direction of the text, and invisible
+    ones. Octets of a file name that are not UTF-8 stay: Python escapes them when it prints them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if is_visible(char) or "\udc80" <= char <= "\udcff" else "�" for char in text)
+
+
+def is_visible(char: str) -> bool:
+    return char.isprintable() and char not in _INVISIBLE
 
 
 def is_http_url(text: str) -> bool:

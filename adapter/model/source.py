@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from adapter.contract.durations import Interval
 from adapter.contract.egress import Egress
 from adapter.contract.environment import SHARED_FIELDS
+from adapter.contract.kind_names import api_version_problem, kind_problem, short_name_problem
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome, with_defaults
 
@@ -85,8 +86,8 @@ def with_id_and_time(event: Event, context: Context) -> Event:
 class Source(BaseModel):
     """Base class of every kind. Its fields are the fields of ``spec``; its docstring is the description in the CRD.
 
-    An invalid definition of a field is a ``TypeError``. An exception of ``events()`` or ``running()`` ends the adapter
-    with exit code 1.
+    An invalid definition of a field, or a name that Kubernetes would refuse, is a ``TypeError``. An exception of
+    ``events()`` or ``running()`` ends the adapter with exit code 1.
     """
 
     # Defaults are validated, so that ``Field("1s")`` gives an Interval in tests, too: an adapter gets it from the CRD.
@@ -101,6 +102,12 @@ class Source(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        if problem := kind_problem(cls.__name__):
+            raise TypeError(problem)
+        if problem := api_version_problem(cls.api_version, cls.__name__):
+            raise TypeError(f"{cls.__name__}.api_version {problem}")
+        if problem := short_name_problem(cls.short_name):
+            raise TypeError(f"{cls.__name__}.short_name {problem}")
         for name, info in cls.model_fields.items():
             if problem := _name_conflict(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")

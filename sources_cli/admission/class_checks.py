@@ -13,7 +13,7 @@ from adapter.contract.formats import Json
 from adapter.contract.secret_refs import fill, split_references
 from adapter.loading import describe_error
 from sources_cli.admission.validate import Path, Violation, invalid, stored
-from sources_cli.kind import Kind
+from sources_cli.kind import AUTHOR_ERRORS, Kind
 from sources_cli.schema.crd import object_schema
 
 _UNKNOWN = "a secret that is not known"
@@ -32,7 +32,7 @@ def class_violations(kind: Kind, value: Json) -> list[Violation]:
         errors = error.errors(include_url=False)
         known = [detail for detail in errors if not _contains_secret(detail["input"])]
         return [_violation(kind, detail["loc"], detail["input"], detail["msg"]) for detail in known]
-    except Exception as error:  # a validator in the class can raise any error
+    except AUTHOR_ERRORS as error:  # of a validator in the class
         return [] if references else [_violation(kind, (), None, describe_error(error))]
     return []
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from adapter.contract.formats import Json, format_time
-from hooks.names import plural
-from sources_cli.admission import yaml
+from adapter.contract.kind_names import plural
+from sources_cli.admission import others, yaml
+from sources_cli.admission.files import text_of
 from sources_cli.admission.resource import object_violations
-from sources_cli.admission.validate import stored
+from sources_cli.admission.validate import Violation, stored
 from sources_cli.arguments import files_of
 from sources_cli.kind import Kind, UnknownKind, kind_named, kinds_in
 from sources_cli.problem import Problem
@@ -23,8 +22,6 @@ from sources_cli.schema.crd import spec_schema
 
 NO_SOURCE = "no sources found; add an object whose kind ends in Source"
 _NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
-_NO_FILES = "the directory contains no .yaml, .yml or .json file that can be read"
-STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def read_documents(files: Files) -> Documents:
     """``Problem`` with one line for each problem in the files, or if they contain no source."""
     documents, problems = files.read()
     if problems or not documents.sources:
-        raise Problem("\n".join(problems) or f"{', '.join(map(str, files.paths))}: {NO_SOURCE}")
+        raise Problem(*(problems or [f"{', '.join(map(str, files.paths))}: {NO_SOURCE}"]))
     return documents
 
 
@@ -142,13 +139,7 @@ def _identity(document: dict[str, Json]) -> tuple[str, str, str]:
 def read_yaml(path: Path) -> list[yaml.YamlDocument]:
     """The documents of a file, and the items of its lists, which ``kubectl get -o yaml`` prints."""
     try:
-        documents = yaml.load(_text(path))
-    except IsADirectoryError:
-        raise Problem(f"{path}: {_NO_FILES}") from None
-    except OSError as error:
-        raise Problem(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Problem(f"{path}: the file is not UTF-8 text") from None
+        documents = yaml.load(text_of(path))
     except yaml.BrokenYAML as error:
         raise Problem(f"{path}:{error.line}: broken YAML: {error}") from None
     return [item for document in documents for item in _items(document)]
@@ -159,24 +150,13 @@ def check_object(path: Path, document: yaml.YamlDocument) -> None:
         raise Problem(f"{path}:{document.line(())}: {_NO_OBJECT}")
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else _read_once(path)
-
-
-@cache
-def _read_once(path: Path) -> str:
-    """The text of standard input or of a pipe, which ``sources run`` needs again after an edit of another file."""
-    return sys.stdin.buffer.read().decode() if path == STDIN else path.read_text(encoding="utf-8")
-
-
 def _items(document: yaml.YamlDocument) -> Iterator[yaml.YamlDocument]:
     """The objects in a ``List`` or ``SampleSourceList``, also in nested ones. Any other document itself."""
     if not _is_object(document.value) or not document.value["kind"].endswith("List"):
         yield document
         return
-    items = document.value.get("items")
-    for index in range(len(items) if isinstance(items, list) else 0):
-        yield from _items(document.member(("items", index)))
+    for item in document.items("items"):
+        yield from _items(item)
 
 
 def _is_object(value: Json) -> bool:
@@ -190,23 +170,22 @@ def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | No
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         raise Problem(f"{path}: {_NO_OBJECT}")
-    if not isinstance(metadata.get("name"), str) or not metadata["name"]:
+    if not metadata.get("name"):
         raise Problem(f"{path}: {document['kind']} needs metadata.name")
-    if document["kind"] == "Deployment" and not _has_container(document):
-        raise Problem(f"{path}: Deployment {metadata['name']} needs spec.template.spec.containers")
-    if document["kind"] in ("Secret", "ConfigMap") and (problem := _secret_problem(document)):
-        raise Problem(f"{path}: {document['kind']} {metadata['name']}: {problem}")
+    if needs_kind(document, package):
+        if sink and isinstance(document.get("spec"), dict | None):
+            document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": sink}}
+        document = _as_source(path, written, _kind(path, written, package))
+    else:
+        _require_none(path, written, others.violations(document))
+        document = others.stored_object(document)
     created = {
         "namespace": "default",
         "uid": str(uuid.uuid4()),
         "creationTimestamp": format_time(datetime.now(UTC)),
         "generation": 1,
     }
-    if needs_kind(document, package):
-        if sink:
-            document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": sink}}
-        document = _as_source(path, written, _kind(path, written, package))
-    return {**document, "metadata": {**created, **metadata}}
+    return {**document, "metadata": created | {name: value for name, value in metadata.items() if value is not None}}
 
 
 def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:
@@ -217,14 +196,15 @@ def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:
 
 
 def _as_source(path: Path, written: yaml.YamlDocument, kind: Kind) -> dict[str, Json]:
-    name = f"{kind.name} {written.value['metadata']['name']}"
-    lines = [
-        f"{path}:{written.line(violation.path)}: {name}: {violation.text}"
-        for violation in object_violations(kind, written.value)
-    ]
-    if lines:
-        raise Problem("\n".join(lines))
+    _require_none(path, written, object_violations(kind, written.value))
     return {**written.value, "spec": stored(spec_schema(kind), written.value["spec"])}
+
+
+def _require_none(path: Path, written: yaml.YamlDocument, violations: Sequence[Violation]) -> None:
+    name = f"{written.value['kind']} {written.value['metadata']['name']}"
+    lines = [f"{path}:{written.line(violation.path)}: {name}: {violation.text}" for violation in violations]
+    if lines:
+        raise Problem(*lines)
 
 
 def _data(document: dict[str, Json]) -> dict[str, str]:
@@ -235,34 +215,6 @@ def _data(document: dict[str, Json]) -> dict[str, str]:
     return decoded | {key: str(value) for key, value in (document.get("stringData") or {}).items()}
 
 
-def _secret_problem(document: dict[str, Json]) -> str | None:
-    for field in ("data", "stringData"):
-        entries = document.get(field) or {}
-        if not isinstance(entries, dict):
-            return f"{field} is not a mapping; write key: value"
-        for key, value in entries.items():
-            if not isinstance(value, str):
-                return f"{field}.{key} is not a string; put the value in quotes"
-            if document["kind"] == "Secret" and field == "data" and not _is_base64(value):
-                return f"data.{key} is not base64; encode the value, or write it under stringData"
-    return None
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text, validate=True)
-    except ValueError:
-        return False
-    return True
-
-
 def _has_address(document: dict[str, Json]) -> bool:
     status = document.get("status")
     return isinstance(status, dict) and bool(status.get("address") or status.get("addresses"))
-
-
-def _has_container(deployment: dict[str, Json]) -> bool:
-    try:
-        return isinstance(deployment["spec"]["template"]["spec"]["containers"][0], dict)
-    except (KeyError, TypeError, IndexError):
-        return False

@@ -134,7 +134,9 @@ def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
         missing = [name for name in schema.get("required", ()) if name not in value]
         yield from (Violation((*path, name), "Required value", prevents_rules=True) for name in missing)
     if schema.get("x-kubernetes-list-type") == "set" and got == "array":
-        repeated = [index for index, item in enumerate(value) if item in value[:index]]
+        written = [json.dumps(item, sort_keys=True) for item in value]
+        first = {item: index for index, item in reversed(list(enumerate(written)))}
+        repeated = [index for index, item in enumerate(written) if first[item] < index]
         yield from (Violation((*path, index), f"Duplicate value: {json.dumps(value[index])}") for index in repeated)
     for key, inner, member in _members(schema, value):
         yield from _invalid(inner, member, (*path, key))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapter.contract.formats import Json
-from hooks.names import plural
+from adapter.contract.kind_names import plural
 from sources_cli.kind import Kind
 
 READ = ["get", "list", "watch"]

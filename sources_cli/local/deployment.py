@@ -68,6 +68,7 @@ class LocalDeployment:
             self._old = self._old or self._newest
             self._newest = Replica(desired, self._cluster, self._name, self._changed)
             self._rollout = asyncio.create_task(self._roll_out(self._rollout, superseded))
+            self._cluster.supervise(self._rollout)
         return True
 
     async def wait_until_ready(self, timeout_s: float) -> bool:

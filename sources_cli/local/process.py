@@ -10,9 +10,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)  # before a fork: after it, another thread may hold a lock of the loader
 LINE_LIMIT = 4 * 1024 * 1024
 
 OnLine = Callable[[str], None]
@@ -26,7 +28,7 @@ class Process:
         self.last_error = ""
         assert child.stdout is not None
         assert child.stderr is not None
-        self._output = asyncio.gather(_each(child.stdout, on_stdout), _each(child.stderr, self._remember(on_stderr)))
+        self.output = asyncio.gather(_each(child.stdout, on_stdout), _each(child.stderr, self._remember(on_stderr)))
 
     @classmethod
     async def start(
@@ -42,7 +44,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(end_with_parent, os.getpid()) if sys.platform == "linux" else None,
             limit=LINE_LIMIT,
         )
         return cls(child, on_stdout, on_stderr)
@@ -52,19 +54,24 @@ class Process:
         return self._child.returncode is None
 
     async def wait(self) -> int:
-        """The exit code, after the last line of output has been passed on."""
-        code = await self._child.wait()
-        await asyncio.shield(self._output)
+        """The exit code, after the last line of output has been passed on. Raises an error in ``on_line`` at once."""
+        code, _ = await asyncio.gather(self._child.wait(), asyncio.shield(self.output))
         return code
 
     async def stop(self, grace_s: float) -> int:
         """Sends SIGTERM, and SIGKILL after ``grace_s``. Returns the exit code."""
         self._signal(signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self.wait(), grace_s)
+            return await asyncio.wait_for(self._end(), grace_s)
         except TimeoutError:
             self.kill()
-            return await self.wait()
+            return await self._end()
+
+    async def _end(self) -> int:
+        """As ``wait``, also after an error in ``on_line``."""
+        code = await self._child.wait()
+        await asyncio.wait([self.output])
+        return code
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -84,9 +91,15 @@ class Process:
         return handle
 
 
-def _end_with_parent() -> None:
-    """Runs in the child process. The kernel sends it SIGTERM when the parent ends, even if the parent is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(parent: int) -> None:
+    """Runs in the child process, before its program. ``parent``: the id of the process that started it.
+
+    The kernel sends SIGTERM when the parent ends, even if the parent is killed. It sends nothing for a parent that
+    ended before this call: the child then has another parent.
+    """
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def free_port() -> int:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx2
 
-from adapter.contract.formats import Json
-from adapter.display import printable
+from adapter.contract.formats import Json, printable
 from sources_cli.local.environ import Values, container_environ
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, free_port
@@ -33,6 +33,7 @@ class ClusterEnv:
     on_event: OnLine  # a line of a display
     on_log: OnLine
     message: OnLine
+    supervise: Callable[[asyncio.Future[Any]], None]  # gets each background task; an error in one ends the run
     service_ports: ServicePorts
     package: str  # SOURCES_PACKAGE, which an image sets in a cluster
     once: bool = False  # `sources run` waits for the first event of each source
@@ -70,6 +71,7 @@ class Replica:
         self._tokens = projected_tokens(desired)
         self._process: Process | None = None
         self._task = asyncio.create_task(self._keep_running())
+        cluster.supervise(self._task)
 
     async def stop(self) -> None:
         self._task.cancel()
@@ -118,6 +120,7 @@ class Replica:
         module = [DISPLAY_MODULE, "--format", "jsonl"] if is_display(self.desired) else ["adapter"]
         self._process = await self._start(module, environ)
         probe = asyncio.create_task(self._probe())
+        self._cluster.supervise(probe)
         try:
             self.exit_code = await self._process.wait()
         finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from sources_cli.admission.files import limited
 from sources_cli.arguments import files_of
 from sources_cli.problem import Problem
 
@@ -59,5 +60,13 @@ def contents_of(paths: Iterable[Path], before: Mapping[Path, bytes] | None = Non
     for file in files:
         with contextlib.suppress(OSError):
             if file.is_file():
-                contents[file] = file.read_bytes()
+                contents[file] = _read(file)
     return contents
+
+
+def _read(file: Path) -> bytes:
+    """A file that is too large has its error as its contents, so that it is an edit when a file becomes too large."""
+    try:
+        return limited(file)
+    except Problem as problem:
+        return str(problem).encode()

@@ -14,7 +14,7 @@ from adapter.contract.formats import Json
 from adapter.loading import describe_error
 from adapter.model.event import EventType
 from hooks.status import Status
-from sources_cli.kind import Kind
+from sources_cli.kind import AUTHOR_ERRORS, Kind
 from sources_cli.problem import Problem
 from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, validations
 from sources_cli.schema.shared_spec import SharedSpec
@@ -90,7 +90,7 @@ def spec_schema(kind: Kind) -> Json:
 def _json_schema(kind: Kind) -> Json:
     try:
         return kind.source_class.model_json_schema()
-    except Exception as error:  # an error of pydantic, or any error of a type that the author wrote
+    except AUTHOR_ERRORS as error:  # an error of pydantic, or of a type that the author wrote
         reason = describe_error(error)
         if isinstance(error, PydanticUserError):  # str(error) ends with a URL, error.message does not
             reason = f"{type(error).__name__}: {error.message}"
@@ -106,7 +106,7 @@ def _without_schema(kind: Kind) -> str:
         alone: Any = Annotated[field.annotation, *(field.metadata or [None])]
         try:
             TypeAdapter(alone).json_schema()
-        except Exception:
+        except AUTHOR_ERRORS:
             return f"spec.{field.alias or name}"
     return f"spec of {kind.name}"
 

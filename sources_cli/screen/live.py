@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from adapter.contract.durations import format_duration
-from adapter.contract.formats import Json
-from adapter.display import printable
-from sources_cli.screen.plain import age_s, event_line, find_condition, ready_condition
+from adapter.contract.formats import Json, printable
+from sources_cli.screen import stdout
+from sources_cli.screen.plain import Supervise, age_s, event_line, find_condition, ready_condition
 
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
 WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
@@ -39,18 +40,17 @@ class LiveScreen:
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
 
-    def start(self) -> None:
+    def start(self, supervise: Supervise) -> None:
         self._live.start()
         self._drawing = asyncio.create_task(self._draw())
+        supervise(self._drawing)
 
     async def close(self) -> None:
         """Draws the last state and restores the terminal."""
         if self._drawing:
             self._drawing.cancel()
             await asyncio.gather(self._drawing, return_exceptions=True)
-        if self._live.is_started:
-            self._live.refresh()
-            self._live.stop()
+        self._live.stop()
 
     def row(self, source: Json, events: int, url: str = "") -> None:
         metadata = source["metadata"]
@@ -61,15 +61,15 @@ class LiveScreen:
         self._changed = True
 
     def event(self, name: str, event: Json) -> None:
-        line = Text(event_line(name, event, datetime.now().astimezone()), no_wrap=True, overflow="ellipsis")
+        line = _text(event_line(name, event, datetime.now().astimezone()), no_wrap=True, overflow="ellipsis")
         self._console.print(line, highlight=False, soft_wrap=False)
         self._changed = True
 
     def message(self, line: str) -> None:
         if sys.stderr.isatty():
-            self._console.print(Text(printable(line), style="yellow"), highlight=False)
+            self._console.print(_text(line, style="yellow"), highlight=False)
         else:
-            print(printable(line), file=sys.stderr, flush=True)
+            stdout.complain(line)
 
     def problems(self, lines: Sequence[str]) -> None:
         self._problems = lines
@@ -89,17 +89,30 @@ class LiveScreen:
             table.add_column(name, no_wrap=True, overflow="ellipsis", **options)
         for source, events in visible:
             table.add_row(*_cells(source, events, now, width))
-        more = [f"… and {len(rows) - len(visible)} more"] if len(rows) > len(visible) else []
-        return Group("", table, *_reasons(source for source, _ in visible), *urls, *more, *problems)
+        more = [_text(f"… and {len(rows) - len(visible)} more")] if len(rows) > len(visible) else []
+        return Group(Text(), table, *_reasons(source for source, _ in visible), *map(_text, urls), *more, *problems)
 
     async def _draw(self) -> None:
         waited = 0.0
         while True:
             if self._changed or waited >= TICK_EVERY_S:
                 self._changed, waited = False, 0.0
-                self._live.refresh()
+                self._refresh()
             await asyncio.sleep(DRAW_EVERY_S)
             waited += DRAW_EVERY_S
+
+    def _refresh(self) -> None:
+        try:
+            self._live.refresh()
+        except Exception:
+            with contextlib.suppress(Exception):  # it draws again, and restores the terminal
+                self._live.stop()
+            raise
+
+
+def _text(line: str, **options: Any) -> Text:
+    """Foreign text. rich would read the markup in a plain string, and show ``http://[fd00::1]:9/`` as ``http://:9/``."""
+    return Text(printable(line), **options)
 
 
 def _columns(width: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,37 +129,37 @@ def _columns(width: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "AGE", {"justify": "right", "min_width": 4}
 
 
-def _cells(source: Json, events: int, now: datetime, width: int) -> Iterator[RenderableType]:
+def _cells(source: Json, events: int, now: datetime, width: int) -> Iterator[Text]:
     status = source.get("status") or {}
-    yield source["metadata"]["name"]
+    yield _text(source["metadata"]["name"])
     if width >= WIDE:
-        yield source["kind"]
+        yield _text(source["kind"])
     for name in ("Ready", *CONDITIONS):
         value = find_condition(status, name).get("status", "")
-        yield Text(value, style=STYLES.get(value, ""))
-    yield status.get("sinkUri", "")
+        yield _text(value, style=STYLES.get(value, ""))
+    yield _text(status.get("sinkUri", ""))
     if width >= WIDE:
-        yield str((source.get("spec") or {}).get("interval", ""))
-    yield str(events)
-    yield format_duration(age_s(source, now) * 1_000_000_000)
+        yield _text(str((source.get("spec") or {}).get("interval", "")))
+    yield _text(str(events))
+    yield _text(format_duration(age_s(source, now) * 1_000_000_000))
 
 
-def _reasons(sources: Iterator[Json]) -> Iterator[RenderableType]:
+def _reasons(sources: Iterator[Json]) -> Iterator[Text]:
     for source in sources:
         ready = ready_condition(source.get("status") or {})
         if ready.get("reason"):
             line = f"{source['metadata']['name']}: {ready['reason']}: {ready.get('message', '')}"
             if ready["status"] == "False":
-                yield Text(line, style="red")  # a failure may wrap
+                yield _text(line, style="red")  # a failure may wrap
             else:
-                yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")  # progress stays on one line
+                yield _text(line, style="dim", no_wrap=True, overflow="ellipsis")  # progress stays on one line
 
 
-def _problem_lines(problems: Sequence[str]) -> Iterator[RenderableType]:
+def _problem_lines(problems: Sequence[str]) -> Iterator[Text]:
     for problem in problems[:MAX_PROBLEMS]:
-        yield Text(printable(problem), style="red")
+        yield _text(problem, style="red")
     if len(problems) > MAX_PROBLEMS:
-        yield f"… and {len(problems) - MAX_PROBLEMS} more problems in the files"
+        yield _text(f"… and {len(problems) - MAX_PROBLEMS} more problems in the files")
 
 
 def _is_ready(source: Json) -> bool:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapter.contract.durations import format_duration
 from adapter.contract.formats import Json
-from adapter.display import dead_letter_note, printable
+from adapter.display import dead_letter_note
+from sources_cli.screen import stdout
 
 SINK_WIDTH = 40
 REMIND_AFTER_LINES = 20
 _NUMBER = re.compile(r"\d+")
 _ROW = "{:<{name}}  {:<{kind}}  {:<7}  {:<19}  {:<{sink}}  {:>6}  {}"
+Supervise = Callable[[asyncio.Future[Any]], None]
 
 
 class Screen(Protocol):
     """Shows sources, events and messages to the user."""
 
-    def start(self) -> None: ...
+    def start(self, supervise: Supervise) -> None:
+        """``supervise`` gets the tasks that draw."""
 
     async def close(self) -> None: ...
 
@@ -49,7 +52,7 @@ class PlainScreen:
             "sink": SINK_WIDTH,
         }
 
-    def start(self) -> None:
+    def start(self, supervise: Supervise) -> None:
         self._print_row("NAME", "KIND", "READY", "REASON", "SINK", "EVENTS", "AGE")
 
     async def close(self) -> None:
@@ -75,7 +78,7 @@ class PlainScreen:
         self._print(event_line(name, event, datetime.now().astimezone()))
 
     def message(self, line: str) -> None:
-        print(printable(line), file=sys.stderr, flush=True)
+        stdout.complain(line)
         self._count_line()
 
     def problems(self, lines: Sequence[str]) -> None:
@@ -86,14 +89,14 @@ class PlainScreen:
 
     def _print_problems(self) -> None:
         for line in self._problems:
-            print(printable(line), file=sys.stderr, flush=True)
+            stdout.complain(line)
         self._lines_since = 0
 
     def _print_row(self, *cells: object) -> None:
         self._print(_ROW.format(*cells, **self._widths))
 
     def _print(self, line: str) -> None:
-        print(line, flush=True)
+        stdout.show(line)
         self._count_line()
 
     def _count_line(self) -> None:
@@ -105,7 +108,7 @@ class PlainScreen:
 
 def event_line(name: str, event: Json, now: datetime) -> str:
     data = json.dumps(event.get("data", event.get("data_base64")), ensure_ascii=False)
-    return printable(f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}")
+    return f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}"
 
 
 def logged_failure(line: str) -> str | None:

@@ -1,4 +1,7 @@
-"""Standard output that cannot show a character, is closed, or is full."""
+"""Everything that the commands print, except the table of ``sources run``: foreign text cannot control the terminal.
+
+Standard output may not know a character, and may be closed or full.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,32 @@ import io
 import os
 import sys
 
+from adapter.contract.formats import is_visible, printable
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def show(line: str) -> None:
+    print(printable(line), flush=True)
+
+
+def show_text(text: str) -> None:
+    """A text of several lines that ends with a line break, such as YAML."""
+    print("\n".join(map(printable, text.split("\n"))), end="")
+
+
+def show_json(text: str) -> None:
+    """JSON without line breaks. Only its strings can contain a character that is not visible, which is escaped."""
+    print("".join(char if is_visible(char) else _escaped(char) for char in text))
+
+
+def _escaped(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def complain(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def print_anything() -> None:

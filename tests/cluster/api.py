@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from hooks.names import plural
+from adapter.contract.kind_names import plural
 
 Object = dict[str, Any]
 DEADLINE_S = 30.0

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from hooks.names import plural
+from adapter.contract.kind_names import plural
 from sources_cli.kind import Kind, kind_of_module
 from sources_cli.schema.crd import crd
 from tests.cluster.api import Object

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import typer
 
-from sources_cli.__main__ import app
+from sources_cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"

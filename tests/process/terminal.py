@@ -44,6 +44,10 @@ class Terminal:
         ]
 
     @property
+    def title(self) -> str:
+        return str(self._screen.title)
+
+    @property
     def text(self) -> str:
         return "\n".join(self.lines)
 

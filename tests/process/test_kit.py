@@ -233,6 +233,18 @@ def test_existing_file_of_the_kind_stops_new_before_it_writes_anything(tmp_path:
     assert [file.read_text() for file in tmp_path.rglob("*.*")] == ["mine"]
 
 
+@pytest.mark.parametrize("length", [53, 246, 10_000])
+def test_class_name_beyond_the_limit_is_one_line(tmp_path: Path, length: int) -> None:
+    name = f"{'A' * (length - len('-source'))}Source"
+    done = sources("new", name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith('sources: the kind "AAAA')
+    assert f" has {length} characters as " in line
+    assert line.endswith("; write at most 52")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["Door", "doorSource", "Source", "Door-Source", "../DoorSource", "Türsource", ""])
 def test_invalid_class_name_is_one_line(tmp_path: Path, name: str) -> None:
     done = sources("new", name, cwd=tmp_path)

@@ -208,8 +208,11 @@ def test_invalid_api_version_of_a_kind_is_one_line(tmp_path: Path) -> None:
     module = directory / "kinds/queue_depth_source.py"
     module.write_text(module.read_text().replace("queues.example.com/v1", "v1"))
     ran = sources("run", "--package", "kinds", "all.yaml", cwd=directory)
-    message = 'sources: QueueDepthSource.api_version is "v1": write group/version like example.com/v1\n'
-    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
+    message = 'TypeError: QueueDepthSource.api_version is "v1": write group/version like example.com/v1'
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"sources: kinds\.queue_depth_source cannot be loaded: {message} \(queue_depth_source\.py:\d+\)\n", ran.stderr
+    )
 
 
 FAILING = '''from adapter.sdk import Event, Field, SecretText, Timer

@@ -187,12 +187,33 @@ def test_closed_output_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("module", ["typer", "watchfiles"])
+PRESSING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "NAME":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("module", ["adapter", "typer", "sources_cli.run", "asyncio", "watchfiles"])
 def test_ctrl_c_during_the_imports_prints_nothing(tmp_path: Path, module: str) -> None:
-    """A module of that name presses Ctrl-C when it is imported."""
-    (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    """A finder that Python asks first presses Ctrl-C when a module of that name is imported."""
+    (tmp_path / "sitecustomize.py").write_text(PRESSING.replace("NAME", module))
     done = sources("run", QUICKSTART, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("module", ["asyncio", "cloudevents", "adapter.serving.server"])
+def test_ctrl_c_during_the_imports_of_a_display_prints_nothing(tmp_path: Path, module: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(PRESSING.replace("NAME", module))
+    words = [sys.executable, "-m", "adapter.display", "--port", "0"]
+    environ = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])

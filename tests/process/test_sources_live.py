@@ -7,11 +7,12 @@ import signal
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.process.sources import COMMAND, QUICKSTART, ROOT, quickstart_with, source_without_sink
+from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, ROOT, quickstart_with, source_without_sink, write_kind
 from tests.process.terminal import Terminal, terminal
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  ", re.MULTILINE)
 HEADER = re.compile(r"^NAME +READY +SINKPROVIDED +DEPLOYED +SINK +EVENTS +AGE$", re.MULTILINE)
+HEADER_WIDE = re.compile(r"^NAME +KIND +READY ", re.MULTILINE)
 READY = re.compile(r"^hello +True +True +True +http://event-display\.\S+ +(\d+) +\d+s$", re.MULTILINE)
 
 
@@ -82,3 +83,30 @@ def test_no_line_wraps_on_a_narrow_terminal() -> None:
 def test_dumb_terminal_gets_plain_lines() -> None:
     with live(QUICKSTART, TERM="dumb", columns=140) as screen:
         screen.wait_for("NAME    KIND          READY    REASON", "dev.knative.sample")
+
+
+def test_address_in_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata: {name: hello}\n"
+        "spec: {interval: 1s, delivery: {retry: 0}, sink: {uri: 'http://[fd00::1]:9/'}}\n"
+    )
+    with live(file) as screen:
+        screen.wait_for("hello ", "http://[fd00::1]:9/")
+
+
+def test_last_line_of_an_adapter_is_text(tmp_path: Path) -> None:
+    """Markup in it must not stop the drawing, and a command for the terminal must not change the screen."""
+    line = r"http://[fd00::1]:9/ [/x] \x1b[2J\x1b]0;title\x07 \u202eend"
+    ending = f"import os, sys; print('{line}', file=sys.stderr, flush=True); os._exit(3)"
+    write_kind(tmp_path, f"def workers(self): {ending}")
+    (tmp_path / "a.yaml").write_text(
+        "apiVersion: samples.knative.dev/v1alpha1\nkind: TinySource\nmetadata: {name: hello}\n"
+        "spec: {interval: 1s, sink: {uri: 'http://127.0.0.1:9/'}}\n"
+    )
+    with terminal([*COMMAND, "run", "--package", "kinds", "a.yaml"], tmp_path, columns=200, **ENVIRON) as screen:
+        screen.wait_for("hello: ProgressDeadlineExceeded", "code 3: http://[fd00::1]:9/ [/x] �[2J�]0;title� �end")
+        assert HEADER_WIDE.search(screen.text), screen.text
+        assert screen.signal(signal.SIGINT) == 0
+        assert "Traceback" not in screen.text
+        assert screen.title != "title"

@@ -96,12 +96,26 @@ def test_manifests_do_not_overwrite_a_file_that_was_not_generated(tmp_path: Path
         pytest.param(
             ("a: int = 1",), {}, "TinySource.a has no description; write Field(description=", id="description"
         ),
-        pytest.param(("api_version = 'x'",), {}, 'TinySource.api_version is "x": write group/version', id="version"),
+        pytest.param(
+            ("api_version = 'x'",), {}, 'TypeError: TinySource.api_version is "x": write group/version', id="version"
+        ),
+        pytest.param(
+            (),
+            {"name": f"{'A' * 46}Source", "file": f"{'a' * 46}_source.py"},
+            f'TypeError: the kind "{"A" * 46}Source" has 53 characters as "{"a" * 46}-source"; write at most 52',
+            id="long",
+        ),
         pytest.param(
             ("event_type_field = 'x'",),
             {},
             'TinySource.event_type_field is "x": write the name of a field of spec',
             id="type-field",
+        ),
+        pytest.param(
+            ("raise SystemExit(3)",),
+            {},
+            "kinds.tiny_source cannot be loaded: SystemExit: 3 (tiny_source.py:4)",
+            id="exit",
         ),
         pytest.param(("a: int = (",), {}, "kinds.tiny_source cannot be loaded: SyntaxError: ", id="broken Python"),
         pytest.param(

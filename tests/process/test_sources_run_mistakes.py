@@ -37,7 +37,7 @@ def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
         pytest.param("- 1\n", "not a Kubernetes object", id="list"),
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
-            "Deployment a needs spec.template.spec.containers",
+            "Deployment a: spec: Required value",
             id="deployment-without-container",
         ),
         pytest.param("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n", "no sources found", id="no-source"),

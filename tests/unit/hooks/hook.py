@@ -21,13 +21,21 @@ BROKER_SINK = {"ref": {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-def parent(spec: Any, *, status: Any = None, name: str = "hello", annotations: Any = None) -> dict[str, Any]:
+def parent(
+    spec: Any,
+    *,
+    status: Any = None,
+    name: str = "hello",
+    annotations: Any = None,
+    kind: str = "SampleSource",
+    namespace: str = "ns",
+) -> dict[str, Any]:
     return {
         "apiVersion": "samples.knative.dev/v1alpha1",
-        "kind": "SampleSource",
+        "kind": kind,
         "metadata": {
             "name": name,
-            "namespace": "ns",
+            "namespace": namespace,
             "uid": UID,
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "annotations": annotations,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hooks.names import child_name, get_in, is_api_version, is_dns_label, is_dns_subdomain, is_kind, kebab, plural
+from hooks.names import child_name, get_in, is_api_version, is_dns_label, is_dns_subdomain, is_kind
 from tests.unit.hooks.hook import UID
 
 
@@ -37,16 +37,6 @@ def test_deployment_name_equals_that_of_knative(name: str, child: str) -> None:
 )
 def test_child_name_equals_that_of_kmeta(prefix: str, suffix: str, child: str) -> None:
     assert child_name(prefix, suffix) == child
-
-
-def test_plural_and_kebab_case_of_kinds() -> None:
-    assert [plural(kind) for kind in ("SampleSource", "Policy", "Bus", "Endpoints")] == [
-        "samplesources",
-        "policies",
-        "buses",
-        "endpoints",
-    ]
-    assert kebab("QueueDepthSource") == "queue-depth-source"
 
 
 @pytest.mark.parametrize(
@@ -83,3 +73,8 @@ def test_api_versions_and_kinds() -> None:
 )
 def test_get_in_returns_none_where_a_part_is_missing_or_not_an_object(value: Any, found: Any) -> None:
     assert get_in(value, "a", "b") == found
+
+
+def test_names_in_a_reference_have_a_limit() -> None:
+    assert [is_kind("K" * length) for length in (63, 64)] == [True, False]
+    assert [is_api_version(f"{'a' * group}/v{'1' * 62}") for group in (253, 254)] == [True, False]

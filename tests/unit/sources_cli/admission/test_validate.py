@@ -77,6 +77,22 @@ def test_text_names_field_value_and_what_to_write(spec: dict[str, Any], text: st
         pytest.param(None, "metadata: Invalid value: write an object like {name: my-source}", id="none"),
         pytest.param({}, "metadata.name: Required value: write name or generateName", id="no name"),
         pytest.param({"name": 5}, "metadata.name: Invalid value: 5: must be a string; put it in quotes", id="number"),
+        pytest.param(
+            {"name": "a", "namespace": "../../etc"},
+            "metadata.namespace: Invalid value: \"../../etc\": write at most 63 lower-case letters, digits and '-', "
+            "like my-namespace",
+            id="path as namespace",
+        ),
+        pytest.param(
+            {"generateName": "A-"},
+            "metadata.name: Invalid value: \"A-\": write lower-case letters, digits, '-' and '.', like my-source",
+            id="generated name in capitals",
+        ),
+        pytest.param(
+            {"name": "a", "annotations": {"a": "b" * 262144}},
+            "metadata.annotations: Too long: 262145 bytes; write at most 262144",
+            id="long annotations",
+        ),
         pytest.param({"name": "a" * 254}, "metadata.name: Too long: 254 characters; write at most 253", id="long"),
         pytest.param(
             {"name": "A"},

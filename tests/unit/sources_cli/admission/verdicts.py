@@ -14,7 +14,7 @@ from sources_cli.kind import Kind
 from sources_cli.schema.crd import object_schema
 
 _UNKNOWN = re.compile(r'unknown field "(?P<field>.*)"')
-_UNDECODED = re.compile(r"json: cannot unmarshal \w+ into Go struct field ObjectMeta\.(?P<field>\w+) of type string")
+_UNDECODED = re.compile(r"json: cannot unmarshal \w+ into Go struct field ObjectMeta\.(?P<field>\w+) of type \S+")
 _ERROR = re.compile(
     r"(?P<field>.*?): (Duplicate value|Forbidden|Invalid value|Required value|Too long|Too many|Unsupported value)\b"
 )

@@ -50,7 +50,7 @@ class Running:
         self.hook = hook
         ignored = self.messages.append
         ports = ServicePorts(None, self.messages.append)
-        cluster = ClusterEnv(dict, dict, ignored, ignored, self.messages.append, ports, "adapter.sources")
+        cluster = ClusterEnv(dict, dict, ignored, ignored, self.messages.append, ignored, ports, "adapter.sources")
         self.controller = SourceController(source, hook, cluster, lambda controller: None)
 
     async def __aenter__(self) -> Running:

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from adapter.contract.formats import format_time
 from sources_cli.screen.live import LiveScreen
-from sources_cli.screen.plain import event_line
 
 
 def source(name: str, ready: str = "True", reason: str = "", message: str = "") -> dict[str, Any]:
@@ -88,8 +87,3 @@ def test_url_of_a_source_that_listens_is_below_the_table() -> None:
 
 def test_source_without_status_has_a_row() -> None:
     assert drawn({**source("new"), "status": None})[2].startswith("new ")
-
-
-def test_control_characters_of_an_event_are_not_printed() -> None:
-    line = event_line("a", {"type": "t\x1b[2J", "data": "\x9b2J"}, datetime.now(UTC))
-    assert line.isprintable()
