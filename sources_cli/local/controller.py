@@ -15,6 +15,7 @@ from sources_cli.kind import kind_named
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.objects import event_source
+from sources_cli.local.process import exit_text
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import LocalService
 from sources_cli.screen.plain import ready_condition
@@ -60,7 +61,7 @@ class SourceController:
     @property
     def summary(self) -> str:
         ended = [deployment.exit_code for deployment in self.deployments.values()]
-        codes = ", ".join(str(code) for code in ended if code is not None)
+        codes = ", ".join(exit_text(code) for code in ended if code is not None)
         adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
         return f"{self.name}: {self.events} event{'' if self.events == 1 else 's'} arrived; {adapter}"
 

@@ -89,6 +89,11 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def exit_text(code: int) -> str:
+    """An exit code for people. Kubernetes shows the end by signal 9 as 137, and Python as -9: ``137 (Killed)``."""
+    return f"{128 - code} ({signal.strsignal(-code)})" if code < 0 else str(code)
+
+
 def free_port() -> int:
     """A port that the kernel gives to nobody else for a minute, except to a program that asks for its number.
 
