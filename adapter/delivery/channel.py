@@ -138,7 +138,8 @@ def _target(destination: Destination) -> Target:
         return Target.of(destination.url)
     except ValueError:
         expectation = "write the absolute http(s) URL that events are sent to"
-        raise EnvError(destination.variable, destination.public_url, expectation) from None
+        shown = destination.url.rpartition("@")[2]  # a password may contain any character if the URL is not valid
+        raise EnvError(destination.variable, shown, expectation) from None
 
 
 def _is_https(destination: Destination) -> bool:
