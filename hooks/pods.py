@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapter.contract.formats import Json, crash_cause, format_time
+from adapter.contract.crash import crash_cause
+from adapter.contract.formats import Json, format_time
 from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
 from hooks.deployments import TEMPLATE_HASH, pod_labels
 from hooks.names import get_in, list_in

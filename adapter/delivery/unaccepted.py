@@ -71,12 +71,12 @@ def first_line(body: bytes, data: bytes, secrets: Iterable[str]) -> str:
 
 
 def secrets_of(destination: Destination) -> Iterator[str]:
-    """The secrets of a request, which the sink may repeat in its response: the password in its URL and the token."""
+    """What a sink may send back of its own request: the password in its URL and the token."""
     parts = urlsplit(destination.url)
     if parts.password:
         user, password = unquote(parts.username or ""), unquote(parts.password)
         yield from (parts.password, password, b64encode(f"{user}:{password}".encode()).decode())
-    elif parts.username:  # some URLs have a token in place of the user
+    elif parts.username:  # a token may be written as the user
         yield from (parts.username, b64encode(f"{unquote(parts.username)}:".encode()).decode())
     if destination.audience and destination.token_file:
         try:

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from adapter.contract.formats import Json, crash_cause
+from adapter.contract.crash import crash_cause
+from adapter.contract.formats import Json
 from sources_cli.admission.documents import Documents, key
 from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import Kind

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import httpx2
 
-from adapter.contract.formats import Json, crash_cause
+from adapter.contract.crash import crash_cause
+from adapter.contract.formats import Json
 from adapter.display import printable
 from sources_cli.local.environ import Values, container_environ
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
