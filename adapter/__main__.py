@@ -152,7 +152,7 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
         log.info("started", extra={"fields": fields})
-        watch.start()  # now: imports at the start may take long
+        watch.start()  # only now: the imports at the start may block the loop for long
         try:
             await runtime.run()
         finally:

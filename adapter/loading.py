@@ -58,6 +58,9 @@ def source_class(kind: str, package_name: str) -> type[Source]:
     found = getattr(load_module(f"{package_name}.{name}"), kind, None) if name in modules else None
     if isinstance(found, type) and issubclass(found, Source):
         return found
+    if name in modules:
+        message = f"{package_name}.{name} has no class of this name; rename its class, or the module"
+        raise EnvError("SOURCE_KIND", kind, message)
     kinds = ", ".join("".join(word.capitalize() for word in module.split("_")) for module in modules)
     raise EnvError("SOURCE_KIND", kind, f"{package_name} has no such kind; there are: {kinds or 'none'}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, format_time
 from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
 from hooks.deployments import TEMPLATE_HASH, pod_labels
@@ -99,7 +100,7 @@ def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]
         text = f"{name} was killed: it exceeded its memory limit of {limit}; make the source keep less data in memory"
         yield Reason.OOM_KILLED, text
     else:
-        cause = _last_line(ended.get("message")) or str(ended.get("reason") or "no message")
+        cause = _short(crash_cause(ended.get("message"))) or str(ended.get("reason") or "no message")
         where = f"kubectl logs --previous -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
         yield Reason.CRASH_LOOP_BACK_OFF, f"{name} exited with code {ended.get('exitCode')}: {cause}; see `{where}`"
 
@@ -109,11 +110,6 @@ def _memory_limit(pod: Object, container: Json) -> str:
         if get_in(spec, "name") == container:
             return str(get_in(spec, "resources", "limits", "memory") or "none")
     return "none"
-
-
-def _last_line(text: Json) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
-    return _short(lines[-1]) if lines else ""
 
 
 def _short(text: Json) -> str:

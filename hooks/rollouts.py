@@ -112,9 +112,10 @@ def _unavailable(wanted: Object, available: Object, listens: bool) -> ConditionS
     detail = str(available.get("message") or _NONE_AVAILABLE).rstrip(".")
     if "minimum availability" in detail or detail == _NONE_AVAILABLE:
         # Neither Kubernetes nor the hook knows the cause: a kubelet does not pass on the body of a probe's response.
-        sink = "" if listens else "the sink has accepted no event for 30 s, or "
+        sink = "" if listens else "the sink has accepted no event for 30 s; "
         where = f"kubectl logs -n {wanted['metadata']['namespace']} deployment/{name}"
-        detail += f". Its pod does not run, or {sink}the source is not ready for a reason of its own; see `{where}`"
+        causes = f"its pod does not run, or does not answer; {sink}the source reports that it is not ready"
+        detail += f". Possible causes: {causes}. See `{where}`"
     text = f"Deployment {name} is unavailable: {detail}"
     return _deployed("False", Reason.DEPLOYMENT_UNAVAILABLE, text)
 

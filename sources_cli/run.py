@@ -106,9 +106,8 @@ class Cluster:
 
     @property
     def missing(self) -> list[str]:
-        """Which sources are not Ready or sent no event yet. Without a local display, Ready is enough."""
-        needs_event = bool(self._displays)
-        return list(filter(None, (source.missing(needs_event=needs_event) for source in self._controllers.values())))
+        """Which sources are not Ready, or have a local display as their sink and sent no event yet."""
+        return list(filter(None, (source.missing for source in self._controllers.values())))
 
     async def run(self) -> None:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""

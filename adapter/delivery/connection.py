@@ -48,7 +48,7 @@ class Response:
 
 def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
-    if isinstance(error, ssl.SSLError):  # has a number of its own
+    if isinstance(error, ssl.SSLError):  # its number is not one of the operating system
         return "TLS error"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         return self.is_reusable and not self._arrivals.poll(0)
 
     def close(self) -> None:
-        """Without the closing handshake of TLS, because nothing more is sent or read."""
+        """Close without the closing handshake of TLS, because nothing more is sent or read."""
         self.is_reusable = False
         self._transport.abort()
 

@@ -70,10 +70,10 @@ class Delivery:
         self._not_before: dict[Channel, datetime] = {}  # from Retry-After; applies to all events
         self._is_cut_short = False
         self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits in progress
-        self._failed_attempts = 0  # at the sink, since the last line that says it has recovered
+        self._failed_attempts = 0  # at the sink, since the last line `recovered`
 
     def unready_reason(self) -> str | None:
-        """Why the source is not ready, if no event was accepted for too long. Logged the first time it is asked.
+        """Why the source is not ready if no event was accepted for too long, else None. The first reason is logged.
 
         An event that the dead letter sink accepted is not lost, but the sink did not accept it.
         """
@@ -85,7 +85,7 @@ class Delivery:
         return reason
 
     def count_invalid(self, reason: str) -> None:
-        """An event could not be sent at all."""
+        """Count an event that could not be sent at all."""
         self._add_failure(f"invalid event: {reason}")
 
     def flush(self) -> None:

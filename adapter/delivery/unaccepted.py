@@ -1,4 +1,5 @@
-"""Since when no event was accepted, and why: for readiness, logs and metrics. It has no timer: it is asked.
+"""Since when no event was accepted, and why. Readiness, logs and metrics show it. There is no timer: the age of the
+failure is computed at each question.
 
 A reason shows the first line of the sink's response, but no secret and no data of the event.
 """
@@ -15,13 +16,13 @@ from adapter.delivery.channel import Destination
 from adapter.serving.failures import without, without_secrets
 
 LINE_LENGTH = 200  # characters shown of a response
-SEARCHED_DATA = 64 * 1024  # nothing is shown of a response to a longer event: to search it would block the adapter
+SEARCHED_DATA = 64 * 1024  # bytes; nothing is shown of the response to a longer event: the search would take too long
 
 
 class Unaccepted:
     """The failures since the last accepted event.
 
-    ``limit_s``: how long they may last. The wall clock ``now`` is for people; ``monotonic``, in seconds, measures.
+    ``limit_s``: how long they may last. ``monotonic``, in seconds, measures this time. ``now`` is the time for people.
     """
 
     def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float], limit_s: float) -> None:
@@ -57,14 +58,14 @@ class Unaccepted:
 
 
 def first_line(body: bytes, data: bytes, secrets: Iterable[str]) -> str:
-    """The first line of a response for people; empty if it is not printable. ``data``: that of the event."""
+    """The first line of a response, for people; empty if it is not printable. ``data`` is the data of the event."""
     if len(data) > SEARCHED_DATA:
         return ""
     lines = (" ".join(line.split()) for line in body.decode("utf-8-sig", "replace").splitlines())
     line = next(filter(None, lines), "")
     if not line.isprintable():
         return ""
-    line = without_secrets(line[: 2 * LINE_LENGTH], secrets)  # before it is cut, so that no half secret remains
+    line = without_secrets(line[: 2 * LINE_LENGTH], secrets)  # before the cut, which could leave a part of a secret
     line = without(line, [data.decode("utf-8", "replace")], "(event data)")
     return line if len(line) <= LINE_LENGTH else line[: LINE_LENGTH - 1] + "…"
 

@@ -211,7 +211,7 @@ class RequestHandler:
 def check_served(listener: Listener, method: str, path: str) -> None:
     """:class:`Refusal` with 404 or 405 if the listener does not serve this path or this method."""
     if path != listener.path:
-        raise Refusal(404, f"the path is {listener.path}")
+        raise Refusal(404, f"this source listens on the path {listener.path}")
     if method not in listener.allowed_methods:
         allowed = ", ".join(listener.allowed_methods)
         raise Refusal(405, f"the method must be {allowed}", Allow=allowed)

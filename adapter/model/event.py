@@ -41,7 +41,7 @@ class Outcome(Enum):
 
     DELIVERED = "delivered"  # the sink accepted the event
     DEAD_LETTERED = "dead_lettered"  # the dead letter sink accepted it
-    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently; it is not sent again
+    REJECTED = "rejected"  # the event is invalid, or the sink refused it permanently; the adapter does not retry it
     GAVE_UP = "gave_up"  # all retries failed, or the time for the delivery is over
 
 

@@ -126,8 +126,9 @@ class Source(BaseModel):
     def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
         """Whether the source yields an event with this outcome again, because its upstream still holds it.
 
-        Asked for ``REJECTED`` and ``GAVE_UP``. If True, the event is not lost: it is counted as ``returned`` and logged
-        as a warning. ``stopping``: the adapter is stopping, so only a later process can yield the event.
+        The adapter asks after ``REJECTED`` and ``GAVE_UP``. If the answer is True, the event is not lost: it is counted
+        as ``returned`` and logged as a warning. ``stopping``: the adapter is stopping, so only a later process can
+        yield the event.
         """
         return False
 

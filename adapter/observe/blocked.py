@@ -1,6 +1,6 @@
-"""Finds code that blocks the event loop: until it ends, no event is sent, and no probe and no caller gets an answer.
+"""Finds code that blocks the event loop. Until this code ends, no event is sent, and no probe or caller gets an answer.
 
-A signal interrupts the code while it blocks, so the place is known. An idle loop gets no signal.
+A signal interrupts the code while it blocks, so the line is known. An idle loop gets no signal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType
 from adapter.observe.lookups import Loop
 
 BLOCKED_S = 1.0
-STARVED_SHARE = 0.5  # of the time: a process that had no CPU for longer was not blocked by its own code
+STARVED_SHARE = 0.5  # a process that waited for a CPU for more of the time was not blocked by its own code
 
 
 def cpu_wait_s() -> float:
@@ -42,7 +42,7 @@ class LoopWatch:
     ) -> None:
         self.is_on = False
         self.runs_since_s = 0.0  # when the loop last got work
-        self.signals = 0  # since then; after the report, -1
+        self.signals = 0  # signals since then; -1 after the report
         self._report = report
         self._blocked_s = blocked_s
         self._cpu_wait_s = cpu_wait_s
@@ -76,7 +76,7 @@ class LoopWatch:
         # A library in C may let only one signal through, at its end.
         measured_s = self._blocked_s / 2 if self.signals > 1 else blocked_s
         is_starved = self._waited_s - last_s > measured_s * STARVED_SHARE
-        if not is_starved and not _is_logging(frame):  # else judge at the next signal
+        if not is_starved and not _is_logging(frame):  # otherwise the next signal decides
             self.signals = -1
             self._report(frame)
 
@@ -91,7 +91,10 @@ def _is_logging(frame: FrameType | None) -> bool:
 
 
 class _WatchedSelector(selectors.DefaultSelector):
-    """Lets the timer of ``watch`` run while the loop has work. It makes no system call while there is more work."""
+    """Lets the timer of ``watch`` run while the loop has work, and stops it while the loop is idle.
+
+    It makes no additional system call while the loop always has work.
+    """
 
     def __init__(self, watch: LoopWatch) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ OUTCOMES = {
 
 
 def outcome_label(outcome: Outcome, *, returned: bool) -> str:
-    """``returned``: an event that no sink accepted is not lost."""
+    """``returned``: an event that no sink accepted counts as returned, not as lost."""
     name = OUTCOMES[outcome]
     return RETURNED if returned and name == "lost" else name
 

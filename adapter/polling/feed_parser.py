@@ -56,14 +56,14 @@ class _Changes(feedparser.mixin._FeedParserMixin):  # type: ignore[misc]  # feed
         return resolved(self.baseuri, uri)
 
     def _plain_key_of(self, tag: str) -> str:
-        """Where an entry holds an element for which feedparser has no method; "" if it has one."""
+        """The key of an entry that holds this element; "" if feedparser has a method of its own for the element."""
         prefix, _, name = tag.rpartition(":")
         prefix = self.namespacemap.get(prefix, prefix)
         key = f"{prefix}_{name}" if prefix else name
         return key if self.inentry and _is_plain(key) else ""
 
     def _take(self, key: str) -> Any:
-        """Remove the value of an earlier element of this entry, because feedparser would replace it."""
+        """Remove and return the value of an earlier element of this entry, because feedparser would replace it."""
         return self.entries[-1].pop(key, None) if key else None
 
     def _put_back(self, key: str, earlier: Any) -> None:

@@ -1,4 +1,4 @@
-"""One call of ``poll()``: its events one at a time, the outcomes that it gets back, its time budget, and its result."""
+"""One call of ``poll()``: its events one at a time, their outcomes, the time limit of the poll, and its result."""
 
 from __future__ import annotations
 
@@ -119,9 +119,10 @@ async def _yielded(found: Generator[Event, Outcome | None, object]) -> Events:
 
 
 def _result_of(error: Exception, now: datetime, describe: Describe) -> PollResult:
-    """An exception that says what the upstream did is only the reason. Any other is also described for its author.
+    """The reason of a failed poll. An exception in the code of the kind also gets the log fields of ``describe``.
 
-    The reason is shown without authentication: it contains the text of an exception only if that holds no data.
+    ``/readiness`` shows the reason without authentication. So the reason has the text of an exception only if this text
+    contains no data.
     """
     if isinstance(error, Unchanged):
         return PollResult(UNCHANGED)

@@ -67,7 +67,7 @@ class Poller(Source):
         The ``yield`` of a generator returns the :class:`Outcome` of its event: ``DELIVERED``, ``DEAD_LETTERED`` or
         ``REJECTED``. For an item that was sent before, it returns the outcome of that time, and None if
         :meth:`skip_existing` has left it out. After ``GAVE_UP``, the generator is closed at the ``yield``: its
-        ``finally`` blocks run, and the code after the ``yield`` does not. So move a cursor there.
+        ``finally`` blocks run, and the code after the ``yield`` does not. So move a cursor after the ``yield``.
 
         ``client`` has the limits of :meth:`body_limit`, follows at most 5 redirects and keeps no cookies. An exception
         fails the poll. An item that is not an Event with an id is a ``TypeError`` and ends the adapter.
@@ -75,10 +75,10 @@ class Poller(Source):
         raise NotImplementedError(f"{type(self).__name__} has no poll(); define `async def poll(self, client)`")
 
     def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
-        """True for an event that was given up: the next poll finds its item again, also that of the next process.
+        """Default: True only for ``GAVE_UP``, because the next poll of this or a later process finds the item again.
 
-        Return True for ``REJECTED`` too if ``poll()`` keeps a refused item, for example by not moving its cursor: the
-        next poll that finds it sends it again.
+        Return True for ``REJECTED``, too, if ``poll()`` keeps a refused item, for example by not moving its cursor. The
+        next poll that finds the item then sends it again.
         """
         return outcome is Outcome.GAVE_UP and not (stopping and self.skip_existing())
 

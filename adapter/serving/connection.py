@@ -58,7 +58,7 @@ class Connection(asyncio.BufferedProtocol):
         self._shared.remove(self)
 
     def eof_received(self) -> bool:
-        """The client sends no more. True, which keeps the connection open, while a response is due."""
+        """The client sends no more. Returns True while a response is due: asyncio then keeps the connection open."""
         self._ended = True
         return self._task is not None
 
@@ -111,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
             self._task.cancel()
 
     def _end(self) -> None:
-        """Respond to no request that is not being handled yet."""
+        """Drop the requests in the queue. The request that is being handled still gets its response."""
         self._ended, self._refusal = True, None
         self._reader.queue.clear()
 
@@ -164,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
             return self._encode(received, Response(500, b"the request failed; see the log\n"))
 
     def _encode(self, received: Received, response: Response) -> bytes:
-        wants_close = any(name.lower() == "connection" for name in response.headers)  # its only use is "close"
+        wants_close = any(name.lower() == "connection" for name in response.headers)  # handlers set it only to "close"
         if wants_close or self._shared.draining or not received.keep_alive:
             self._end()
         last = self._ended and not self._reader.queue and not self._refusal
@@ -191,7 +191,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def _settle(self) -> None:
-        """Respond, close, pause reading, and set the timer, as the state demands."""
+        """Do what the state requires: respond, close, pause reading, or set the timer."""
         self._count()
         transport, reader = self._transport, self._reader
         if transport.is_closing():
@@ -209,7 +209,7 @@ class Connection(asyncio.BufferedProtocol):
         self._set_timer(None if paused else self._awaited())
 
     def _awaited(self) -> tuple[str, int] | None:
-        """What the client must do in time, and of which request."""
+        """What the current time limit applies to, and to which request."""
         if self._transport.is_closing():
             return ("end", 0) if self._transport.get_write_buffer_size() else None
         if self._lingering:

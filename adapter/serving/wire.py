@@ -1,4 +1,4 @@
-"""Requests from bytes, within limits, and bytes from responses: HTTP/1.1, parsed by httptools. Knows no socket."""
+"""Requests from bytes, within limits, and bytes from responses: HTTP/1.1, parsed by httptools. It uses no socket."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ class WebhookSource(Listener):
     allowed_origins: list[Origin] = Field(
         default_factory=list,
         alias="allowedOrigins",
-        description="Senders that may send events, by DNS name, such as eventemitter.example.com; * allows all. The "
-        "source grants them permission in the OPTIONS handshake of CloudEvents. Without an origin, OPTIONS gets 405.",
+        description="DNS names of the senders that get permission in the OPTIONS handshake of CloudEvents, such as "
+        "eventemitter.example.com; * allows all. Without this list, OPTIONS gets 405. POST does not check the sender.",
     )
 
     @property
@@ -76,7 +76,7 @@ class WebhookSource(Listener):
         return Event(type=type, id=self._id(request, type), data=request.body, content_type=content_type or None)
 
     def _permission(self, request: Request) -> Reply:
-        """Grants permission to send if the origin is allowed. It needs no credentials, and replaces none.
+        """Grants permission to send if the origin is allowed. The handshake needs no credentials; POST still does.
 
         https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
         """

@@ -91,13 +91,13 @@ class Receive(Protocol):
 def run() -> Run:
     """``run(source, ticks=3)`` returns the first ``ticks`` events of a source. Its sleeps advance a virtual clock.
 
-    ``outcomes`` are sent back for the events in turn, and after that ``DELIVERED``. The source gets the last outcome,
-    too. The code after its last ``yield`` runs until the next ``yield``, until it sleeps on the clock, or for at most
-    1 s of real time. Then the source is closed. ``clock``: default a :class:`VirtualClock`. ``created``: the
-    ``creationTimestamp`` of the source, default 2026-01-01 UTC. ``deadline_s``: seconds of real time.
+    Each ``yield`` returns the next one of ``outcomes``, and after them ``DELIVERED``. So does the last one: the code
+    after it runs until the next ``yield``, until it sleeps on the clock, or for at most 1 s of real time. Then the
+    source is closed. ``clock``: default a :class:`VirtualClock`. ``created``: the ``creationTimestamp`` of the source,
+    default 2026-01-01 UTC. ``deadline_s``: seconds of real time.
 
-    ``AssertionError`` for an invalid event, and if the events end early or take longer than ``deadline_s``. Exceptions
-    of the source are raised unchanged.
+    ``AssertionError`` for an invalid event, and if the events end early or take longer than ``deadline_s``. The message
+    then has the last reason that the source gave to ``set_unready()``. Exceptions of the source are raised unchanged.
     """
     from adapter.testing.harness import run
 
@@ -123,9 +123,9 @@ def poll() -> Poll:
     """``poll(source, answer)`` calls ``poll()`` of a Poller once, and returns the list of its events.
 
     ``answer`` is the response to each request: an ``httpx2.Response``, or a value that is sent as JSON with status 200.
-    If ``poll()`` is a generator, ``outcomes`` are sent back for its events in turn, and after that ``DELIVERED``. After
-    ``GAVE_UP`` it is closed, as in an adapter. ``AssertionError`` for an event that is invalid or has no id, and after
-    10 s. Exceptions of the source are raised unchanged.
+    If ``poll()`` is a generator, each ``yield`` returns the next one of ``outcomes``, and after them ``DELIVERED``. At
+    ``GAVE_UP`` the generator is closed, as in an adapter. ``AssertionError`` for an event that is invalid or has no id,
+    and after 10 s. Exceptions of the source are raised unchanged.
     """
     from adapter.testing.harness import poll
 
@@ -137,9 +137,9 @@ def receive() -> Receive:
     """``receive(source, body)`` sends one request to a Listener, and returns what its ``receive()`` returns.
 
     ``body``: bytes, a text, or a value that is sent as JSON. ``path`` and ``method``: default those of the source.
-    ``clock``: its time is ``request.received``; default a :class:`VirtualClock`. As in an adapter, ``Refusal`` with 404
-    or 405 for another path or method. ``AssertionError`` for an invalid event or result, and after 10 s. Exceptions of
-    the source, like ``Refusal``, are raised unchanged.
+    ``request.received`` is the time of ``clock``; default a :class:`VirtualClock`. As in an adapter, ``Refusal`` with
+    404 or 405 for another path or method. ``AssertionError`` for an invalid event or result, and after 10 s. Exceptions
+    of the source, like ``Refusal``, are raised unchanged.
     """
     from adapter.testing.harness import receive
 

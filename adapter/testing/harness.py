@@ -62,8 +62,9 @@ def run(
         events.append(event)
         return next(scripted, Outcome.DELIVERED)
 
-    pulled = _pull(source, _context(source, clock, created), ticks, handle)
-    _within(deadline_s, pulled, lambda: f"{_name(source)} made {len(events)} of {ticks} events")
+    reasons: list[str | None] = []  # given to set_unready()
+    pulled = _pull(source, _context(source, clock, created, reasons), ticks, handle)
+    _within(deadline_s, pulled, lambda: f"{_name(source)} made {len(events)} of {ticks} events", reasons)
     return events
 
 
@@ -77,7 +78,8 @@ def deliver(
     clock: Clock | None = None,
     deadline_s: float = 30,
 ) -> list[Outcome]:
-    context, policy = _context(source, clock, None), read_policy(delivery or {})
+    reasons: list[str | None] = []  # given to set_unready()
+    context, policy = _context(source, clock, None, reasons), read_policy(delivery or {})
     outcomes: list[Outcome] = []
 
     async def deliver() -> None:
@@ -96,15 +98,14 @@ def deliver(
 
             await _pull(source, context, ticks, handle)
 
-    _within(
-        deadline_s, deliver(), lambda: f"{len(outcomes)} of {ticks} events of {_name(source)} were delivered or lost"
-    )
+    seen = f"of {ticks} events of {_name(source)} were delivered or lost"
+    _within(deadline_s, deliver(), lambda: f"{len(outcomes)} {seen}", reasons)
     return outcomes
 
 
 def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> list[Event]:
     response = answer if isinstance(answer, httpx2.Response) else httpx2.Response(200, json=answer)
-    context = _context(source, None, None)
+    context = _context(source, None, None, [])
 
     async def poll() -> list[Event]:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
@@ -161,7 +162,7 @@ def receive(
     content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     lower = {name.lower(): value for name, value in (headers or {}).items()}
     method, path = method or source.allowed_methods[0], source.path if path is None else path
-    context = _context(source, clock, None)
+    context = _context(source, clock, None, [])
     check_served(source, method, path)
     request = Request(method, path, lower, content, query, context.clock.now())
 
@@ -245,12 +246,15 @@ def _message(source: Source, event: Event, context: Context) -> Message:
         raise _Failed(f"an event of {_name(source)} is invalid: {error}; it is {event}") from None
 
 
-def _context(source: Source, clock: Clock | None, created: datetime | None) -> Context:
+def _context(source: Source, clock: Clock | None, created: datetime | None, reasons: list[str | None]) -> Context:
     path = f"/apis/{source.api_version}/namespaces/{NAMESPACE}/{_name(source).lower()}s/test"
-    return Context(path, UID, created or START, clock or VirtualClock(), logging.getLogger("adapter"))
+    log = logging.getLogger("adapter")
+    return Context(path, UID, created or START, clock or VirtualClock(), log, set_unready=reasons.append)
 
 
-def _within(deadline_s: float, work: Coroutine[Any, Any, T], seen: Callable[[], str]) -> T:
+def _within(
+    deadline_s: float, work: Coroutine[Any, Any, T], seen: Callable[[], str], reasons: Sequence[str | None] = ()
+) -> T:
     limit = asyncio.Timeout(None)
 
     async def bounded() -> T:
@@ -263,7 +267,8 @@ def _within(deadline_s: float, work: Coroutine[Any, Any, T], seen: Callable[[], 
     except TimeoutError:
         if not limit.expired():
             raise  # by the source
-        raise AssertionError(f"{seen()} within {deadline_s:g} s") from None
+        why = f"; the source is not ready: {reasons[-1]}" if reasons and reasons[-1] else ""
+        raise AssertionError(f"{seen()} within {deadline_s:g} s{why}") from None
     except _Failed as failed:
         raise AssertionError(*failed.args) from None  # without the frames of asyncio
 

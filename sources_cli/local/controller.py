@@ -14,7 +14,8 @@ from sources_cli.admission.documents import Documents, key
 from sources_cli.kind import kind_named
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook, HookRejected
-from sources_cli.local.objects import event_source
+from sources_cli.local.objects import event_source, local_url
+from sources_cli.local.process import exit_text
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import LocalService
 from sources_cli.screen.plain import ready_condition
@@ -60,17 +61,25 @@ class SourceController:
     @property
     def summary(self) -> str:
         ended = [deployment.exit_code for deployment in self.deployments.values()]
-        codes = ", ".join(str(code) for code in ended if code is not None)
+        codes = ", ".join(exit_text(code) for code in ended if code is not None)
         adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
-        return f"{self.name}: {self.events} event{'' if self.events == 1 else 's'} arrived; {adapter}"
+        arrived = f"{self.events} event{'' if self.events == 1 else 's'} arrived"
+        return f"{self.name}: {arrived if self.counts_events else 'events not counted'}; {adapter}"
 
-    def missing(self, *, needs_event: bool) -> str:
+    @property
+    def counts_events(self) -> bool:
+        """Whether the events go to a display of this run, or to no sink yet. Events to other sinks are not counted."""
+        sink = (self.source.get("status") or {}).get("sinkUri", "")
+        return not sink or local_url(sink, self._cluster.ports()) != sink
+
+    @property
+    def missing(self) -> str:
         """What ``sources run --once`` still waits for; empty if nothing."""
         if not self.ready:
             condition = ready_condition(self.source.get("status") or {})
             reason = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
             return f"{self.name} is not ready: {reason or 'it has no status yet'}"
-        return f"no event of {self.name} has arrived" if needs_event and not self.events else ""
+        return f"no event of {self.name} has arrived" if self.counts_events and not self.events else ""
 
     def emits(self, source: str) -> bool:
         """Whether ``source`` is the CloudEvents source of this object's events."""

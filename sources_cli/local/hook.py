@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 
 import httpx2
 
+from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json
 from sources_cli.admission.documents import Documents, key
 from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import Kind
-from sources_cli.local.process import OnLine, Process, free_port, port_is_free
+from sources_cli.local.process import OnLine, Process, exit_text, free_port, port_is_free
 from sources_cli.problem import Problem
 from sources_cli.screen.plain import shorten
 
@@ -95,17 +96,16 @@ class Hook:
             await asyncio.sleep(0.05)
         if self.process.running:
             raise Problem(f"the hook did not become healthy within {START_S:.0f}s")
-        code = await self.process.wait()
-        raise Problem(f"the hook exited with code {code}: {self.process.last_error or 'no message'}")
+        code = exit_text(await self.process.wait())
+        raise Problem(f"the hook exited with code {code}: {crash_cause(self.process.last_error) or 'no message'}")
 
     async def _post(self, path: str, query: Mapping[str, str], body: Json) -> bytes:
         query = {**query, "sinkKinds": ",".join(self.sink_kinds)}
         try:
             response = await self._client.post(f"{path}?{urlencode(query)}", json=body)
         except httpx2.TransportError as error:
-            raise Problem(
-                f"the hook cannot be reached: {error}; its last log line: {self.process.last_error or 'none'}"
-            ) from None
+            last = crash_cause(self.process.last_error) or "none"
+            raise Problem(f"the hook cannot be reached: {error}; its last log line: {last}") from None
         if response.status_code != 200:
             error_class = HookRejected if response.is_client_error else Problem
             raise error_class(f"the hook answered {response.status_code}: {_error_text(response)}")

@@ -102,8 +102,13 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def exit_text(code: int) -> str:
+    """An exit code for people. Kubernetes shows the end by signal 9 as 137, and Python as -9: ``137 (Killed)``."""
+    return f"{128 - code} ({signal.strsignal(-code)})" if code < 0 else str(code)
+
+
 def free_port() -> int:
-    """A port that the kernel gives to nobody else for a minute, except to a program that asks for its number.
+    """A port that the kernel gives to no other program for a minute, unless the program asks for this number.
 
     A connection that the server's side closes first leaves its port in the state TIME_WAIT. A server that sets
     SO_REUSEADDR, as asyncio does, can listen on it. A server or a client that takes any port gets another one.

@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx2
 
+from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, printable
 from sources_cli.local.environ import Values, container_environ
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
-from sources_cli.local.process import OnLine, Process, free_port
+from sources_cli.local.process import OnLine, Process, exit_text, free_port
 from sources_cli.local.service import ServicePorts
 from sources_cli.problem import Problem
 
@@ -125,7 +126,8 @@ class Replica:
             self.exit_code = await self._process.wait()
         finally:
             probe.cancel()
-        return f"process exited with code {self.exit_code}: {self._process.last_error or 'no message'}"
+        cause = crash_cause(self._process.last_error) or "no message"
+        return f"process exited with code {exit_text(self.exit_code)}: {cause}"
 
     async def _start(self, module: list[str], environ: dict[str, str]) -> Process:
         """Starts the process. Sets ``self._process`` even if it is cancelled, so that ``stop`` can stop the process."""

@@ -97,8 +97,8 @@ class DeliveryFields(BaseModel):
     timeout: str = _iso_duration(policy.TIMEOUT, "The timeout of one attempt.", rules.TIMEOUT)
     connectTimeout: str = _iso_duration(
         policy.CONNECT_TIMEOUT,
-        "The time to look up the name of the sink and to open a connection. An attempt then tries a second connection "
-        "at once. timeout includes this time.",
+        "The longest time to look up the name of the sink and to open a connection. When it is over, the attempt opens "
+        "a second connection at once. The time of both counts towards timeout.",
         rules.TIMEOUT,
     )
     retryAfterMax: str = _iso_duration(

@@ -39,7 +39,7 @@ def complain(line: str) -> None:
 
 
 def print_anything() -> None:
-    """No character and no closed stdout is an error: a terminal may not know UTF-8, nor a file name be UTF-8."""
+    """Escape what stdout cannot show, such as a file name that is not UTF-8. A closed stdout takes all output."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 -- for the whole process
     elif isinstance(sys.stdout, io.TextIOWrapper):
@@ -47,10 +47,10 @@ def print_anything() -> None:
 
 
 def give_up(error: OSError) -> str:
-    """What to tell the user after an error of writing. Empty if nobody reads the output, as in ``sources … | head``.
+    """The message about an error of writing; empty if the reader has closed the pipe, as in ``sources … | head``.
 
-    Raises any other error again. Python writes the rest of stdout at exit, which must not fail a second time, so the
-    rest goes nowhere.
+    Raises any other error again. Python writes the rest of stdout at exit. To prevent a second error, the rest is
+    discarded.
     """
     if error.errno != errno.EPIPE and error.errno not in _FULL:
         raise error

@@ -18,7 +18,7 @@ def test_ready_is_false_while_the_sink_refuses_and_an_edit_rolls_out(
     ns.start_display()
     ns.start_program("refusing")
     ns.source(interval="1s", sink={"uri": f"http://refusing.{ns.name}.svc.cluster.local:8080/"})
-    ns.wait_until_ready(deadline_s=60)  # a new pod is ready until it knows better
+    ns.wait_until_ready(deadline_s=60)  # a new pod is ready until 30 s after its first failure
     first = eventually(lambda: _log(ns, "event lost"), bool, "a refused event", details=ns.describe)[0]
     ready = ns.wait_for_condition("Ready", "False", "DeploymentUnavailable", deadline_s=90)
     after_s = time.time() - _seconds(first["ts"])

@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.process.harness import ScriptedSink
-from tests.process.sources import QUICKSTART, quickstart_with, source_without_sink, sources
+from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
 from tests.process.webhook import ACCEPTED
+
+NO_EVENT = """from adapter.sdk import Timer
+
+
+class ClockSource(Timer):
+    \"\"\"Returns no event.\"\"\"
+
+    api_version = "samples.example.com/v1"
+
+    def tick(self, n):
+        return None
+"""
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -138,6 +150,20 @@ def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed
     assert "K_CA_CERTS" in crashes[0][0]
     assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_error_of_a_kind_is_one_sentence_with_the_line_of_its_code(tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/clock_source.py").write_text(NO_EVENT)
+    file = tmp_path / "clock.yaml"
+    head = "apiVersion: samples.example.com/v1\nkind: ClockSource\nmetadata: {name: clock}\n"
+    file.write_text(head + "spec: {interval: 1s, sink: {}}\n")
+    with running("--package", "kinds", file, "--sink", "http://127.0.0.1:9", cwd=tmp_path) as process:
+        errors = read_until(process, "(restarts in 1s)", stream="stderr")
+    cause = (
+        "the source failed at clock_source.py:9: TypeError: tick() of ClockSource returned NoneType; return an Event"
+    )
+    assert errors == f"clock: process exited with code 1: {cause} (restarts in 1s)\n"
 
 
 def test_deployment_other_than_a_display_is_skipped_with_a_message(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_only_an_accepted_file_is_deleted(run: Run, tmp_path: Path, outcome: Out
     assert (tmp_path / "a").exists() == stays
 
 
-def test_id_is_that_of_the_file_not_only_of_its_name(run: Run, tmp_path: Path) -> None:
+def test_rewritten_file_has_another_id(run: Run, tmp_path: Path) -> None:
     ids = []
     for written_s in (1, 1, 2):
         (tmp_path / "a").touch()

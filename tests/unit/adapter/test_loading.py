@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from adapter.contract.environment import AdapterEnv, EnvError
-from adapter.loading import load_module, make_source
+from adapter.loading import load_module, make_source, source_class
 from adapter.sdk import Interval, SecretText, Source
 
 TOKEN = "hush-hush"
@@ -143,3 +143,11 @@ def test_load_module_hides_one_warning_and_restores_the_warning_filters(
     before = list(warnings.filters)
     load_module("warning_kinds")
     assert warnings.filters == before
+
+
+def test_module_without_the_class_of_its_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "renamed_kinds").mkdir()
+    (tmp_path / "renamed_kinds/door_source.py").write_text("from adapter.sdk import Timer\nclass Door(Timer): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EnvError, match=r"^SOURCE_KIND .*: renamed_kinds.door_source has no class of this name; rename"):
+        source_class("DoorSource", "renamed_kinds")

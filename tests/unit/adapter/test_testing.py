@@ -150,6 +150,20 @@ def test_source_that_never_yields_fails_the_test(run: Run) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_source_that_never_yields_fails_the_test_with_the_reason_why_it_is_not_ready(
+    run: Run, deliver: Deliver, sink: Sink
+) -> None:
+    class UnconnectedSource(Source):
+        async def events(self, context: Context) -> Events:
+            context.set_unready("no answer from the queue")
+            await asyncio.Event().wait()
+            yield Event(type="t")
+
+    for use in (run, lambda source, ticks, deadline_s: deliver(source, sink, ticks, deadline_s=deadline_s)):
+        with pytest.raises(AssertionError, match=r"within 0.05 s; the source is not ready: no answer from the queue$"):
+            use(UnconnectedSource(), 1, deadline_s=0.05)
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [

@@ -45,7 +45,10 @@ def test_request_has_the_path_and_the_method_of_the_source(receive: Receive) -> 
 
 @pytest.mark.parametrize(
     ("request_", "status", "sentence"),
-    [({"path": "/door"}, 404, "the path is /hook"), ({"method": "GET"}, 405, "the method must be PUT, POST")],
+    [
+        ({"path": "/door"}, 404, "this source listens on the path /hook"),
+        ({"method": "GET"}, 405, "the method must be PUT, POST"),
+    ],
     ids=["path", "method"],
 )
 def test_request_that_an_adapter_does_not_serve_is_refused(

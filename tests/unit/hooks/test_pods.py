@@ -87,6 +87,12 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
             "Pod ns/p0 exited with code 2: K_SINK is bad; see `kubectl logs --previous -n ns p`", id="crash",
         ),
         pytest.param(
+            pod(terminated(1, message='{"msg": "the source failed", "at": "a.py:9", "error": "KeyError: 1"}')),
+            "CrashLoopBackOff",
+            "Pod ns/p0 exited with code 1: the source failed at a.py:9: KeyError: 1; "
+            "see `kubectl logs --previous -n ns p`", id="log line",
+        ),
+        pytest.param(
             pod(terminated(1)), "CrashLoopBackOff",
             "Pod ns/p0 exited with code 1: Error; see `kubectl logs --previous -n ns p`", id="first crash",
         ),

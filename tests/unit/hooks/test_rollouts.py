@@ -17,8 +17,8 @@ ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetA
 PROGRESSING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
 LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
 CAUSES = (
-    "Its pod does not run, or the sink has accepted no event for 30 s, or the source is not ready for a reason of its "
-    "own; see `kubectl logs -n ns deployment/{}`"
+    "Possible causes: its pod does not run, or does not answer; the sink has accepted no event for 30 s; the source "
+    "reports that it is not ready. See `kubectl logs -n ns deployment/{}`"
 )
 QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
 
@@ -125,7 +125,7 @@ def test_message_about_a_listener_does_not_name_the_sink_because_it_stays_ready(
     wanted = answer(spec, children=children)["children"][0]
     seen = observed(wanted, conditions=[DOWN | {"message": ""}, ROLLED_OUT])
     message = message_of(answer(spec, children=children | seen))
-    assert "no replica is available. Its pod does not run, or the source is not ready" in message
+    assert "available. Possible causes: its pod does not run, or does not answer; the source reports" in message
 
 
 def test_sync_is_requested_only_if_the_second_sync_finds_no_deployment() -> None:

@@ -1,4 +1,4 @@
-"""Which connection a request uses, when it is sent a second time, and hosts that vanish without a word."""
+"""Which connection a request uses, when it is sent a second time, and hosts that disappear without a packet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks a listener without a network: one request in, its response out."""
+"""Sends a request to a listener without a network, and returns its response."""
 
 from __future__ import annotations
 

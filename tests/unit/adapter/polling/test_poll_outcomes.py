@@ -1,4 +1,4 @@
-"""What a ``poll()`` that yields its items learns of their delivery, and which of its code runs after a delivery."""
+"""Which outcomes the ``yield`` of a ``poll()`` returns, and which code of the ``poll()`` runs after a delivery."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DELIVERED, DEAD_LETTERED, REJECTED, GAVE_UP = Outcome
 
 
 class Rows(Poller):
-    """Polls rows from a cursor on, which moves after each row. Records what it is told. Lists nothing at the end."""
+    """Yields the rows from its cursor on, and moves it after each row. Records the outcomes that ``yield`` returns."""
 
     _rows: list[str] = ["a", "b", "c"]
     _cursor: int = 0
-    _told: list[Outcome | None] = []
+    _outcomes: list[Outcome | None] = []
     _ends: list[int] = []  # the cursor at the end of each poll
     _polls: int = 2  # how many are left
     _skips: bool = False
@@ -29,7 +29,7 @@ class Rows(Poller):
         self.count()
         try:
             for row in self._rows[self._cursor :]:
-                self._told.append((yield Event(type="t", id=row)))
+                self._outcomes.append((yield Event(type="t", id=row)))
                 self._cursor += 1
         finally:
             self._ends.append(self._cursor)
@@ -49,7 +49,7 @@ class Listing(Rows):
     async def poll(self, client: httpx2.AsyncClient) -> AsyncGenerator[Event, Outcome | None]:
         self.count()
         for row in self._rows:
-            self._told.append((yield Event(type="t", id=row)))
+            self._outcomes.append((yield Event(type="t", id=row)))
 
 
 class PlainGenerator(Listing):
@@ -57,9 +57,9 @@ class PlainGenerator(Listing):
         self.count()
         try:
             for row in self._rows:
-                self._told.append((yield Event(type="t", id=row)))
+                self._outcomes.append((yield Event(type="t", id=row)))
         finally:
-            self._ends.append(len(self._told))
+            self._ends.append(len(self._outcomes))
 
 
 class AwaitedGenerator(PlainGenerator):
@@ -78,34 +78,34 @@ def test_yield_returns_the_outcome_of_its_event(make: Callable[[], Rows]) -> Non
     source = make()
     source._polls = 1
     assert polled(source, DELIVERED, DEAD_LETTERED, REJECTED) == ["a", "b", "c"]
-    assert source._told == [DELIVERED, DEAD_LETTERED, REJECTED]
+    assert source._outcomes == [DELIVERED, DEAD_LETTERED, REJECTED]
 
 
 @pytest.mark.parametrize("make", [Listing, PlainGenerator, AwaitedGenerator])
 def test_yield_of_an_item_that_is_not_sent_again_returns_its_earlier_outcome(make: Callable[[], Rows]) -> None:
     source = make()
     assert polled(source, DELIVERED, DEAD_LETTERED, REJECTED) == ["a", "b", "c"]
-    assert source._told == [DELIVERED, DEAD_LETTERED, REJECTED] * 2
+    assert source._outcomes == [DELIVERED, DEAD_LETTERED, REJECTED] * 2
 
 
 def test_yield_returns_none_for_an_item_that_skip_existing_leaves_out() -> None:
     source = Listing()
     source._skips, source._rows = True, ["a"]
     assert polled(source) == []
-    assert source._told == [None, None]
+    assert source._outcomes == [None, None]
 
 
 def test_code_after_a_yield_does_not_run_for_an_event_that_the_sink_did_not_accept() -> None:
     source = Rows()
     assert polled(source, DELIVERED, GAVE_UP) == ["a", "b", "b", "c"]
-    assert source._told == [DELIVERED] * 3
+    assert source._outcomes == [DELIVERED] * 3
     assert source._ends == [1, 3]
 
 
 def test_plain_generator_is_closed_at_an_event_that_the_sink_did_not_accept() -> None:
     source = PlainGenerator()
     assert polled(source, DELIVERED, GAVE_UP) == ["a", "b", "b", "c"]
-    assert source._told == [DELIVERED] * 4  # "a" is told again
+    assert source._outcomes == [DELIVERED] * 4  # the outcome of "a" is returned again
     assert source._ends == [1, 4]
 
 
@@ -141,11 +141,11 @@ def test_refused_item_that_a_poll_keeps_is_sent_again() -> None:
     assert source._cursor == 3
 
 
-def test_generator_is_told_that_a_sink_answered_400(deliver: Deliver, sink: Sink) -> None:
+def test_yield_returns_rejected_after_a_sink_answered_400(deliver: Deliver, sink: Sink) -> None:
     source = Listing()
     sink.answer(202, 400)
     assert deliver(source, sink, ticks=3) == [DELIVERED, REJECTED, DELIVERED]
-    assert source._told[:2] == [DELIVERED, REJECTED]
+    assert source._outcomes[:2] == [DELIVERED, REJECTED]
 
 
 def test_exception_after_a_yield_fails_the_poll_and_the_event_is_not_sent_again() -> None:
@@ -153,15 +153,15 @@ def test_exception_after_a_yield_fails_the_poll_and_the_event_is_not_sent_again(
         async def poll(self, client: httpx2.AsyncClient) -> AsyncGenerator[Event, Outcome | None]:
             self.count()
             for row in self._rows:
-                self._told.append((yield Event(type="t", id=row)))
-                if len(self._told) == 1:
+                self._outcomes.append((yield Event(type="t", id=row)))
+                if len(self._outcomes) == 1:
                     raise OSError("cannot save the cursor")
 
     source = Fails()
     run = Run(source)
     assert run.ids() == ["a", "b", "c"]
     assert run.outcomes == ["failed", "ok"]
-    assert source._told == [DELIVERED] * 4  # "a" is told again, so that its cursor can be saved
+    assert source._outcomes == [DELIVERED] * 4  # the outcome of "a" is returned again, so that the cursor can be saved
 
 
 @pytest.mark.parametrize("made", [[None], [0], [""]], ids=repr)

@@ -132,8 +132,8 @@ def test_time_limits_of_a_client_do_not_include_the_time_of_the_handler() -> Non
     assert run(lambda: test(REQUEST[:10])) == closing
 
 
-def test_client_that_is_not_read_has_its_time_afterwards() -> None:
-    """While two requests wait, the connection is not read, so the third cannot arrive."""
+def test_time_limit_of_a_request_does_not_include_the_time_in_which_the_server_reads_nothing() -> None:
+    """The server does not read while two requests wait, so the rest of the third request cannot arrive."""
 
     async def test() -> bytes:
         slow = Slow("/")
@@ -148,7 +148,7 @@ def test_client_that_is_not_read_has_its_time_afterwards() -> None:
     assert run(test) == RESPONSE * 3
 
 
-def test_client_that_always_sends_the_next_beginning_has_time_for_each_head() -> None:
+def test_each_head_has_its_own_time_limit_if_its_beginning_comes_with_the_request_before() -> None:
     async def test() -> None:
         async with serving(limits=replace(LIMITS, head_s=0.5)) as (_, (reader, writer)):
             writer.write(REQUEST[:10])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sources_cli.local.process import Process, free_port
+from sources_cli.local.process import Process, exit_text, free_port
 
 DEADLINE_S = 20
 # stdout of the child stays open as long as the child runs, so the test waits for its end.
@@ -113,6 +113,13 @@ def test_server_can_listen_on_a_free_port() -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(0, "0"), (2, "2"), (-signal.SIGKILL, "137 (Killed)"), (-signal.SIGTERM, "143 (Terminated)")]
+)
+def test_end_by_a_signal_is_shown_as_in_kubernetes_with_the_name_of_the_signal(code: int, text: str) -> None:
+    assert exit_text(code) == text
 
 
 def runs(pid: int) -> bool:
