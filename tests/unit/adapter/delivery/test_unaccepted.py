@@ -107,6 +107,20 @@ def test_recovered_follows_the_line_that_says_not_ready() -> None:
     assert scenario.book.lines[-1]["failed_attempts"] == 1
 
 
+def test_sink_that_refuses_all_events_for_an_hour_writes_ten_lines_with_ids_and_then_one_per_minute() -> None:
+    events = 3600
+    scenario = Scenario(*repeat(status(403), events), status(202), policy=NO_RETRY)
+    for _ in range(events):
+        scenario.deliver()
+        scenario.clock.advance(1)
+    scenario.deliver()
+    lost = scenario.book.logged("event lost")
+    assert [line["count"] for line in lost[:10]] == [1] * 10
+    assert len(lost) == 10 + 60
+    assert sum(line["count"] for line in lost) == events
+    assert scenario.book.lines[-1]["msg"] == "recovered"
+
+
 def test_metric_has_the_time_of_the_first_failure_until_an_event_is_accepted() -> None:
     scenario = Scenario(status(202), status(400), status(400), status(202))
     seen = []
