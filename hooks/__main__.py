@@ -24,7 +24,8 @@ def main() -> int:
     import uvicorn
 
     from adapter.contract.environment import EnvError
-    from hooks.app import create_app
+    from adapter.serving.logs import JsonLines, install
+    from hooks.app import create_app, new_throttle
     from hooks.settings import read_settings
 
     try:
@@ -32,14 +33,16 @@ def main() -> int:
     except EnvError as error:
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    install(log, JsonLines({}))
+    log.setLevel(settings.log_level.upper())
     try:
         listening = listen(settings.host, settings.port)
     except OSError as error:
         print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
+    throttle = new_throttle()
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, throttle),
         http="httptools",
         access_log=settings.log_level == "debug",
         log_config=None,  # the handler above
@@ -51,12 +54,13 @@ def main() -> int:
         lifespan="off",
     )
     config.load()
-    log.info("listening on http://%s:%d", settings.host, listening.getsockname()[1])
+    log.info("listening", extra={"fields": {"host": settings.host, "port": listening.getsockname()[1]}})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
     # would delay requests.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run(sockets=[listening])
+    with throttle:  # writes the lines that are held at the end
+        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 
