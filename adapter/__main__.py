@@ -55,7 +55,7 @@ def _start(env: AdapterEnv) -> int:
     from adapter.serving import logs
     from adapter.serving.failures import failure_fields
 
-    log = logs.configure(env.namespace, env.name, env.logging_config)
+    log = logs.configure(env.namespace, env.name, env.logging_config, secrets=env.secret_texts())
     watch = _loop_watch(env, log)
     try:
         with asyncio.Runner(loop_factory=watch.new_loop) as runner:
@@ -63,7 +63,7 @@ def _start(env: AdapterEnv) -> int:
     except EnvError:
         raise
     except Exception as error:
-        failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
+        failure = failure_fields(error, env.sources_package, env.secret_texts(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
@@ -142,7 +142,7 @@ def _runtime(
             env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts()),
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
     )

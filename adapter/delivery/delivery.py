@@ -117,7 +117,7 @@ class Delivery:
         if attempt.disposition is Disposition.ACCEPT:
             return self._accepted(event, count)
         if self._dead_letters is not None:
-            dead = dead_letter(message, self._sink.destination.public_url, attempt)
+            dead = dead_letter(message, self._sink.destination.public_url, attempt, self._all_secrets())
             last, last_count = await self._try(self._dead_letters, event, dead, until)
             if last.disposition is Disposition.ACCEPT:
                 self._warn("event sent to the dead letter sink", event, count, attempt)

@@ -169,9 +169,14 @@ def test_nothing_is_shown_of_the_response_to_a_long_event() -> None:
         pytest.param("http://sink/?a=b", [], id="none"),
         pytest.param("http://me:p%40ss@sink", ["p%40ss", "p@ss", base64.b64encode(b"me:p@ss").decode()], id="password"),
         pytest.param("http://t0ken@sink", ["t0ken", base64.b64encode(b"t0ken:").decode()], id="user"),
+        pytest.param(
+            "http://sink/?id=1&key=s3cret%2F88#fragment", ["s3cret%2F88", "s3cret/88", "fragment"], id="query"
+        ),
     ],
 )
-def test_secrets_of_a_url_are_its_password_and_its_authorization_header(url: str, secrets: list[str]) -> None:
+def test_secrets_of_a_url_are_its_password_its_authorization_header_and_long_query_values(
+    url: str, secrets: list[str]
+) -> None:
     assert list(secrets_of(Destination(url))) == secrets
 
 
