@@ -127,6 +127,8 @@ def quoted(value: Json) -> str:
         return f"an object with the key{'s' if len(value) > 1 else ''} {keys}" if value else "an empty object"
     if isinstance(value, list | tuple):
         return f"a list with {len(value)} item{'' if len(value) == 1 else 's'}" if value else "an empty list"
+    if isinstance(value, str) and "-----BEGIN" in value:
+        return "a text in PEM format"  # it may be a private key
     if isinstance(value, str):
         return json.dumps(_cut(public_url(value) if "://" in value else value), ensure_ascii=False)
     return _cut(json.dumps(value, ensure_ascii=False, default=str))
