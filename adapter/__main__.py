@@ -4,7 +4,8 @@ Exit codes:
 
 * 0 - stopped by SIGTERM or SIGINT
 * 1 - an exception in the source's own code; the last log line has its message and location
-* 2 - an invalid environment variable; one line on stderr has its name, its value and what to write
+* 2 - an invalid environment variable; one line on stderr has its name and what to write, and its value if
+  that cannot be a secret
 * 3 - HEALTH_PORT is in use
 """
 
@@ -56,6 +57,7 @@ def _start(env: AdapterEnv) -> int:
     from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config, secrets=env.secret_texts())
+    logs.log_interpreter_messages(log)
     watch = _loop_watch(env, log)
     try:
         with asyncio.Runner(loop_factory=watch.new_loop) as runner:

@@ -24,7 +24,7 @@ def main() -> int:
     import uvicorn
 
     from adapter.contract.environment import EnvError
-    from adapter.serving.logs import JsonLines, install
+    from adapter.serving.logs import JsonLines, install, log_interpreter_messages
     from hooks.app import create_app, new_throttle
     from hooks.settings import read_settings
 
@@ -34,6 +34,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     install(log, JsonLines({}))
+    log_interpreter_messages(log)
     log.setLevel(settings.log_level.upper())
     try:
         listening = listen(settings.host, settings.port)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -231,6 +233,21 @@ def install(log: logging.Logger, lines: JsonLines, stream: TextIO | None = None)
     root = logging.getLogger()
     root.handlers[:] = [JsonHandler(log, lines, stream)]
     root.setLevel(logging.WARNING)
+
+
+def log_interpreter_messages(log: logging.Logger) -> None:
+    """Log what Python would print itself: warnings, and exceptions that end a thread or that nobody can catch."""
+
+    others = log.getChild("interpreter")  # a name of its own: JsonHandler throttles its lines
+
+    def on_thread(failed: threading.ExceptHookArgs) -> None:
+        others.error("a thread failed", exc_info=failed.exc_value)
+
+    def on_unraisable(failed: sys.UnraisableHookArgs) -> None:
+        others.error("an exception was ignored", exc_info=failed.exc_value)
+
+    threading.excepthook, sys.unraisablehook = on_thread, on_unraisable
+    logging.captureWarnings(True)
 
 
 def level_of(logging_config: str) -> int:

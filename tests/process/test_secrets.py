@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import DEADLINE_S, ScriptedSink, Start, processes
+from tests.process.harness import DEADLINE_S, Adapter, ScriptedSink, Start, processes
 from tests.process.polls import poller
 from tests.process.sources import running, sources
 from tests.process.upstream import Answer, Upstream
@@ -153,6 +153,55 @@ def test_poller_shows_no_secret_in_logs_and_pages(start: Start, answer: tuple[in
         assert source.process.stop()[0] == 0
     assert failed["reason"]
     assert_secret_free(log=source.process.errors, pages=pages)
+
+
+OWN_KIND = '''
+import threading, warnings
+from adapter.sdk import Event, SecretText, Timer
+
+
+class BrokenSource(Timer):
+    """A kind whose code fails where nobody catches it."""
+
+    token: SecretText
+
+    def tick(self, n: int) -> Event:
+        token = self.token.get_secret_value()
+        warnings.warn(f"two\\nlines and {token}")
+        thread = threading.Thread(target=lambda: int(token))
+        thread.start()
+        thread.join()
+
+        class Ignored:
+            def __del__(self) -> None:
+                raise ValueError(token)
+
+        Ignored()
+        return Event(type="t", data=n)
+'''
+
+
+def test_messages_of_the_interpreter_are_json_lines_without_secrets(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds/broken_source.py").write_text(OWN_KIND)
+    config = json.dumps({"token": {"$env": "SOURCE_SECRET_0"}})
+    with ScriptedSink(accept) as sink:
+        source = Adapter(
+            start,
+            sink.url,
+            SOURCE_KIND="BrokenSource",
+            SOURCES_PACKAGE="kinds",
+            PYTHONPATH=str(tmp_path),
+            SOURCE_CONFIG=config,
+            SOURCE_SECRET_0=canary("token"),
+        )
+        sink.wait_for(2)
+        assert source.process.stop()[0] == 0
+    lines = [json.loads(line) for line in source.process.errors]
+    errors = {(line["msg"], line.get("error")) for line in lines if line["level"] == "error"}
+    assert errors == {("a thread failed", "ValueError"), ("an exception was ignored", "ValueError")}
+    assert any("two\nlines and (secret)" in line["msg"] for line in lines)
+    assert_secret_free(log=source.process.errors)
 
 
 SOURCE = """\
