@@ -1,6 +1,7 @@
 """CPU time of the hook per 16 KB /sync request, compared with plain FastAPI routes. Prints figures, has no target.
 
-Two uvicorn processes answer in turn. CPU is the user and system time of the server process.
+Two uvicorn processes answer in turn. CPU is the user and system time of the server process. ``AGAINST=DIRECTORY``
+measures the hook of another checkout, too, as ``previous``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ QUERY = "?types=dev.knative.sample"  # as Metacontroller sends it
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         answer = Path(directory) / "answer.json"
         with server(["hooks"], {"ADAPTER_IMAGE": "adapter:1"}) as (pid, port):
             first = json.loads(post(port, f"/sync{QUERY}", body_of(0)))
@@ -42,6 +43,9 @@ def main() -> None:
                     "body: Model": (base, base_port, f"/model{QUERY}"),
                     "body: dict": (base, base_port, f"/dict{QUERY}"),
                 }
+                if previous := os.environ.get("AGAINST"):
+                    running = stack.enter_context(server(["hooks"], {"ADAPTER_IMAGE": "adapter:1"}, Path(previous)))
+                    targets["previous"] = (*running, f"/sync{QUERY}")
                 report(measure(targets, body), len(body), rss_mib(pid))
 
 
@@ -86,12 +90,12 @@ def body_of(size: int, answer: Any = None) -> bytes:
 
 
 @contextmanager
-def server(module: list[str], environ: dict[str, str]) -> Iterator[tuple[int, int]]:
+def server(module: list[str], environ: dict[str, str], root: Path = ROOT) -> Iterator[tuple[int, int]]:
     port = free_port()
     options = ["--port", str(port), "--http", "httptools", "--no-access-log", "--log-level", "error"]
     command = [sys.executable, "-m", *module, *(options if module[0] == "uvicorn" else [])]
     environ = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environ)
+    process = subprocess.Popen(command, cwd=root, env=environ)
     try:
         wait_for(port)
         yield process.pid, port

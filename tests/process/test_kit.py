@@ -211,7 +211,7 @@ def test_page_for_authors_names_the_commands_that_differ_for_poll_and_listen() -
     [served] = re.findall(r"\$ (python -m http.+) &", templates.RUNS["poll"])
     [called] = re.findall(r"(curl) --include (--data \w+)", templates.RUNS["listen"])
     assert f"| `--poll` | `Poller` | Run `{served}` in a second terminal." in text
-    assert f"`{' '.join(called)} ADDRESS`" in text
+    assert f"`{' '.join(called)} http://127.0.0.1:8888/`" in text
 
 
 def test_second_kind_keeps_the_readme_and_the_sink(shell: Shell, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Pa
     done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 2
     reason = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
-    assert done.stderr.endswith(f'": {reason}\n')
+    assert done.stderr == f"SOURCE_CONFIG is an object with the key token: {reason}\n"
     assert "hush" not in done.stderr
 
 

@@ -74,7 +74,7 @@ def test_once_waits_for_a_request_to_a_source_that_listens(tmp_path: Path) -> No
         assert process.wait(30) == 0
 
 
-def test_failing_receive_is_shown_once_with_its_line_and_without_secrets(tmp_path: Path) -> None:
+def test_failing_receive_is_shown_with_its_line_and_count_and_without_secrets(tmp_path: Path) -> None:
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds/door_source.py").write_text(DOOR)
     file = tmp_path / "door.yaml"
@@ -85,8 +85,9 @@ def test_failing_receive_is_shown_once_with_its_line_and_without_secrets(tmp_pat
             assert httpx2.post(url, trust_env=False).status_code == 500
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
-    [shown] = [line for line in errors.splitlines() if "LookupError" in line]
+    shown, counted = [line for line in errors.splitlines() if "LookupError" in line]
     assert shown.endswith("door: request failed at door_source.py:11: LookupError: no door for (secret)")
+    assert counted == f"{shown} (2 times)"
     assert "hush" not in output + errors
 
 

@@ -43,8 +43,11 @@ def test_refused_item_stays_until_the_sink_accepts_it_and_others_pass(start: Sta
     with Sink() as sink:
         first, *others = ids = upstream.add(4)
         sink.refused = {first}
-        adapter(start, upstream, sink)
+        running = adapter(start, upstream, sink)
         wait_until(lambda: set(ids) == set(sink.ids) and upstream.left() == 1, "the others", lambda: sink.ids)
+        running.wait_for(
+            f'source_events_total{{kind="{upstream.kind}",name="source",namespace="default",outcome="returned"'
+        )
         sink.refused = set()
         upstream.make_due()
         later = upstream.add(1)
