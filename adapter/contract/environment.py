@@ -211,7 +211,7 @@ class AdapterEnv:
 
     def secret_texts(self) -> Iterator[str]:
         """The texts that no output may show: values from Secrets and ConfigMaps, and the secret parts of URLs."""
-        yield from self.secrets.values()
+        yield from filter(None, self.secrets.values())
         for attribute, variable, _ in _VARIABLES:
             if variable.has_secrets:
                 for text in _texts(getattr(self, attribute)):

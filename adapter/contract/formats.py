@@ -91,10 +91,13 @@ def public_url(text: str) -> str:
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """What :func:`public_url` leaves out of a URL, and the credentials as a server sees them in a header."""
-    if not is_http_url(url):
+    """What :func:`public_url` leaves out of a URL of any scheme, and the credentials as in a header of HTTP."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return
-    parts = urlsplit(url)
+    if not parts.scheme or not parts.netloc:
+        return
     if parts.password:
         user, password = unquote(parts.username or ""), unquote(parts.password)
         yield from (parts.password, password, b64encode(f"{user}:{password}".encode()).decode())

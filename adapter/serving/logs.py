@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
-from adapter.serving.failures import PLACEHOLDER, spellings, without
+from adapter.serving.failures import PLACEHOLDER, spellings
 
 LEVELS = {  # names of the Go logger zap
     "debug": logging.DEBUG,
@@ -40,8 +40,9 @@ class JsonLines(logging.Formatter):
     def __init__(self, source: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._source = dict(source)
-        # A shorter text is no secret, but a part of many words.
-        self._secrets = spellings(secret for secret in secrets if len(secret.strip()) >= SHORTEST_SECRET)
+        # A shorter text is no secret, but a part of many words. A long one may contain a short one.
+        long_ones = spellings(secret for secret in secrets if len(secret.strip()) >= SHORTEST_SECRET)
+        self._secrets = sorted(long_ones, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -54,7 +55,10 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=lambda value: self._public(str(value)))
 
     def _public(self, value: Any) -> Any:
-        return without(value, self._secrets, PLACEHOLDER) if self._secrets and isinstance(value, str) else value
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, PLACEHOLDER)
+        return value
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:

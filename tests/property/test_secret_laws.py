@@ -116,6 +116,12 @@ def test_secrets_of_urls_are_replaced_in_the_log(variable: str, name: str) -> No
     assert CANARY in list(AdapterEnv.from_environ(environ).secret_texts())
 
 
+def test_password_in_a_secret_url_of_any_scheme_is_a_secret_of_its_own() -> None:
+    url = f"postgresql://u:{CANARY}@h/db"
+    environ = {"K_SINK": "http://h", "EVENT_SOURCE": "/s", "SOURCE_SECRET_0": url}
+    assert {url, CANARY} <= set(AdapterEnv.from_environ(environ).secret_texts())
+
+
 def secret_paths(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
     """The path of each field that is a SecretText, or a map of them; the key of a map is ``X``."""
     for name, info in model.model_fields.items():

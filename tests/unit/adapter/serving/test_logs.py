@@ -111,12 +111,14 @@ def test_library_that_fails_at_each_event_writes_ten_lines_and_a_digest_without_
 @pytest.mark.usefixtures("_handlers")
 def test_secrets_are_replaced_in_all_texts_of_a_line() -> None:
     stream = io.StringIO()
-    log = configure("ns", "n", "", stream, secrets=["hunter2-hunter2", "p w\n", "1"])
+    log = configure("ns", "n", "", stream, secrets=["hunter2-hunter2", "p w\n", "1", "postgresql://h/db"])
     log.info("hunter2-hunter2 and p w", extra={"fields": {"attempts": 1, "url": "http://h/?t=hunter2-hunter2"}})
     logging.getLogger("library").error("%s", "the password is hunter2-hunter2")
-    own, theirs = [json.loads(line) for line in stream.getvalue().splitlines()]
+    log.info("failed", extra={"fields": {"at": "postgresql_source.py:24"}})  # a part of a secret is no secret
+    own, theirs, place = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (own["msg"], own["url"], own["attempts"]) == ("(secret) and p w", "http://h/?t=(secret)", 1)
     assert theirs["msg"] == "the password is (secret)"
+    assert place["at"] == "postgresql_source.py:24"
 
 
 class Outage:
