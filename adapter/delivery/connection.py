@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import select
 import socket
 import ssl
 from dataclasses import dataclass
@@ -48,13 +50,19 @@ def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
     if isinstance(error, ssl.SSLError):  # has a number of its own
         return "TLS error"
-    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else otherwise
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    numbers = set(
+        re.findall(r"\[Errno (\d+)\]", str(error))
+    )  # asyncio puts the errors of several addresses into one text
+    return os.strerror(int(numbers.pop())).lower() if len(numbers) == 1 else otherwise
 
 
 class Connection(asyncio.Protocol):
-    """Call ``exchange()`` again only while ``is_reusable``."""
+    """Call ``exchange()`` again only if ``is_silent()``."""
 
     _transport: asyncio.Transport
+    _tcp: asyncio.Transport  # below TLS, or the same
     _head: asyncio.Future[None]  # done: the status and the headers of the response have arrived
     _end: asyncio.Future[None]  # done: nothing more is read
 
@@ -63,7 +71,12 @@ class Connection(asyncio.Protocol):
         self._requests = 0
         self._limit_ms = 0
         self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # as most clients accept it
+        self._parser.set_dangerous_leniencies(  # as most clients; an accepted event must not be sent again
+            lenient_headers=True,  # control characters and folded lines
+            lenient_chunked_length=True,  # Content-Length beside Transfer-Encoding
+            lenient_keep_alive=True,  # a response after an interim one with "Connection: close"
+            lenient_optional_cr_before_lf=True,
+        )
 
     async def exchange(self, request: bytes, until: float, timeouts: Timeouts) -> Response:
         """Send a whole request. ``until`` is on the loop's clock.
@@ -71,15 +84,15 @@ class Connection(asyncio.Protocol):
         Raises ``NoResponse``, or ``TimeoutError`` if the head has not arrived.
         """
         loop = asyncio.get_running_loop()
+        self.is_reusable = False
+        if self._transport.is_closing():  # since it was made or taken
+            raise NoResponse(f"no response: {CLOSED}", unprocessed=True)
         self._head, self._end = loop.create_future(), loop.create_future()
         self._requests += 1
-        self.is_reusable = False
         self._received, self._status, self._size = 0, 0, 0
         self._retry_after: str | None = None
         self._body = b""
         try:
-            if self._transport.is_closing():  # since it was made or taken
-                raise NoResponse(f"no response: {CLOSED}", unprocessed=True)
             self._limit_unacknowledged(len(request), timeouts.unacknowledged_s)
             self._transport.write(request)
             async with asyncio.timeout_at(until):
@@ -91,6 +104,13 @@ class Connection(asyncio.Protocol):
             if not self.is_reusable:
                 self.close()
 
+    def is_silent(self) -> bool:
+        """Whether it can be used again. False if the sink has sent octets since its last response, or has closed it.
+
+        Asks the kernel, too: the event loop may not have read these octets yet. They must not answer the next request.
+        """
+        return self.is_reusable and not self._arrivals.poll(0)
+
     def close(self) -> None:
         """Without the closing handshake of TLS, because nothing more is sent or read."""
         self.is_reusable = False
@@ -99,6 +119,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called again with the transport of TLS."""
         assert isinstance(transport, asyncio.Transport)
+        if not hasattr(self, "_tcp"):
+            self._tcp = transport
+            self._arrivals = select.poll()
+            self._arrivals.register(transport.get_extra_info("socket"), select.POLLIN)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -115,8 +139,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_reusable = False
         if self._requests:
-            unprocessed = self._requests > 1 and not self._received  # as Go's net/http: the sink closed it while idle
+            # A kept connection was probably closed while it was idle. If not, the event arrives twice with the same id.
+            unprocessed = self._requests > 1 and not self._received
             self._finish(NoResponse(f"no response: {os_text(error, CLOSED)}", unprocessed=unprocessed))
+        del self._parser  # it refers to this connection
 
     def _finish(self, error: NoResponse) -> None:
         """The connection has ended. This is an error only if the head of a response is missing."""
@@ -136,6 +162,10 @@ class Connection(asyncio.Protocol):
             self._limit_ms = limit_ms
             self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
 
+    def _is_sent(self) -> bool:
+        """Whether the kernel has the whole request. A sink may respond earlier, and then not read the rest."""
+        return not self._transport.get_write_buffer_size() and not self._tcp.get_write_buffer_size()
+
     # The parser calls these methods.
 
     def on_message_begin(self) -> None:
@@ -143,16 +173,22 @@ class Connection(asyncio.Protocol):
             self.is_reusable = False  # a second response without a request
         else:
             self._retry_after = None  # of an interim response
+            self._lengths = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"retry-after" and not self._head.done():
+        if self._head.done():
+            return  # a trailer
+        name = name.lower()
+        if name == b"retry-after":
             self._retry_after = value.decode("latin-1")
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._lengths += 1
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 100:
+        if status < 100 or status == 101:  # nobody asked for another protocol
             raise ValueError  # makes the response invalid for the parser
-        if not self._head.done() and (status >= 200 or status == 101):  # others are interim responses
+        if not self._head.done() and status >= 200:  # others are interim responses
             self._status = status
             self._head.set_result(None)
 
@@ -166,5 +202,5 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._head.done() and not self._end.done():
-            self.is_reusable = self._parser.should_keep_alive()
+            self.is_reusable = self._parser.should_keep_alive() and self._lengths <= 1 and self._is_sent()
             self._end.set_result(None)

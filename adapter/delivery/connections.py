@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import ssl
 from collections import deque
 
 from adapter.contract.timeouts import Timeouts
-from adapter.delivery.connection import Connection, NoResponse, Response, os_text
+from adapter.delivery.connection import CLOSED, Connection, NoResponse, Response, os_text
 
 NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is tried, too
 
@@ -62,7 +61,7 @@ class Connections:
         oldest = asyncio.get_running_loop().time() - self._timeouts.sink_idle_s
         while self._idle:
             since, connection = self._idle.pop()
-            if connection.is_reusable and since > oldest:
+            if since > oldest and connection.is_silent():
                 return connection
             connection.close()
         return None
@@ -110,8 +109,10 @@ class Connections:
             host = self._host.rstrip(".")  # certificates have names without the dot
             over_tls = await asyncio.get_running_loop().start_tls(transport, connection, context, server_hostname=host)
             if over_tls is None:
-                raise ConnectionResetError(errno.ECONNRESET, "during the TLS handshake")
+                raise ConnectionResetError
             connection.connection_made(over_tls)
-        except BaseException:
+        except BaseException as error:
             transport.abort()
+            if isinstance(error, ConnectionError):  # also if the sink refuses the version of TLS
+                raise NoResponse(f"TLS handshake failed: {os_text(error, CLOSED)}", unprocessed=True) from None
             raise

@@ -14,6 +14,8 @@ from adapter import __version__
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"sample-source/{__version__}"}
 _PATH_SAFE = "!$%&'()*+,/:;=@[]\\^|~-._"  # RFC 3986, and what some servers accept besides
 _QUERY_SAFE = _PATH_SAFE + "?`{}"
+_HOST = re.compile(r"[\w!$%&'()*+,.:;=~-]+", re.ASCII)  # a name or an address (RFC 3986)
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
@@ -35,7 +37,9 @@ class Target:
         """
         parts = urlsplit(url)
         host, is_https = _ascii(parts.hostname or ""), parts.scheme == "https"
-        if not host or parts.scheme not in ("http", "https"):
+        if not _HOST.fullmatch(host) or parts.scheme not in ("http", "https"):
+            raise ValueError(url)
+        if parts.port == 0 or _CONTROL.search(url):  # urlsplit() would remove line breaks
             raise ValueError(url)
         port = parts.port or (443 if is_https else 80)
         return cls(host, port, is_https, _head(parts, host), _basic_authorization(parts))

@@ -123,8 +123,10 @@ class RequestReader:
                 hosts += 1
             elif name == b"content-length":
                 length = int(value)
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                raise Refusal(501, "the only supported transfer coding is chunked")
             elif name == b"expect":
-                self.expects_continue = value.lower() == b"100-continue"
+                self.expects_continue = value.lower() == b"100-continue" and self._parser.get_http_version() == "1.1"
         if size > self._head_size:
             raise self._head_too_long()
         if self._parser.should_upgrade():
@@ -150,7 +152,7 @@ class RequestReader:
         url = httptools.parse_url(self._url)
         request = Request(
             parser.get_method().decode("ascii"),
-            (url.path or b"").decode("latin-1"),
+            (url.path or b"/").decode("latin-1"),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers},
             bytes(self._body),
             (url.query or b"").decode("latin-1"),

@@ -21,11 +21,19 @@ _SYN_SENT = "02"  # in /proc/net/tcp
 class Loopback:
     """Answers the requests of all connections in order; further ones get ``ACCEPTED``.
 
+    ``reads_bodies``: False for a sink that answers after the head of a request and reads no more.
+
     ``requests``: the octets of each. ``connections``: the number of requests on each connection. ``peers``: the
     ports of their other ends.
     """
 
-    def __init__(self, *answers: Answer, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        host: str = "127.0.0.1",
+        context: ssl.SSLContext | None = None,
+        reads_bodies: bool = True,
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections: list[int] = []
         self.peers: list[int] = []
@@ -34,6 +42,7 @@ class Loopback:
         self.url = f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}/"
         self._answers = iter(answers)
         self._context = context
+        self.reads_bodies = reads_bodies
         self._tasks: set[asyncio.Task[None] | None] = set()
 
     @contextlib.asynccontextmanager
@@ -50,7 +59,7 @@ class Loopback:
         self.peers.append(writer.get_extra_info("peername")[1])
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while not writer.is_closing():
-                self.requests.append(await _request(reader))
+                self.requests.append(await self._request(reader))
                 self.connections[number] += 1
                 answer = next(self._answers, ACCEPTED)
                 if callable(answer):
@@ -61,11 +70,12 @@ class Loopback:
                     writer.close()
         writer.transport.abort()
 
-
-async def _request(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    return head + await reader.readexactly(int(length.partition(b":")[2]))
+    async def _request(self, reader: asyncio.StreamReader) -> bytes:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not self.reads_bodies:
+            return head
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        return head + await reader.readexactly(int(length.partition(b":")[2]))
 
 
 def then_close(octets: bytes) -> Answer:

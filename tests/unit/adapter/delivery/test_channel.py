@@ -346,7 +346,10 @@ def test_invalid_certificates_are_an_environment_error(text: str) -> None:
         trust_context(destination(ca_certs=text, ca_certs_variable="DEAD_LETTER_CA_CERTS"))
 
 
-def test_invalid_sink_url_is_an_environment_error_without_the_password() -> None:
+@pytest.mark.parametrize(
+    "url", ["http://user:secret@[::1", "http://user:secret/x@sink", "http://user:secret?@x@sink:0"]
+)
+def test_invalid_sink_url_is_an_environment_error_without_the_password(url: str) -> None:
     with pytest.raises(EnvError, match="K_SINK") as caught:
-        Channel(Destination("http://user:secret@[::1"), 1, VirtualClock())
+        Channel(Destination(url), 1, VirtualClock())
     assert "secret" not in str(caught.value)

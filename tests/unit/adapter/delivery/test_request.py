@@ -96,7 +96,9 @@ def test_user_and_password_of_the_url_replace_the_token(user: str, sent: str) ->
 
 
 @pytest.mark.parametrize("url", ["http://", "http:///x", "ftp://sink/", "sink", "http://[::1", "http://☃.net/",
-                                 "http://sink:99999/", "http://sink:x/"])  # fmt: skip
+                                 "http://sink:99999/", "http://sink:x/", "http://sink:0/", "http://a b/", "http://a<b/",
+                                 "http://a\\b/", "http://sink/a\nb", "http://si\tnk/", "http://sink/\0",
+                                 "http://sink/\x7f", "\rhttp://sink/"])  # fmt: skip
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 -- the channel writes the text
         Target.of(url)

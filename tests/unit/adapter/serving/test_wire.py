@@ -42,14 +42,28 @@ def test_request_is_the_same_however_its_bytes_are_split(step: int) -> None:
     [
         pytest.param("/a%2Fb/../c%20?q=%20&r", "/a%2Fb/../c%20", "q=%20&r", id="not-decoded"),
         pytest.param("http://h/x?q", "/x", "q", id="absolute"),
+        pytest.param("http://h?q", "/", "q", id="absolute-without-path"),
+        pytest.param("*", "*", "", id="asterisk"),
     ],
 )
 def test_path_and_query_are_what_the_client_sent(target: str, path: str, query: str) -> None:
-    (request,) = requests_in(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    (request,) = requests_in(f"OPTIONS {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     assert (request.path, request.query) == (path, query)
 
 
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
+
+
+def test_value_of_a_header_may_have_blanks_and_capitals() -> None:
+    (request,) = requests_in(HEAD + b"Transfer-Encoding:\t Chunked \r\n\r\n1\r\na\r\n0\r\n\r\n")
+    assert request.body == b"a"
+
+
+def test_client_of_http_1_0_gets_no_100() -> None:
+    """It would take it for the response (RFC 9110 section 10.1.1)."""
+    reader = RequestReader(HEAD_SIZE, 100)
+    reader.feed(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    assert not reader.expects_continue
 
 
 def test_trailer_of_a_body_is_no_header() -> None:
@@ -63,7 +77,7 @@ def test_trailer_of_a_body_is_no_header() -> None:
         pytest.param(CHUNKED + b"Content-Length: 3\r\n\r\n0\r\n\r\n", id="chunked-and-length"),
         pytest.param(HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", id="two-lengths"),
         pytest.param(HEAD + b"Content-Length: +3\r\n\r\nabc", id="signed-length"),
-        pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", id="unknown-coding"),
+        pytest.param(CHUNKED + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", id="two-codings"),
         pytest.param(CHUNKED + b"\r\nzz\r\n", id="chunk-size"),
         pytest.param(CHUNKED + b"\r\n1\r\nab\r\n", id="chunk-end"),
         pytest.param(HEAD + b"X: a\r\n b\r\n\r\n", id="folded-header"),
@@ -94,9 +108,11 @@ def test_ambiguous_or_invalid_request_is_400(octets: bytes) -> None:
         pytest.param(CHUNKED + b"\r\n65\r\n" + b"a" * 101, 413, id="chunks"),
         pytest.param((HEAD + b"\r\n") * (QUEUE_LIMIT + 1), 503, id="queue"),
         pytest.param(b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 405, id="connect"),
+        pytest.param(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, id="compressed-chunks"),
+        pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, id="unknown-coding"),
     ],
 )
-def test_request_beyond_a_limit_is_refused(octets: bytes, status: int) -> None:
+def test_request_beyond_a_limit_or_the_supported_protocol_is_refused(octets: bytes, status: int) -> None:
     assert status_of(octets) == status
 
 
