@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.formats import INTEGER_DIGITS
 from adapter.loading import load_source, loaded_class
 
 if TYPE_CHECKING:
+    from asyncio import Runner
     from logging import Logger
     from types import FrameType
 
@@ -36,39 +38,77 @@ if TYPE_CHECKING:
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3
 
 
+class Signalled(SystemExit):
+    """A signal came before the event loop handles signals."""
+
+
 def main() -> int:
+    sys.set_int_max_str_digits(INTEGER_DIGITS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)  # a signal may come during the imports, which take a while
     try:
-        return _start(AdapterEnv.from_environ(os.environ))
+        env = AdapterEnv.from_environ(os.environ)
     except EnvError as error:
-        print(" ".join(str(error).splitlines()), file=sys.stderr)
-        return BAD_ENVIRONMENT
+        return _refuse(error)
+    return _start(env)
 
 
 def _exit(*_: object) -> NoReturn:
-    raise SystemExit(0)
+    raise Signalled(0)
+
+
+def _refuse(error: EnvError) -> int:
+    print(" ".join(str(error).splitlines()), file=sys.stderr)
+    return BAD_ENVIRONMENT
 
 
 def _start(env: AdapterEnv) -> int:
     import asyncio
 
+    from adapter.contract.timeouts import TIMEOUTS
     from adapter.serving import logs
-    from adapter.serving.failures import failure_fields
 
     log = logs.configure(env.namespace, env.name, env.logging_config, secrets=env.secret_texts())
     logs.log_interpreter_messages(log)
     watch = _loop_watch(env, log)
+    with asyncio.Runner(loop_factory=watch.new_loop) as runner:
+        code = _exit_code(runner, env, watch, log)
+        _end_within(TIMEOUTS.margin_s / 2, code)
+        return code
+
+
+def _exit_code(runner: Runner, env: AdapterEnv, watch: LoopWatch, log: Logger) -> int:
+    from adapter.serving.failures import as_source, failure_fields
+
+    async def run() -> int:
+        try:
+            return await _run(env, watch)
+        except Signalled:
+            return 0
+
     try:
-        with asyncio.Runner(loop_factory=watch.new_loop) as runner:
-            return runner.run(_run(env, watch))
-    except EnvError:
-        raise
-    except Exception as error:
+        return runner.run(as_source(run()))
+    except Signalled:
+        return 0
+    except EnvError as error:
+        return _refuse(error)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the last two: of a task that the source made
         failure = failure_fields(error, env.sources_package, env.secret_texts(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process even if a thread of the source never ends. Everything is closed and written already."""
+    import threading
+    import time
+
+    def end() -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _loop_watch(env: AdapterEnv, log: Logger) -> LoopWatch:
@@ -141,7 +181,14 @@ def _runtime(
     return Runtime(
         source,
         Context(
-            env.source, env.identity, env.created, clock, log, port=env.port, trust_bundles=Path(env.trust_bundles)
+            env.source,
+            env.identity,
+            env.created,
+            clock,
+            log,
+            port=env.port,
+            trust_bundles=Path(env.trust_bundles),
+            egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
         Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts()),
@@ -153,8 +200,8 @@ def _runtime(
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
     from adapter.observe.metrics import CONTENT_TYPE
-    from adapter.serving.connection import Limits
     from adapter.serving.health import health
+    from adapter.serving.limits import Limits
     from adapter.serving.messages import Response
     from adapter.serving.server import listen
 
@@ -162,7 +209,15 @@ async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server
         return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
 
     probe_s = TIMEOUTS.request_head_s
-    limits = Limits(head_s=probe_s, body_s=probe_s, keep_alive_s=probe_s, body_size=64 * 1024)
+    limits = Limits(
+        head_s=probe_s,
+        body_s=probe_s,
+        keep_alive_s=probe_s,
+        head_size=16 * 1024,
+        body_size=16 * 1024,
+        total_size=4 * 1024 * 1024,  # so that the port of a listener may use the rest
+        connections=64,
+    )
     return await listen(health(lambda: runtime.unready_reason, metrics_page), port, limits)
 
 
@@ -173,7 +228,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     from adapter.delivery.channel import Channel, Destination
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
-    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles)
+    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles, egress=env.egress)
     policy = env.policy
     open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
     if env.dead_letter_sink is None:
@@ -186,6 +241,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         bundles,
         "DEAD_LETTER_SINK",
         "DEAD_LETTER_CA_CERTS",
+        env.egress,
     )
     return open_channel(sink), open_channel(dead_letters)
 

@@ -23,8 +23,9 @@ from random import Random
 
 from adapter.cloudevents.decode import parse_event
 from adapter.contract.durations import parse_duration
-from adapter.contract.formats import Json
-from adapter.serving.connection import SINK_LIMITS, Reset
+from adapter.contract.formats import INTEGER_DIGITS, Json
+from adapter.serving.connection import Reset
+from adapter.serving.limits import SINK_LIMITS
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
 
@@ -156,6 +157,7 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    sys.set_int_max_str_digits(INTEGER_DIGITS)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every character of an event
     return asyncio.run(_serve(parse_arguments(arguments)))

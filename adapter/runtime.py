@@ -20,6 +20,7 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
+from adapter.serving.failures import as_source
 from adapter.serving.logs import BURST, LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
@@ -127,8 +128,8 @@ class Runtime:
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"workers() of {type(self._source).__name__} returned {count!r}; return 1 or more")
         contexts = [replace(self._context, worker=n, workers=count) for n in range(count)]
-        workers = {asyncio.create_task(self._work(context)) for context in contexts}
-        stopped = asyncio.create_task(self._until_stopped())
+        workers = {asyncio.create_task(as_source(self._work(context))) for context in contexts}
+        stopped = asyncio.create_task(as_source(self._until_stopped()))
         await asyncio.sleep(0)  # lets every worker start, so a source that is not ready calls set_unready()
         self._has_started = True
         done, _ = await asyncio.wait({*workers, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -25,6 +25,7 @@ def main() -> int:
 
     from adapter.contract.environment import EnvError
     from adapter.serving.logs import JsonLines, install, log_interpreter_messages
+    from hooks import server
     from hooks.app import create_app, new_throttle
     from hooks.settings import read_settings
 
@@ -42,18 +43,8 @@ def main() -> int:
         print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
     throttle = new_throttle()
-    config = uvicorn.Config(
-        create_app(settings, throttle),
-        http="httptools",
-        access_log=settings.log_level == "debug",
-        log_config=None,  # the handler above
-        proxy_headers=False,  # the address of the client is not used
-        log_level=settings.log_level if settings.log_level == "debug" else "warning",
-        # Go clients close a connection after 90 s without a request. The hook waits longer, so it never closes a
-        # connection at the moment when Metacontroller sends a request on it.
-        timeout_keep_alive=120,
-        lifespan="off",
-    )
+    app, limits = create_app(settings, throttle), server.limits(settings.max_body_bytes)
+    config = server.config(app, limits, log_level=settings.log_level)
     config.load()
     log.info("listening", extra={"fields": {"host": settings.host, "port": listening.getsockname()[1]}})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which

@@ -26,13 +26,23 @@ from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
-from hooks.protocol import CustomizeRequest, CustomizeResponse, Error, Health, KindQuery, SyncRequest, SyncResponse
+from hooks.protocol import (
+    CustomizeRequest,
+    CustomizeResponse,
+    Error,
+    Health,
+    KindQuery,
+    Malformed,
+    SyncRequest,
+    SyncResponse,
+)
 from hooks.settings import Settings, parse_bool, parse_sink_kinds
 
 log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
+_POST = "post a Metacontroller"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
 _UNPROCESSABLE = {"model": Error, "description": "Without a valid spec and sink, a response would stop the adapter."}
 
@@ -157,12 +167,14 @@ def create_app(settings: Settings, throttle: LogThrottle | None = None) -> FastA
 def _parse(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
+    except Malformed as error:
+        raise BadRequest(f"{error.path} is {quoted(error.value)}: {error.remedy}; {_POST} {model.__name__}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
     if first["type"] == "json_invalid":
-        raise BadRequest(f"the body is not JSON: {first['msg']}; post a Metacontroller {model.__name__}")
+        raise BadRequest(f"the body is not JSON: {first['msg']}; {_POST} {model.__name__}")
     field = ".".join(str(part) for part in first["loc"]) or "the body"
-    raise BadRequest(f"{field} is {_mistake(first)}; post a Metacontroller {model.__name__}")
+    raise BadRequest(f"{field} is {_mistake(first)}; {_POST} {model.__name__}")
 
 
 def _mistake(error: ErrorDetails) -> str:

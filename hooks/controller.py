@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
 from hooks import conditions, deployments, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
@@ -73,7 +74,8 @@ def sync(
         return _invalid_spec(parent, str(error), now)
     observed = _observed(running, source)
     image = options.image or settings.adapter_image
-    pod = Pod(image, observability, settings.trust_bundle, own_command=options.image is not None)
+    egress = Egress(settings.allowed_hosts, settings.denied_networks)
+    pod = Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
     deployed = rollouts.deployed_condition(

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from pydantic_core import to_json
 
+from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.environment import HEALTH_PORT, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES, AdapterEnv
 from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import split_references
@@ -55,6 +56,7 @@ class Pod:
 
     image: str
     config: Observability
+    egress: Egress = DEFAULT_EGRESS
     trust_bundle: str | None = None  # a ConfigMap in the namespace of the source, which may be missing
     own_command: bool = False  # use the command of the image, which may contain an adapter in any language
 
@@ -107,7 +109,7 @@ def _pod(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
         ),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_adapter(source, pod, _env(source, sinks, pod.config), volumes)],
+        "containers": [_adapter(source, pod, _env(source, sinks, pod), volumes)],
         **({"volumes": volumes} if volumes else {}),
     }
 
@@ -183,8 +185,8 @@ def _mount(volume: str) -> Object:
     return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
 
 
-def _env(source: SourceSpec, sinks: Sinks, config: Observability) -> list[Object]:
-    sink, dead_letter_sink = sinks.sink, sinks.dead_letter_sink
+def _env(source: SourceSpec, sinks: Sinks, pod: Pod) -> list[Object]:
+    sink, dead_letter_sink, config = sinks.sink, sinks.dead_letter_sink, pod.config
     plain, references = split_references(source.config)
     environ = AdapterEnv(
         event_source=source.event_source,
@@ -208,6 +210,8 @@ def _env(source: SourceSpec, sinks: Sinks, config: Observability) -> list[Object
         dead_letter_sink=dead_letter_sink.uri if dead_letter_sink else None,
         dead_letter_ca_certs=dead_letter_sink.ca_certs if dead_letter_sink else None,
         dead_letter_audience=dead_letter_sink.audience if dead_letter_sink else None,
+        allowed_hosts=pod.egress.allowed_hosts,
+        denied_networks=pod.egress.denied_networks,
     ).to_environ()
     return [_variable(name, value, references) for name, value in environ.items()]
 

@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from adapter.contract import variables
-from adapter.contract.environment import Variable, declare, read_variable, reference_of, variables_of
+from adapter.contract.egress import Network
+from adapter.contract.environment import (
+    Variable,
+    declare,
+    declare_allowed_hosts,
+    declare_denied_networks,
+    read_variable,
+    reference_of,
+    variables_of,
+)
 from hooks.names import API_VERSION, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
+_BODY_SIZES = (64 * 1024, 256 * 1024 * 1024)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -49,6 +59,12 @@ def _domain(text: str) -> str:
     return text
 
 
+def _body_size(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and _BODY_SIZES[0] <= int(text) <= _BODY_SIZES[1]):
+        raise ValueError(f"write a number of bytes from {_BODY_SIZES[0]} to {_BODY_SIZES[1]}")
+    return int(text)
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in _LEVELS:
         raise ValueError(f"write one of {', '.join(_LEVELS)}")
@@ -60,6 +76,7 @@ _SINK_KINDS = "The kinds that `sink.ref` may name: `<apiVersion>/<Kind>`, comma-
 _DIAGNOSE_PODS = "`true`: conditions show why a pod of the adapter does not run. Metacontroller then watches all pods."
 _FROM_RESOLV_CONF = "the `svc.` search entry of `/etc/resolv.conf`, else `cluster.local`"
 _TRUST_BUNDLE = "A ConfigMap with PEM certificates that adapters trust, if the namespace of the source has it."
+_MAX_BODY_BYTES = "The largest body of a request. The hook needs 64 MiB of memory, and 25 times this size."
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 
@@ -78,7 +95,10 @@ class Settings:
     )
     diagnose_pods: bool = declare(False, "DIAGNOSE_PODS", _DIAGNOSE_PODS, "`false`", read=parse_bool)
     trust_bundle: str | None = declare(None, "TRUST_BUNDLE", _TRUST_BUNDLE, read=_config_map)
+    allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
+    denied_networks: tuple[Network, ...] = declare_denied_networks()
     config_dir: Path | None = declare(None, "CONFIG_DIR", _CONFIG_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
+    max_body_bytes: int = declare(4 * 1024 * 1024, "MAX_BODY_BYTES", _MAX_BODY_BYTES, read=_body_size)
     log_level: str = declare("info", "LOG_LEVEL", f"One of {', '.join(_LEVELS)}.", read=_log_level)
 
 

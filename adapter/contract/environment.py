@@ -13,6 +13,15 @@ from typing import Any, NamedTuple
 
 from adapter.contract import variables
 from adapter.contract.delivery_policy import Policy, read_policy
+from adapter.contract.egress import (
+    DENIED_NETWORKS,
+    Egress,
+    Network,
+    hosts_text,
+    networks_text,
+    read_hosts,
+    read_networks,
+)
 from adapter.contract.formats import EPOCH, Json, parse_time, quoted, url_secrets
 from adapter.contract.secret_refs import SECRET_VARIABLE, fill
 
@@ -114,6 +123,25 @@ _TRAFFIC_PORT = "Port for the requests to a kind that listens."
 _SINK_TIMEOUT = "Timeout of one delivery attempt in seconds, unless `SOURCE_DELIVERY` has a `timeout`."
 _TOKEN_DIRECTORY = "Directory of the files `token` and `dead-letter-token`."
 _TRUST_BUNDLES = "Directory with more PEM files to trust."
+_ALLOWED_HOSTS = (
+    "The hosts that adapters may connect to, comma-separated: names, addresses, or `*.example.com` for all names below."
+)
+_DENIED_NETWORKS = (
+    "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
+)
+
+
+def declare_allowed_hosts() -> Any:
+    """The hook and its adapters have the same variable."""
+    return declare((), "ALLOWED_HOSTS", _ALLOWED_HOSTS, "all hosts", read=read_hosts, write=hosts_text)
+
+
+def declare_denied_networks() -> Any:
+    """The hook and its adapters have the same variable."""
+    default = f"`{','.join(map(str, DENIED_NETWORKS))}`"
+    return declare(
+        DENIED_NETWORKS, "DENIED_NETWORKS", _DENIED_NETWORKS, default, read=read_networks, write=networks_text
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +195,8 @@ class AdapterEnv:
     )
     token_directory: str = declare(TOKEN_DIRECTORY, "TOKEN_DIRECTORY", _TOKEN_DIRECTORY, set_by="image")
     trust_bundles: str = declare(TRUST_BUNDLES, "TRUST_BUNDLES", _TRUST_BUNDLES, set_by="image")
+    allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
+    denied_networks: tuple[Network, ...] = declare_denied_networks()
 
     def to_environ(self) -> dict[str, str]:
         """Variable -> text, in Knative's order. A variable without a value is an empty text.
@@ -198,6 +228,10 @@ class AdapterEnv:
     @property
     def policy(self) -> Policy:
         return read_policy(self.delivery or {}, timeout_s=self.sink_timeout_s)
+
+    @property
+    def egress(self) -> Egress:
+        return Egress(self.allowed_hosts, self.denied_networks)
 
     @property
     def source(self) -> str:

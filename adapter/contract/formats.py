@@ -11,6 +11,9 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 Json = Any  # a value of ``json.loads``
+# For sys.set_int_max_str_digits(). The time to read and write an integer grows with the square of its digits: with this
+# limit, 4 MiB of integers take at most 0.2 s to read and 0.5 s to write.
+INTEGER_DIGITS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
@@ -171,3 +174,13 @@ class VerbatimTimestamp(datetime):
         self = cls.combine(time.date(), time.timetz())
         self.text = text
         return self
+
+
+def json_cost(text: bytes) -> int:
+    """At most about so many bytes of Python objects are in this JSON text, with those that exist while it is parsed.
+
+    Measured with pydantic-core: an object with one member takes 330 bytes, another member 170, an empty object or list
+    96. Commas and brackets within strings are counted, too.
+    """
+    members, objects, lists = text.count(b","), text.count(b"{") - text.count(b"{}"), text.count(b"[")
+    return len(text) + 170 * members + 300 * objects + 100 * lists

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
+from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.environment import HIDDEN, EnvError
 from adapter.contract.formats import public_url
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
@@ -39,6 +40,7 @@ class Destination:
     bundles: Path | None = None  # directory of more PEM files; changes take effect at the next attempt
     variable: str = "K_SINK"
     ca_certs_variable: str = "K_CA_CERTS"
+    egress: Egress = DEFAULT_EGRESS
 
     @property
     def public_url(self) -> str:
@@ -125,7 +127,9 @@ class Channel:
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
         used = context if self._target.is_https else None
-        return Connections(self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts)
+        return Connections(
+            self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts, self.destination.egress
+        )
 
 
 class _TokenError(Exception):

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections import deque
 
+from adapter.contract.egress import Egress
 from adapter.contract.timeouts import Timeouts
 from adapter.delivery.connection import CLOSED, Connection, NoResponse, Response, os_text
 
@@ -14,16 +15,23 @@ NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is 
 
 
 class Connections:
-    """``context``: None for a destination without TLS."""
+    """``context``: None for a destination without TLS. ``egress``: the servers that may be connected to."""
 
     def __init__(
-        self, host: str, port: int, context: ssl.SSLContext | None, connect_timeout_s: float, timeouts: Timeouts
+        self,
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None,
+        connect_timeout_s: float,
+        timeouts: Timeouts,
+        egress: Egress,
     ) -> None:
         self._host = host
         self._port = port
         self._context = context
         self._connect_timeout_s = connect_timeout_s
         self._timeouts = timeouts
+        self._egress = egress
         self._idle: deque[tuple[float, Connection]] = deque()  # (idle since, connection); longest idle first
         self._retired = False
 
@@ -94,15 +102,22 @@ class Connections:
 
     async def _tcp(self) -> tuple[asyncio.Transport, Connection]:
         """Looks up the name each time, because a restarted sink may have a new address."""
+        if problem := self._egress.host_problem(self._host):
+            raise NoResponse(problem)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                return await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     Connection, self._host, self._port, happy_eyeballs_delay=NEXT_ADDRESS_S
                 )
         except TimeoutError:
             reason = f"no connection within {self._connect_timeout_s:g} s"
             raise NoResponse(reason, "timeout", unprocessed=True) from None
+        peer = transport.get_extra_info("peername")  # None if the sink has closed the connection
+        if peer and (problem := self._egress.address_problem(peer[0])):
+            transport.abort()
+            raise NoResponse(problem)
+        return transport, connection
 
     async def _start_tls(self, transport: asyncio.Transport, connection: Connection, context: ssl.SSLContext) -> None:
         try:

@@ -21,8 +21,8 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
-from adapter.serving.connection import Limits
 from adapter.serving.failures import failure_fields
+from adapter.serving.limits import Limits
 from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Reply, Request, Response, response_of
 from adapter.serving.server import listen
@@ -159,7 +159,7 @@ class RequestHandler:
             return await self._deliver(events) if events else Response(204, headers={})
         except Refusal:
             raise
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
             kind, secrets = type(self._listener), secret_texts(self._listener)

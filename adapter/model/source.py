@@ -10,7 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from adapter.contract.durations import Interval
+from adapter.contract.egress import Egress
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome, with_defaults
@@ -65,6 +66,7 @@ class Context:
     workers: int = 1  # number of calls of Source.events(), from Source.workers()
     port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
+    egress: Egress = field(default_factory=Egress)  # the servers that the adapter may connect to
 
 
 def with_id_and_time(event: Event, context: Context) -> Event:

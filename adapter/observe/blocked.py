@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from adapter.observe.lookups import Loop
+
 BLOCKED_S = 1.0
 STARVED_SHARE = 0.5  # of the time: a process that had no CPU for longer was not blocked by its own code
 
@@ -47,7 +49,7 @@ class LoopWatch:
         self._waited_s = 0.0  # for a CPU, at the last signal
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(_WatchedSelector(self))
+        return Loop(_WatchedSelector(self))
 
     def start(self) -> None:
         signal.signal(signal.SIGALRM, self._on_signal)

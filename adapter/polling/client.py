@@ -10,7 +10,7 @@ import io
 import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 
 from adapter import __version__
+from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
@@ -42,6 +43,7 @@ class Upstream:
     bundles: Path | None
     body_limit: int
     transport: httpx2.AsyncBaseTransport | None = None
+    egress: Egress = DEFAULT_EGRESS
     poll_interval_s: float = 0.0  # what the last response asks for
     _fingerprint: Fingerprint = ()
     _client: httpx2.AsyncClient | None = None
@@ -54,7 +56,7 @@ class Upstream:
             add_bundles(context, self.bundles)
             await self.aclose()
             transport = self.transport or httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
-            self._client, self._fingerprint = make_client(transport, self.body_limit), fingerprint
+            self._client, self._fingerprint = make_client(transport, self.body_limit, self.egress), fingerprint
             self._client.event_hooks = {"response": [self._note_poll_interval]}
         return self._client
 
@@ -66,10 +68,12 @@ class Upstream:
             await self._client.aclose()
 
 
-def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2.AsyncClient:
+def make_client(
+    transport: httpx2.AsyncBaseTransport, body_limit: int, egress: Egress = DEFAULT_EGRESS
+) -> httpx2.AsyncClient:
     """A client that keeps no cookies and reads no proxy settings from the environment."""
     return httpx2.AsyncClient(
-        transport=SizeLimitedTransport(KeptConnections(transport), body_limit),
+        transport=SizeLimitedTransport(KeptConnections(transport, egress), body_limit),
         timeout=TIMEOUTS.upstream_idle_s,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=True,
@@ -80,21 +84,34 @@ def make_client(transport: httpx2.AsyncBaseTransport, body_limit: int) -> httpx2
 
 
 class KeptConnections(httpx2.AsyncBaseTransport):
-    """Keeps a broken connection from failing the next poll.
+    """Connects only to allowed servers, and keeps a broken connection from failing the next poll.
+
+    Each redirect is a request of its own, so it is checked, too. The address is checked after the connection is made,
+    before anything is sent: the name may have resolved to another one before. ``PollFailed`` if it is denied.
 
     Some servers send a body with 204 or 304, which the next request would read as its response (RFC 9112, section 6.3).
     A connection whose response announces such a body is closed. A GET or HEAD that gets no response on a connection
     used before is sent again, once, on a new one: the body was not announced, or the server has closed the connection.
     """
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, egress: Egress) -> None:
         self._inner = inner
+        self._egress = egress
+        self._allowed_host = b""  # of the last request that was allowed
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         steps: set[str] = set()
 
-        async def trace(step: str, _: object) -> None:
+        async def trace(step: str, info: Mapping[str, Any]) -> None:
             steps.add(step)
+            if step == "connection.connect_tcp.complete":
+                await self._check_address(info["return_value"])
+
+        host = request.url.raw_host
+        if host != self._allowed_host:
+            if problem := self._egress.host_problem(host.decode()):
+                raise PollFailed(problem)
+            self._allowed_host = host
 
         request.extensions["trace"] = trace
         try:
@@ -108,6 +125,11 @@ class KeptConnections(httpx2.AsyncBaseTransport):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             response.stream = _LastBody(response.stream, response.extensions.get("network_stream"))
         return response
+
+    async def _check_address(self, connection: Any) -> None:
+        if problem := self._egress.address_problem(connection.get_extra_info("server_addr")[0]):
+            await connection.aclose()
+            raise PollFailed(problem)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import math
 import re
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ from adapter.polling.errors import PollFailed
 _PREFIX = re.compile(r"^\s*\)\]\}',?[^\n\[{]*")
 _SLOW_CHARSETS = ("idna", "punycode")  # Python's decoders take quadratic time
 _JSON_FEED = "https://jsonfeed.org/version/"
+MAX_MEMORY = 36 * 1024 * 1024  # for the text and the values of a document: a third of the memory of the pod
+BYTES_PER_MARK = 115  # the most memory for each of [ { : , in JSON: a new key, with its places in two tables
+BYTES_PER_CHARACTER = 48  # the most memory for each character: [ and ] of nested arrays take 88 together
 FEED_TIMES = ("published", "updated")
 # UTF-32 comes first: its little-endian mark begins with the one of UTF-16.
 _BYTE_ORDER_MARKS = {
@@ -74,16 +79,44 @@ def read_feed(body: bytes, content_type: str, url: str) -> Document:
 
 
 def read_json(body: bytes, content_type: str = "") -> Document:
-    """Parse JSON: in UTF-8, UTF-16 or UTF-32, or else in the charset of the content type. Skips a ``)]}'`` prefix."""
-    text = _PREFIX.sub("", _decoded(body, content_type))
+    """Parse JSON: in UTF-8, UTF-16 or UTF-32, or else in the charset of the content type. Skips a ``)]}'`` prefix.
+
+    Integers are exact. Other numbers are doubles. Of a key that occurs twice, the last value is used.
+    """
+    text = _decoded(body, content_type)
+    if prefix := _PREFIX.match(text):
+        text = text[prefix.end() :]
+    check_size(text, "the response")
     try:
-        value = json.loads(text, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
+        value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+    except _NoNumber as error:
+        raise PollFailed(f"the response is not JSON: it holds {error}") from None
+    except (json.JSONDecodeError, RecursionError):
         found = "NDJSON, one value per line; url must point to one JSON value" if _is_ndjson(text) else "not JSON"
         raise PollFailed(f"the response is {found}") from None
+    except ValueError:  # of int()
+        longest = sys.get_int_max_str_digits()
+        raise PollFailed(
+            f"the response holds an integer of more than {longest} digits; request it as a string"
+        ) from None
     if isinstance(value, dict) and str(value.get("version")).startswith(_JSON_FEED):
         return _feed(value, "items", ("date_published", "date_modified"))
     return Document(value)
+
+
+def check_size(text: str, name: str) -> None:
+    """``PollFailed`` if parsing JSON could take more than ``MAX_MEMORY`` bytes, together with its text.
+
+    Counts the characters before or after each value and key, also inside of strings: that takes far less time than
+    parsing.
+    """
+    size = sys.getsizeof(text)  # one character such as an emoji makes the whole text four times as large
+    if size + len(text) * BYTES_PER_CHARACTER <= MAX_MEMORY:
+        return
+    size += sum(map(text.count, "[{:,")) * BYTES_PER_MARK
+    if size > MAX_MEMORY:
+        needed, most = -(-size // 2**20), MAX_MEMORY // 2**20
+        raise PollFailed(f"parsing {name} could take {needed} MiB of memory, more than {most}; request fewer items")
 
 
 def _decoded(body: bytes, content_type: str) -> str:
@@ -142,6 +175,17 @@ def _plain(value: Json) -> Json:
     return plain
 
 
+class _NoNumber(Exception):
+    """The text says what the response holds in place of a number."""
+
+
 def _reject_constant(name: str) -> NoReturn:
     """``NaN`` and ``Infinity``, which Python reads, are not JSON."""
-    raise ValueError(name)
+    raise _NoNumber(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _NoNumber("a number beyond the range of a double, such as 1e999")
+    return number

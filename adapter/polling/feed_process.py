@@ -17,15 +17,14 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from adapter.polling.documents import FEED_TIMES, Document, read_feed
+from adapter.polling.documents import FEED_TIMES, Document, check_size, read_feed
 from adapter.polling.errors import PollFailed
 from adapter.serving.logs import error_location
 
 COMMAND = (sys.executable, "-m", __name__)
 CPU_S = 60  # a limit in case the adapter is gone and cannot kill the subprocess
-MEMORY = 64 * 1024 * 1024  # the adapter needs the rest of the container's memory
+MEMORY = 52 * 1024 * 1024  # the adapter needs the rest of the container's memory
 OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
 
@@ -49,23 +48,26 @@ async def parse_in_subprocess(body: bytes, content_type: str, url: str, command:
     return Document(response["value"], response["value"]["entries"], FEED_TIMES)
 
 
-def _parse_request(request: bytes) -> dict[str, Any]:
+def _parse_request(request: bytes) -> str:
     head, _, body = request.partition(b"\n")
     try:
-        return {"value": read_feed(body, *json.loads(head)).value}
+        response = json.dumps({"value": read_feed(body, *json.loads(head)).value})
+        check_size(response, "the parsed feed")  # here, before the adapter receives it
+        return response
     except MemoryError:
         raise
     except PollFailed as failure:
-        return {"failed": str(failure)}
+        reason = str(failure)
     except Exception as error:
-        return {"failed": f"the feed cannot be parsed: {type(error).__name__} at {error_location(error)}"}
+        reason = f"the feed cannot be parsed: {type(error).__name__} at {error_location(error)}"
+    return json.dumps({"failed": reason})
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        sys.stdout.write(json.dumps(_parse_request(sys.stdin.buffer.read())))
+        sys.stdout.write(_parse_request(sys.stdin.buffer.read()))
     except MemoryError:  # there is no memory left for new objects or an orderly exit
         os.write(1, OUT_OF_MEMORY)
         os._exit(0)

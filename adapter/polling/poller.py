@@ -97,8 +97,11 @@ class Poller(Source):
         return 60.0
 
     def body_limit(self) -> int:
-        """Maximum bytes of a response, before and after decompression. A longer response is a :class:`PollFailed`."""
-        return 4 * 1024 * 1024
+        """Maximum bytes of a response, before and after decompression. A longer response is a :class:`PollFailed`.
+
+        Parsed JSON can take 48 times the memory of its text, and a pod has 128 MiB.
+        """
+        return 1024 * 1024
 
     async def events(
         self,
@@ -117,7 +120,7 @@ class Poller(Source):
 
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
-        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport)
+        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport, context.egress)
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor:
             while True:

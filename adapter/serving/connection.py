@@ -7,52 +7,19 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
+from adapter.serving.limits import SMALL_SIZE, Connections
 from adapter.serving.logs import error_location
-from adapter.serving.messages import Refusal, Request, Response
-from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, READ_SIZE, Received, RequestReader, encode
+from adapter.serving.messages import Refusal, Response
+from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
 
 LINGER_S, LINGER_SIZE = 1.0, 4 * 1024 * 1024  # how long, and how many bytes, to read after a refusal
 
-Handler = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger("adapter.serving")  # a name of its own: JsonHandler throttles its lines
 
 
 class Reset(Exception):
     """Raise it in a handler to reset the connection instead of responding."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """A request beyond a limit is not handled. It gets the status in brackets, and the connection ends."""
-
-    head_s: float  # seconds for a request head, from the connection or from its first byte (no response)
-    body_s: float  # seconds for a body after its head (408)
-    keep_alive_s: float  # seconds from a response to the next request, or until the client reads it (no response)
-    head_size: int = 64 * 1024  # bytes of a head (431)
-    body_size: int = 1024 * 1024  # bytes of a body (413)
-    total_size: int = 32 * 1024 * 1024  # bytes of all requests in memory (503)
-
-
-SINK_LIMITS = Limits(  # of sinks for developers and tests, which may wait for minutes
-    head_s=600, body_s=600, keep_alive_s=600, body_size=16 * 1024 * 1024, total_size=512 * 1024 * 1024
-)
-
-
-@dataclass(eq=False)
-class Connections:
-    """What the connections of one server share."""
-
-    handler: Handler
-    limits: Limits
-    opened: set[Connection] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # asyncio itself keeps only weak references
-    none_open: asyncio.Event = field(default_factory=asyncio.Event)
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_SIZE)))
-    size: int = 0  # bytes of all requests in memory
-    draining: bool = False  # each response closes its connection
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -78,8 +45,9 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._shared.opened.add(self)
-        self._shared.none_open.clear()
+        transport.set_write_buffer_limits(high=0)  # at most one response waits for the client to read it
+        if not self._shared.add(self):
+            self._refuse(self._busy("too many connections"))
         self._settle()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -89,9 +57,7 @@ class Connection(asyncio.BufferedProtocol):
         self._count()
         self._set_timer(None)
         self.resume_writing()
-        self._shared.opened.discard(self)
-        if not self._shared.opened:
-            self._shared.none_open.set()
+        self._shared.remove(self)
 
     def eof_received(self) -> bool:
         """The client sends no more. True, which keeps the connection open, while a response is due."""
@@ -111,11 +77,20 @@ class Connection(asyncio.BufferedProtocol):
             self._reader.feed(self._shared.buffer[:size])
             self._ended = self._reader.ended
             self._count()
-            if self._reader.reading and self._shared.size > self._shared.limits.total_size:
-                raise Refusal(503, "too many requests in flight", Retry_After=str(BUSY_RETRY_S))
+            if self._shared.is_full and self._counted > SMALL_SIZE:
+                self._reader.queue.clear()
+                raise self._busy("too many requests in flight")
         except Refusal as refusal:
             self._refuse(refusal)
         self._settle()
+
+    @property
+    def is_new(self) -> bool:
+        return self._reader.heads == 0
+
+    @property
+    def waits_for_client(self) -> bool:
+        return self._task is None or self._writable is not None
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -144,8 +119,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Make this the last response of the connection."""
-        self._ended, self._refusal = True, refusal.response()
+        self._ended, self._refusal = True, self._shared.refused(refusal)
         self._reader.stop()
+
+    def _busy(self, reason: str) -> Refusal:
+        return Refusal(503, reason, Retry_After=str(BUSY_RETRY_S))
 
     async def _respond(self) -> None:
         """Handle the requests in the queue, in their order."""
@@ -158,8 +136,9 @@ class Connection(asyncio.BufferedProtocol):
             except Reset:
                 self._forget_task()
                 return self._reset()
-            self._handled = 0
+            self._handled = len(octets)
             await self._write(octets)
+            self._handled = 0
         if self._refusal:
             # The client may still be sending. A close would reset the connection before it reads the response.
             await self._write(encode(self._refusal, head=False, close=True))
@@ -173,6 +152,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._task:
             self._shared.tasks.discard(self._task)
             self._task = None
+            self._shared.responded(self)
 
     async def _handle(self, received: Received) -> bytes:
         """The bytes of the response. An error of the handler is logged without its text, and is 500."""
@@ -180,7 +160,7 @@ class Connection(asyncio.BufferedProtocol):
             return self._encode(received, await self._shared.handler(received.request))
         except Reset:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             fields = {"error": type(error).__name__, "at": error_location(error)}
             log.error("request failed", extra={"fields": fields})
             return self._encode(received, Response(500, b"the request failed; see the log\n"))
@@ -198,6 +178,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._transport.write(octets)
         if self._writable:
+            self._count()
             try:
                 async with asyncio.timeout(self._shared.limits.keep_alive_s):
                     await self._writable

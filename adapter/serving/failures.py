@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from types import FrameType, FunctionType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+T = TypeVar("T")
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
 METHODS = ("receive", "tick", "poll", "events")  # of kinds; the first one that the author defined makes the events
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
+
+
+class SourceExit(Exception):
+    """The source's code raised its cause: SystemExit, KeyboardInterrupt or CancelledError.
+
+    asyncio would end the process or the task without an error.
+    """
+
+
+async def as_source(code: Awaitable[T]) -> T:
+    """Await the source's ``code``. Raises :class:`SourceExit`, but passes on that this task is cancelled."""
+    try:
+        return await code
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise SourceExit from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise SourceExit from error
 
 
 def failure_fields(
@@ -26,6 +48,8 @@ def failure_fields(
     already, for example with a wrong value. Then ``at`` is the definition of its method in the class ``kind``, or the
     last frame. The traceback has frames only: it shows the code, but no values.
     """
+    if isinstance(error, SourceExit) and error.__cause__:
+        error = error.__cause__
     frames = list(traceback.walk_tb(error.__traceback__))
     stack = traceback.StackSummary.extract(iter(frames[-TRACEBACK_FRAMES:]))
     defined = next(_definitions(kind, package), "")

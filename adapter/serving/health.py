@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapter.serving.connection import Handler
+from adapter.serving.limits import Handler
 from adapter.serving.messages import Request, Response
 
 

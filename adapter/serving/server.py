@@ -7,7 +7,8 @@ import contextlib
 import errno
 from collections.abc import Awaitable, Callable
 
-from adapter.serving.connection import Connection, Connections, Handler, Limits
+from adapter.serving.connection import Connection
+from adapter.serving.limits import Connections, Handler, Limits
 
 
 class Server:
@@ -50,7 +51,7 @@ async def listen(handler: Handler, port: int, limits: Limits, *, host: str | Non
 
     async def bind(address: str | None) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Connection(connections), address, port, backlog=1024)
+        return await loop.create_server(lambda: Connection(connections), address, port, backlog=256)
 
     if host or port == 0:  # port 0 on all addresses would be a different port for each
         return Server(await bind(host or "0.0.0.0"), connections)

@@ -13,6 +13,7 @@ from adapter.serving.messages import Refusal, Request, Response
 
 READ_SIZE = 64 * 1024  # most bytes of one call of RequestReader.feed()
 HEADERS_LIMIT = 256  # headers of one request
+HEADER_COST, REQUEST_COST = 256, 1024  # bytes of Python's objects, in addition to those of the text
 QUEUE_LIMIT = 16  # requests of one connection that wait for the response to an earlier one
 BUSY_RETRY_S = 1  # Retry-After of a response while this process is busy or stopping
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -25,7 +26,7 @@ class Received:
     """A complete request."""
 
     request: Request
-    size: int  # bytes
+    size: int  # bytes, with its objects
     keep_alive: bool  # False: the client sends no further request on this connection
 
 
@@ -50,7 +51,7 @@ class RequestReader:
         """Forget the request that is incomplete."""
         self._begun = self._in_body = self.expects_continue = False
         self._overhead = 0  # at most so many bytes arrived since the head began, or since the last byte of the body
-        self._size = 0  # bytes of the whole head
+        self._size = 0  # bytes of the whole head, with its objects
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
@@ -62,8 +63,12 @@ class RequestReader:
 
     @property
     def size(self) -> int:
-        """At most so many bytes are in memory of the incomplete request."""
-        return self._overhead + len(self._body)
+        """About so many bytes are in memory of the incomplete request."""
+        return self._overhead + self._cost + len(self._body)
+
+    @property
+    def _cost(self) -> int:
+        return self._size or len(self._headers) * HEADER_COST
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse at most ``READ_SIZE`` bytes. After a :class:`Refusal`, feed no more."""
@@ -136,7 +141,7 @@ class RequestReader:
         if hosts != 1 and self._parser.get_http_version() == "1.1":
             raise Refusal(400, f"the request has {hosts} Host headers; it must have one")
         self.heads += 1
-        self._in_body, self._size = True, size
+        self._in_body, self._size = True, size + REQUEST_COST + len(self._headers) * HEADER_COST
 
     def on_body(self, part: bytes) -> None:
         self._overhead = 0

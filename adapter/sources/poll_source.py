@@ -5,15 +5,11 @@ from __future__ import annotations
 import codecs
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
-from functools import lru_cache
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import httpx2
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
-from jmespath.visitor import TreeInterpreter
 from pydantic import AfterValidator
 
 from adapter.contract.formats import Json
@@ -21,6 +17,7 @@ from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
 from adapter.net import tls
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
+from adapter.polling.expressions import Evaluation, check_expression
 from adapter.polling.feed_process import parse_in_subprocess
 from adapter.polling.fetch import Fetched, fetch, remember
 from adapter.polling.markup import check_feed, is_markup
@@ -37,27 +34,6 @@ def _check_url(url: HttpUrl) -> HttpUrl:
     except httpx2.InvalidURL:
         raise ValueError("write an absolute http(s) URL like http://host/path") from None
     return url
-
-
-def _check_expression(text: str) -> str:
-    try:
-        parsed = _parsed(text)
-    except JMESPathError as error:
-        reason = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(": ")
-        raise ValueError(f'write a JMESPath expression like "data.items" ({reason})') from None
-    if unknown := _functions(parsed) - Functions.FUNCTION_TABLE.keys():
-        raise ValueError(f"JMESPath has no function {min(unknown)}(); it has {', '.join(Functions.FUNCTION_TABLE)}")
-    return text
-
-
-# jmespath.search would make a parser and an interpreter for every item.
-_parsed = lru_cache(8)(lambda expression: jmespath.compile(expression).parsed)
-_evaluate = TreeInterpreter().visit
-
-
-def _functions(node: Any) -> set[str]:
-    own = {node["value"]} if node["type"] == "function_expression" else set()
-    return own.union(*(_functions(child) for child in node["children"] if isinstance(child, dict)))
 
 
 def _check_headers(headers: dict[str, str]) -> dict[str, str]:
@@ -78,7 +54,8 @@ def _strip_secrets(headers: dict[str, SecretText]) -> dict[str, SecretText]:
     return {name: SecretText(text) for name, text in _check_headers(texts).items()}
 
 
-Expression = Annotated[str, AfterValidator(_check_expression)]
+Search = Callable[[str, str, Json], Json]  # field, expression, value
+Expression = Annotated[str, AfterValidator(check_expression)]
 
 
 class PollSource(Poller):
@@ -157,10 +134,10 @@ class PollSource(Poller):
 
     async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:
         response = await self._fetch(client)
-        body = to_utf8(response.body)
-        if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+        document = await self._read(response)
+        if document is None:
             return  # no items, like 204. Its validators are not kept: the body may only be missing.
-        document = await self._read(body, response.content_type, str(response.url.copy_with(query=None)))
+        response = replace(response, body=b"")  # the body takes memory while the events are sent
         for event in self._events(document):
             yield event
         remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
@@ -172,39 +149,38 @@ class PollSource(Poller):
         except TooLong:
             raise PollFailed(f"the response is longer than maxBytes ({self.max_bytes})") from None
 
-    async def _read(self, body: bytes, content_type: str, base: str) -> Document:
-        """``base``: the URL without its query, which may hold a token that does not belong into the links of events."""
+    async def _read(self, response: Fetched) -> Document | None:
+        """None if the body is empty."""
+        body = to_utf8(response.body)
+        if not body.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+            return None
         if not is_markup(body):
-            return read_json(body, content_type)
+            return read_json(body, response.content_type)
         check_feed(body)
-        return await parse_in_subprocess(body, content_type, base)
+        # without the query, which may hold a token that does not belong into the links of events
+        base = str(response.url.copy_with(query=None))
+        return await parse_in_subprocess(body, response.content_type, base)
 
     def _events(self, document: Document) -> list[Event]:
         """The events of all items. Fails if one item has no key: sending only the other items would lose that one."""
         is_feed = document.entries is not None and self.items == "@"
-        items = document.entries if is_feed else _search("items", self.items, document.value)
+        search = Evaluation(self.max_bytes).search
+        items = document.entries if is_feed else search("items", self.items, document.value, check_members=True)
         if not isinstance(items, list):
             raise PollFailed(f'items "{self.items}" does not select a list; write an expression like "data.items"')
         if len(items) > WINDOW:
             raise PollFailed(f'items "{self.items}" selects {len(items)} items, more than {WINDOW}; request fewer')
-        return [self._event(item, n, document) for n, item in enumerate(items)]
+        return [self._event(item, n, document, search) for n, item in enumerate(items)]
 
-    def _event(self, item: Json, n: int, document: Document) -> Event:
-        id = _text(_search("id", self.id, item))
+    def _event(self, item: Json, n: int, document: Document, search: Search) -> Event:
+        id = _text(search("id", self.id, item))
         if id is None and document.entries is not None and self.id == "id" and isinstance(item, dict):
             id = _text(item.get("link") or item.get("url"))  # an id is optional in RSS
         if id is None:
             raise PollFailed(f'id "{self.id}" selects no key in item {n}; write an expression that fits every item')
-        subject = None if self.subject is None else _text(_search("subject", self.subject, item))
+        subject = None if self.subject is None else _text(search("subject", self.subject, item))
         time = time_of(item, document.times)
         return Event(type=self.event_type, data=item, id=id, subject=subject, time=time)
-
-
-def _search(field: str, expression: str, value: Json) -> Json:
-    try:
-        return _evaluate(_parsed(expression), value)
-    except Exception as error:  # jmespath also raises errors of Python, like TypeError; the text contains data
-        raise PollFailed(f'{field} "{expression}" does not fit the response ({type(error).__name__})') from None
 
 
 def _text(value: Json) -> str | None:

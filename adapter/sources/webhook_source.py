@@ -11,11 +11,12 @@ from pydantic import Field
 
 from adapter.cloudevents.attributes import ReceivedEvent, canonical, media_type
 from adapter.cloudevents.decode import CLOUDEVENTS_TYPES, Unsupported, is_structured, read_event
-from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text
+from adapter.contract.formats import VerbatimTimestamp, header_text, is_header_text, json_cost
 from adapter.listening.authentication import Auth, auth_error
 from adapter.sdk import Event, EventType, Listener, Refusal, Reply, Request
 
 DEFAULT_TYPE = "dev.knative.webhook.request"
+STRUCTURED_COST = 16 * 1024 * 1024  # bytes of the objects of one event in structured mode, while it is parsed
 SIGNED_ID = "webhook-id"  # the only id header that Standard Webhooks sign
 # GitLab: deliveries of one event to several webhooks share the UUID, and only Idempotency-Key survives a resend.
 ID_HEADERS = ("x-github-delivery", SIGNED_ID, "idempotency-key", "x-gitlab-event-uuid")
@@ -110,6 +111,8 @@ def _digest(request: Request, type: str) -> str:
 
 def forwarded_event(request: Request) -> Event:
     """The received CloudEvent with unchanged attributes and data. :class:`Refusal` if it is invalid."""
+    if is_structured(request) and json_cost(request.body) > STRUCTURED_COST:
+        raise Refusal(413, "the event has too many JSON values; send it in binary mode, with the data as the body")
     try:
         event = read_event(request)
     except Unsupported as error:

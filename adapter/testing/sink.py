@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.cloudevents.decode import parse_event
-from adapter.serving.connection import SINK_LIMITS, Reset
+from adapter.serving.connection import Reset
+from adapter.serving.limits import SINK_LIMITS
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
 

@@ -74,6 +74,11 @@ def with_running_adapter(hook: RunningHook) -> Any:
         pytest.param(changed("parent.spec", "x"), 'parent.spec is "x": write an object;', id="spec-string"),
         pytest.param(without("parent.metadata.uid"), "parent.metadata.uid is missing;", id="no-uid"),
         pytest.param(
+            changed("parent.metadata.annotations", {"a": "b", "c": 1}),
+            "parent.metadata.annotations.c is 1: write a string;",
+            id="annotation-number",
+        ),
+        pytest.param(
             changed("parent.metadata.name", {"a": "secret"}),
             "metadata.name is an object with the key a: ",
             id="name-object",
@@ -90,14 +95,18 @@ def test_malformed_request_is_a_400_with_field_and_value(hook: RunningHook, path
 
 
 @pytest.mark.parametrize(
-    ("path", "value"),
-    [("children", 1), ("children", {"Deployment.apps/v1": []}), ("related", {"Service.v1": {"a/b": 1}})],
-    ids=["children-number", "group-array", "object-number"],
+    ("path", "value", "error"),
+    [
+        pytest.param("children", 1, "children is 1: ", id="children-number"),
+        pytest.param("children", None, "children is null: ", id="children-null"),
+        pytest.param("children", {"A.b/v1": []}, "children.A.b/v1 is an empty list: ", id="group-array"),
+        pytest.param("related", {"A.v1": {"a/b": 1}}, "related.A.v1.a/b is 1: ", id="object-number"),
+    ],
 )
-def test_sync_with_malformed_children_is_a_400(hook: RunningHook, path: str, value: Any) -> None:
+def test_sync_with_malformed_children_is_a_400(hook: RunningHook, path: str, value: Any, error: str) -> None:
     status, answer = hook.call("/sync", changed(path, value))
     assert (status, list(answer)) == (400, ["error"])
-    assert answer["error"].startswith(path)
+    assert answer["error"] == f"{error}write an object; post a Metacontroller SyncRequest"
 
 
 def test_unknown_fields_are_ignored(hook: RunningHook) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import threading
 import time
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sources_cli.generate import templates
-from tests.process.harness import DEADLINE_S, Adapter, Start, display, free_port, wait_until
-from tests.process.polls import QUICK, SECRET, ids, poller, polls
+from tests.process.harness import DEADLINE_S, Start, display, free_port, wait_until
+from tests.process.polls import SECRET, ids, own_kind, poller, polls
 from tests.process.upstream import Answer, Upstream, items
 
 
@@ -149,17 +147,6 @@ def test_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None:
         assert source.get("/readiness") == (200, "ok\n")
 
 
-def own_kind(start: Start, sink: str, upstream: Upstream, tmp_path: Path, more: str = "") -> Adapter:
-    """The kind that `sources new --poll` writes; ``more`` is added to its class."""
-    code = templates.filled(templates.MODULES["poll"][0], kind="ListSource", type="com.example.list")
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own/list_source.py").write_text(code + more)
-    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    config = json.dumps({"url": upstream.url})
-    environ = {"SOURCE_KIND": "ListSource", "SOURCES_PACKAGE": "own", "PYTHONPATH": path}
-    return Adapter(start, sink, QUICK, SOURCE_CONFIG=config, **environ)
-
-
 BOMB = Answer(gzip.compress(b" " * 300_000_000), headers={"Content-Encoding": "gzip"})
 
 
@@ -170,7 +157,7 @@ def test_client_limits_the_response_size_for_every_kind(start: Start, tmp_path: 
     sink, url = display(start)
     with Upstream(lambda headers, n: items_at(n, 3, broken)) as upstream:
         source = own_kind(start, url, upstream, tmp_path)
-        reason = "the response is longer than 4194304 bytes (body_limit)"
+        reason = "the response is longer than 1048576 bytes (body_limit)"
         assert source.process.wait_for_log("poll failed")["reason"] == reason
         assert ids(sink, 1) == ["a"]
         assert source.process.memory_kib("VmHWM") < 80 * 1024

@@ -15,6 +15,7 @@ import trustme
 
 from tests.process.harness import DEADLINE_S, Start, display, free_port, wait_until
 from tests.process.polls import SECRET, ids, poller, polls
+from tests.process.sources import sources
 from tests.process.upstream import Answer, Upstream, items
 
 
@@ -166,6 +167,11 @@ def test_stop_during_a_poll_is_quick_and_clean(start: Start) -> None:
     [
         pytest.param({"items": "data["}, 'field items, is "data[": write a JMESPath expression like', id="jmespath"),
         pytest.param({"id": "nope(@)"}, 'field id, is "nope(@)": JMESPath has no function nope()', id="function"),
+        pytest.param(
+            {"items": " | ".join(["[@, @]"] * 24)},
+            "the expression can copy its input more than 100 times; select each part of the input once",
+            id="doublings",
+        ),
         pytest.param({"url": "host"}, 'field url, is "host": write an absolute http(s) URL', id="url"),
     ],
 )
@@ -182,3 +188,22 @@ def test_invalid_field_leads_to_one_line_and_exit_code_2(config: dict[str, str],
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
+
+
+def test_integer_of_5000_digits_is_sent_unchanged(start: Start) -> None:
+    number = b"7" * 5000
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(b'[{"id": "a", "n": ' + number + b"}]")) as upstream:
+        source = poller(start, url, upstream)
+        assert number.decode() in sink.line()
+        source.assert_log_is_json()
+
+
+def test_lint_reports_an_expression_that_is_too_expensive(tmp_path: Path) -> None:
+    spec = {"url": "http://h", "items": " | ".join(["[@, @]"] * 24), "sink": {"uri": "http://h"}}
+    source = {"apiVersion": "samples.knative.dev/v1alpha1", "kind": "PollSource", "metadata": {"name": "a"}}
+    (tmp_path / "a.yaml").write_text(json.dumps({**source, "spec": spec}))
+    result = sources("lint", tmp_path / "a.yaml")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "spec.items: " in result.stdout
+    assert "can copy its input more than 100 times" in result.stdout

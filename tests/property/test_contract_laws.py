@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.contract.egress import DENIED_NETWORKS
 from adapter.contract.environment import AdapterEnv, EnvError
 from adapter.contract.formats import extension_problem, format_time, parse_time
 from adapter.contract.secret_refs import SECRET_VARIABLE, split_references
@@ -30,6 +32,7 @@ sinks = st.sampled_from(["http://h", "https://h:8443/p?q=%20", "http://[::1]:80/
 deliveries = st.fixed_dictionaries(
     {}, optional={"retry": st.integers(0, 1000), "timeout": st.sampled_from(["PT1S", "PT0.5S"])}
 )
+NETWORKS = (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"))
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- bounds
 
 
@@ -60,6 +63,10 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         dead_letter_audience=draw(optional),
         token_directory=draw(filled),
         trust_bundles=draw(filled),
+        allowed_hosts=draw(st.sampled_from([(), ("a.example", "*.b.example", "::1")])),
+        denied_networks=draw(
+            st.sampled_from([(), DENIED_NETWORKS, (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"))])
+        ),
         ca_certs=draw(optional),
         audience=draw(optional),
         ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),

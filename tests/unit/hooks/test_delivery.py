@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hooks.settings import Settings
+from hooks.settings import Settings, read_settings
 from tests.unit.hooks.hook import (
     SERVICE_SINK,
     URL_SINK,
@@ -102,3 +102,17 @@ def test_trust_bundle_is_mounted_as_optional_config_map() -> None:
     assert volume["configMap"] == {"name": "company-ca", "optional": True, "defaultMode": 0o444}
     [mount] = pod_of(response)["containers"][0]["volumeMounts"]
     assert (mount["name"], mount["mountPath"]) == (volume["name"], "/knative-custom-certs")
+
+
+def test_restrictions_of_the_network_are_variables_of_the_adapter_unless_they_are_the_defaults() -> None:
+    def restrictions(settings: Settings) -> dict[str, str]:
+        [container] = pod_of(answer({"sink": URL_SINK}, settings=settings))["containers"]
+        names = ("ALLOWED_HOSTS", "DENIED_NETWORKS")
+        return {variable["name"]: variable["value"] for variable in container["env"] if variable["name"] in names}
+
+    assert restrictions(Settings(adapter_image="a:1")) == {}
+    given = {"ALLOWED_HOSTS": "*.svc.cluster.local,api.example.com", "DENIED_NETWORKS": "169.254.0.0/16,10.0.0.0/8"}
+    assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", **given})) == given
+    assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", "DENIED_NETWORKS": "none"})) == {
+        "DENIED_NETWORKS": "none"
+    }

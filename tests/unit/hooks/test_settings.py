@@ -29,7 +29,15 @@ def test_only_the_image_is_required() -> None:
         ),
         pytest.param(IMAGE | {"CLUSTER_DOMAIN": "a/b"}, 'CLUSTER_DOMAIN is "a/b"', id="domain"),
         pytest.param(IMAGE | {"TRUST_BUNDLE": "a/b"}, 'TRUST_BUNDLE is "a/b": write the name of', id="bundle"),
+        pytest.param(IMAGE | {"ALLOWED_HOSTS": "a b"}, 'ALLOWED_HOSTS is "a b": "a b" is not a host', id="hosts"),
+        pytest.param(IMAGE | {"DENIED_NETWORKS": "x"}, 'DENIED_NETWORKS is "x": "x" is not a network', id="networks"),
         pytest.param(IMAGE | {"DIAGNOSE_PODS": "yes"}, 'DIAGNOSE_PODS is "yes": write true or false', id="bool"),
+        pytest.param(
+            IMAGE | {"MAX_BODY_BYTES": "4Mi"},
+            'MAX_BODY_BYTES is "4Mi": write a number of bytes from 65536 to 268435456',
+            id="body-quantity",
+        ),
+        pytest.param(IMAGE | {"MAX_BODY_BYTES": "65535"}, 'MAX_BODY_BYTES is "65535"', id="body-small"),
         pytest.param(IMAGE | {"LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud": write one of debug', id="level"),
     ],
 )
@@ -62,8 +70,8 @@ def test_cluster_domain_is_read_from_resolv_conf(text: str, expected: str | None
 def test_reference_lists_name_default_and_description_of_each_setting() -> None:
     rows = {name: (default, description) for name, default, description in reference()}
     assert list(rows) == [
-        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE", "CONFIG_DIR",
-        "LOG_LEVEL",
+        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE",
+        "ALLOWED_HOSTS", "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
     ]  # fmt: skip
     assert [rows[name][0] for name in ("ADAPTER_IMAGE", "PORT", "SINK_KINDS", "DIAGNOSE_PODS", "TRUST_BUNDLE")] == [
         "required", "`8080`", "`v1/Service`", "`false`", "none",

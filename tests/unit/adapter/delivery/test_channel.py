@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import time
 from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import trustme
 
 from adapter.cloudevents.encode import Message
+from adapter.contract.egress import Egress
 from adapter.contract.environment import EnvError
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition, disposition
@@ -41,6 +43,35 @@ def post(
                 return await made.post(MESSAGE)
 
     return asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("egress", "reason"),
+    [
+        (Egress(allowed_hosts=("sink.example.com",)), 'host "127.0.0.1" is not allowed; add it to ALLOWED_HOSTS'),
+        (Egress(denied_networks=(IPv4Network("127.0.0.0/8"),)), "address 127.0.0.1 is not allowed; DENIED_NETWORKS"),
+    ],
+    ids=["host", "network"],
+)
+def test_sink_that_the_platform_team_denies_gets_no_request(egress: Egress, reason: str) -> None:
+    sink = Loopback(ACCEPTED)
+    attempt = post(sink=sink, egress=egress)
+    assert (attempt.disposition, attempt.code) == (Disposition.RETRY, "transport")
+    assert attempt.reason.startswith(reason)
+    assert sink.requests == []
+
+
+def test_sink_whose_name_resolves_to_a_denied_address_gets_no_request() -> None:
+    async def test(sink: Loopback) -> Attempt:
+        async with sink.running() as running:
+            url = running.url.replace("127.0.0.1", "localhost")
+            denied = Egress(denied_networks=(IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")))
+            async with contextlib.aclosing(Channel(Destination(url, egress=denied), 10, VirtualClock())) as channel:
+                return await channel.post(MESSAGE)
+
+    sink = Loopback(ACCEPTED)
+    assert asyncio.run(test(sink)).reason.startswith("address 127.0.0.1 is not allowed")
+    assert sink.requests == []
 
 
 RETRIED = {404, 408, 409, 429, *range(500, 600)}

@@ -25,7 +25,7 @@ def test_feed_is_parsed() -> None:
 
 
 def test_feed_that_needs_too_much_memory_is_a_failure() -> None:
-    with pytest.raises(PollFailed, match="parsing the feed takes more than 64 MiB of memory"):
+    with pytest.raises(PollFailed, match="parsing the feed takes more than 52 MiB of memory"):
         parsed(b"<rss><channel>" + b"<x>" * 340_000)
 
 

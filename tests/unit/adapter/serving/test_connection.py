@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from adapter.serving.connection import Connection, Handler, Limits
+from adapter.serving.connection import Connection
+from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Refusal, Request, Response
 from adapter.serving.server import Server, listen
 from adapter.serving.wire import RequestReader
@@ -203,13 +204,13 @@ def test_100_continue_comes_after_the_response_to_an_earlier_request() -> None:
 @pytest.mark.parametrize(
     "beginning",
     [
-        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 1000, id="heads"),
-        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n" + b"a" * 1000, id="bodies"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 10_000, id="heads"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n" + b"a" * 10_000, id="bodies"),
     ],
 )
 def test_total_size_of_incomplete_requests_is_limited(beginning: bytes) -> None:
     async def test() -> None:
-        async with serving(limits=replace(LIMITS, total_size=3500)) as (server, (reader, writer)):
+        async with serving(limits=replace(LIMITS, total_size=38_000)) as (server, (reader, writer)):
             held = [await connect(server) for _ in range(3)]
             for _, each in held:
                 each.write(beginning)

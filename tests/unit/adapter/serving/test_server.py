@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from adapter.serving.connection import Handler, Limits, Reset
+from adapter.serving.connection import Reset
 from adapter.serving.health import health
+from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import bind_all_addresses, listen
 

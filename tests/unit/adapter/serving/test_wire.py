@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapter.serving.messages import Refusal, Request, Response
-from adapter.serving.wire import HEADERS_LIMIT, QUEUE_LIMIT, READ_SIZE, RequestReader, encode
+from adapter.serving.wire import HEADER_COST, HEADERS_LIMIT, QUEUE_LIMIT, READ_SIZE, REQUEST_COST, RequestReader, encode
 
 HEAD_SIZE, BODY_SIZE = 1000, 100
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\n"
@@ -135,14 +135,16 @@ def test_bytes_after_the_last_request_are_ignored(last: bytes) -> None:
     assert reader.ended
 
 
-def test_incomplete_request_counts_all_its_bytes_in_memory() -> None:
+def test_incomplete_request_counts_its_bytes_and_objects() -> None:
     reader = RequestReader(HEAD_SIZE, BODY_SIZE)
     reader.feed(HEAD + b"X: " + b"a" * 500)
-    assert (reader.reading, reader.size) == ("head", len(HEAD) + 503)
+    assert (reader.reading, reader.size) == ("head", len(HEAD) + 503 + HEADER_COST)
     reader.feed(b"\r\nContent-Length: 90\r\n\r\n" + b"b" * 80)
-    assert (reader.reading, reader.size) == ("body", 80)
+    head = len("/HosthXContent-Length90") + 500 + REQUEST_COST + 3 * HEADER_COST
+    assert (reader.reading, reader.size) == ("body", head + 80)
     reader.feed(b"b" * 10)
     assert (reader.reading, reader.size) == (None, 0)
+    assert reader.queue[0].size == head + 90
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: b", "a\nb", "a\x00b", "\u20ac"])

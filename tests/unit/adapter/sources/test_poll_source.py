@@ -247,6 +247,7 @@ def test_start_decides_whether_the_first_poll_sends_existing_items(start: str) -
         pytest.param("items", "data[", 'write a JMESPath expression like "data.items" (Incomplete', id="items"),
         pytest.param("id", "a.b[?c(@)] | d(@)", "JMESPath has no function c(); it has abs", id="function"),
         pytest.param("subject", "", "write a JMESPath expression", id="subject"),
+        pytest.param("subject", " | ".join(["[@, @]"] * 24), "can copy its input more than 100 times", id="copies"),
         pytest.param("headers", {"a b": "x"}, '"a b" is not a valid header name', id="header-name"),
         pytest.param("headers", {"X": "a\nb"}, "the value of X must be printable ASCII on one line", id="header-value"),
         pytest.param("headers", {"a": "1", "A": "2"}, "A and a are the same header", id="header-twice"),

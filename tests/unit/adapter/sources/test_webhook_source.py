@@ -183,6 +183,17 @@ def test_content_encoding_is_415(encoding: str) -> None:
         assert (status, reason) == (415, f"content encoding {encoding.lower()} is not supported")
 
 
+def test_structured_event_with_too_many_values_is_413() -> None:
+    """It would take more memory than the adapter has. In binary mode, the data is not parsed."""
+    body, headers = structured(data=[{}] * 100_000)
+    status, reason = refusal(body, headers)
+    assert (status, reason.partition(":")[0]) == (
+        413,
+        "the event has too many JSON values; send it in binary mode, with the data as the body",
+    )
+    assert received(body, BINARY).data == body
+
+
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
 def test_identity_content_encoding_is_accepted(encoding: str) -> None:
     assert received(b"x", {"content-encoding": encoding}).data == b"x"

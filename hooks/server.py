@@ -1,0 +1,141 @@
+"""Serves the application: uvicorn runs the process, and the connections are those of the adapter's server.
+
+They limit connections, bytes and times, which uvicorn's own connections do not. The application gets whole requests
+only. A refused request gets the JSON object ``{"error": "…"}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from urllib.parse import unquote
+
+import uvicorn
+from pydantic_core import to_json
+from starlette.types import ASGIApp, Message, Scope
+
+from adapter.contract.formats import json_cost
+from adapter.serving.connection import Connection
+from adapter.serving.limits import Connections, Limits
+from adapter.serving.messages import Refusal, Request, Response
+
+KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first
+STOP_S = 5  # for the last responses after SIGTERM
+COST_FACTOR = 14  # a body may become objects of so many times its largest size
+
+log = logging.getLogger("hooks.server")
+
+
+def limits(body_size: int) -> Limits:
+    return Limits(
+        head_s=10,
+        body_s=10,
+        keep_alive_s=KEEP_ALIVE_S,
+        body_size=body_size,
+        total_size=4 * body_size,
+        connections=128,
+    )
+
+
+def config(app: ASGIApp, limits: Limits, *, log_level: str) -> uvicorn.Config:
+    """For ``uvicorn.Server``. At the log level debug, each request is logged."""
+    return uvicorn.Config(
+        app,
+        http=protocol(Connections(Application(app, limits.body_size), limits, refused)),
+        log_config=None,  # the handler of the root logger
+        log_level=log_level if log_level == "debug" else "warning",
+        proxy_headers=False,  # the address of the client is not used
+        timeout_graceful_shutdown=STOP_S,
+        lifespan="off",
+    )
+
+
+def protocol(connections: Connections) -> type[asyncio.Protocol]:
+    """A class whose objects ``uvicorn.Server`` makes for new connections, stops, and waits for."""
+
+    class LimitedConnection(Connection):
+        def __init__(self, *, server_state: uvicorn.server.ServerState, **_: Any) -> None:
+            super().__init__(connections)
+            self._served: set[Any] = server_state.connections
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self._served.add(self)
+            super().connection_made(transport)
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self._served.discard(self)
+            super().connection_lost(error)
+
+    return LimitedConnection  # type: ignore[return-value]  # asyncio accepts a BufferedProtocol, too
+
+
+class Application:
+    """Handles a request with an ASGI application."""
+
+    def __init__(self, app: ASGIApp, body_size: int) -> None:
+        self._app, self._body_size = app, body_size
+
+    async def __call__(self, request: Request) -> Response:
+        response = await self._respond(request)
+        log.debug("%s %s HTTP/1.1 %d", request.method, request.path, response.status)
+        return response
+
+    async def _respond(self, request: Request) -> Response:
+        # Most bodies are small. Only a large one can cost too much, so only a large one is looked at.
+        if len(request.body) > self._body_size // 8 and json_cost(request.body) > COST_FACTOR * self._body_size:
+            return refused(Refusal(413, "the body has too many JSON values for its memory"))
+        exchange = Exchange(request)
+        try:
+            await self._app(_scope(request), exchange.receive, exchange.send)
+            return exchange.response()
+        except Exception:
+            log.exception("request failed")
+            return refused(Refusal(500, "the request failed; see the log of the hook"))
+
+
+class Exchange:
+    """One request and its response, as messages of ASGI."""
+
+    def __init__(self, request: Request) -> None:
+        self._unread: Message | None = {"type": "http.request", "body": request.body, "more_body": False}
+        self._status = 500
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+
+    async def receive(self) -> Message:
+        message, self._unread = self._unread, None
+        return message or {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            self._headers.pop("content-length", None)  # the connection writes it
+        else:
+            self._body.append(message.get("body", b""))
+
+    def response(self) -> Response:
+        return Response(self._status, b"".join(self._body), self._headers)
+
+
+def _scope(request: Request) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": unquote(request.path),
+        "raw_path": request.path.encode("latin-1"),
+        "root_path": "",
+        "query_string": request.query.encode("latin-1"),
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()],
+        "client": None,
+        "server": None,
+    }
+
+
+def refused(refusal: Refusal) -> Response:
+    headers = {"Content-Type": "application/json", **refusal.headers}
+    return Response(refusal.status, to_json({"error": str(refusal)}), headers)
