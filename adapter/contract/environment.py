@@ -22,8 +22,8 @@ from adapter.contract.egress import (
     read_hosts,
     read_networks,
 )
-from adapter.contract.formats import EPOCH, Json, parse_time, quoted, url_secrets
-from adapter.contract.secret_refs import SECRET_VARIABLE, fill
+from adapter.contract.formats import EPOCH, Json, parse_time, quoted
+from adapter.contract.secret_refs import SECRET_VARIABLE, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
 SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
@@ -33,10 +33,7 @@ HIDDEN = object()  # a value that no error shows
 
 
 class EnvError(ValueError):
-    """One environment variable is invalid. The text is one line with its name, its value and what to write.
-
-    ``value``: None if the variable is not set; ``HIDDEN`` if its value may hold a secret.
-    """
+    """A variable is invalid. ``value``: None if it is not set, ``HIDDEN`` if it may hold a secret. One line of text."""
 
     def __init__(self, variable: str, value: Json, expectation: str) -> None:
         shown = "is not set" if value is None else "is not valid" if value is HIDDEN else f"is {quoted(value)}"
@@ -245,11 +242,7 @@ class AdapterEnv:
 
     def secret_texts(self) -> Iterator[str]:
         """The texts that no output may show: values from Secrets and ConfigMaps, and the secret parts of URLs."""
-        yield from filter(None, self.secrets.values())
-        for attribute, variable, _ in _VARIABLES:
-            if variable.has_secrets:
-                for text in _texts(getattr(self, attribute)):
-                    yield from url_secrets(text)
+        return texts_of_secrets(self.secrets, [getattr(self, name) for name, each, _ in _VARIABLES if each.has_secrets])
 
     def source_fields(self) -> dict[str, Json]:
         """The ``spec`` fields of the kind with their secrets; the class of the kind has not validated them yet."""
@@ -258,15 +251,6 @@ class AdapterEnv:
 
 
 _VARIABLES = variables_of(AdapterEnv)
-
-
-def _texts(value: Json) -> Iterator[str]:
-    """All texts in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(each)
 
 
 def reference() -> list[ReferenceRow]:

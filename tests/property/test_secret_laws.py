@@ -49,6 +49,8 @@ TEXTS = {
     "json-list": f'["{CANARY}"]',
 }
 PUBLIC = {
+    "ALLOWED_HOSTS",
+    "DENIED_NETWORKS",
     "EVENT_SOURCE",
     "INTERVAL",
     "NAMESPACE",
