@@ -4,7 +4,8 @@ Exit codes:
 
 * 0 - stopped by SIGTERM or SIGINT
 * 1 - an exception in the source's own code; the last log line has its message and location
-* 2 - an invalid environment variable; one line on stderr has its name, its value and what to write
+* 2 - an invalid environment variable; one line on stderr has its name and what to write, and its value if
+  that cannot be a secret
 * 3 - HEALTH_PORT is in use
 """
 
@@ -67,7 +68,8 @@ def _start(env: AdapterEnv) -> int:
     from adapter.contract.timeouts import TIMEOUTS
     from adapter.serving import logs
 
-    log = logs.configure(env.namespace, env.name, env.logging_config)
+    log = logs.configure(env.namespace, env.name, env.logging_config, secrets=env.secret_texts())
+    logs.log_interpreter_messages(log)
     watch = _loop_watch(env, log)
     with asyncio.Runner(loop_factory=watch.new_loop) as runner:
         code = _exit_code(runner, env, watch, log)
@@ -91,7 +93,7 @@ def _exit_code(runner: Runner, env: AdapterEnv, watch: LoopWatch, log: Logger) -
     except EnvError as error:
         return _refuse(error)
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # the last two: of a task that the source made
-        failure = failure_fields(error, env.sources_package, env.secrets.values(), loaded_class(env))
+        failure = failure_fields(error, env.sources_package, env.secret_texts(), loaded_class(env))
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
@@ -189,7 +191,7 @@ def _runtime(
             egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secrets.values()),
+        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts()),
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
     )

@@ -21,7 +21,7 @@ from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
 from adapter.serving.failures import as_source
-from adapter.serving.logs import LogThrottle
+from adapter.serving.logs import BURST, LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
 
@@ -145,12 +145,22 @@ class Runtime:
     async def _until_stopped(self) -> None:
         await self._stopping.wait()
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timeouts.listener_drain_s):
-                    for callback in self._on_shutdown:
-                        await callback()
+            errors = await asyncio.gather(*(self._shut_down(callback) for callback in self._on_shutdown))
         finally:
             self._stopped_pulling.set()
+        for error in filter(None, errors):
+            raise error
+
+    async def _shut_down(self, callback: Callable[[], Awaitable[None]]) -> BaseException | None:
+        """Run one callback beside the others: one that hangs or fails must not delay or skip them."""
+        try:
+            async with asyncio.timeout(self._timeouts.listener_drain_s) as limit:
+                await callback()
+        except TimeoutError as error:
+            return None if limit.expired() else error
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            return error
+        return None
 
     async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
         await self._wait_for_deliveries(self._drain_times.timeout_s)
@@ -216,7 +226,7 @@ class Runtime:
             message = "event not delivered before shutdown; the source will send it again"
         else:
             message = "event lost: not delivered before shutdown"
-        self._log.error(message, extra={"fields": {"event_id": event.id, "event_type": event.type}})
+        self._throttle.error(message, burst=BURST, event_id=event.id, event_type=event.type)
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
         try:

@@ -51,24 +51,45 @@ class Timer(Source):
         offset_s = _clock_offset_s(context.clock)
         n = _for_worker(first_tick(schedule, context.clock.now()), context)
         context.log.info("timer started", extra={"fields": {"first_sequence": n}})
+        last = n - context.workers  # the last tick that the adapter got
         with LogThrottle(context.log, context.clock.now) as throttle:
-            while True:
-                due = schedule.due(n)
-                await _sleep_until(due, offset_s, context.clock, throttle)
-                now, offset_s = context.clock.now(), _clock_offset_s(context.clock)
-                skipped = (schedule.latest_at(now) - n) // context.workers
-                if skipped > 0 and now - due > CATCH_UP:
-                    context.count_missed(skipped)
-                    n += skipped * context.workers
-                    throttle.warning("overdue ticks skipped", count=skipped, next_sequence=n)
-                else:
-                    throttle.recovered()
-                made = self.tick(n)
-                event = await made if inspect.isawaitable(made) else made
-                if not isinstance(event, Event):
-                    raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-                yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
-                n += context.workers
+            try:
+                while True:
+                    due = schedule.due(n)
+                    await _sleep_until(due, offset_s, context.clock, throttle)
+                    now, offset_s = context.clock.now(), _clock_offset_s(context.clock)
+                    skipped = _ticks_after(n, schedule, context)
+                    if skipped > 0 and now - due > CATCH_UP:
+                        n += skipped * context.workers
+                        last = n - context.workers
+                        _log_skipped(skipped, n, context, throttle)
+                    else:
+                        throttle.recovered()
+                    event = await self._event_of(n)
+                    last = n
+                    yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
+                    n += context.workers
+            finally:  # the adapter stops; the next process sends the last tick that is due
+                _log_skipped(_ticks_after(last, schedule, context) - 1, None, context, throttle)
+
+    async def _event_of(self, n: int) -> Event:
+        made = self.tick(n)
+        event = await made if inspect.isawaitable(made) else made
+        if not isinstance(event, Event):
+            raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
+        return event
+
+
+def _ticks_after(n: int, schedule: Schedule, context: Context) -> int:
+    """How many ticks of this worker after ``n`` are due."""
+    return (schedule.latest_at(context.clock.now()) - n) // context.workers
+
+
+def _log_skipped(count: int, following: int | None, context: Context, throttle: LogThrottle) -> None:
+    if count > 0:
+        context.count_missed(count)
+        fields = {} if following is None else {"next_sequence": following}
+        throttle.warning("overdue ticks skipped", count=count, **fields)
 
 
 async def _sleep_until(due: datetime, offset_s: float, clock: Clock, throttle: LogThrottle) -> None:

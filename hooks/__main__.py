@@ -24,8 +24,9 @@ def main() -> int:
     import uvicorn
 
     from adapter.contract.environment import EnvError
+    from adapter.serving.logs import JsonLines, install, log_interpreter_messages
     from hooks import server
-    from hooks.app import create_app
+    from hooks.app import create_app, new_throttle
     from hooks.settings import read_settings
 
     try:
@@ -33,20 +34,25 @@ def main() -> int:
     except EnvError as error:
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    install(log, JsonLines({}))
+    log_interpreter_messages(log)
+    log.setLevel(settings.log_level.upper())
     try:
         listening = listen(settings.host, settings.port)
     except OSError as error:
         print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
-    config = server.config(create_app(settings), server.limits(settings.max_body_bytes), log_level=settings.log_level)
+    throttle = new_throttle()
+    app, limits = create_app(settings, throttle), server.limits(settings.max_body_bytes)
+    config = server.config(app, limits, log_level=settings.log_level)
     config.load()
-    log.info("listening on http://%s:%d", settings.host, listening.getsockname()[1])
+    log.info("listening", extra={"fields": {"host": settings.host, "port": listening.getsockname()[1]}})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
     # would delay requests.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run(sockets=[listening])
+    with throttle:  # writes the lines that are held at the end
+        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from adapter.contract.formats import Json, is_http_url, quoted
+from adapter.contract.formats import Json, is_http_url, public_url, quoted
 from hooks.conditions import Reason
 from hooks.names import get_in, list_in
 from hooks.protocol import Object
@@ -61,7 +61,8 @@ def address_of(
         return selected
     url = selected.get("url")
     if not isinstance(url, str) or not is_http_url(url):
-        text = f"{reference} has the address {quoted(url or '')}, which is not an http(s) URL with a host"
+        shown = public_url(url) if isinstance(url, str) else url or ""
+        text = f"{reference} has the address {quoted(shown)}, which is not an http(s) URL with a host"
         return Unresolved(Reason.ADDRESS_INVALID, text)
     certificates, audience = selected.get("CACerts"), selected.get("audience")
     return Resolved(

@@ -23,6 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from adapter import __version__
 from adapter.contract.formats import Json, quoted
+from adapter.serving.logs import LogThrottle
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
 from hooks.protocol import (
@@ -37,7 +38,7 @@ from hooks.protocol import (
 )
 from hooks.settings import Settings, parse_bool, parse_sink_kinds
 
-log = logging.getLogger("hooks.app")
+log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
@@ -104,10 +105,15 @@ class HookRoute(APIRoute):
         return handle
 
 
-def create_app(settings: Settings) -> FastAPI:
+def new_throttle() -> LogThrottle:
+    return LogThrottle(log, lambda: datetime.now(UTC))
+
+
+def create_app(settings: Settings, throttle: LogThrottle | None = None) -> FastAPI:
+    """``throttle`` logs the rejected syncs of each source; close it at the end. Default: a new one."""
     # The pages at docs_url and redoc_url would load their scripts from a public CDN.
     app = FastAPI(title="Sources hook", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
-    config = MountedConfig(settings.config_dir)
+    config, rejections = MountedConfig(settings.config_dir), throttle or new_throttle()
 
     @app.get("/healthz")
     async def get_healthz() -> Health:
@@ -120,7 +126,19 @@ def create_app(settings: Settings) -> FastAPI:
         """The children of a source and its status."""
         now = datetime.now(UTC).replace(microsecond=0)
         observability = config.for_kind(body.parent.kind)
-        return sync(body, settings, now=now, observability=observability, options=options)
+        source = {
+            "kind": body.parent.kind,
+            "namespace": body.parent.metadata.namespace,
+            "name": body.parent.metadata.name,
+        }
+        cause = "{kind} {namespace}/{name}".format(**source)
+        try:
+            response = sync(body, settings, now=now, observability=observability, options=options)
+        except Unprocessable as error:  # Metacontroller posts it again after some seconds
+            rejections.log(logging.WARNING, "sync rejected", {**source, "reason": str(error)}, cause=cause)
+            raise
+        rejections.ended(cause)
+        return response
 
     # "4XX" instead of 400: otherwise FastAPI adds its own 422 to the description. This route never sends a 422.
     @app.post("/customize", responses={"4XX": _BAD_REQUEST})
@@ -141,7 +159,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.exception_handler(Unprocessable)
     async def unprocessable(_: Request, error: Unprocessable) -> Response:
-        log.warning("sync rejected: %s", error)
         return _json(422, {"error": str(error)})
 
     return app

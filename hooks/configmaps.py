@@ -14,7 +14,7 @@ from pathlib import Path
 from adapter.contract.kind_names import kebab
 from hooks.observability import ConfigProblem, Observability, logging_json, observability_json, verbosity
 
-log = logging.getLogger("hooks.configmaps")
+log = logging.getLogger("hooks")
 
 LOGGING, OBSERVABILITY = "config-logging", "config-observability"
 Values = Mapping[str, str]
@@ -59,11 +59,12 @@ class MountedConfig:
             except (ConfigProblem, OSError, UnicodeDecodeError) as error:
                 problem = f"{name}: {error}; the last valid content stays in use"
                 if self.problems.get(name) != problem:
-                    log.error(problem)
+                    fields = {"config_map": name, "error": str(error)}
+                    log.error("a ConfigMap is invalid; its last valid content stays in use", extra={"fields": fields})
                 self.problems[name] = problem
             else:
                 if self.problems.pop(name, None):
-                    log.info("%s: valid again", name)
+                    log.info("the ConfigMap is valid again", extra={"fields": {"config_map": name}})
                 self._maps[name] = values
 
     def _read(self, name: str) -> Values:

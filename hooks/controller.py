@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapter.contract.egress import Egress
-from adapter.contract.formats import Json
+from adapter.contract.formats import Json, public_url
 from hooks import conditions, deployments, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.conditions import ConditionState, ConditionType, Reason
@@ -154,13 +154,13 @@ def _describe(status: Status, plan: Plan, types: Sequence[str], cluster_domain: 
     if types:
         status["ceAttributes"] = [{"type": type, "source": source.event_source} for type in types]
     if isinstance(plan.sink, Resolved):
-        status["sinkUri"] = plan.sink.uri
+        status["sinkUri"] = public_url(plan.sink.uri)
         if plan.sink.ca_certs:
             status["sinkCACerts"] = plan.sink.ca_certs
         if plan.sink.audience:
             status["sinkAudience"] = plan.sink.audience
     if isinstance(plan.dead_letter_sink, Resolved):
-        status["deadLetterSinkUri"] = plan.dead_letter_sink.uri
+        status["deadLetterSinkUri"] = public_url(plan.dead_letter_sink.uri)
         if plan.dead_letter_sink.ca_certs:
             status["deadLetterSinkCACerts"] = plan.dead_letter_sink.ca_certs
         if plan.dead_letter_sink.audience:

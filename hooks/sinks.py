@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from adapter.contract.formats import Json, is_http_url, is_printable, quoted
+from adapter.contract.formats import Json, is_http_url, is_printable, public_url, quoted
 from adapter.contract.kind_names import plural
 from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
 from hooks.conditions import Reason
@@ -78,7 +78,8 @@ def _missing(field: str) -> Unresolved:
 
 
 def _invalid(field: str, value: Json, expectation: str) -> Unresolved:
-    return Unresolved(Reason.INVALID_SINK, f"{field} is {quoted(value)}: {expectation}")
+    public = public_url(value) if isinstance(value, str) and field.endswith(".uri") else value
+    return Unresolved(Reason.INVALID_SINK, f"{field} is {quoted(public)}: {expectation}")
 
 
 def _address(reference: Reference, sink: Mapping[str, Json], field: str, scope: Scope) -> Resolved | Unresolved:

@@ -58,13 +58,20 @@ class Status(TypedDict):
         NotRequired[int], Field(description="The metadata.generation that this status was computed from.")
     ]
     sinkUri: Annotated[
-        NotRequired[str], Field(description="The URL that events are sent to; absent if the sink is not resolved.")
+        NotRequired[str],
+        Field(
+            description="The URL that events are sent to, without user, password, query and fragment; absent if the "
+            "sink is not resolved."
+        ),
     ]
     sinkCACerts: Annotated[NotRequired[str], Field(description="PEM certificates that verify the sink.")]
     sinkAudience: Annotated[NotRequired[str], Field(description="The OIDC audience of the sink.")]
     deadLetterSinkUri: Annotated[
         NotRequired[str],
-        Field(description="The URL for events that the sink does not accept; absent if it is not resolved."),
+        Field(
+            description="The URL for events that the sink does not accept, without user, password, query and fragment; "
+            "absent if it is not resolved."
+        ),
     ]
     deadLetterSinkCACerts: Annotated[
         NotRequired[str], Field(description="PEM certificates that verify the dead letter sink.")

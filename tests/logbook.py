@@ -16,7 +16,7 @@ class Logbook:
     def __init__(self, level: int = logging.DEBUG) -> None:
         self._text = io.StringIO()
         handler = logging.StreamHandler(self._text)
-        handler.setFormatter(JsonLines("ns", "name"))
+        handler.setFormatter(JsonLines({"namespace": "ns", "name": "name"}))
         self.log = logging.Logger("test", level)
         self.log.addHandler(handler)
 

@@ -6,8 +6,7 @@ projects run under this hook, and this adapter runs under Knative's controller. 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,24 +23,20 @@ from adapter.contract.egress import (
     read_networks,
 )
 from adapter.contract.formats import EPOCH, Json, parse_time, quoted
-from adapter.contract.secret_refs import SECRET_VARIABLE, fill
+from adapter.contract.secret_refs import SECRET_VARIABLE, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
 SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
 TOKEN_DIRECTORY, TRUST_BUNDLES = "/oidc", "/knative-custom-certs"
-_USER_IN_URL = re.compile(r"(?<=//)[^/?#]*@")
+HIDDEN = object()  # a value that no error shows
 
 
 class EnvError(ValueError):
-    """One environment variable is invalid. The text is one line with its name, its value and what to write.
-
-    A user and password in a URL are left out. The caller must not pass other secrets as ``value``.
-    """
+    """A variable is invalid. ``value``: None if it is not set, ``HIDDEN`` if it may hold a secret. One line of text."""
 
     def __init__(self, variable: str, value: Json, expectation: str) -> None:
-        public = _USER_IN_URL.sub("", value) if isinstance(value, str) else value
-        shown = "is not set" if value is None else f"is {quoted(public)}"
+        shown = "is not set" if value is None else "is not valid" if value is HIDDEN else f"is {quoted(value)}"
         super().__init__(f"{variable} {shown}: {expectation}")
         self.variable = variable
 
@@ -56,6 +51,7 @@ class Variable:
     set_by: str = "hook"
     read: Callable[[str], Any] = str  # ``ValueError`` says what to write
     write: Callable[[Any], str | None] = variables.text  # None: the variable is omitted
+    has_secrets: bool = False  # no error shows the value, and no log line shows a secret in it
 
 
 class ReferenceRow(NamedTuple):
@@ -90,7 +86,7 @@ def read_variable(text: str | None, variable: Variable, default: Any) -> Any:
     try:
         return variable.read(text or "")
     except ValueError as error:
-        raise EnvError(variable.name, text or None, str(error)) from None
+        raise EnvError(variable.name, HIDDEN if text and variable.has_secrets else text or None, str(error)) from None
 
 
 def reference_of(cls: Any) -> list[ReferenceRow]:
@@ -117,7 +113,7 @@ _EVENT_SOURCE = "The CloudEvents `source`. Required unless `NAMESPACE` and `NAME
 _SYSTEM = "those of the image"
 _DELIVERY = "`spec.delivery` without `deadLetterSink`, one JSON object."
 _OVERRIDES = 'CloudEvents extensions for every event: `{"extensions": {"name": "value"}}`.'
-_SINK = Variable("K_SINK", "The URL that events are sent to.", "required", read=variables.url)
+_SINK = Variable("K_SINK", "The URL that events are sent to.", "required", read=variables.url, has_secrets=True)
 _DEAD_LETTER_SINK = "The URL that receives events which the sink does not accept."
 _HEALTH_PORT = "Port of `/health` (also `/healthz`), `/readiness` (also `/readyz`) and `/metrics`."
 _TRAFFIC_PORT = "Port for the requests to a kind that listens."
@@ -166,21 +162,25 @@ class AdapterEnv:
         EPOCH, "SOURCE_CREATED", _CREATED, "`1970-01-01T00:00:00Z`", read=parse_time, write=variables.created_text
     )
     config: Mapping[str, Json] = declare(
-        {}, "SOURCE_CONFIG", _CONFIG, "`{}`", read=variables.config, write=variables.object_text
+        {}, "SOURCE_CONFIG", _CONFIG, "`{}`", read=variables.config, write=variables.object_text, has_secrets=True
     )
-    secrets: Mapping[str, str] = declare({}, SECRET_VARIABLE.format("<n>"), _SECRET, set_by="kubelet")
+    secrets: Mapping[str, str] = declare({}, SECRET_VARIABLE.format("<n>"), _SECRET, set_by="kubelet", has_secrets=True)
     delivery: Mapping[str, Json] | None = declare(
         None, "SOURCE_DELIVERY", _DELIVERY, "its defaults", read=variables.delivery, write=variables.object_text
     )
     sink: str = field(metadata={"variable": _SINK})
-    ca_certs: str | None = declare(None, "K_CA_CERTS", "PEM certificates that verify the sink.", _SYSTEM)
+    ca_certs: str | None = declare(
+        None, "K_CA_CERTS", "PEM certificates that verify the sink.", _SYSTEM, has_secrets=True
+    )
     audience: str | None = declare(None, "K_AUDIENCE", "OIDC audience of the sink; `token` is sent to it.")
     ce_overrides: Mapping[str, str] | None = declare(  # extension -> value
         None, "K_CE_OVERRIDES", _OVERRIDES, read=variables.overrides, write=variables.overrides_text
     )
-    dead_letter_sink: str | None = declare(None, "DEAD_LETTER_SINK", _DEAD_LETTER_SINK, read=variables.url)
+    dead_letter_sink: str | None = declare(
+        None, "DEAD_LETTER_SINK", _DEAD_LETTER_SINK, read=variables.url, has_secrets=True
+    )
     dead_letter_ca_certs: str | None = declare(
-        None, "DEAD_LETTER_CA_CERTS", "PEM certificates that verify the dead letter sink.", _SYSTEM
+        None, "DEAD_LETTER_CA_CERTS", "PEM certificates that verify the dead letter sink.", _SYSTEM, has_secrets=True
     )
     dead_letter_audience: str | None = declare(
         None, "DEAD_LETTER_AUDIENCE", "OIDC audience of the dead letter sink; `dead-letter-token` is sent to it."
@@ -239,6 +239,10 @@ class AdapterEnv:
     def identity(self) -> str:
         """The part of event ids that is unique per source: the uid, or the source where Knative sets no uid."""
         return self.uid or self.source
+
+    def secret_texts(self) -> Iterator[str]:
+        """The texts that no output may show: values from Secrets and ConfigMaps, and the secret parts of URLs."""
+        return texts_of_secrets(self.secrets, [getattr(self, name) for name, each, _ in _VARIABLES if each.has_secrets])
 
     def source_fields(self) -> dict[str, Json]:
         """The ``spec`` fields of the kind with their secrets; the class of the kind has not validated them yet."""

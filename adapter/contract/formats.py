@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 Json = Any  # a value of ``json.loads``
 # For sys.set_int_max_str_digits(). The time to read and write an integer grows with the square of its digits: with this
@@ -14,6 +16,8 @@ Json = Any  # a value of ``json.loads``
 INTEGER_DIGITS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
+SECRET_LENGTH = 8  # a shorter value in the query of a URL is no secret
 _LEAP_SECOND = re.compile(r"(:\d\d):60", re.ASCII)
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -90,6 +94,41 @@ def is_http_url(text: str) -> bool:
         return False
 
 
+def public_url(text: str) -> str:
+    """A URL as people may see it: without user, password, query and fragment. Each output uses this rule.
+
+    A path with an ``@`` is left out, too: it may be the end of a password with a slash. Of a text that is no URL, the
+    part before the last ``@`` is left out.
+    """
+    if is_http_url(text):
+        parts = urlsplit(text)
+        path = "" if "@" in parts.path else parts.path
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, query="", fragment="").geturl()
+    scheme = _SCHEME.match(text)
+    start = scheme.end() if scheme else 0
+    return text[:start] + re.split("[?#]", text[start:].rpartition("@")[2], maxsplit=1)[0]
+
+
+def url_secrets(url: str) -> Iterator[str]:
+    """What :func:`public_url` leaves out of a URL of any scheme, and the credentials as in a header of HTTP."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    if not parts.scheme or not parts.netloc:
+        return
+    if parts.password:
+        user, password = unquote(parts.username or ""), unquote(parts.password)
+        yield from (parts.password, password, b64encode(f"{user}:{password}".encode()).decode())
+    elif parts.username:  # a token may be written as the user
+        user = unquote(parts.username)
+        yield from {parts.username: 1, user: 1, b64encode(f"{user}:".encode()).decode(): 1}
+    for pair in (*parts.query.split("&"), parts.fragment):
+        value = pair.partition("=")[2] or pair
+        if len(value) >= SECRET_LENGTH:
+            yield from {value: 1, unquote_plus(value): 1}
+
+
 # json.dumps would create an encoder for each call.
 sorted_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode
 
@@ -102,15 +141,18 @@ def go_json(value: Json) -> str:
 def quoted(value: Json) -> str:
     """A value for a message, with at most 80 characters of it: a scalar as JSON, of an object only the keys.
 
-    The members of an object or a list are left out: they may be long, and they may be secrets.
+    The members of an object or a list are left out: they may be long, and they may be secrets. A URL is shown without
+    its secrets.
     """
     if isinstance(value, dict):
         keys = quoted(", ".join(map(str, value)))[1:-1]
         return f"an object with the key{'s' if len(value) > 1 else ''} {keys}" if value else "an empty object"
     if isinstance(value, list | tuple):
         return f"a list with {len(value)} item{'' if len(value) == 1 else 's'}" if value else "an empty list"
+    if isinstance(value, str) and "-----BEGIN" in value:
+        return "a text in PEM format"  # it may be a private key
     if isinstance(value, str):
-        return json.dumps(_cut(value), ensure_ascii=False)
+        return json.dumps(_cut(public_url(value) if "://" in value else value), ensure_ascii=False)
     return _cut(json.dumps(value, ensure_ascii=False, default=str))
 
 

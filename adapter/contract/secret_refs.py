@@ -6,9 +6,9 @@ puts the value back. With ``"optional": true`` the variable may be missing; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from adapter.contract.formats import Json
+from adapter.contract.formats import Json, url_secrets
 
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
 _REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
@@ -65,3 +65,18 @@ def fill(config: Mapping[str, Json], secrets: Mapping[str, str]) -> dict[str, Js
         return [item for item in map(walk, value) if item is not _ABSENT] if isinstance(value, list) else value
 
     return fields(config)
+
+
+def texts_of_secrets(secrets: Mapping[str, str], values: Json) -> Iterator[str]:
+    """The secrets, and the secret parts of all URLs in ``values``."""
+    yield from filter(None, secrets.values())
+    for text in _texts(values):
+        yield from url_secrets(text)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)

@@ -7,6 +7,7 @@ an attempt with ``Disposition.RETRY``.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
-from adapter.contract.environment import EnvError
+from adapter.contract.environment import HIDDEN, EnvError
+from adapter.contract.formats import public_url
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
 from adapter.delivery.connection import NoResponse
@@ -23,6 +25,8 @@ from adapter.delivery.request import Target
 from adapter.model.clock import Clock
 from adapter.net import tls
 from adapter.net.retry_after import retry_after_s
+
+_TOKEN = re.compile("[!-~]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,8 @@ class Destination:
 
     @property
     def public_url(self) -> str:
-        """The URL without user and password, for logs and events."""
-        scheme, _, rest = self.url.partition("://")
-        authority, slash, path = rest.partition("/")
-        return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+        """The URL without secrets, for logs and events."""
+        return public_url(self.url)
 
 
 class Channel:
@@ -101,10 +103,13 @@ class Channel:
         if not destination.audience or not destination.token_file:
             return {}
         try:
-            return {"Authorization": f"Bearer {destination.token_file.read_text(encoding='ascii').strip()}"}
-        except (OSError, UnicodeDecodeError) as error:
+            token = destination.token_file.read_text(encoding="ascii").strip()
+            if not _TOKEN.fullmatch(token):
+                raise ValueError
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a token"
             raise _TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
+        return {"Authorization": f"Bearer {token}"}
 
     def _reload_certificates(self) -> None:
         """Use changed bundles from now on; a request in flight keeps its connection.
@@ -142,8 +147,7 @@ def _target(destination: Destination) -> Target:
         return Target.of(destination.url)
     except ValueError:
         expectation = "write the absolute http(s) URL that events are sent to"
-        shown = destination.url.rpartition("@")[2]  # a password may contain any character if the URL is not valid
-        raise EnvError(destination.variable, shown, expectation) from None
+        raise EnvError(destination.variable, HIDDEN, expectation) from None
 
 
 def _is_https(destination: Destination) -> bool:
@@ -158,7 +162,7 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
         try:
             tls.trust(context, destination.ca_certs)
         except ssl.SSLError:
-            raise EnvError(destination.ca_certs_variable, destination.ca_certs, "write PEM certificates") from None
+            raise EnvError(destination.ca_certs_variable, HIDDEN, "write PEM certificates") from None
     if https:
         tls.add_bundles(context, destination.bundles)
     return context

@@ -26,7 +26,7 @@ from adapter.delivery.unaccepted import Unaccepted, first_line, secrets_of
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
-from adapter.serving.logs import LogThrottle
+from adapter.serving.logs import BURST, LogThrottle
 
 DEAD_LETTER_SHARE = 0.25  # of the time that a caller waits
 
@@ -117,7 +117,7 @@ class Delivery:
         if attempt.disposition is Disposition.ACCEPT:
             return self._accepted(event, count)
         if self._dead_letters is not None:
-            dead = dead_letter(message, self._sink.destination.public_url, attempt)
+            dead = dead_letter(message, self._sink.destination.public_url, attempt, self._all_secrets())
             last, last_count = await self._try(self._dead_letters, event, dead, until)
             if last.disposition is Disposition.ACCEPT:
                 self._warn("event sent to the dead letter sink", event, count, attempt)
@@ -128,8 +128,8 @@ class Delivery:
             self._warn("event not delivered; caller notified", event, count, attempt)
         elif sends_again(outcome):
             self._warn("event not delivered; the source will send it again", event, count, attempt)
-        else:  # not throttled: an operator searches for the id of a lost event
-            self._log.error("event lost", extra={"fields": _fields(event, count, attempt)})
+        else:
+            self._throttle.error("event lost", burst=BURST, **_fields(event, count, attempt))
         return outcome
 
     def _deadlines(self, caller_timeout_s: float | None) -> tuple[float | None, float | None]:

@@ -6,12 +6,10 @@ A reason shows the first line of the sink's response, but no secret and no data 
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from urllib.parse import unquote, urlsplit
 
-from adapter.contract.formats import format_time
+from adapter.contract.formats import format_time, url_secrets
 from adapter.delivery.channel import Destination
 from adapter.serving.failures import without, without_secrets
 
@@ -71,13 +69,8 @@ def first_line(body: bytes, data: bytes, secrets: Iterable[str]) -> str:
 
 
 def secrets_of(destination: Destination) -> Iterator[str]:
-    """What a sink may send back of its own request: the password in its URL and the token."""
-    parts = urlsplit(destination.url)
-    if parts.password:
-        user, password = unquote(parts.username or ""), unquote(parts.password)
-        yield from (parts.password, password, b64encode(f"{user}:{password}".encode()).decode())
-    elif parts.username:  # a token may be written as the user
-        yield from (parts.username, b64encode(f"{unquote(parts.username)}:".encode()).decode())
+    """What a sink may send back of its own request: the secrets in its URL and the token."""
+    yield from url_secrets(destination.url)
     if destination.audience and destination.token_file:
         try:
             yield destination.token_file.read_text(encoding="ascii")

@@ -15,6 +15,8 @@ from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader
 
 LINGER_S, LINGER_SIZE = 1.0, 4 * 1024 * 1024  # how long, and how many bytes, to read after a refusal
 
+log = logging.getLogger("adapter.serving")  # a name of its own: JsonHandler throttles its lines
+
 
 class Reset(Exception):
     """Raise it in a handler to reset the connection instead of responding."""
@@ -160,7 +162,7 @@ class Connection(asyncio.BufferedProtocol):
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             fields = {"error": type(error).__name__, "at": error_location(error)}
-            logging.getLogger("adapter").error("request failed", extra={"fields": fields})
+            log.error("request failed", extra={"fields": fields})
             return self._encode(received, Response(500, b"the request failed; see the log\n"))
 
     def _encode(self, received: Received, response: Response) -> bytes:

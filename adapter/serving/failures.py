@@ -100,7 +100,12 @@ def _text(error: BaseException) -> str:
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """The text with each secret replaced, also in the notation of Python, JSON or a URL, and also a part of one."""
-    return without(text, {spelling for secret in secrets for spelling in _spellings(secret)}, PLACEHOLDER)
+    return without(text, spellings(secrets), PLACEHOLDER)
+
+
+def spellings(secrets: Iterable[str]) -> set[str]:
+    """How a text may spell the secrets: as they are, on one line, and in the notation of Python, JSON or a URL."""
+    return {spelling for secret in secrets for spelling in _spellings(secret)}
 
 
 def without(text: str, others: Iterable[str], placeholder: str) -> str:

@@ -140,6 +140,7 @@ def processes() -> Iterator[Start]:
 @dataclass
 class RunningHook:
     url: str
+    process: Process
 
     def call(self, path: str, body: bytes | None = None, method: str | None = None) -> tuple[int, Any]:
         """Status and the one JSON value of the answer."""
@@ -154,14 +155,14 @@ class RunningHook:
 
 @contextmanager
 def running_hook(**environ: str) -> Iterator[RunningHook]:
-    """The real ``python -m hooks``. It must end on SIGTERM with exit code 0 and without a traceback."""
+    """The real ``python -m hooks``. It must end on SIGTERM with exit code 0, and each line of its log is JSON."""
     port = free_port()
     with processes() as start:
         process = start("hooks", **{"ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), **environ})
         wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
-        yield RunningHook(f"http://127.0.0.1:{port}")
+        yield RunningHook(f"http://127.0.0.1:{port}", process)
         assert process.stop()[0] == 0, process.errors
-        assert "Traceback" not in "".join(process.errors)
+        assert all(line.startswith("{") for line in process.errors), process.errors
 
 
 def listens(port: int) -> bool:

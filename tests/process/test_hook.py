@@ -46,6 +46,14 @@ def without(path: str) -> bytes:
     return json.dumps(request).encode()
 
 
+def with_running_adapter(hook: RunningHook) -> Any:
+    """The recorded request, with the Deployment that the hook wants."""
+    child = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"][0]
+    request = json.loads(json.dumps(REQUEST))
+    request["children"]["Deployment.apps/v1"] = {f"default/{child['metadata']['name']}": child}
+    return request
+
+
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
 @pytest.mark.parametrize(
     ("body", "named"),
@@ -139,11 +147,35 @@ def test_caller_that_closes_the_connection_within_a_request_leaves_no_traceback(
         assert hook.call("/healthz")[0] == 200
 
 
+def test_fifty_aborted_requests_write_no_line() -> None:
+    with running_hook() as hook:
+        for n in range(50):
+            with socket.create_connection(("127.0.0.1", int(hook.url.rpartition(":")[2]))) as caller:
+                caller.sendall(b"POST /sync HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + b"{" * n)
+        assert hook.call("/healthz")[0] == 200
+        assert [json.loads(line)["msg"] for line in hook.process.errors] == ["listening"]
+
+
+def test_rejected_syncs_of_a_source_are_one_line_and_a_count_at_the_end_and_no_value_forges_a_line() -> None:
+    with running_hook() as hook:
+        process, request = hook.process, with_running_adapter(hook)
+        request["parent"]["spec"]["interval"] = '1\n{"msg": "forged"}\u2028{"msg": "forged"}'
+        for _ in range(50):
+            assert hook.call("/sync", json.dumps(request).encode())[0] == 422
+    lines = [json.loads(line) for line in process.errors]
+    assert [(line["msg"], line.get("count")) for line in lines] == [
+        ("listening", None),
+        ("sync rejected", 1),
+        ("sync rejected", 49),
+    ]
+    assert (lines[1]["kind"], lines[1]["namespace"], lines[1]["name"]) == ("SampleSource", "default", "hello")
+    assert "spec.interval" in lines[1]["reason"]
+
+
 def test_invalid_spec_is_a_422_while_an_adapter_runs(hook: RunningHook) -> None:
-    child = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"][0]
-    request = json.loads(changed("parent.spec.interval", "soon"))
-    assert hook.call("/sync", json.dumps(request).encode())[1]["children"] == []
-    request["children"]["Deployment.apps/v1"] = {f"default/{child['metadata']['name']}": child}
+    request = with_running_adapter(hook)
+    request["parent"]["spec"]["interval"] = "soon"
+    assert hook.call("/sync", changed("parent.spec.interval", "soon"))[1]["children"] == []
     status, answer = hook.call("/sync", json.dumps(request).encode())
     assert status == 422
     assert "spec.interval" in answer["error"]
@@ -184,11 +216,12 @@ def test_log_has_one_line_when_the_hook_listens_and_at_debug_one_per_request(lev
     with processes() as run:
         process = run("hooks", ADAPTER_IMAGE="a:1", HOST="127.0.0.1", PORT=str(port), LOG_LEVEL=level)
         wait_until(lambda: process.errors, "the first line", lambda: process.errors)
-        hook = RunningHook(f"http://127.0.0.1:{port}")
+        hook = RunningHook(f"http://127.0.0.1:{port}", process)
         assert hook.call("/healthz")[0] == 200
         assert hook.call("/nowhere")[0] == 404
         assert process.stop()[0] == 0
-    assert process.errors[0].endswith(f" INFO hooks listening on http://127.0.0.1:{port}\n")
+    first = json.loads(process.errors[0])
+    assert (first["level"], first["msg"], first["host"], first["port"]) == ("info", "listening", "127.0.0.1", port)
     lines = [line for line in process.errors if "HTTP/1.1" in line]
     assert len(lines) == requests, process.errors
     assert level == "debug" or len(process.errors) == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -217,6 +218,62 @@ def test_run_raises_the_exception_of_a_shutdown_callback() -> None:
 
     with pytest.raises(LookupError, match="mine"):
         shut_down(callback)
+
+
+@pytest.mark.parametrize("kind", ["raises", "exits", "hangs"])
+def test_later_shutdown_callback_runs_although_the_first_one_fails_or_hangs(kind: str) -> None:
+    ran: list[str] = []
+
+    class TwoCallbacksSource(ScriptedSource):
+        @contextlib.asynccontextmanager
+        async def running(self, context: Context) -> AsyncIterator[None]:
+            context.on_shutdown(first)
+            context.on_shutdown(second)
+            yield
+
+    async def first() -> None:
+        if kind == "hangs":
+            await wait_for_ever()
+        raise LookupError("mine") if kind == "raises" else SystemExit("mine")
+
+    async def second() -> None:
+        ran.append("second")
+
+    async def events(context: Context) -> Events:
+        adapter.runtime.stop()
+        await wait_for_ever()
+        yield Event(type="t")
+
+    source = TwoCallbacksSource()
+    source._events = events
+    adapter = FakeAdapter(source, timeouts=dataclasses.replace(TIMEOUTS, listener_drain_s=0.05))
+    if kind == "hangs":
+        within_deadline(adapter.runtime.run())
+    else:
+        with pytest.raises((LookupError, SystemExit), match="mine"):
+            within_deadline(adapter.runtime.run())
+    assert ran == ["second"]
+
+
+def test_events_that_are_lost_at_shutdown_are_ten_lines_and_a_digest() -> None:
+    async def events(context: Context) -> Events:
+        yield Event(type="t", id=str(context.worker))
+
+    async def deliver(event: Event) -> Outcome:
+        if len(adapter.delivered) == 256:
+            adapter.runtime.stop()
+        await wait_for_ever()
+        raise AssertionError
+
+    times = dataclasses.replace(TIMEOUTS, outcome_s=0.01)
+    adapter = FakeAdapter(events, deliver, drain=Drain(0.01), workers=256, timeouts=times)
+    within_deadline(adapter.runtime.run())
+    lines = adapter.book.logged("event lost: not delivered before shutdown")
+    assert [line["count"] for line in lines] == [1] * 10 + [246]
+    assert {line["event_id"] for line in lines[:10]} | {lines[-1]["event_id"], lines[-1]["first_event_id"]} <= {
+        str(n) for n in range(256)
+    }
+    assert adapter.count("lost") == 256
 
 
 def test_event_that_a_later_process_sends_again_is_not_lost_at_shutdown() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapter.serving.logs import fields_of
 from hooks.configmaps import MountedConfig
 from hooks.observability import ConfigProblem, logging_json, observability_json, verbosity
 
@@ -155,9 +156,11 @@ def test_invalid_config_map_keeps_its_last_valid_content_and_is_logged_once(
         assert config.for_kind(kind) == good
     Mount(tmp_path, "config-logging").write(klog_verbosity="0")  # all files are read again
     assert config.for_kind("SampleSource") == good
-    (logged,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert list(config.problems.values()) == [logged]
-    assert logged.startswith('config-observability: metrics-protocol is "stackdriver", write one of')
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    fields = fields_of(record)
+    problem = f"{fields['config_map']}: {fields['error']}; the last valid content stays in use"
+    assert list(config.problems.values()) == [problem]
+    assert problem.startswith('config-observability: metrics-protocol is "stackdriver", write one of')
     mount.write(metrics_protocol="none")
     assert config.for_kind("SampleSource").observability == DEFAULT
     assert config.problems == {}

@@ -55,10 +55,10 @@ def test_variables_of_the_image_are_written_only_if_they_differ_from_their_defau
     ("environ", "message"),
     [
         pytest.param({"K_SINK": ""}, "K_SINK is not set: write the absolute http(s) URL", id="no-sink"),
-        pytest.param({"K_SINK": "host"}, 'K_SINK is "host": write the absolute', id="sink"),
+        pytest.param({"K_SINK": "host"}, "K_SINK is not valid: write the absolute", id="sink"),
         pytest.param({"PORT": "0"}, 'PORT is "0": write a port number from 1 to 65535', id="port"),
         pytest.param({"SOURCE_KIND": "lower"}, 'SOURCE_KIND is "lower": write a kind in CamelCase', id="kind"),
-        pytest.param({"SOURCE_CONFIG": "[]"}, 'SOURCE_CONFIG is "[]": write one JSON object', id="config"),
+        pytest.param({"SOURCE_CONFIG": "[]"}, "SOURCE_CONFIG is not valid: write one JSON object", id="config"),
         pytest.param({"SOURCE_CREATED": "now"}, 'SOURCE_CREATED is "now": write an RFC 3339 time', id="created"),
         pytest.param(
             {"SOURCE_CONFIG": '{"a":{"$env":"SOURCE_SECRET_0"}}'}, "SOURCE_SECRET_0 is not set: SOURCE_CONFIG", id="ref"
@@ -99,13 +99,6 @@ def test_source_without_a_name_of_its_own_is_an_error(environ: dict[str, str]) -
 def test_source_and_identity_come_from_event_source_or_the_names(environ: dict[str, str], source: str) -> None:
     env = AdapterEnv.from_environ({"K_SINK": "http://h"} | environ)
     assert (env.source, env.identity) == (source, source)
-
-
-@pytest.mark.parametrize("variable", ["K_SINK", "DEAD_LETTER_SINK"])
-def test_error_does_not_show_user_and_password_of_a_url(variable: str) -> None:
-    with pytest.raises(EnvError) as caught:
-        AdapterEnv.from_environ({"K_SINK": "http://h", variable: "http://user:s3cret@h:99999/"})
-    assert str(caught.value).startswith(f'{variable} is "http://h:99999/": ')
 
 
 def test_error_shows_at_most_80_characters_of_the_value() -> None:

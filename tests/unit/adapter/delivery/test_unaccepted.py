@@ -107,6 +107,20 @@ def test_recovered_follows_the_line_that_says_not_ready() -> None:
     assert scenario.book.lines[-1]["failed_attempts"] == 1
 
 
+def test_sink_that_refuses_all_events_for_an_hour_writes_ten_lines_with_ids_and_then_one_per_minute() -> None:
+    events = 3600
+    scenario = Scenario(*repeat(status(403), events), status(202), policy=NO_RETRY)
+    for _ in range(events):
+        scenario.deliver()
+        scenario.clock.advance(1)
+    scenario.deliver()
+    lost = scenario.book.logged("event lost")
+    assert [line["count"] for line in lost[:10]] == [1] * 10
+    assert len(lost) == 10 + 60
+    assert sum(line["count"] for line in lost) == events
+    assert scenario.book.lines[-1]["msg"] == "recovered"
+
+
 def test_metric_has_the_time_of_the_first_failure_until_an_event_is_accepted() -> None:
     scenario = Scenario(status(202), status(400), status(400), status(202))
     seen = []
@@ -155,9 +169,14 @@ def test_nothing_is_shown_of_the_response_to_a_long_event() -> None:
         pytest.param("http://sink/?a=b", [], id="none"),
         pytest.param("http://me:p%40ss@sink", ["p%40ss", "p@ss", base64.b64encode(b"me:p@ss").decode()], id="password"),
         pytest.param("http://t0ken@sink", ["t0ken", base64.b64encode(b"t0ken:").decode()], id="user"),
+        pytest.param(
+            "http://sink/?id=1&key=s3cret%2F88#fragment", ["s3cret%2F88", "s3cret/88", "fragment"], id="query"
+        ),
     ],
 )
-def test_secrets_of_a_url_are_its_password_and_its_authorization_header(url: str, secrets: list[str]) -> None:
+def test_secrets_of_a_url_are_its_password_its_authorization_header_and_long_query_values(
+    url: str, secrets: list[str]
+) -> None:
     assert list(secrets_of(Destination(url))) == secrets
 
 

@@ -89,6 +89,38 @@ def test_line_has_time_level_message_source_and_fields() -> None:
     assert line == {"level": "warn", "msg": "words\nmore", "namespace": "ns", "name": "name", "event_id": "ü"}
 
 
+@pytest.mark.usefixtures("_handlers")
+def test_library_that_fails_at_each_event_writes_ten_lines_and_a_digest_without_the_text_of_the_exception() -> None:
+    stream = io.StringIO()
+    configure("ns", "n", "", stream)
+    for n in range(1000):
+        try:
+            raise ConnectionError(f"db-7.internal:5432 {n}")
+        except ConnectionError:
+            logging.getLogger("asyncpg.pool").exception("cannot connect")
+    logging.getLogger().handlers[0].close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["count"] for line in lines] == [1] * 10 + [990]
+    assert {(line["msg"], line["logger"], line["error"]) for line in lines} == {
+        ("cannot connect", "asyncpg.pool", "ConnectionError")
+    }
+    assert lines[0]["at"].startswith("test_logs.py:")
+    assert "internal" not in stream.getvalue()
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_secrets_are_replaced_in_all_texts_of_a_line() -> None:
+    stream = io.StringIO()
+    log = configure("ns", "n", "", stream, secrets=["hunter2-hunter2", "p w\n", "1", "postgresql://h/db"])
+    log.info("hunter2-hunter2 and p w", extra={"fields": {"attempts": 1, "url": "http://h/?t=hunter2-hunter2"}})
+    logging.getLogger("library").error("%s", "the password is hunter2-hunter2")
+    log.info("failed", extra={"fields": {"at": "postgresql_source.py:24"}})  # a part of a secret is no secret
+    own, theirs, place = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (own["msg"], own["url"], own["attempts"]) == ("(secret) and p w", "http://h/?t=(secret)", 1)
+    assert theirs["msg"] == "the password is (secret)"
+    assert place["at"] == "postgresql_source.py:24"
+
+
 class Outage:
     def __init__(self) -> None:
         self.book, self.clock = Logbook(), VirtualClock()
