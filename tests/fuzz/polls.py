@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from adapter.polling.markup import check_feed, is_markup
 from tests.fuzz.engine import Target, require
 from tests.property.specs import documents, urls
 
+PACKAGE = "/adapter/polling/"
 URL = "https://h.example/a/feed"
 TYPES = ("application/json", "application/rss+xml", "text/xml; charset=iso-8859-1", "text/html; charset=utf-16", "")
 
@@ -42,7 +44,7 @@ def check_json(data: bytes) -> None:
 
 
 def check_feeds(data: bytes) -> None:
-    """As the parser's process does, but without the process, and with its limit on time."""
+    """As the parser's process does, but without the process. It also reports any error of feedparser as a sentence."""
     try:
         content_type, body = split(data)
         if is_markup(body):
@@ -50,6 +52,9 @@ def check_feeds(data: bytes) -> None:
             check_document(read_feed(body, content_type, URL), FEED_TIMES)
     except PollFailed as error:
         require(str(error).isprintable(), error)
+    except Exception as error:
+        if PACKAGE in traceback.extract_tb(error.__traceback__)[-1].filename:
+            raise
 
 
 def feed(root: str, parts: list[tuple[str, str, str]]) -> bytes:
