@@ -91,8 +91,15 @@ def quoted(value: Json) -> str:
     if isinstance(value, list | tuple):
         return f"a list with {len(value)} item{'' if len(value) == 1 else 's'}" if value else "an empty list"
     if isinstance(value, str):
-        return json.dumps(_cut(value), ensure_ascii=False)
+        return _escaped(json.dumps(_cut(value), ensure_ascii=False))
     return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _escaped(text: str) -> str:
+    """JSON without invisible characters: it leaves those beyond U+007E as they are, and a terminal may obey them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _cut(text: str) -> str:
