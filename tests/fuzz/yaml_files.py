@@ -34,6 +34,7 @@ def check(data: bytes) -> None:
     except (yaml.BrokenYAML, UnicodeDecodeError):
         return
     values = [document.value for document in read]
+    assert json.loads(json.dumps(values)) == values  # each key is a string
     written = yaml.dump(values)
     assert json.dumps([each.value for each in yaml.load(written)]) == json.dumps(values)
     for value in values:
