@@ -1,7 +1,8 @@
 # One image for the hook and the adapters. The Deployment has the command: `python -m hooks` or `python -m adapter`.
-ARG PYTHON=3.13
+# A release names the base by its digest: docs/contributing.md, "Build a release image".
+ARG BASE=python:3.13-slim
 
-FROM python:${PYTHON}-slim AS app
+FROM ${BASE} AS app
 WORKDIR /app
 COPY requirements/runtime.lock /tmp/
 RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tmp/runtime.lock && rm -rf lib/bin
@@ -10,7 +11,7 @@ COPY adapter adapter
 
 # Compiles all code, also the standard library, which the base image has only as text. The root is read-only at run time,
 # so Python would compile it again at each start. unchecked-hash: the file times of a layer are not reliable.
-FROM python:${PYTHON}-slim AS root
+FROM ${BASE} AS root
 COPY --from=app /app /app
 RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("pip", "setuptools", "pkg_resources", \
       "wheel", "ensurepip", "idlelib", "lib2to3", "tkinter", "test") if f(n) for p in f(n).submodule_search_locations))' \

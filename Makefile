@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long e2e check bench lock manifests docs control-plane
+.PHONY: run test test-long fuzz e2e check bench lock manifests docs control-plane
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -19,6 +19,10 @@ test: check control-plane  ## Run all checks and the tests that this machine can
 
 test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle minutes, 50 edits, 100 kills of each kind, …
 	LONG=1 $(BIN)/pytest tests/cluster tests/process/test_delivery.py tests/process/kinds
+
+fuzz: MINUTES ?= 10
+fuzz: .venv/ready  ## Try random inputs with the parsers and servers; failing ones become tests. MINUTES=10
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
 e2e: .venv/ready  ## Run the tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE

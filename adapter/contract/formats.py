@@ -152,8 +152,13 @@ def quoted(value: Json) -> str:
     if isinstance(value, str) and "-----BEGIN" in value:
         return "a text in PEM format"  # it may be a private key
     if isinstance(value, str):
-        return json.dumps(_cut(public_url(value) if "://" in value else value), ensure_ascii=False)
+        return _escaped(json.dumps(_cut(public_url(value) if "://" in value else value), ensure_ascii=False))
     return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _escaped(text: str) -> str:
+    """JSON without invisible characters: it leaves those beyond U+007E as they are, and a terminal may obey them."""
+    return "".join(char if is_visible(char) else json.dumps(char)[1:-1] for char in text)
 
 
 def _cut(text: str) -> str:

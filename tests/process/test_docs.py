@@ -43,6 +43,16 @@ def test_the_readme_installs_as_the_install_page_does() -> None:
     assert in_readme == [block.commands for block in blocks("docs/install.md", "## Install")]
 
 
+def test_the_base_image_is_one_build_argument() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    [default] = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG ")]
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert set(bases) == {"${BASE}", "scratch"}
+    inspect_it, build = blocks("docs/contributing.md", "## Build a release image")[0].commands
+    assert inspect_it.split()[-1] == default
+    assert f"--build-arg BASE={default.partition(':')[0]}@sha256:" in build
+
+
 def test_the_finished_kind_is_the_one_under_test() -> None:
     kind = next(block for block in blocks("docs/write-a-source.md", "## A finished kind") if block.language == "python")
     assert kind.text == (ROOT / "tests/kinds/queue_depth_source.py").read_text()

@@ -15,6 +15,7 @@ from adapter.contract.formats import public_url, quoted
         ("a", '"a"'),
         ('a"b\n', '"a\\"b\\n"'),
         ("ü", '"ü"'),
+        ("\x7f\x9b2J\u202e\ud800", '"\\u007f\\u009b2J\\u202e\\ud800"'),
         (None, "null"),
         (True, "true"),
         (1.5, "1.5"),
