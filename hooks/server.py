@@ -78,7 +78,8 @@ class Application:
 
     async def __call__(self, request: Request) -> Response:
         response = await self._respond(request)
-        log.debug("%s %s HTTP/1.1 %d", request.method, request.path, response.status)
+        fields = {"method": request.method, "path": request.path, "status": response.status}
+        log.debug("request", extra={"fields": fields})
         return response
 
     async def _respond(self, request: Request) -> Response:

@@ -44,7 +44,6 @@ class Port:
         self.errors = Errors()
         log = logging.getLogger("adapter")
         log.addHandler(self.errors)
-        log.propagate = False
         self.port = free_port()
         context = Context("/s", "uid", START, VirtualClock(), log, send=self._send, port=self.port)
         self.serving = RequestHandler(SOURCE, context).serving()  # kept: without a reference, it would end
