@@ -67,7 +67,7 @@ def is_header_text(value: str) -> bool:
 
 def is_printable(text: str) -> bool:
     """Whether all characters are printable and none is white space."""
-    return all(char.isprintable() and not char.isspace() for char in text)
+    return text.isprintable() and " " not in text  # no other white space is printable
 
 
 def printable(text: str) -> str:
