@@ -74,11 +74,11 @@ class _Changes(feedparser.mixin._FeedParserMixin):  # type: ignore[misc]  # feed
             self.entries[-1][key] = earlier
 
 
-class _Strict(_Changes, feedparser.api.StrictFeedParser):  # type: ignore[misc]
+class _Strict(_Changes, feedparser.api.StrictFeedParser):  # type: ignore[misc]  # feedparser has no types
     pass
 
 
-class _Loose(_Changes, feedparser.api.LooseFeedParser):  # type: ignore[misc]
+class _Loose(_Changes, feedparser.api.LooseFeedParser):  # type: ignore[misc]  # feedparser has no types
     pass
 
 

@@ -71,7 +71,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_document()
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # types-PyYAML gives it no types
         before, line = self._values, event.start_mark.line + 1
         self._depth += 1
         if self._depth > MAX_DEPTH:

@@ -6,6 +6,7 @@ The import contracts are in pyproject.toml; these are the limits that import-lin
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator
@@ -47,6 +48,12 @@ def test_package_init_holds_a_docstring_and_constants_only(path: Path) -> None:
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree)
         assert {type(node) for node in tree.body[1:]} <= {ast.Assign}
+
+
+def test_no_test_module_is_imported() -> None:
+    """What several test modules need is in a module of its own. Then a test module can be split or renamed."""
+    imported = re.compile(r"^ *(?:from|import) tests\.(?:\w+\.)*test_", re.MULTILINE)
+    assert [path for path in (ROOT / "tests").rglob("*.py") if imported.search(path.read_text())] == []
 
 
 def edges() -> Iterator[tuple[str, str]]:

@@ -11,6 +11,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import trustme
+
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 CLOSE = b""  # an answer: the sink closes the connection
 Answer = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -76,6 +78,13 @@ class Loopback:
             return head
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         return head + await reader.readexactly(int(length.partition(b":")[2]))
+
+
+def tls_sink(*answers: Answer) -> tuple[Loopback, str]:
+    """A sink with https on 127.0.0.1, and the certificate of its authority."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return Loopback(*answers, context=context), authority.cert_pem.bytes().decode()
 
 
 def then_close(octets: bytes) -> Answer:

@@ -20,8 +20,7 @@ from adapter.delivery.attempt import Attempt
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.connection import Connection, NoResponse, Response
 from adapter.testing.clock import VirtualClock
-from tests.unit.adapter.delivery.loopback import ACCEPTED, Answer, Loopback, hang
-from tests.unit.adapter.delivery.test_channel import tls_sink
+from tests.unit.adapter.delivery.loopback import ACCEPTED, Answer, Loopback, hang, tls_sink
 
 MESSAGE = Message({"ce-id": "1"}, b"data")
 UNAVAILABLE = b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"

@@ -4,66 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from adapter.serving.connection import Connection
-from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Refusal, Request, Response
-from adapter.serving.server import Server, listen
-from adapter.serving.wire import RequestReader
-
-LIMITS = Limits(head_s=10, body_s=10, keep_alive_s=10)
-REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n"
-RESPONSE = b"HTTP/1.1 202 Accepted\r\nContent-Length: 1\r\n\r\n/"
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def accept(request: Request) -> Response:
-    return Response(202, request.path.encode(), {})
-
-
-class Slow:
-    """A handler that waits for ``release``, for each path in ``paths``."""
-
-    def __init__(self, *paths: str) -> None:
-        self.paths = paths
-        self.began, self.release = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, request: Request) -> Response:
-        self.began.set()
-        if request.path in self.paths:
-            await self.release.wait()
-        return await accept(request)
-
-
-@contextlib.asynccontextmanager
-async def serving(handler: Handler = accept, limits: Limits = LIMITS) -> AsyncIterator[tuple[Server, Streams]]:
-    server = await listen(handler, 0, limits)
-    streams = await connect(server)
-    try:
-        yield server, streams
-    finally:
-        streams[1].close()
-        await server.close()
-
-
-async def connect(server: Server) -> Streams:
-    return await asyncio.open_connection("127.0.0.1", server.port)
-
-
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    async def limited() -> Any:
-        async with asyncio.timeout(30):
-            return await test()
-
-    return asyncio.run(limited())
+from adapter.serving.server import listen
+from tests.unit.adapter.serving.served import LIMITS, REQUEST, RESPONSE, Slow, connect, run, serving
 
 
 @pytest.mark.parametrize("before", [0, 1, 3], ids=["first", "second", "fourth"])
@@ -282,88 +230,5 @@ def test_client_that_sends_requests_without_reading_the_responses_is_disconnecte
             with pytest.raises(ConnectionError):
                 await send(5000, client)  # 50 MB of responses do not fit into the buffers of the kernel
         await server.close()
-
-    run(test)
-
-
-def test_error_of_a_handler_is_500_and_its_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(request: Request) -> Response:
-        raise ValueError("hush")
-
-    async def test() -> bytes:
-        async with serving(fail) as (_, (reader, writer)):
-            writer.write(REQUEST)
-            return await reader.readuntil(b"the log\n")
-
-    with caplog.at_level(logging.ERROR, "adapter"):
-        assert run(test).startswith(b"HTTP/1.1 500 ")
-    (record,) = caplog.records
-    assert record.fields["error"] == "ValueError"  # type: ignore[attr-defined]
-    assert record.fields["at"].startswith("test_connection.py:")  # type: ignore[attr-defined]
-
-
-def test_draining_closes_each_connection_with_its_next_response() -> None:
-    async def test() -> None:
-        async with serving() as (server, (reader, writer)):
-            writer.write(REQUEST)
-            assert await reader.readexactly(len(RESPONSE)) == RESPONSE
-            drained = asyncio.create_task(server.drain())
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(drained), 0.05)
-            writer.write(REQUEST)
-            assert (await reader.read()).endswith(b"\r\nConnection: close\r\n\r\n/")
-            await drained
-
-    run(test)
-
-
-def test_close_waits_for_the_responses_of_running_handlers_only() -> None:
-    async def test() -> None:
-        slow = Slow("/")
-        async with serving(slow) as (server, (reader, writer)):
-            idle, other = await connect(server)
-            writer.write(REQUEST + REQUEST)
-            await slow.began.wait()
-            closed = asyncio.create_task(server.close(10))
-            assert await idle.read() == b""
-            slow.release.set()
-            assert (await reader.read()).count(b"HTTP/1.1 202 ") == 1
-            await closed
-            other.close()
-
-    run(test)
-
-
-def test_close_drops_a_response_that_takes_too_long() -> None:
-    async def test() -> bytes:
-        slow = Slow("/")
-        async with serving(slow) as (server, (reader, writer)):
-            writer.write(REQUEST)
-            await slow.began.wait()
-            await server.close(0.01)
-            return await reader.read()
-
-    assert run(test) == b""
-
-
-def test_closed_connection_is_freed_at_once() -> None:
-    """A cycle would wait for the garbage collector, with the bytes that the parser holds."""
-
-    def count() -> int:
-        return sum(isinstance(each, Connection | RequestReader) for each in gc.get_objects())
-
-    async def test() -> None:
-        async with serving() as (server, (reader, writer)):
-            writer.write(REQUEST + REQUEST[:10])
-            await reader.readexactly(len(RESPONSE))
-            gc.collect()
-            gc.disable()
-            try:
-                writer.close()
-                await server.drain()
-                await asyncio.sleep(0)
-                assert count() == 0
-            finally:
-                gc.enable()
 
     run(test)
