@@ -73,14 +73,26 @@ def hosts_text(hosts: tuple[str, ...]) -> str | None:
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
-    networks = []
+    networks: list[Network] = []
     for part in () if text == _NONE else _parts(text):
         try:
             networks.append(ip_network(part))
         except ValueError:
             expectation = "write networks like 10.0.0.0/8, comma-separated, or none"
             raise ValueError(f'"{part}" is not a network; {expectation}') from None
+        if mapped := _mapped_network(networks[-1]):
+            raise ValueError(f'"{part}" is a network of IPv4; write {mapped}')
     return tuple(networks)
+
+
+def _mapped_network(network: Network) -> IPv4Network | None:
+    """The network of IPv4 that an IPv4-mapped one, such as ``::ffff:10.0.0.0/104``, stands for.
+
+    It would match no connection to such an address. ``::ffff:0:0/96`` is left alone: lists that deny the form name it.
+    """
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen > 96:
+        return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96))
+    return None
 
 
 def networks_text(networks: tuple[Network, ...]) -> str | None:

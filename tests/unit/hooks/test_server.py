@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from adapter.contract.formats import json_cost
 from adapter.serving.limits import Limits
-from hooks.__main__ import listen
+from adapter.serving.sockets import listening_socket
 from hooks.server import COST_FACTOR, config, limits
 from hooks.settings import Settings
 
@@ -44,7 +44,7 @@ def run(
     log_level: str = "info",
 ) -> Any:
     async def served() -> Any:
-        listening = listen("127.0.0.1", 0)
+        listening = listening_socket("127.0.0.1", 0)
         server = uvicorn.Server(config(app(), limits, log_level=log_level))
         running = asyncio.create_task(server.serve(sockets=[listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname())

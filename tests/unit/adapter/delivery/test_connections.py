@@ -17,6 +17,7 @@ from adapter.delivery.attempt import Attempt
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.connection import BODY_LIMIT, Connection, NoResponse
 from adapter.testing.clock import VirtualClock
+from tests.loopback import needs_ipv6
 from tests.unit.adapter.delivery.loopback import (
     ACCEPTED,
     CLOSE,
@@ -125,10 +126,39 @@ def test_256_requests_in_flight_have_256_connections() -> None:
     asyncio.run(test())
 
 
+@needs_ipv6
 def test_sink_with_only_an_ipv6_address_is_reached() -> None:
     sink = Loopback(host="::1")
     assert codes(sink, 1) == ["202"]
     assert b"\r\nHost: [::1]:%d\r\n" % sink.port in sink.requests[0]
+
+
+class BothFamilies(asyncio.SelectorEventLoop):
+    """Each name has an address of IPv6 and one of IPv4, in this order."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        ipv6, ipv4 = (
+            await super().getaddrinfo("::1", port, **hints),
+            await super().getaddrinfo("127.0.0.1", port, **hints),
+        )
+        return [*ipv6, *ipv4]
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_sink_whose_name_has_addresses_of_both_families_is_reached_on_the_one_it_serves(host: str) -> None:
+    sink = Loopback(host=host)
+
+    async def test() -> str:
+        async with sink.running():
+            url = f"http://sink.example:{sink.port}/"
+            made = Channel(Destination(url), 20, VirtualClock(), connect_timeout_s=10)
+            async with contextlib.aclosing(made):
+                return (await made.post(MESSAGE)).code
+
+    with asyncio.Runner(loop_factory=BothFamilies) as runner:
+        assert runner.run(test()) == "202"
+    assert b"\r\nHost: sink.example:%d\r\n" % sink.port in sink.requests[0]
 
 
 def test_large_request_arrives_whole() -> None:
