@@ -16,6 +16,7 @@ from tests.cluster.local_cluster import SOURCES, LocalCluster
 from tests.cluster.namespace import SourceNamespace
 from tests.cluster.samples import installed
 
+RESTART = ("rollout", "restart", "deployment", "-l", "knative-eventing-source-name=hello")  # as in docs/operate.md
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 WEBHOOK = kind_named("WebhookSource", "adapter.sources")
 READING = ("get", "list", "watch")
@@ -57,9 +58,9 @@ def test_rollout_restart_makes_one_new_pod_and_is_not_reverted(ns: SourceNamespa
     ns.wait_until_ready()
     sync_twice(ns)
     [old], revision, writes = pod_uids(ns), ns.revision(), written(ns)
-    name, generation = (ns.deployment()["metadata"][field] for field in ("name", "generation"))
+    generation = ns.deployment()["metadata"]["generation"]
     with ns.api.watch(*SOURCES, ns.name) as seen:
-        code, _, errors = ns.cluster.plane.kubectl("rollout", "restart", f"deployment/{name}", "-n", ns.name)
+        code, _, errors = ns.cluster.plane.kubectl(*RESTART, "-n", ns.name)
         assert (code, errors) == (0, "")
         [new] = eventually(
             lambda: pod_uids(ns), lambda uids: len(uids) == 1 and uids != [old], "a new pod", details=ns.describe
