@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.declarations import EnvError
+from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import INTEGER_DIGITS
 from adapter.loading import load_source, loaded_class
 

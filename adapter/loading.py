@@ -14,7 +14,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.declarations import EnvError
+from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import Json
 from adapter.contract.kind_names import with_separator
 

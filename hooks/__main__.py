@@ -22,7 +22,7 @@ def main() -> int:
     # After the handlers: these imports take most of the start, and a signal must not end them with a traceback.
     import uvicorn
 
-    from adapter.contract.environment import EnvError
+    from adapter.contract.declarations import EnvError
     from adapter.serving.logs import JsonLines, install, log_interpreter_messages
     from adapter.serving.sockets import listening_socket
     from hooks import server

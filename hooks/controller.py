@@ -8,10 +8,14 @@ from datetime import datetime
 
 from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
-from hooks import conditions, deployments, pods, rollouts, sinks
+from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
+from hooks.children.deployment import desired
+from hooks.children.environment import last_sinks
+from hooks.children.inputs import Pod, Sinks
+from hooks.children.names import deployment_name, service_name
+from hooks.children.service import service
 from hooks.conditions import ConditionState, ConditionType, Reason
-from hooks.deployments import Pod, Sinks
 from hooks.names import get_in
 from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, Parent, SyncRequest, SyncResponse
@@ -106,7 +110,7 @@ def _invalid_spec(parent: Parent, message: str, now: datetime) -> SyncResponse:
 
 
 def _observed(running: dict[str, Object], source: SourceSpec) -> Object | None:
-    name = deployments.deployment_name(source)
+    name = deployment_name(source)
     return running.get(f"{source.parent.metadata.namespace}/{name}") or running.get(name)
 
 
@@ -117,14 +121,14 @@ def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Sc
     if source.dead_letter_sink is not None:
         dead_letter_sink = sinks.resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink", scope)
     unresolved = isinstance(sink, Unresolved) or isinstance(dead_letter_sink, Unresolved)
-    used_sink, used_dead_letter_sink = deployments.last_sinks(observed) if observed and unresolved else (None, None)
+    used_sink, used_dead_letter_sink = last_sinks(observed) if observed and unresolved else (None, None)
     if isinstance(sink, Resolved):
         used_sink = sink
     elif observed and used_sink is None:
         raise Unprocessable(f"{sink.message}. The running Deployment sets no K_SINK, so its present sink is unknown")
     if not isinstance(dead_letter_sink, Unresolved):
         used_dead_letter_sink = dead_letter_sink
-    wanted = deployments.desired(source, Sinks(used_sink, used_dead_letter_sink), pod) if used_sink else None
+    wanted = desired(source, Sinks(used_sink, used_dead_letter_sink), pod) if used_sink else None
     return Plan(source, sink, dead_letter_sink, wanted)
 
 
@@ -166,11 +170,11 @@ def _describe(status: Status, plan: Plan, types: Sequence[str], cluster_domain: 
         if plan.dead_letter_sink.audience:
             status["deadLetterSinkAudience"] = plan.dead_letter_sink.audience
     if source.listens and plan.deployment:
-        host = f"{deployments.service_name(source)}.{source.parent.metadata.namespace}.svc.{cluster_domain}"
+        host = f"{service_name(source)}.{source.parent.metadata.namespace}.svc.{cluster_domain}"
         status["address"] = {"url": f"http://{host}"}
 
 
 def _children(plan: Plan) -> list[Object]:
     if plan.deployment is None:
         return []
-    return [plan.deployment, deployments.service(plan.source)] if plan.source.listens else [plan.deployment]
+    return [plan.deployment, service(plan.source)] if plan.source.listens else [plan.deployment]

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, format_time
+from hooks.children.deployment import TEMPLATE_HASH
+from hooks.children.names import pod_labels
 from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
-from hooks.deployments import TEMPLATE_HASH, pod_labels
 from hooks.names import get_in, list_in
 from hooks.protocol import Object, Objects, Parent, RelatedRule
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from adapter.contract.formats import Json
+from hooks.children.deployment import TEMPLATE_HASH
 from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
-from hooks.deployments import TEMPLATE_HASH
 from hooks.names import get_in
 from hooks.protocol import Object
 

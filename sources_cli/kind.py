@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from adapter.contract.environment import EnvError
+from adapter.contract.declarations import EnvError
 from adapter.contract.kind_names import kebab, kind_problem, plural
 from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType

@@ -6,12 +6,21 @@ projects run under this hook, and this adapter runs under Knative's controller. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from adapter.contract import variables
+from adapter.contract.declarations import (
+    EnvError,
+    ReferenceRow,
+    Variable,
+    declare,
+    read_variable,
+    reference_of,
+    variables_of,
+)
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.egress import (
     DENIED_NETWORKS,
@@ -22,82 +31,13 @@ from adapter.contract.egress import (
     read_hosts,
     read_networks,
 )
-from adapter.contract.formats import EPOCH, Json, parse_time, quoted
+from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import SECRET_VARIABLE, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
 SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
 TOKEN_DIRECTORY, TRUST_BUNDLES = "/oidc", "/knative-custom-certs"
-HIDDEN = object()  # a value that no error shows
-
-
-class EnvError(ValueError):
-    """A variable is invalid. ``value``: None if it is not set, ``HIDDEN`` if it may hold a secret. One line of text."""
-
-    def __init__(self, variable: str, value: Json, expectation: str) -> None:
-        shown = "is not set" if value is None else "is not valid" if value is HIDDEN else f"is {quoted(value)}"
-        super().__init__(f"{variable} {shown}: {expectation}")
-        self.variable = variable
-
-
-@dataclass(frozen=True)
-class Variable:
-    """An environment variable that is a field of a dataclass. An empty text means the default."""
-
-    name: str
-    description: str
-    if_absent: str = ""  # the default as the documentation shows it; empty: the text of the default
-    set_by: str = "hook"
-    read: Callable[[str], Any] = str  # ``ValueError`` says what to write
-    write: Callable[[Any], str | None] = variables.text  # None: the variable is omitted
-    has_secrets: bool = False  # no error shows the value, and no log line shows a secret in it
-
-
-class ReferenceRow(NamedTuple):
-    """One variable for the documentation. Texts are Markdown."""
-
-    name: str
-    default: str
-    set_by: str
-    description: str
-
-
-def declare(default: Any, name: str, description: str, if_absent: str = "", **details: Any) -> Any:
-    """A field of a dataclass. ``details``: the other attributes of its :class:`Variable`."""
-    metadata = {"variable": Variable(name, description, if_absent, **details)}
-    if default == {}:
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def variables_of(cls: Any) -> list[tuple[str, Variable, Any]]:
-    """Attribute, variable and default of each field, in order. ``MISSING``: there is no default."""
-    return [
-        (each.name, each.metadata["variable"], each.default if each.default_factory is MISSING else {})
-        for each in fields(cls)
-    ]
-
-
-def read_variable(text: str | None, variable: Variable, default: Any) -> Any:
-    """The value of one variable; ``EnvError`` if the text is invalid or a required variable is not set."""
-    if not text and default is not MISSING:
-        return default
-    try:
-        return variable.read(text or "")
-    except ValueError as error:
-        raise EnvError(variable.name, HIDDEN if text and variable.has_secrets else text or None, str(error)) from None
-
-
-def reference_of(cls: Any) -> list[ReferenceRow]:
-    """The variables of a dataclass in their order, for the documentation."""
-    rows = []
-    for _, variable, default in variables_of(cls):
-        text = "" if default in (None, "", {}, MISSING) else variable.write(default) or ""
-        shown = variable.if_absent or (f"`{text}`" if text else "none")
-        rows.append(ReferenceRow(variable.name, shown, variable.set_by, variable.description))
-    return rows
-
 
 _KNATIVE_ONLY = "For adapters of Knative; this adapter ignores it."
 _CREATED = "When the source was created. Timers count their ticks from it."
@@ -201,11 +141,13 @@ class AdapterEnv:
         A variable that the hook does not set is omitted if its value is the default.
         """
         environ: dict[str, str] = {}
-        for attribute, variable, default in _VARIABLES:
+        for attribute, variable, default, default_text in _WRITTEN:
             value = getattr(self, attribute)
             if attribute == "secrets":
                 environ |= value
-            elif (variable.set_by == "hook" or value != default) and (text := variable.write(value)) is not None:
+                continue
+            text = default_text if value == default else variable.write(value)
+            if text is not None:
                 environ[variable.name] = text
         return environ
 
@@ -250,7 +192,13 @@ class AdapterEnv:
         return config if self.interval is None else {**config, "interval": self.interval}
 
 
+def _default_text(variable: Variable, default: Any) -> str | None:
+    """The text of a default; None if the variable is then omitted."""
+    return None if variable.set_by != "hook" or default is MISSING else variable.write(default)
+
+
 _VARIABLES = variables_of(AdapterEnv)
+_WRITTEN = [(*row, _default_text(*row[1:])) for row in _VARIABLES]
 
 
 def reference() -> list[ReferenceRow]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter.cloudevents.encode import Message
+from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
-from adapter.contract.environment import HIDDEN, EnvError
 from adapter.contract.formats import public_url
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.deployments import TEMPLATE_HASH
+from hooks.children.deployment import TEMPLATE_HASH
 from tests.cluster.api import Object, eventually
 from tests.cluster.local_cluster import DEPLOYMENTS
 from tests.cluster.namespace import SourceNamespace

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hooks.deployments import deployment_name
+from hooks.children.names import deployment_name
 from hooks.protocol import Parent
 from hooks.source import read_source
 from tests.cluster import fake_kubelet

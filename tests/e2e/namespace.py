@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter.contract.kind_names import plural
-from hooks.deployments import TEMPLATE_HASH
+from hooks.children.deployment import TEMPLATE_HASH
 from tests.cluster.api import NotFoundError, Object, eventually
 from tests.cluster.local_cluster import SOURCES, read_yaml
 from tests.cluster.namespace import SourceNamespace

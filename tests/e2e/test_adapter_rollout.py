@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hooks.deployments import TEMPLATE_HASH
+from hooks.children.deployment import TEMPLATE_HASH
 from tests.cluster.api import Object, eventually
 from tests.cluster.local_cluster import SOURCES
 from tests.cluster.namespace import env_of

@@ -15,7 +15,7 @@ from tests.process.polls import own_kind, poller, polls
 from tests.process.upstream import Answer, Upstream
 
 MIB = 1024 * 1024
-POD_MIB = 128  # the limit in hooks/deployments.py
+POD_MIB = 128  # the limit in hooks/children/pod.py
 LONGEST = 4 * MIB
 SENT = ""  # no failure: the items are sent
 EMOJI = "\N{GRINNING FACE}".encode()  # one such character makes a whole text four times as large

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.contract.declarations import EnvError
 from adapter.contract.egress import DENIED_NETWORKS
-from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import extension_problem, format_time, parse_time
 from adapter.contract.secret_refs import SECRET_VARIABLE, split_references
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hooks.addresses import Resolved, Unresolved
 from hooks.app import create_app
+from hooks.children.names import deployment_name
 from hooks.controller import KindOptions, Unprocessable, customize, sync
-from hooks.deployments import deployment_name
 from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, SyncRequest
 from hooks.settings import Settings

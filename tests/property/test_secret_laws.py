@@ -14,7 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from adapter.contract.environment import AdapterEnv, EnvError, variables_of
+from adapter.contract.declarations import EnvError, variables_of
+from adapter.contract.environment import AdapterEnv
 from adapter.contract.secret_refs import SECRET_VARIABLE
 from adapter.delivery.channel import Channel, Destination
 from adapter.loading import make_source

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.declarations import EnvError
+from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_module, make_source, source_class
 from adapter.sdk import Interval, SecretText, Source
 

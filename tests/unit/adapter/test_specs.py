@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapter.contract.environment import AdapterEnv, EnvError
+from adapter.contract.declarations import EnvError
+from adapter.contract.environment import AdapterEnv
 from adapter.loading import load_source
 from hooks.controller import KindOptions, sync
 from hooks.observability import Observability

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter.contract.environment import AdapterEnv
-from hooks.deployments import escape, unescape
+from hooks.children.environment import escape, unescape
 from tests.unit.hooks.hook import URL_SINK, answer, condition, env_of, pod_of
 
 

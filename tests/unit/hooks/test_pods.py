@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from hooks.children.deployment import TEMPLATE_HASH
 from hooks.conditions import ConditionState, ConditionType
 from hooks.controller import KindOptions, customize
-from hooks.deployments import TEMPLATE_HASH
 from hooks.pods import with_pod_diagnosis
 from hooks.protocol import CustomizeRequest
 from hooks.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hooks.deployments import TEMPLATE_HASH
+from hooks.children.deployment import TEMPLATE_HASH
 from tests.unit.hooks.hook import NOW, answer, condition, observed
 from tests.unit.hooks.hook import message as message_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapter.contract.environment import EnvError
+from adapter.contract.declarations import EnvError
 from hooks.settings import Settings, cluster_domain_from, read_settings, reference
 
 IMAGE = {"ADAPTER_IMAGE": "registry.local/adapter:1"}

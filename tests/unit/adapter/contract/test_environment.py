@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapter.contract.environment import AdapterEnv, EnvError, reference
+from adapter.contract.declarations import EnvError
+from adapter.contract.environment import AdapterEnv, reference
 
 
 class RecordingEnviron(dict[str, str]):

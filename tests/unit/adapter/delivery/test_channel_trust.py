@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from adapter.cloudevents.encode import Message
-from adapter.contract.environment import EnvError
+from adapter.contract.declarations import EnvError
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel, Destination, trust_context
 from adapter.testing.clock import VirtualClock

@@ -1,0 +1,46 @@
+"""The desired Deployment of an adapter. ``rollouts`` assesses the observed one."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from pydantic_core import to_json
+
+from hooks.children.inputs import Pod, Sinks
+from hooks.children.names import deployment_name, pod_labels
+from hooks.children.pod import pod_spec
+from hooks.protocol import Object
+from hooks.source import SourceSpec
+
+TEMPLATE_HASH = "samples.knative.dev/template-hash"
+
+
+def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
+    labels = pod_labels(source.parent)
+    template: Object = {"metadata": {"labels": labels}, "spec": pod_spec(source, sinks, pod)}
+    annotations = {TEMPLATE_HASH: template_hash(template)}
+    template["metadata"]["annotations"] = annotations  # so that each pod names the template that it runs
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": deployment_name(source),
+            "namespace": source.parent.metadata.namespace,
+            "labels": labels,
+            "annotations": annotations,
+        },
+        "spec": {
+            "replicas": source.replicas,
+            "progressDeadlineSeconds": 60,
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": labels},
+            # The new adapter is ready before the old one stops. Meanwhile both send the same events with the same ids.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": template,
+        },
+    }
+
+
+def template_hash(template: Object) -> str:
+    """A hash of the template. The keys are not sorted: this module builds them in a fixed order."""
+    return sha256(to_json(template)).hexdigest()[:16]
