@@ -93,7 +93,7 @@ class Connections:
     def _give_back(self, connection: Connection) -> None:
         """Keep it if it can be used again. Closes at most one connection that is too old."""
         now = asyncio.get_running_loop().time()
-        if self._retired or (connection.is_reusable and now >= connection.use_until):
+        if self._retired or now >= connection.use_until:
             connection.close()
         elif connection.is_reusable:
             self._idle.append((now, connection))
