@@ -75,9 +75,11 @@ _ALLOWED_HOSTS = (
 _DENIED_NETWORKS = (
     "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
 )
-_CLUSTER_DOMAIN = "The DNS domain of the cluster. Names below `svc.` and this domain never go through a proxy."
+_CLUSTER_DOMAIN = "The DNS domain of the cluster: requests to names below `svc.` and this domain use no proxy."
 _HTTP_PROXY = "The proxy for http URLs: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`. Also `http_proxy`."
-_NO_PROXY = "What needs no proxy: names with all names below them, addresses, networks, or `*`; comma-separated."
+_NO_PROXY = (
+    "Hosts that are reached without a proxy: names, addresses and networks, comma-separated; `*`: all. Also `no_proxy`."
+)
 
 
 def declare_allowed_hosts() -> Any:
@@ -147,7 +149,12 @@ class AdapterEnv:
     allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
     denied_networks: tuple[Network, ...] = declare_denied_networks()
     cluster_domain: str = declare(
-        CLUSTER_DOMAIN, "CLUSTER_DOMAIN", _CLUSTER_DOMAIN, read=read_cluster_domain, write=cluster_domain_text
+        CLUSTER_DOMAIN,
+        "CLUSTER_DOMAIN",
+        _CLUSTER_DOMAIN,
+        f"`{CLUSTER_DOMAIN}`",
+        read=read_cluster_domain,
+        write=cluster_domain_text,
     )
     http_proxy: str | None = declare(
         None, "HTTP_PROXY", _HTTP_PROXY, set_by=USER, read=read_proxy_url, has_secrets=True
@@ -155,7 +162,7 @@ class AdapterEnv:
     https_proxy: str | None = declare(
         None,
         "HTTPS_PROXY",
-        "The proxy for https URLs, as `HTTP_PROXY`.",
+        "The proxy for https URLs, written like `HTTP_PROXY`. Also `https_proxy`.",
         set_by=USER,
         read=read_proxy_url,
         has_secrets=True,

@@ -17,6 +17,7 @@ from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.formats import public_url
+from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
 from adapter.delivery.connection import NoResponse
@@ -76,6 +77,11 @@ class Channel:
         self._target = _target(destination)
         self._fingerprint = _fingerprint(destination)
         self._connections = self._new_connections()
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """Through which the sink gets its events."""
+        return self._target.proxy
 
     async def aclose(self) -> None:
         self._connections.retire()
