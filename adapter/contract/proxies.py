@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from adapter.contract.formats import is_http_url
@@ -43,21 +44,22 @@ class Proxy:
 class Exemption:
     """One entry of ``NO_PROXY``. ``port``: 0 means all ports.
 
-    ``host``: an address, a network, ``*``, a name with all names below it, or ``.name`` for the names below it only.
+    ``host``: a network, ``*``, a name with all names below it, or ``.name`` for the names below it only.
     """
 
-    host: str
+    host: str | IPv4Network | IPv6Network
     port: int = 0
 
-    def covers(self, name: str, port: int) -> bool:
+    def covers(self, name: str, addresses: Sequence[IPv4Address | IPv6Address], port: int) -> bool:
+        """``addresses``: those that ``name`` is a text of, not those that it resolves to."""
         if self.port not in (0, port):
             return False
-        addresses = _addresses(name)
+        if not isinstance(self.host, str):
+            return any(address in self.host for address in addresses)
         if self.host == "*":
             return True
-        if addresses or "/" in self.host:
-            return "/" in self.host and any(address in ip_network(self.host) for address in addresses)
-        return name.endswith(self.host if self.host.startswith(".") else f".{self.host}") or name == self.host
+        suffix = self.host if self.host.startswith(".") else f".{self.host}"
+        return not addresses and (name == self.host or name.endswith(suffix))
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,14 @@ class Proxies:
         if proxy is None:
             return None
         name, port = host.lower().rstrip("."), port or (443 if is_https else 80)
-        if self._is_internal(name) or any(exemption.covers(name, port) for exemption in self.exemptions):
+        addresses = _addresses(name)
+        if self._is_internal(name, addresses) or any(each.covers(name, addresses, port) for each in self.exemptions):
             return None
         return proxy
 
-    def _is_internal(self, name: str) -> bool:
+    def _is_internal(self, name: str, addresses: Sequence[IPv4Address | IPv6Address]) -> bool:
         """Whether the host is this machine, or a name that only the DNS of the cluster knows."""
-        if addresses := _addresses(name):
+        if addresses:
             return any(address.is_loopback for address in addresses)
         domains = (".svc", f".svc.{self.cluster_domain}", f".pod.{self.cluster_domain}", f".{CLUSTER_DOMAIN}")
         return "." not in name or name.endswith((*domains, ".localhost"))
@@ -151,14 +154,14 @@ def _exemption(entry: str) -> Exemption:
     if entry == "*":
         return Exemption(entry)
     try:
-        return Exemption(str(ip_network(entry, strict=False)))  # as in Go, bits of a host are ignored
+        return Exemption(ip_network(entry, strict=False))  # as in Go, bits of a host are ignored
     except ValueError:
         found = _ENTRY.fullmatch(entry)
     if not found:
         raise ValueError(f'"{entry}" is not a host or a network; {_NO_PROXY}')
     name, port = found["ipv6"] or found["name"], int(found["port"] or 0)
     if addresses := _addresses(name):
-        return Exemption(str(ip_network(addresses[0])), port)
+        return Exemption(ip_network(addresses[0]), port)
     return Exemption(name.removeprefix("*") if name.startswith("*.") else name, port)
 
 
