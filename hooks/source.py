@@ -11,6 +11,8 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from hooks.names import get_in, is_dns_subdomain
+from hooks.pod_settings.read import DEFAULT, read
+from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
@@ -35,6 +37,7 @@ class SourceSpec:
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
+    adapter: PodSettings = DEFAULT
 
     @property
     def event_source(self) -> str:
@@ -67,7 +70,15 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
+        adapter=_adapter(spec.get("adapter")),
     )
+
+
+def _adapter(value: Json) -> PodSettings:
+    try:
+        return read(value, "spec.adapter")
+    except InvalidSettings as error:
+        raise InvalidSpec(str(error)) from None
 
 
 def _replicas(value: Json) -> int:
