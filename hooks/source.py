@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
@@ -11,6 +12,8 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from hooks.names import get_in, is_dns_subdomain
+from hooks.pod_settings.copied_labels import copied
+from hooks.pod_settings.merge import merge
 from hooks.pod_settings.read import DEFAULT, read
 from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
@@ -48,8 +51,13 @@ class SourceSpec:
         return chosen or path
 
 
-def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
-    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
+def read_source(
+    parent: Parent, *, listens: bool = False, adapter: Json = None, copied_labels: tuple[str, ...] = ()
+) -> SourceSpec:
+    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
+
+    ``adapter``: defaults for ``spec.adapter``. ``copied_labels``: names of labels that the pod gets, too.
+    """
     spec = parent.spec or {}
     if problem := kind_problem(parent.kind):  # no class refuses it for an adapter in another language
         raise InvalidSpec(problem)
@@ -70,15 +78,19 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
-        adapter=_adapter(spec.get("adapter")),
+        adapter=_adapter(spec.get("adapter"), adapter, copied(parent.metadata.labels, copied_labels)),
     )
 
 
-def _adapter(value: Json) -> PodSettings:
+def _adapter(value: Json, defaults: Json, labels: Mapping[str, str]) -> PodSettings:
+    """A copied label is closer to the source than a default, so it replaces a default label. The source replaces it."""
+    levels = [defaults, {"labels": labels} if labels else None, value]
+    present = [level for level in levels if level is not None]
     try:
-        return read(value, "spec.adapter")
+        return read(reduce(merge, present) if present else None, "spec.adapter")
     except InvalidSettings as error:
-        raise InvalidSpec(str(error)) from None
+        note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
+        raise InvalidSpec(f"{error}{note}") from None
 
 
 def _replicas(value: Json) -> int:

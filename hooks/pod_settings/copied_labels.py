@@ -29,7 +29,7 @@ def read_label_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def copied_labels(labels: Mapping[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+def copied(labels: Mapping[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """The labels with these names, in the order of ``names``."""
     return {name: labels[name] for name in names if name in labels} if labels else {}
 
