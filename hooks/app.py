@@ -26,7 +26,7 @@ from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
-from hooks.pod_settings.copied_labels import read_label_names
+from hooks.pod_settings.merge import read_label_names
 from hooks.pod_settings.read import read as read_pod_settings
 from hooks.pod_settings.settings import InvalidSettings
 from hooks.protocol import (

@@ -12,8 +12,7 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from hooks.names import get_in, is_dns_subdomain
-from hooks.pod_settings.copied_labels import copied
-from hooks.pod_settings.merge import merge
+from hooks.pod_settings.merge import copied, merge
 from hooks.pod_settings.read import DEFAULT, read
 from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent

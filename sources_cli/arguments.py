@@ -16,7 +16,7 @@ import typer
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import is_http_url, is_printable
 from hooks.names import DNS_LABEL
-from hooks.pod_settings.copied_labels import read_label_names
+from hooks.pod_settings.merge import read_label_names
 from hooks.settings import parse_sink_kinds
 
 DEFAULT_PACKAGE = "adapter.sources"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hooks.pod_settings.copied_labels import MOST_LABELS, OWN_LABELS, copied, read_label_names
+from hooks.pod_settings.merge import MOST_LABELS, OWN_LABELS, copied, read_label_names
 
 
 @pytest.mark.parametrize(
