@@ -10,8 +10,9 @@ from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
+from adapter.contract.timeouts import TIMEOUTS
 from hooks.names import get_in, is_dns_subdomain
-from hooks.pod_settings.read import DEFAULT, read
+from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
 from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
 
@@ -70,15 +71,22 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
-        adapter=_adapter(spec.get("adapter")),
+        adapter=_adapter(
+            spec.get("adapter"),
+            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+        ),
     )
 
 
-def _adapter(value: Json) -> PodSettings:
+def _adapter(value: Json, derived_s: int) -> PodSettings:
+    """``derived_s``: the least ``terminationGracePeriodSeconds``."""
     try:
-        return read(value, "spec.adapter")
+        settings = read(value, "spec.adapter")
     except InvalidSettings as error:
         raise InvalidSpec(str(error)) from None
+    if problem := grace_period_problem(settings, derived_s):
+        raise InvalidSpec(f"spec.adapter.terminationGracePeriodSeconds is {settings.grace_period_s}: {problem}")
+    return settings
 
 
 def _replicas(value: Json) -> int:
