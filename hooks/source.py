@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from adapter.contract.delivery_policy import Policy, read_policy
@@ -11,9 +11,10 @@ from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
+from adapter.contract.timeouts import TIMEOUTS
 from hooks.names import get_in, is_dns_subdomain
 from hooks.pod_settings.merge import copied, merge
-from hooks.pod_settings.read import DEFAULT, read
+from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
 from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
 
@@ -77,19 +78,32 @@ def read_source(
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
-        adapter=_adapter(spec.get("adapter"), adapter, copied(parent.metadata.labels, copied_labels)),
+        adapter=_adapter(
+            spec.get("adapter"),
+            adapter,
+            copied(parent.metadata.labels, copied_labels),
+            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+        ),
     )
 
 
-def _adapter(value: Json, defaults: Json, labels: Mapping[str, str]) -> PodSettings:
-    """A copied label is closer to the source than a default, so it replaces a default label. The source replaces it."""
-    levels = [defaults, {"labels": labels} if labels else None, value]
-    present = [level for level in levels if level is not None]
+def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: int) -> PodSettings:
+    """The levels merged. A copied label is closer to the source than a default label, and ``value`` is the source's.
+
+    ``derived_s``: the least ``terminationGracePeriodSeconds``. A smaller default has no effect; a smaller value in the
+    source is an error.
+    """
+    levels = [level for level in (defaults, {"labels": labels} if labels else None, value) if level is not None]
     try:
-        return read(reduce(merge, present) if present else None, "spec.adapter")
+        settings = read(reduce(merge, levels) if levels else None, "spec.adapter")
     except InvalidSettings as error:
         note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
         raise InvalidSpec(f"{error}{note}") from None
+    if problem := grace_period_problem(settings, derived_s):
+        if get_in(value, "terminationGracePeriodSeconds") is None:
+            return replace(settings, grace_period_s=None)
+        raise InvalidSpec(f"spec.adapter.terminationGracePeriodSeconds is {settings.grace_period_s}: {problem}")
+    return settings
 
 
 def _replicas(value: Json) -> int:

@@ -16,10 +16,13 @@ TEMPLATE_HASH = "samples.knative.dev/template-hash"
 
 
 def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
-    labels = pod_labels(source.parent)
-    template: Object = {"metadata": {"labels": labels}, "spec": pod_spec(source, sinks, pod)}
+    labels, more = pod_labels(source.parent), source.adapter
+    template: Object = {"metadata": {"labels": {**labels, **more.labels}}, "spec": pod_spec(source, sinks, pod)}
+    if more.annotations:
+        template["metadata"]["annotations"] = more.annotations
     annotations = {TEMPLATE_HASH: template_hash(template)}
-    template["metadata"]["annotations"] = annotations  # so that each pod names the template that it runs
+    # So that each pod names the template that it runs.
+    template["metadata"]["annotations"] = {**more.annotations, **annotations}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from adapter.contract.formats import Json
+from hooks.pod_settings.fields import AdapterFields
+from sources_cli.schema.structural import structural
 
 
+@cache
 def settings_schema() -> Json:
-    """For ``violations()`` of ``sources_cli.admission.validate``. It contains the CEL rules."""
-    return {"type": "object", "properties": {}}
+    """For ``violations()`` of ``sources_cli.admission.validate``. It is cached: callers must not modify it."""
+    return structural(AdapterFields.model_json_schema(), at="adapter")
