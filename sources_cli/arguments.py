@@ -16,7 +16,6 @@ import typer
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import is_http_url, is_printable
 from hooks.names import DNS_LABEL
-from hooks.pod_settings.merge import read_label_names
 from hooks.settings import parse_sink_kinds
 
 DEFAULT_PACKAGE = "adapter.sources"
@@ -65,6 +64,8 @@ def sink_kinds(text: str) -> tuple[str, ...]:
 
 
 def label_names(text: str) -> tuple[str, ...]:
+    from hooks.pod_settings.merge import read_label_names  # loads pydantic
+
     try:
         return read_label_names(text)
     except ValueError as error:

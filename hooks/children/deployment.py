@@ -16,8 +16,9 @@ TEMPLATE_HASH = "samples.knative.dev/template-hash"
 
 
 def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
-    labels, more = pod_labels(source.parent), source.adapter
-    template: Object = {"metadata": {"labels": {**labels, **more.labels}}, "spec": pod_spec(source, sinks, pod)}
+    selected, more = pod_labels(source.parent), source.adapter
+    labels = {**selected, **more.labels}
+    template: Object = {"metadata": {"labels": labels}, "spec": pod_spec(source, sinks, pod)}
     if more.annotations:
         template["metadata"]["annotations"] = more.annotations
     annotations = {TEMPLATE_HASH: template_hash(template)}
@@ -36,7 +37,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             "replicas": source.replicas,
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
-            "selector": {"matchLabels": labels},
+            "selector": {"matchLabels": selected},
             # The new adapter is ready before the old one stops. Meanwhile both send the same events with the same ids.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": template,

@@ -149,7 +149,9 @@ class AdapterFields(Shape):
     imagePullSecrets: Annotated[list[PullSecret], map_list("secrets", "name")] | None = Field(
         None, max_length=8, description="Secrets with passwords of registries.", json_schema_extra=NULLABLE
     )
-    labels: PodLabels | None = Field(None, description="Labels of the pod.", json_schema_extra=NULLABLE)
+    labels: PodLabels | None = Field(
+        None, description="Labels of the pod and of its Deployment.", json_schema_extra=NULLABLE
+    )
     annotations: PodAnnotations | None = Field(None, description="Annotations of the pod.", json_schema_extra=NULLABLE)
     env: Annotated[list[EnvVar], map_list("variables", "name")] | None = Field(
         None, max_length=64, description="More variables in the environment of the adapter.", json_schema_extra=NULLABLE

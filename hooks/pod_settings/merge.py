@@ -6,15 +6,12 @@ import re
 from collections.abc import Mapping
 
 from adapter.contract.formats import Json
-from adapter.contract.kind_names import MAX_LABEL
-from hooks.names import is_dns_subdomain
+from adapter.contract.kind_names import MAX_LABEL, MAX_NAME
+from hooks.pod_settings.labels import QUALIFIED_NAME
+from hooks.pod_settings.reserved import LABELS
 
 MOST_LABELS = 16
-# The hook, Metacontroller (generateSelector) and the Deployment controller set these. Selectors need the first two.
-OWN_LABELS = frozenset(
-    ("knative-eventing-source", "knative-eventing-source-name", "controller-uid", "pod-template-hash")
-)
-_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
+MOST_CHARACTERS = MAX_NAME + len("/") + MAX_LABEL
 
 
 def merge(lower: Json, upper: Json) -> Json:
@@ -34,9 +31,9 @@ def read_label_names(text: str) -> tuple[str, ...]:
     """Read a comma-separated list of names of labels, without duplicates. ``ValueError`` says what to write."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
-        if name in OWN_LABELS:
+        if re.fullmatch(LABELS, name):
             raise ValueError(f'"{name}" is set by the hook or by Kubernetes; leave it out')
-        if not _is_label_name(name):
+        if not re.fullmatch(QUALIFIED_NAME, name, re.ASCII) or len(name) > MOST_CHARACTERS:
             raise ValueError(f'"{name}" is not the name of a label; write one like team or example.com/cost-center')
     if len(names) > MOST_LABELS:
         raise ValueError(f"{len(names)} labels are listed; write at most {MOST_LABELS}")
@@ -46,9 +43,3 @@ def read_label_names(text: str) -> tuple[str, ...]:
 def copied(labels: Mapping[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """The labels with these names, in the order of ``names``."""
     return {name: labels[name] for name in names if name in labels} if labels else {}
-
-
-def _is_label_name(text: str) -> bool:
-    """apimachinery ``validation.IsQualifiedName``: a name of at most 63 characters, perhaps after ``<DNS name>/``."""
-    prefix, slash, name = text.rpartition("/")
-    return (not slash or is_dns_subdomain(prefix)) and len(name) <= MAX_LABEL and bool(_NAME.fullmatch(name))

@@ -95,7 +95,11 @@ def test_query_parameters_become_options(query: bytes, options: KindOptions) -> 
             "adapter={",
             'query parameter adapter is "{": write a JSON object (EOF while parsing an object at line 1 column 1)',
         ),
-        ("adapter=[]", "query parameter adapter is not an object: write resources, nodeSelector, tolerations, …"),
+        ("adapter=[]", "query parameter adapter is an empty list: write an object"),
+        (
+            "adapter=%7B%22resources%22:%7B%22limits%22:%7B%22memory%22:%22x%22%7D%7D%7D",
+            'query parameter adapter.resources.limits.memory is "x": write bytes like "256Mi", at least 1Mi',
+        ),
     ],
 )
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
