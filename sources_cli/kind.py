@@ -205,7 +205,7 @@ def _check_defaults(adapter: Json, name: str) -> None:
 def _checked_defaults(kind: str, adapter: Json) -> str:
     """Compact JSON. Two valid levels may not fit together, for example a request above a limit."""
     text = sorted_json(adapter)
-    _check_defaults(adapter, f"{kind}.adapter, merged with the file of defaults: adapter")
+    _check_defaults(adapter, f"{kind}.adapter with the defaults of the file: adapter")
     if (length := len(quote(text, safe=QUERY_SAFE))) > MAX_DEFAULTS:
         raise Problem(
             f"the defaults for spec.adapter of {kind} take {length} characters in the URL of the webhook; "

@@ -84,11 +84,11 @@ def test_source_replaces_defaults_of_the_cluster(
 ) -> None:
     apply_with(ns.cluster, strategy)
     ns.service()
-    install(ns, defaults, {"resources": MEMORY, "nodeSelector": {"pool": "small", "disk": "ssd"}})
-    ns.source(adapter={"resources": {"limits": {"memory": "300Mi"}}, "nodeSelector": {"pool": None, "zone": "a"}})
+    install(ns, defaults, {"resources": MEMORY, "labels": {"pool": "small", "disk": "ssd"}})
+    ns.source(adapter={"resources": {"limits": {"memory": "300Mi"}}, "labels": {"pool": None, "zone": "a"}})
     ns.wait_until_ready()
     assert container(ns)["resources"] == {**MEMORY, "limits": {"memory": "300Mi"}}
-    assert ns.deployment()["spec"]["template"]["spec"]["nodeSelector"] == {"disk": "ssd", "zone": "a"}
+    assert more_labels(ns.deployment()) == [{"disk": "ssd", "zone": "a"}] * 2
     ns.edit(adapter=None)
     ns.wait_until_ready()
     assert container(ns)["resources"] == MEMORY
@@ -107,7 +107,7 @@ def test_changed_copied_label_causes_one_rollout_and_no_other_label_does(
     first = ns.deployment()
     selector = first["spec"]["selector"]
     assert selector["matchLabels"].keys() == {"knative-eventing-source", "knative-eventing-source-name"}
-    assert copied_to(first) == [{"team": "none", "tier": "events"}] * 2
+    assert more_labels(first) == [{"team": "none", "tier": "events"}] * 2
 
     for n, team in enumerate(("blue", "red", None), start=2):
         label(ns, {"team": team, "other": f"n{n}"})
@@ -131,11 +131,11 @@ def label(ns: SourceNamespace, labels: Object) -> None:
 def wait_for_labels(ns: SourceNamespace, wanted: Object) -> Object:
     """The Deployment once it and its pods have these labels."""
     both = [wanted, wanted]
-    found = eventually(ns.deployment, lambda seen: copied_to(seen) == both, f"labels {wanted}", details=ns.describe)
+    found = eventually(ns.deployment, lambda seen: more_labels(seen) == both, f"labels {wanted}", details=ns.describe)
     return dict(found)
 
 
-def copied_to(deployment: Object) -> list[Object]:
+def more_labels(deployment: Object) -> list[Object]:
     """The labels of the Deployment and of its pods, without those of the hook and of Metacontroller."""
     metadata = deployment["metadata"], deployment["spec"]["template"]["metadata"]
     own = ("knative-eventing-source", "knative-eventing-source-name", "controller-uid")
