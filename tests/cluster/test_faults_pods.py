@@ -32,7 +32,7 @@ SYMPTOMS = {
         "ImagePullBackOff",
         (
             f'cannot pull image "{IMAGE}"',
-            "not found; correct the image name, push the image, or set spec.adapter.imagePullSecrets",
+            "not found; correct the image name, push the image, or set spec.adapter.",
         ),
     ),
     "exits": Symptom(
@@ -44,9 +44,7 @@ SYMPTOMS = {
     "out-of-memory": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
         "OOMKilled",
-        (
-            "exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory, or make the source keep less data in memory",
-        ),
+        ("exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory, or ",),
         {"exitCode": 137, "reason": "OOMKilled"},
     ),
     "secret-absent": Symptom(

@@ -57,10 +57,7 @@ def test_out_of_memory_kill_reports_the_memory_limit(ns: RestrictedNamespace, in
     with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as process:
         message = ns.wait_for_fault("OOMKilled")
         process.kill()
-    assert (
-        "exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory, or make the source keep less data in memory"
-        in message
-    )
+    assert "exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory" in message
     ns.wait_until_ready()
 
 
