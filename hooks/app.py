@@ -78,7 +78,7 @@ def _defaults(text: str) -> Json:
     except InvalidSettings as error:
         raise BadRequest(f"query parameter {error}") from None
     except ValueError as error:
-        raise BadRequest(f"query parameter adapter is {quoted(text)}: write a JSON object ({error})") from None
+        raise BadRequest(f"query parameter adapter is not JSON: {error}; write an object") from None
 
 
 def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:

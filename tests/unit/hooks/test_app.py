@@ -93,7 +93,7 @@ def test_query_parameters_become_options(query: bytes, options: KindOptions) -> 
         ),
         (
             "adapter={",
-            'query parameter adapter is "{": write a JSON object (EOF while parsing an object at line 1 column 1)',
+            "query parameter adapter is not JSON: EOF while parsing an object at line 1 column 1; write an object",
         ),
         ("adapter=[]", "query parameter adapter is an empty list: write an object"),
         (
