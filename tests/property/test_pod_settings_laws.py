@@ -106,7 +106,7 @@ def _places(value: Json) -> Any:
             yield from _places(member)
 
 
-@settings(max_examples=int(os.environ.get("EX", "60")))
+@settings(max_examples=60)
 @given(value=mutated())
 def test_hook_accepts_exactly_what_the_crd_accepts(value: Json) -> None:
     found = violations(settings_schema(), value)
