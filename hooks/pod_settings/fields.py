@@ -95,14 +95,19 @@ class PullSecret(Shape):
 
 def _each_names_one(items: str, others: str, remedy: str) -> Rule:
     """Each item of the one list has the name of an item of the other list."""
-    found = f"has(self.{others}) && dyn(self.{others}) != null && self.{items}.all(it, self.{others}.exists(other, "
-    none = f"!has(self.{items}) || dyn(self.{items}) == null || size(self.{items}) == 0"
+    found = f"self.{items}.all(it, self.{others}.exists(other, other.name == it.name))"
+    # A ternary evaluates one branch. With ||, cel-python evaluates both, and fails for null.
+    cel = f"{_absent(items)} ? true : {_absent(others)} ? size(self.{items}) == 0 : {found}"
 
     def holds(fields: Any) -> bool:
         names = {item.name for item in getattr(fields, others) or ()}
         return all(item.name in names for item in getattr(fields, items) or ())
 
-    return Rule(f"{none} || ({found}other.name == it.name)))", holds, remedy, items)
+    return Rule(cel, holds, remedy, items)
+
+
+def _absent(name: str) -> str:
+    return f"(!has(self.{name}) || dyn(self.{name}) == null)"
 
 
 LabelEntry = Annotated[LabelValue | None, Field(json_schema_extra=NULLABLE)]

@@ -17,7 +17,7 @@ _VALUE_REMEDY = "write at most 63 letters, digits, '-', '_' and '.'; the first a
 Key = Annotated[str, Field(max_length=317), Checked(matching(QUALIFIED_NAME, KEY_REMEDY))]
 LabelValue = Annotated[str, Field(max_length=63), Checked(matching(LABEL_VALUE, _VALUE_REMEDY))]
 LABEL_KEYS = keys(QUALIFIED_NAME, KEY_REMEDY)
-Labels = Annotated[dict[str, LabelValue], Field(max_length=32), Checked(LABEL_KEYS)]
+Labels = Annotated[dict[str, LabelValue | None], Field(max_length=32), Checked(LABEL_KEYS)]
 Values = Annotated[list[LabelValue], Field(max_length=32)]
 
 

@@ -148,6 +148,17 @@ class Shape(BaseModel):
     kept_empty: ClassVar[frozenset[str]] = frozenset()
     default_values: ClassVar[Mapping[str, Json]] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, value: Any) -> Any:
+        """As in the API server: null in place of a value that has a default is the default."""
+        if not isinstance(value, dict):
+            return value
+        defaults = {
+            name for name, info in cls.model_fields.items() if not info.is_required() and info.default is not None
+        }
+        return {name: each for name, each in value.items() if each is not None or name not in defaults}
+
     @model_validator(mode="after")
     def _keep_rules(self) -> Shape:
         for rule in self.rules:
