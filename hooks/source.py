@@ -94,8 +94,10 @@ def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: 
     source is an error.
     """
     levels = [level for level in (defaults, {"labels": labels} if labels else None, value) if level is not None]
+    if not levels:
+        return DEFAULT
     try:
-        settings = read(reduce(merge, levels) if levels else None, "spec.adapter")
+        settings = read(reduce(merge, levels), "spec.adapter")
     except InvalidSettings as error:
         note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
         raise InvalidSpec(f"{error}{note}") from None
