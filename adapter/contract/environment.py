@@ -7,7 +7,7 @@ projects run under this hook, and this adapter runs under Knative's controller. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -141,11 +141,13 @@ class AdapterEnv:
         A variable that the hook does not set is omitted if its value is the default.
         """
         environ: dict[str, str] = {}
-        for attribute, variable, default in _VARIABLES:
+        for attribute, variable, default, default_text in _WRITTEN:
             value = getattr(self, attribute)
             if attribute == "secrets":
                 environ |= value
-            elif (variable.set_by == "hook" or value != default) and (text := variable.write(value)) is not None:
+                continue
+            text = default_text if value == default else variable.write(value)
+            if text is not None:
                 environ[variable.name] = text
         return environ
 
@@ -190,7 +192,13 @@ class AdapterEnv:
         return config if self.interval is None else {**config, "interval": self.interval}
 
 
+def _default_text(variable: Variable, default: Any) -> str | None:
+    """The text of a default; None if the variable is then omitted."""
+    return None if variable.set_by != "hook" or default is MISSING else variable.write(default)
+
+
 _VARIABLES = variables_of(AdapterEnv)
+_WRITTEN = [(*row, _default_text(*row[1:])) for row in _VARIABLES]
 
 
 def reference() -> list[ReferenceRow]:

@@ -13,7 +13,7 @@ from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response
 from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
 
-LINGER_S, LINGER_SIZE = 1.0, 4 * 1024 * 1024  # how long, and how many bytes, to read after a refusal
+LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
 log = logging.getLogger("adapter.serving")  # a name of its own: JsonHandler throttles its lines
 
@@ -39,8 +39,9 @@ class Connection(asyncio.BufferedProtocol):
         self._handled = 0  # bytes of the request that is being handled
         self._counted = 0  # bytes of this connection in Connections.size
         self._writable: asyncio.Future[None] | None = None  # set while the client does not read its responses
-        self._timer: asyncio.TimerHandle | None = None
-        self._timed: tuple[str, int] | None = None  # what the timer limits, and of which request
+        self._timed: tuple[str, int] | None = None  # what the current time limit applies to, and to which request
+        self._deadline = 0.0  # the end of this time limit, on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None  # fires at the deadline or before it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -55,7 +56,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.stop()
         self._reader.queue.clear()
         self._count()
-        self._set_timer(None)
+        if self._timer:
+            self._timer.cancel()
         self.resume_writing()
         self._shared.remove(self)
 
@@ -208,7 +210,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._task is None and reader.expects_continue:
             reader.expects_continue = False
             transport.write(CONTINUE)
-        self._set_timer(None if paused else self._awaited())
+        self._limit_time(None if paused else self._awaited())
 
     def _awaited(self) -> tuple[str, int] | None:
         """What the current time limit applies to, and to which request."""
@@ -223,16 +225,28 @@ class Connection(asyncio.BufferedProtocol):
             return reading or "head", heads
         return None if self._task else ("request", heads)
 
-    def _set_timer(self, timed: tuple[str, int] | None) -> None:
+    def _limit_time(self, timed: tuple[str, int] | None) -> None:
+        """Start the time limit of a new state. A timer that is early enough stays: most requests need no new one."""
         if timed == self._timed:
             return
-        if self._timer:
-            self._timer.cancel()
-        limits, self._timed, self._timer = self._shared.limits, timed, None
+        self._timed = timed
         if timed:
-            idle_s = limits.keep_alive_s
-            seconds = {"head": limits.head_s, "body": limits.body_s, "request": idle_s, "end": idle_s}
-            self._timer = self._loop.call_later(seconds.get(timed[0], LINGER_S), self._expired, timed[0])
+            self._deadline = self._loop.time() + self._shared.limits.seconds(timed[0])
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self._timer and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        self._timer = self._timer or self._loop.call_at(self._deadline, self._check_time)
+
+    def _check_time(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer and self._timed:
+            if self._deadline > timer.when():
+                self._start_timer()
+            else:
+                self._expired(self._timed[0])
 
     def _expired(self, what: str) -> None:
         self._timed = None
