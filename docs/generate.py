@@ -107,11 +107,11 @@ def spec() -> str:
 
 
 def _spec_rows(schema: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """The members of ``schema`` and theirs. A dead letter sink has the members of a sink, so they are left out."""
+    """The members of ``schema`` and theirs, without those that another table has: of a dead letter sink, of a pod."""
     for name, member in schema.get("properties", {}).items():
         default = f"`{member['default']}`" if "default" in member else ""
         yield f"`{path}{name}`", default, member["description"]
-        if name != "deadLetterSink":
+        if name != "deadLetterSink" and path != "adapter.":
             yield from _spec_rows(member, f"{path}{name}.")
 
 

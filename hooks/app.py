@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,6 +26,9 @@ from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
+from hooks.pod_settings.merge import read_label_names
+from hooks.pod_settings.read import read as read_pod_settings
+from hooks.pod_settings.settings import InvalidSettings
 from hooks.protocol import (
     CustomizeRequest,
     CustomizeResponse,
@@ -59,7 +62,23 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
         image=query.image or None,
         sink_kinds=_option("sinkKinds", query.sinkKinds, parse_sink_kinds),
         diagnose_pods=_option("diagnosePods", query.diagnosePods, parse_bool),
+        adapter=_defaults(query.adapter),
+        copied_labels=_option("copiedLabels", query.copiedLabels, read_label_names) or (),
     )
+
+
+def _defaults(text: str) -> Json:
+    """The parameter ``adapter``: None if it is empty. Alone, it must be valid: each source would repeat a mistake."""
+    if not text:
+        return None
+    try:
+        defaults = from_json(text, allow_inf_nan=False)
+        read_pod_settings(defaults, "adapter")
+        return defaults
+    except InvalidSettings as error:
+        raise BadRequest(f"query parameter {error}") from None
+    except ValueError as error:
+        raise BadRequest(f"query parameter adapter is not JSON: {error}; write an object") from None
 
 
 def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:

@@ -34,6 +34,8 @@ class KindOptions:
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None
     diagnose_pods: bool | None = None
+    adapter: Json = None  # defaults for the fields of spec.adapter, merged from the class and the cluster
+    copied_labels: tuple[str, ...] = ()  # names of labels of the source
 
 
 class Unprocessable(Exception):
@@ -72,7 +74,12 @@ def sync(
     parent = request.parent
     running = request.children.get("Deployment.apps/v1", {})
     try:
-        source = read_source(parent, listens="Service.v1" in request.children)
+        source = read_source(
+            parent,
+            listens="Service.v1" in request.children,
+            adapter=options.adapter,
+            copied_labels=options.copied_labels,
+        )
     except InvalidSpec as error:
         if running:
             raise Unprocessable(str(error)) from None

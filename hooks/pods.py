@@ -55,8 +55,8 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
     scheduled = find(get_in(pod, "status"), "PodScheduled") or {}
     if scheduled.get("status") == "False":
         message = _short(scheduled.get("message")).rstrip(".") or "no node fits"
-        text = f"{name} cannot be scheduled: {message}; add a node that fits, or free resources on a node"
-        yield Reason.UNSCHEDULABLE, text
+        remedy = "add a node that fits, or change spec.adapter.tolerations, nodeSelector, affinity or resources"
+        yield Reason.UNSCHEDULABLE, f"{name} cannot be scheduled: {message}; {remedy}"
     for container in list_in(pod, "status", "containerStatuses"):
         if not get_in(container, "ready"):
             yield from _waiting(container, pod, name)
@@ -83,7 +83,8 @@ def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str
         cause = _short(message.rpartition(": ErrImagePull: ")[2]) or reason
         reason = Reason.IMAGE_PULL_BACK_OFF if reason == "ErrImagePull" else reason
         image = get_in(container, "image")
-        yield reason, f'{name} cannot pull image "{image}": {cause}; correct the image name, or push the image'
+        remedy = "correct the image name, push the image, or set spec.adapter.imagePullSecrets"
+        yield reason, f'{name} cannot pull image "{image}": {cause}; {remedy}'
     elif reason in _CREATE:
         namespace = get_in(pod, "metadata", "namespace")
         needs_object = reason == "CreateContainerConfigError"
@@ -98,8 +99,8 @@ def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]
         return
     if ended.get("reason") == Reason.OOM_KILLED:
         limit = _memory_limit(pod, get_in(container, "name"))
-        text = f"{name} was killed: it exceeded its memory limit of {limit}; make the source keep less data in memory"
-        yield Reason.OOM_KILLED, text
+        remedy = "raise spec.adapter.resources.limits.memory, or make the source keep less data in memory"
+        yield Reason.OOM_KILLED, f"{name} was killed: it exceeded its memory limit of {limit}; {remedy}"
     else:
         cause = _short(crash_cause(ended.get("message"))) or str(ended.get("reason") or "no message")
         where = f"kubectl logs --previous -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"

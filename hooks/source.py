@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
+from adapter.contract.timeouts import TIMEOUTS
 from hooks.names import get_in, is_dns_subdomain
+from hooks.pod_settings.merge import copied, merge
+from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
+from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
@@ -35,6 +40,7 @@ class SourceSpec:
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
+    adapter: PodSettings = DEFAULT
 
     @property
     def event_source(self) -> str:
@@ -45,8 +51,13 @@ class SourceSpec:
         return chosen or path
 
 
-def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
-    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
+def read_source(
+    parent: Parent, *, listens: bool = False, adapter: Json = None, copied_labels: tuple[str, ...] = ()
+) -> SourceSpec:
+    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
+
+    ``adapter``: defaults for ``spec.adapter``. ``copied_labels``: names of labels that the pod gets, too.
+    """
     spec = parent.spec or {}
     if problem := kind_problem(parent.kind):  # no class refuses it for an adapter in another language
         raise InvalidSpec(problem)
@@ -67,7 +78,34 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
+        adapter=_adapter(
+            spec.get("adapter"),
+            adapter,
+            copied(parent.metadata.labels, copied_labels),
+            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+        ),
     )
+
+
+def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: int) -> PodSettings:
+    """The levels merged. A copied label is closer to the source than a default label, and ``value`` is the source's.
+
+    ``derived_s``: the least ``terminationGracePeriodSeconds``. A smaller default has no effect; a smaller value in the
+    source is an error.
+    """
+    levels = [level for level in (defaults, {"labels": labels} if labels else None, value) if level is not None]
+    if not levels:
+        return DEFAULT
+    try:
+        settings = read(reduce(merge, levels), "spec.adapter")
+    except InvalidSettings as error:
+        note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
+        raise InvalidSpec(f"{error}{note}") from None
+    if problem := grace_period_problem(settings, derived_s):
+        if get_in(value, "terminationGracePeriodSeconds") is None:
+            return replace(settings, grace_period_s=None)
+        raise InvalidSpec(f"spec.adapter.terminationGracePeriodSeconds is {settings.grace_period_s}: {problem}")
+    return settings
 
 
 def _replicas(value: Json) -> int:

@@ -18,7 +18,9 @@ from typing import Any
 
 from adapter.loading import describe_error
 from adapter.serving.failures import author_line
+from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from sources_cli.admission.documents import Documents, Files, key, read_documents
+from sources_cli.kind import ClusterOptions
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
@@ -45,6 +47,7 @@ class RunOptions:
     once: bool = False
     sink: str | None = None
     logs: bool = False
+    adapter_defaults: Path | None = None
 
     @property
     def limit_s(self) -> float | None:
@@ -89,6 +92,7 @@ class Cluster:
         self._deployments_seen: set[str] = set()  # the "namespace/name" of the Deployments in the files
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
+        self._adapter_defaults = read_adapter_defaults(options.adapter_defaults)
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
         self._failure: BaseException | None = None  # of a background task
@@ -112,7 +116,9 @@ class Cluster:
     async def run(self) -> None:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
-            self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
+            cluster = ClusterOptions(self._adapter_defaults)
+            kinds, port = self._documents.sink_kinds, self._options.hook_port
+            self._hook = await Hook.start(port, kinds, self._on_log, cluster=cluster)
             self._supervise(self._hook.process.output)
             await self._start_displays()
             self._screen.start(self._supervise)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from adapter.contract import delivery_policy as policy
+from hooks.pod_settings.fields import AdapterFields
+from hooks.pod_settings.shapes import NULLABLE
 from sources_cli.schema import rules
 from sources_cli.schema.rules import Rule, validations
 
@@ -121,3 +123,4 @@ class SharedSpec(BaseModel):
         description="The ServiceAccount of the adapter's pod. Its token is not mounted.",
         json_schema_extra=validations(rules.OBJECT_NAME),
     )
+    adapter: AdapterFields | None = Field(None, json_schema_extra=NULLABLE)

@@ -26,11 +26,10 @@ def failure(rule: str, schema: Any, value: Any, **more: Any) -> cel.Failure | No
     ("rule", "reason"),
     [
         pytest.param("self.lowerAscii() == 'a'", "cel-python does not support lowerAscii", id="method"),
-        pytest.param("quantity(self) == quantity('1')", "cel-python does not support quantity", id="function"),
+        pytest.param("ip(self) == ip('::1')", "cel-python does not support ip", id="function"),
         pytest.param("sets.contains([1], [self])", "cel-python does not support sets", id="namespace"),
         pytest.param("[1].map(x, x > 1, x) == []", "cel-python does not support x", id="macro"),
         pytest.param("[1].reduce(a, b, 0, a + b) == 1", "cel-python does not support a, b, reduce", id="not CEL"),
-        pytest.param("!has(self.x__dash__y)", "cel-python does not support escaped names", id="escaped name"),
         pytest.param("self.?a.hasValue()", "cel-python cannot parse it", id="optional field"),
         pytest.param("self == 'a", "cel-python cannot parse it", id="string without end"),
         pytest.param("self.matches('" + r"\\d" * 50 + ")", "cel-python cannot parse it", id="long string without end"),
