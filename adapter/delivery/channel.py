@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from adapter.cloudevents.encode import Message
 from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
-from adapter.contract.formats import public_url
+from adapter.contract.formats import public_url, url_secrets
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
-from adapter.delivery.connection import NoResponse
+from adapter.delivery.connection import NoResponse, Response
 from adapter.delivery.connections import Connections
 from adapter.delivery.request import Target
 from adapter.model.clock import Clock
 from adapter.net import tls
+from adapter.net.credentials import NONE, Authorization, Credentials, TokenError
 from adapter.net.retry_after import retry_after_s
 
 _TOKEN = re.compile("[!-~]+", re.ASCII)
@@ -41,11 +43,22 @@ class Destination:
     variable: str = "K_SINK"
     ca_certs_variable: str = "K_CA_CERTS"
     egress: Egress = DEFAULT_EGRESS
+    credentials: Credentials = NONE
 
     @property
     def public_url(self) -> str:
         """The URL without secrets, for logs and events."""
         return public_url(self.url)
+
+    def secrets(self) -> Iterator[str]:
+        """What the destination may send back of a request: secrets of the URL, credentials, the audience's token."""
+        yield from url_secrets(self.url)
+        yield from self.credentials.secrets()
+        if self.audience and self.token_file:
+            try:
+                yield self.token_file.read_text(encoding="ascii")
+            except (OSError, UnicodeDecodeError):
+                return  # then no token was sent
 
 
 class Channel:
@@ -56,6 +69,7 @@ class Channel:
 
     An attempt sends its request a second time, at once and on a new connection, if no connection was made, or if the
     destination closed a kept connection before its answer. Both requests count as one attempt.
+    If the destination refuses a token that is not new, the attempt gets a new one and sends its request again.
     Raises ``EnvError`` if the URL or a certificate of ``destination`` is invalid.
     """
 
@@ -74,6 +88,7 @@ class Channel:
         self._timeouts = timeouts
         self._clock = clock
         self._target = _target(destination)
+        self._authorization = Authorization(destination.credentials)
         self._fingerprint = _fingerprint(destination)
         self._connections = self._new_connections()
 
@@ -83,14 +98,13 @@ class Channel:
 
     async def post(self, message: Message) -> Attempt:
         try:
-            request = self._target.request({**message.headers, **self._authorization()}, message.body)
-            self._reload_certificates()
-            until = asyncio.get_running_loop().time() + self._timeout_s
-            response = await self._connections.exchange(request, until)
+            response = await self._send(message, asyncio.get_running_loop().time() + self._timeout_s)
         except TimeoutError:
             return Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
-        except (NoResponse, _TokenError) as error:
+        except NoResponse as error:
             return Attempt(Disposition.RETRY, error.code, error.reason)
+        except TokenError as error:
+            return Attempt(Disposition.RETRY, "token", error.reason, body=error.detail.encode())
         except (OSError, ValueError) as error:  # a bundle cannot be read; a header has a line break
             return Attempt(Disposition.RETRY, "transport", str(error))
         except Exception as error:  # an error in this project must not end the adapter
@@ -98,7 +112,27 @@ class Channel:
         wait_s = retry_after_s(response.retry_after, self._clock.now())
         return answered(response.status, wait_s, response.body)
 
-    def _authorization(self) -> dict[str, str]:
+    def secrets(self) -> Iterator[str]:
+        """Those of the destination, and the current token of OAuth2."""
+        yield from self.destination.secrets()
+        yield from self._authorization.secrets()
+
+    async def exchange(self, headers: Mapping[str, str], body: bytes, until: float) -> Response:
+        """Send one request without credentials. Raises what ``Connections.exchange`` and changed certificates raise."""
+        request = self._target.request(headers, body)
+        self._reload_certificates()
+        return await self._connections.exchange(request, until)
+
+    async def _send(self, message: Message, until: float) -> Response:
+        """Send the request once more, with a new token, if the sink refuses one that is old."""
+        for is_last in (False, True):
+            headers = {**self._audience_token(), **await self._authorization.headers(until)}
+            response = await self.exchange({**message.headers, **headers}, message.body, until)
+            if is_last or not self._authorization.refused(headers, response.status):
+                break
+        return response
+
+    def _audience_token(self) -> dict[str, str]:
         destination = self.destination
         if not destination.audience or not destination.token_file:
             return {}
@@ -108,7 +142,7 @@ class Channel:
                 raise ValueError
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a token"
-            raise _TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
+            raise TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
         return {"Authorization": f"Bearer {token}"}
 
     def _reload_certificates(self) -> None:
@@ -130,16 +164,6 @@ class Channel:
         return Connections(
             self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts, self.destination.egress
         )
-
-
-class _TokenError(Exception):
-    """The token of the audience cannot be read; the event is not sent without it."""
-
-    code = "token"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def _target(destination: Destination) -> Target:
