@@ -231,7 +231,13 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
     sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles, egress=env.egress)
     policy = env.policy
-    open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
+    open_channel = partial(
+        Channel,
+        timeout_s=policy.timeout_s,
+        clock=clock,
+        connect_timeout_s=policy.connect_timeout_s,
+        backoff=policy.wait_s,
+    )
     if env.dead_letter_sink is None:
         return open_channel(sink), None
     dead_letters = Destination(
