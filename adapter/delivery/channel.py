@@ -100,12 +100,15 @@ class Channel:
         self._kept_body = kept_body
         self._target = _target(destination.url, destination.variable, "events are sent to")
         self._authorization = Authorization(destination.credentials, self._tokens(backoff))
-        self._fingerprint = _fingerprint(destination)
-        self._connections = self._new_connections()
+        self._fingerprint: tls.Fingerprint = ()  # of the files that the connections use
+        self._connections: Connections | None = None
+        with contextlib.suppress(OSError):  # a file cannot be read: the attempts show the reason
+            self._current_connections()
 
     async def aclose(self) -> None:
         await self._authorization.aclose()
-        self._connections.retire()
+        if self._connections:
+            self._connections.retire()
         await asyncio.sleep(0)  # the event loop closes the sockets
 
     async def post(self, message: Message) -> Attempt:
@@ -117,6 +120,8 @@ class Channel:
             return Attempt(Disposition.RETRY, error.code, error.reason)
         except TokenError as error:
             return Attempt(Disposition.RETRY, "token", error.reason, body=error.detail.encode())
+        except tls.ClientCertificateError as error:
+            return Attempt(Disposition.RETRY, "tls", str(error))
         except (OSError, ValueError) as error:  # a bundle cannot be read; a header has a line break
             return Attempt(Disposition.RETRY, "transport", str(error))
         except Exception as error:  # an error in this project must not end the adapter
@@ -132,8 +137,7 @@ class Channel:
     async def exchange(self, headers: Mapping[str, str], body: bytes, until: float) -> Response:
         """Send one request without credentials. Raises what ``Connections.exchange`` and changed certificates raise."""
         request = self._target.request(headers, body)
-        self._reload_certificates()
-        return await self._connections.exchange(request, until)
+        return await self._current_connections().exchange(request, until)
 
     async def _send(self, message: Message, until: float) -> Response:
         """Send the request once more, with a new token, if the sink refuses one that is old."""
@@ -157,18 +161,19 @@ class Channel:
             raise TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
         return {"Authorization": f"Bearer {token}"}
 
-    def _reload_certificates(self) -> None:
-        """Use changed bundles from now on; a request in flight keeps its connection.
+    def _current_connections(self) -> Connections:
+        """Uses changed certificates from now on; a request in flight keeps its connection.
 
-        Nothing is sent while a bundle cannot be read: the change may have removed a certificate that was trusted.
+        Nothing is sent while a file cannot be read: the change may have removed a certificate that was trusted, and the
+        sink must not get a request without the client certificate.
         """
         fingerprint = _fingerprint(self.destination)
-        if fingerprint == self._fingerprint:
-            return
-        connections = self._new_connections()
-        self._fingerprint = fingerprint
-        retired, self._connections = self._connections, connections
-        retired.retire()
+        if self._connections is None or fingerprint != self._fingerprint:
+            retired, self._connections = self._connections, self._new_connections()
+            self._fingerprint = fingerprint
+            if retired:
+                retired.retire()
+        return self._connections
 
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
@@ -238,10 +243,17 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
             tls.trust(context, destination.ca_certs)
         except ssl.SSLError:
             raise EnvError(destination.ca_certs_variable, HIDDEN, "write PEM certificates") from None
+    certificate = destination.credentials.client_certificate
     if https:
         tls.add_bundles(context, destination.bundles)
+        tls.add_client_certificate(context, certificate)
+    elif certificate:
+        expectation = "write an https URL for the destination, or remove the client certificate"
+        raise EnvError(destination.credentials_variable, HIDDEN, expectation)
     return context
 
 
 def _fingerprint(destination: Destination) -> tls.Fingerprint:
-    return tls.fingerprint_of(destination.bundles) if _is_https(destination) else ()
+    if not _is_https(destination):
+        return ()
+    return tls.fingerprint_of(destination.bundles, destination.credentials.client_certificate)

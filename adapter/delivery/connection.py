@@ -49,7 +49,7 @@ class Response:
 def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
     if isinstance(error, ssl.SSLError):  # its number is not one of the operating system
-        return "TLS error"
+        return f"TLS error: {error.reason.lower().replace('_', ' ')}" if error.reason else "TLS error"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     numbers = set(
