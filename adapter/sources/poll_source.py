@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import httpx2
@@ -14,12 +15,15 @@ from pydantic import AfterValidator
 
 from adapter.contract.formats import Json
 from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
+from adapter.model.source import Context
 from adapter.net import tls
+from adapter.net.credentials import NONE, Credentials
+from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.expressions import Evaluation, check_expression
 from adapter.polling.feed_process import parse_in_subprocess
-from adapter.polling.fetch import Fetched, fetch, remember
+from adapter.polling.fetch import Fetched, Login, fetch, remember
 from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
 from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
@@ -121,10 +125,31 @@ class PollSource(Poller):
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.empty_context()
+        return self._tls_context(self.url)
+
+    def _tls_context(self, url: str) -> ssl.SSLContext:
+        context = tls.tls_context() if url.lower().startswith("https:") else tls.empty_context()
         if self.ca_certs:
             tls.trust(context, self.ca_certs)
         return context
+
+    def _credentials(self, context: Context) -> Credentials:
+        return NONE
+
+    def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
+        upstream, credentials = super()._upstream(context, transport), self._credentials(context)
+        if credentials != NONE:
+            token_server = partial(self._token_server, context, transport)
+            upstream.login = Login(self.url, credentials, token_server, self.poll_limit_s() / 2)
+            upstream.certificate = credentials.client_certificate
+        return upstream
+
+    def _token_server(self, context: Context, transport: httpx2.AsyncBaseTransport | None, url: str) -> Upstream:
+        """A client for the token server, which is trusted and may be connected to as the server of ``self.url``."""
+        from adapter.net.oauth2 import BODY_LIMIT
+
+        tls_context = partial(self._tls_context, url)
+        return Upstream(tls_context, context.trust_bundles, BODY_LIMIT, transport, context.egress)
 
     def poll_limit_s(self) -> float:
         return self.timeout.ns / 1e9
