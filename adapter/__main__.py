@@ -240,7 +240,13 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         credentials=read_sink_auth(env, "SINK_AUTH", env.sink_auth),
     )
     policy = env.policy
-    open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
+    open_channel = partial(
+        Channel,
+        timeout_s=policy.timeout_s,
+        clock=clock,
+        connect_timeout_s=policy.connect_timeout_s,
+        backoff=policy.wait_s,
+    )
     if env.dead_letter_sink is None:
         return open_channel(sink), None
     dead_letters = Destination(

@@ -7,11 +7,13 @@ an attempt with ``Disposition.RETRY``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.declarations import HIDDEN, EnvError
@@ -20,20 +22,24 @@ from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.formats import public_url, url_secrets
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
-from adapter.delivery.connection import NoResponse, Response
+from adapter.delivery.connection import KEPT_BODY, NoResponse, Response
 from adapter.delivery.connections import Connections
 from adapter.delivery.request import Target
 from adapter.model.clock import Clock
 from adapter.net import tls
-from adapter.net.credentials import NONE, Authorization, Credentials, TokenError
+from adapter.net.credentials import NONE, Authorization, Credentials, TokenError, Tokens
 from adapter.net.retry_after import retry_after_s
 
+if TYPE_CHECKING:
+    from adapter.net.oauth2 import TokenAnswer, TokenRequest
+
+DEFAULTS = Policy()
 _TOKEN = re.compile("[!-~]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A URL and how to reach it. ``variable`` and ``ca_certs_variable`` are named in errors."""
+    """A URL and how to reach it. ``variable`` and the others like it are named in errors."""
 
     url: str
     ca_certs: str | None = None  # PEM
@@ -44,6 +50,7 @@ class Destination:
     ca_certs_variable: str = "K_CA_CERTS"
     egress: Egress = DEFAULT_EGRESS
     credentials: Credentials = NONE
+    credentials_variable: str = "SINK_AUTH"
 
     @property
     def public_url(self) -> str:
@@ -65,7 +72,8 @@ class Channel:
     """Sends events to one destination over connections that it keeps open.
 
     ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name and the TCP
-    handshake. The disposition depends only on the status, not on the body of the response.
+    handshake. The disposition depends only on the status, not on the body of the response. ``backoff(n)``: the longest
+    wait after n failed requests for a token. ``kept_body``: how many bytes of its body a response has.
 
     An attempt sends its request a second time, at once and on a new connection, if no connection was made, or if the
     destination closed a kept connection before its answer. Both requests count as one attempt.
@@ -81,19 +89,26 @@ class Channel:
         *,
         connect_timeout_s: float = Policy.connect_timeout_s,
         timeouts: Timeouts = TIMEOUTS,
+        backoff: Callable[[int], float] = DEFAULTS.wait_s,
+        kept_body: int = KEPT_BODY,
     ) -> None:
         self.destination = destination
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._timeouts = timeouts
         self._clock = clock
-        self._target = _target(destination)
-        self._authorization = Authorization(destination.credentials)
-        self._fingerprint = _fingerprint(destination)
-        self._connections = self._new_connections()
+        self._kept_body = kept_body
+        self._target = _target(destination.url, destination.variable, "events are sent to")
+        self._authorization = Authorization(destination.credentials, self._tokens(backoff))
+        self._fingerprint: tls.Fingerprint = ()  # of the files that the connections use
+        self._connections: Connections | None = None
+        with contextlib.suppress(OSError):  # a file cannot be read: the attempts show the reason
+            self._current_connections()
 
     async def aclose(self) -> None:
-        self._connections.retire()
+        await self._authorization.aclose()
+        if self._connections:
+            self._connections.retire()
         await asyncio.sleep(0)  # the event loop closes the sockets
 
     async def post(self, message: Message) -> Attempt:
@@ -105,6 +120,8 @@ class Channel:
             return Attempt(Disposition.RETRY, error.code, error.reason)
         except TokenError as error:
             return Attempt(Disposition.RETRY, "token", error.reason, body=error.detail.encode())
+        except tls.ClientCertificateError as error:
+            return Attempt(Disposition.RETRY, "tls", str(error))
         except (OSError, ValueError) as error:  # a bundle cannot be read; a header has a line break
             return Attempt(Disposition.RETRY, "transport", str(error))
         except Exception as error:  # an error in this project must not end the adapter
@@ -120,8 +137,7 @@ class Channel:
     async def exchange(self, headers: Mapping[str, str], body: bytes, until: float) -> Response:
         """Send one request without credentials. Raises what ``Connections.exchange`` and changed certificates raise."""
         request = self._target.request(headers, body)
-        self._reload_certificates()
-        return await self._connections.exchange(request, until)
+        return await self._current_connections().exchange(request, until)
 
     async def _send(self, message: Message, until: float) -> Response:
         """Send the request once more, with a new token, if the sink refuses one that is old."""
@@ -145,33 +161,73 @@ class Channel:
             raise TokenError(f"audience {destination.audience}: {destination.token_file}: {reason}") from None
         return {"Authorization": f"Bearer {token}"}
 
-    def _reload_certificates(self) -> None:
-        """Use changed bundles from now on; a request in flight keeps its connection.
+    def _current_connections(self) -> Connections:
+        """Uses changed certificates from now on; a request in flight keeps its connection.
 
-        Nothing is sent while a bundle cannot be read: the change may have removed a certificate that was trusted.
+        Nothing is sent while a file cannot be read: the change may have removed a certificate that was trusted, and the
+        sink must not get a request without the client certificate.
         """
         fingerprint = _fingerprint(self.destination)
-        if fingerprint == self._fingerprint:
-            return
-        connections = self._new_connections()
-        self._fingerprint = fingerprint
-        retired, self._connections = self._connections, connections
-        retired.retire()
+        if self._connections is None or fingerprint != self._fingerprint:
+            retired, self._connections = self._connections, self._new_connections()
+            self._fingerprint = fingerprint
+            if retired:
+                retired.retire()
+        return self._connections
 
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
         used = context if self._target.is_https else None
         return Connections(
-            self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts, self.destination.egress
+            self._target.host,
+            self._target.port,
+            used,
+            self._connect_timeout_s,
+            self._timeouts,
+            self.destination.egress,
+            self._kept_body,
         )
 
+    def _tokens(self, backoff: Callable[[int], float]) -> Tokens | None:
+        oauth2 = self.destination.credentials.oauth2
+        if oauth2 is None:
+            return None
+        from adapter.net.oauth2 import TokenClient  # few destinations need it
 
-def _target(destination: Destination) -> Target:
+        _target(oauth2.token_url, self.destination.credentials_variable, "tokens are requested from")
+        return TokenClient(oauth2, self._request_token, backoff)
+
+    async def _request_token(self, request: TokenRequest) -> TokenAnswer:
+        """The token server is trusted, and may be connected to, as the destination itself.
+
+        There is a channel for each request: it is rare, and the CAs of the system take megabytes of memory.
+        """
+        from adapter.net.oauth2 import BODY_LIMIT, REQUEST_S, TokenAnswer
+
+        server = replace(self.destination, url=request.url, audience=None, credentials=NONE)
+        timeouts = replace(self._timeouts, response_body_s=REQUEST_S)
+        connect_s, until = (
+            self._connect_timeout_s,
+            asyncio.get_running_loop().time() + 2 * REQUEST_S,
+        )  # cancelled earlier
+        try:
+            made = Channel(
+                server, REQUEST_S, self._clock, connect_timeout_s=connect_s, timeouts=timeouts, kept_body=BODY_LIMIT + 1
+            )
+            async with contextlib.aclosing(made) as channel:
+                response = await channel.exchange(request.headers, request.body, until)
+        except NoResponse as error:
+            raise TokenError(error.reason) from None
+        except OSError as error:  # a bundle cannot be read
+            raise TokenError(str(error)) from None
+        return TokenAnswer(response.status, response.body)
+
+
+def _target(url: str, variable: str, purpose: str) -> Target:
     try:
-        return Target.of(destination.url)
+        return Target.of(url)
     except ValueError:
-        expectation = "write the absolute http(s) URL that events are sent to"
-        raise EnvError(destination.variable, HIDDEN, expectation) from None
+        raise EnvError(variable, HIDDEN, f"write the absolute http(s) URL that {purpose}") from None
 
 
 def _is_https(destination: Destination) -> bool:
@@ -187,10 +243,17 @@ def trust_context(destination: Destination) -> ssl.SSLContext:
             tls.trust(context, destination.ca_certs)
         except ssl.SSLError:
             raise EnvError(destination.ca_certs_variable, HIDDEN, "write PEM certificates") from None
+    certificate = destination.credentials.client_certificate
     if https:
         tls.add_bundles(context, destination.bundles)
+        tls.add_client_certificate(context, certificate)
+    elif certificate:
+        expectation = "write an https URL for the destination, or remove the client certificate"
+        raise EnvError(destination.credentials_variable, HIDDEN, expectation)
     return context
 
 
 def _fingerprint(destination: Destination) -> tls.Fingerprint:
-    return tls.fingerprint_of(destination.bundles) if _is_https(destination) else ()
+    if not _is_https(destination):
+        return ()
+    return tls.fingerprint_of(destination.bundles, destination.credentials.client_certificate)

@@ -6,16 +6,20 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from functools import partial
 
 from adapter.contract.egress import Egress
 from adapter.contract.timeouts import Timeouts
-from adapter.delivery.connection import CLOSED, Connection, NoResponse, Response, os_text
+from adapter.delivery.connection import CLOSED, KEPT_BODY, Connection, NoResponse, Response, os_text
 
 NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is tried, too
 
 
 class Connections:
-    """``context``: None for a destination without TLS. ``egress``: the servers that may be connected to."""
+    """``context``: None for a destination without TLS. ``egress``: the servers that may be connected to.
+
+    ``kept_body``: how many bytes of a body a response has.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class Connections:
         connect_timeout_s: float,
         timeouts: Timeouts,
         egress: Egress,
+        kept_body: int = KEPT_BODY,
     ) -> None:
         self._host = host
         self._port = port
@@ -32,6 +37,7 @@ class Connections:
         self._connect_timeout_s = connect_timeout_s
         self._timeouts = timeouts
         self._egress = egress
+        self._protocol = partial(Connection, kept_body)
         self._idle: deque[tuple[float, Connection]] = deque()  # (idle since, connection); longest idle first
         self._retired = False
 
@@ -108,7 +114,7 @@ class Connections:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 transport, connection = await loop.create_connection(
-                    Connection, self._host, self._port, happy_eyeballs_delay=NEXT_ADDRESS_S
+                    self._protocol, self._host, self._port, happy_eyeballs_delay=NEXT_ADDRESS_S
                 )
         except TimeoutError:
             reason = f"no connection within {self._connect_timeout_s:g} s"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.parse import quote_plus
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class OAuth2:
     scopes: tuple[str, ...] = ()
     audience: str | None = None
     method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+
+    def basic(self) -> str:
+        """The Authorization header for the token server. Name and secret are form-encoded first, says section 2.3.1."""
+        return basic_authorization(quote_plus(self.client_id), quote_plus(self.client_secret))
+
+    def secrets(self) -> Iterator[str]:
+        yield self.client_secret
+        yield self.basic().removeprefix("Basic ")
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Credentials:
         """The headers that are the same for all requests."""
         if self.basic is None:
             return dict(self.headers)
-        return {**self.headers, "Authorization": f"Basic {b64encode(':'.join(self.basic).encode()).decode()}"}
+        return {**self.headers, "Authorization": basic_authorization(*self.basic)}
 
     def secrets(self) -> Iterator[str]:
         """The texts that no output may show. Tokens of ``oauth2`` are not among them: they change."""
@@ -51,10 +60,15 @@ class Credentials:
             yield self.basic[1]
             yield self.fixed_headers()["Authorization"].removeprefix("Basic ")
         if self.oauth2:
-            yield self.oauth2.client_secret
+            yield from self.oauth2.secrets()
 
 
 NONE = Credentials()
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """The header of RFC 7617."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 class TokenError(Exception):
