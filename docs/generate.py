@@ -107,11 +107,14 @@ def spec() -> str:
 
 
 def _spec_rows(schema: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """The members of ``schema`` and theirs. A dead letter sink has the members of a sink, so they are left out."""
+    """The members of ``schema`` and theirs. The dead letter sink has those of the sink, so they are left out.
+
+    So are those of a reference to a Secret or ConfigMap: all references have the same.
+    """
     for name, member in schema.get("properties", {}).items():
         default = f"`{member['default']}`" if "default" in member else ""
         yield f"`{path}{name}`", default, member["description"]
-        if name != "deadLetterSink":
+        if not name.startswith("deadLetterSink") and "secretKeyRef" not in member.get("properties", {}):
             yield from _spec_rows(member, f"{path}{name}.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -13,9 +12,8 @@ from typing import Annotated, Literal
 import httpx2
 from pydantic import AfterValidator
 
+from adapter.contract.auth.headers import HEADER_NAMES, HEADER_VALUES, check_headers, check_secret_headers
 from adapter.contract.formats import Json
-from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
-from adapter.model.source import Context
 from adapter.net import tls
 from adapter.net.credentials import NONE, Credentials
 from adapter.polling.client import Upstream
@@ -26,7 +24,18 @@ from adapter.polling.feed_process import parse_in_subprocess
 from adapter.polling.fetch import Fetched, Login, fetch, remember
 from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
-from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
+from adapter.sdk import (
+    Certificates,
+    Context,
+    Event,
+    EventType,
+    Field,
+    HttpUrl,
+    Interval,
+    Poller,
+    PollFailed,
+    SecretText,
+)
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
@@ -38,24 +47,6 @@ def _check_url(url: HttpUrl) -> HttpUrl:
     except httpx2.InvalidURL:
         raise ValueError("write an absolute http(s) URL like http://host/path") from None
     return url
-
-
-def _check_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name):
-            raise ValueError(f'"{name}" is not a valid header name; write one like X-Api-Key')
-        if not (value.isascii() and value.isprintable()):
-            raise ValueError(f"the value of {name} must be printable ASCII on one line")
-    names = Counter(name.lower() for name in headers)
-    if twice := sorted(name for name in headers if names[name.lower()] > 1):
-        raise ValueError(f"{' and '.join(twice)} are the same header, because case does not matter; keep one of them")
-    return headers
-
-
-def _strip_secrets(headers: dict[str, SecretText]) -> dict[str, SecretText]:
-    """Remove leading and trailing spaces: they are not part of an HTTP header value (RFC 9110, section 5.5)."""
-    texts = {name: value.get_secret_value().strip() for name, value in headers.items()}
-    return {name: SecretText(text) for name, text in _check_headers(texts).items()}
 
 
 Search = Callable[[str, str, Json], Json]  # field, expression, value
@@ -71,13 +62,13 @@ class PollSource(Poller):
     url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
-    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
+    headers: Annotated[dict[str, str], AfterValidator(check_headers)] = Field(
         {},
         max_length=16,
         description="Headers of each request. They replace default headers, such as Accept.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
-    secret_headers: Annotated[dict[str, SecretText], AfterValidator(_strip_secrets)] = Field(
+    secret_headers: Annotated[dict[str, SecretText], AfterValidator(check_secret_headers)] = Field(
         {},
         max_length=16,
         alias="secretHeaders",

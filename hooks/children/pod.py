@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapter.contract.environment import HEALTH_PORT, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES
+from adapter.contract.environment import HEALTH_PORT, TLS_SECRETS, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES
+from adapter.contract.secret_refs import tls_secrets
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.children.environment import CONTAINER, environment
 from hooks.children.inputs import Pod, Sinks
@@ -12,10 +13,11 @@ from hooks.source import SourceSpec
 TOKEN_S = 3600
 READ_ONLY = 0o444
 MOUNTS = {"oidc-token": TOKEN_DIRECTORY, "knative-custom-certs": TRUST_BUNDLES}
+TLS_VOLUME = "tls-secret-"  # and a number: the name of a Secret may be too long for that of a volume
 
 
 def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
-    volumes = _volumes(sinks, pod.trust_bundle)
+    volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks)]
     return {
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
@@ -49,7 +51,7 @@ def _adapter(source: SourceSpec, pod: Pod, env: list[Object], volumes: list[Obje
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        **({"volumeMounts": [_mount(volume["name"]) for volume in volumes]} if volumes else {}),
+        **({"volumeMounts": [_mount(volume) for volume in volumes]} if volumes else {}),
     }
 
 
@@ -78,5 +80,17 @@ def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
     return volumes
 
 
-def _mount(volume: str) -> Object:
-    return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
+def _certificates(source: SourceSpec, sinks: Sinks) -> list[Object]:
+    """The Secrets with client certificates. The kubelet renews their files."""
+    sink, dead_letter_sink = sinks.sink.auth, sinks.dead_letter_sink.auth if sinks.dead_letter_sink else None
+    names = sorted({*tls_secrets(source.config), *tls_secrets(sink), *tls_secrets(dead_letter_sink)})
+    return [
+        {"name": f"{TLS_VOLUME}{n}", "secret": {"secretName": name, "defaultMode": READ_ONLY}}
+        for n, name in enumerate(names)
+    ]
+
+
+def _mount(volume: Object) -> Object:
+    name = volume["name"]
+    path = f"{TLS_SECRETS}/{volume['secret']['secretName']}" if name.startswith(TLS_VOLUME) else MOUNTS[name]
+    return {"name": name, "mountPath": path, "readOnly": True}
