@@ -189,6 +189,7 @@ def _runtime(
             log,
             port=env.port,
             trust_bundles=Path(env.trust_bundles),
+            tls_secrets=Path(env.tls_secrets),
             egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from urllib.parse import quote_plus
 
 from adapter.contract.formats import Json, url_secrets
 
@@ -111,12 +112,16 @@ def texts_of_secrets(secrets: Mapping[str, str], values: Json) -> Iterator[str]:
 
 
 def authorizations(value: Json) -> Iterator[str]:
-    """What the header Authorization has after ``Basic``, for each user with a password in ``value``, at any depth."""
+    """What the header Authorization has after ``Basic``, for each user with a password in ``value``, at any depth.
+
+    Those of an OAuth 2.0 client are form-encoded first (RFC 6749, section 2.3.1).
+    """
     if isinstance(value, Mapping):
-        user, password = value.get("username") or value.get("usernameFrom") or "", value.get("password")
-        if isinstance(user, str) and isinstance(password, str):
-            credentials = f"{user.strip()}:{password}".rstrip("\r\n")
-            yield b64encode(credentials.encode()).decode()
+        for name, secret_name, encoded in (("username", "password", str), ("clientId", "clientSecret", quote_plus)):
+            user, secret = value.get(name) or value.get(f"{name}From") or "", value.get(secret_name)
+            if isinstance(user, str) and isinstance(secret, str):
+                pair = (encoded(user.strip()), encoded(secret.rstrip("\r\n")))
+                yield b64encode(":".join(pair).encode()).decode()
         value = [*value.values()]
     for item in value if isinstance(value, list) else ():
         yield from authorizations(item)

@@ -7,15 +7,23 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import httpx2
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict, model_validator
 
-from adapter.contract.auth.headers import HEADER_NAMES, HEADER_VALUES, check_headers, check_secret_headers
+from adapter.contract.auth.fields import ONE_AUTHORIZATION, HttpAuth
+from adapter.contract.auth.headers import (
+    HEADER_NAMES,
+    HEADER_VALUES,
+    authorization_in,
+    check_headers,
+    check_secret_headers,
+    has_authorization,
+)
 from adapter.contract.formats import Json
+from adapter.model.http_auth import credentials_of
 from adapter.net import tls
-from adapter.net.credentials import NONE, Credentials
 from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
@@ -49,6 +57,19 @@ def _check_url(url: HttpUrl) -> HttpUrl:
     return url
 
 
+_AUTH_RULES: list[Any] = [
+    {
+        "rule": "!has(self.auth) || !(has(self.auth.basic) || has(self.auth.oauth2))"
+        f" || !({authorization_in('self.headers')} || {authorization_in('self.secretHeaders')})",
+        "message": ONE_AUTHORIZATION,
+        "fieldPath": ".auth",
+    },
+    {
+        "rule": "!has(self.auth) || !has(self.auth.tls) || !has(self.url) || self.url.matches('^(?i)https:')",
+        "message": "tls needs an https url; write https, or remove tls",
+        "fieldPath": ".auth",
+    },
+]
 Search = Callable[[str, str, Json], Json]  # field, expression, value
 Expression = Annotated[str, AfterValidator(check_expression)]
 
@@ -58,6 +79,7 @@ class PollSource(Poller):
 
     event_types = (EventType(EVENT_TYPE, "A new item of the polled list. The data is the item."),)
     event_type_field = "eventType"
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_AUTH_RULES]})
 
     url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
@@ -75,6 +97,11 @@ class PollSource(Poller):
         description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They "
         "replace headers of the same name. They are not sent to another host when url redirects there.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
+    )
+    auth: HttpAuth | None = Field(
+        None,
+        description="How requests to url are authenticated. These credentials are not sent to another host when url "
+        "redirects there.",
     )
     items: Expression = Field(
         "@",
@@ -112,6 +139,14 @@ class PollSource(Poller):
         None, alias="CACerts", description="PEM CA certificates to trust in addition to those of the system."
     )
 
+    @model_validator(mode="after")
+    def _auth_fits(self) -> Self:
+        if self.auth and self.auth.sets_authorization and has_authorization({**self.headers, **self.secret_headers}):
+            raise ValueError(ONE_AUTHORIZATION)
+        if self.auth and self.auth.tls and not self.url.lower().startswith("https:"):
+            raise ValueError(_AUTH_RULES[1]["message"])
+        return self
+
     def skip_existing(self) -> bool:
         return self.start == "now"
 
@@ -124,12 +159,10 @@ class PollSource(Poller):
             tls.trust(context, self.ca_certs)
         return context
 
-    def _credentials(self, context: Context) -> Credentials:
-        return NONE
-
     def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
-        upstream, credentials = super()._upstream(context, transport), self._credentials(context)
-        if credentials != NONE:
+        upstream = super()._upstream(context, transport)
+        if self.auth:
+            credentials = credentials_of(self.auth, context.tls_secrets)
             token_server = partial(self._token_server, context, transport)
             upstream.login = Login(self.url, credentials, token_server, self.poll_limit_s() / 2)
             upstream.certificate = credentials.client_certificate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapter.contract.auth.headers import authorization_in
 from adapter.contract.formats import RESERVED_EXTENSIONS
 from hooks import names
 
@@ -164,9 +165,8 @@ def sink_auth(sink: str, auth: str) -> list[Rule]:
     The hook applies them to the URL and the audience of ``sink.ref``.
     """
     has_auth, path = f"!has(self.{auth}) || !has(self.{sink}) || ", f".{auth}"
-    authorizations = " || ".join(
-        [f"has(self.{auth}.basic)", f"has(self.{auth}.oauth2)", *(_authorization(auth, name) for name in _HEADERS)]
-    )
+    headers = " || ".join(authorization_in(f"self.{auth}.{name}") for name in ("headers", "secretHeaders"))
+    authorizations = f"has(self.{auth}.basic) || has(self.{auth}.oauth2) || {headers}"
     return [
         rule(
             f"{has_auth}!has(self.{sink}.audience) || self.{sink}.audience == '' || !({authorizations})",
@@ -181,14 +181,6 @@ def sink_auth(sink: str, auth: str) -> list[Rule]:
             field_path=path,
         ),
     ]
-
-
-_HEADERS = ("headers", "secretHeaders")
-
-
-def _authorization(auth: str, headers: str) -> str:
-    field = f"self.{auth}.{headers}"
-    return f"has({field}) && {field}.exists(name, name.matches('^(?i)authorization$'))"
 
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"

@@ -17,6 +17,7 @@ from adapter.contract.auth.headers import (
     HEADER_NAMES,
     HEADER_VALUES,
     OTHER_NAMES,
+    authorization_in,
     check_headers,
     check_not_of_adapter,
     check_secret_headers,
@@ -26,8 +27,7 @@ from adapter.contract.auth.texts import HttpUrl, SecretText
 from adapter.contract.kind_names import MAX_NAME
 
 Rules = dict[str, Any]
-_AUTHORIZATION = "self.{}.exists(name, name.matches('^(?i)authorization$'))"
-_ONE_AUTHORIZATION = (
+ONE_AUTHORIZATION = (
     "write only one of basic, oauth2 and a header named Authorization: each of them sets the header Authorization"
 )
 
@@ -151,7 +151,7 @@ class ClientCertificate(BaseModel):
 class HttpAuth(BaseModel):
     """How requests to an HTTP server are authenticated: ``basic`` or ``oauth2``, and a client certificate."""
 
-    model_config = _model(_rule("!(has(self.basic) && has(self.oauth2))", _ONE_AUTHORIZATION))
+    model_config = _model(_rule("!(has(self.basic) && has(self.oauth2))", ONE_AUTHORIZATION))
 
     basic: Basic | None = Field(None, description="A user and a password.")
     oauth2: ClientCredentials | None = Field(
@@ -162,7 +162,7 @@ class HttpAuth(BaseModel):
     @model_validator(mode="after")
     def _one_authorization(self) -> Self:
         if sum(self._authorizations()) > 1:
-            raise ValueError(_ONE_AUTHORIZATION)
+            raise ValueError(ONE_AUTHORIZATION)
         return self
 
     def _authorizations(self) -> list[bool]:
@@ -180,9 +180,9 @@ class SinkAuth(HttpAuth):
     model_config = _model(
         _rule(
             "[has(self.basic), has(self.oauth2), "
-            f"has(self.headers) && {_AUTHORIZATION.format('headers')}, "
-            f"has(self.secretHeaders) && {_AUTHORIZATION.format('secretHeaders')}].filter(used, used).size() <= 1",
-            _ONE_AUTHORIZATION,
+            f"{authorization_in('self.headers')}, {authorization_in('self.secretHeaders')}]"
+            ".filter(used, used).size() <= 1",
+            ONE_AUTHORIZATION,
         )
     )
 

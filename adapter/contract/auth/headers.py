@@ -65,5 +65,10 @@ def check_not_of_adapter(headers: dict[str, Any]) -> dict[str, Any]:
     return headers
 
 
+def authorization_in(headers: str) -> str:
+    """CEL: whether the map ``headers`` has a header Authorization. ``headers``: its name, like ``self.headers``."""
+    return f"(has({headers}) && {headers}.exists(name, name.matches('^(?i)authorization$')))"
+
+
 def has_authorization(headers: Mapping[str, Any]) -> bool:
     return any(name.lower() == "authorization" for name in headers)
