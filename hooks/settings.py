@@ -10,8 +10,7 @@ from typing import Any
 
 from adapter.contract import variables
 from adapter.contract.declarations import Variable, declare, read_variable, reference_of, variables_of
-from adapter.contract.egress import Network
-from adapter.contract.environment import declare_allowed_hosts, declare_denied_networks
+from adapter.contract.egress import Network, declare_allowed_hosts, declare_denied_networks
 from hooks.names import API_VERSION, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)

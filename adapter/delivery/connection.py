@@ -50,7 +50,7 @@ class Response:
 def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
     if isinstance(error, ssl.SSLError):  # its number is not one of the operating system
-        return "TLS error"
+        return f"TLS error: {error.reason.lower().replace('_', ' ')}" if error.reason else "TLS error"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     numbers = set(
@@ -60,16 +60,17 @@ def os_text(error: Exception | None, otherwise: str) -> str:
 
 
 class Connection(asyncio.Protocol):
-    """Call ``exchange()`` again only if ``is_silent()``."""
+    """Call ``exchange()`` again only if ``is_silent()``. ``kept_body``: how many bytes of a body a response has."""
 
     _transport: asyncio.Transport
     _tcp: asyncio.Transport  # below TLS, or the same
     _head: asyncio.Future[None]  # done: the status and the headers of the response have arrived
     _end: asyncio.Future[None]  # done: nothing more is read
 
-    def __init__(self) -> None:
+    def __init__(self, kept_body: int = KEPT_BODY) -> None:
         self.is_reusable = False
         self.use_until = math.inf  # on the loop's clock; no request begins later
+        self._kept_body = kept_body
         self._requests = 0
         self._limit_ms = 0
         self._parser = httptools.HttpResponseParser(self)
@@ -198,7 +199,7 @@ class Connection(asyncio.Protocol):
         if self._end.done():
             return
         self._size += len(data)
-        self._body += data[: KEPT_BODY - len(self._body)]
+        self._body += data[: self._kept_body - len(self._body)]
         if self._size > BODY_LIMIT:
             self._end.set_result(None)
 

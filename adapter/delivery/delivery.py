@@ -22,7 +22,7 @@ from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel
 from adapter.delivery.dead_letter import dead_letter
-from adapter.delivery.unaccepted import Unaccepted, first_line, secrets_of
+from adapter.delivery.unaccepted import Unaccepted, first_line
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
@@ -206,7 +206,7 @@ class Delivery:
     def _all_secrets(self) -> Iterator[str]:
         yield from self._secrets
         for channel in filter(None, (self._sink, self._dead_letters)):
-            yield from secrets_of(channel.destination)
+            yield from channel.secrets()
 
     def _ended_early(
         self, channel: Channel, last: Attempt | None, count: int, started_s: float | None

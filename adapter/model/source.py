@@ -69,6 +69,7 @@ class Context:
     workers: int = 1  # number of calls of Source.events(), from Source.workers()
     port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
+    tls_secrets: Path | None = None  # directory with the files of the Secrets in fields `tls.secretName`
     egress: Egress = field(default_factory=Egress)  # which servers may be connected to, and by which proxy
 
 

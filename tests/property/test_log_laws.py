@@ -107,6 +107,7 @@ class Run:
 class _Sink:
     def __init__(self, name: str, run: Run) -> None:
         self.destination = Destination(f"http://{name}/")
+        self.secrets = self.destination.secrets
         self._name, self._run = name, run
 
     async def post(self, message: Message) -> Attempt:

@@ -63,6 +63,7 @@ class FakeSink:
 
     def __init__(self, clock: VirtualClock, url: str, answers: Iterable[Respond]) -> None:
         self.destination = Destination(url)
+        self.secrets = self.destination.secrets
         self.answers = iter(answers)
         self.requests: list[tuple[float, Message]] = []
         self._clock = clock
