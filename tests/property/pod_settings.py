@@ -186,7 +186,7 @@ node_affinity = objects(
         ),
     }
 )
-label_key_lists = Optional(same(st.sampled_from([["pod-template-hash"], ["team"]])), ([],))
+label_key_lists = Optional(same(st.sampled_from([["pod-template-hash"], ["tenant", "app"]])), ([],))
 pod_terms = objects(
     {
         "topologyKey": same(label_keys),
@@ -194,6 +194,7 @@ pod_terms = objects(
         "namespaces": Optional(lists(same(object_names), max_size=2, unique=True), ([],)),
         "namespaceSelector": Optional(selectors),
         "matchLabelKeys": label_key_lists,
+        "mismatchLabelKeys": Optional(same(st.just(["other"])), ([],)),
     }
 ) | objects({"topologyKey": same(label_keys), "labelSelector": Optional(selectors)})
 pod_affinity = objects(
@@ -279,7 +280,9 @@ volume_sources: list[tuple[str, Pairs]] = [
         objects(
             {
                 "medium": Optional(same(st.just("Memory")), ("",)),
-                "sizeLimit": Optional(spelled(sizes.map(_bytes))),
+                "sizeLimit": Optional(
+                    spelled(sizes.map(_bytes).map(lambda each: [text for text in each if isinstance(text, str)]))
+                ),
             }
         ),
     ),
