@@ -60,13 +60,12 @@ def test_variables_follow_those_of_the_adapter() -> None:
     assert env[-3:] == [{"name": "A", "value": "$(NAME)"}, {"name": "B", "valueFrom": value}, {"name": "C"}]
 
 
-def test_labels_and_annotations_are_those_of_the_pod_alone() -> None:
+def test_labels_are_those_of_pod_and_deployment_and_annotations_those_of_the_pod_alone() -> None:
     plain = deployment(None)
     labelled = deployment({"labels": {"team": "a"}, "annotations": {"example.com/x": "1"}})
     assert labelled["spec"]["selector"] == plain["spec"]["selector"]
-    assert labelled["metadata"]["labels"] == plain["metadata"]["labels"]
     metadata = labelled["spec"]["template"]["metadata"]
-    assert metadata["labels"] == {**plain["metadata"]["labels"], "team": "a"}
+    assert labelled["metadata"]["labels"] == metadata["labels"] == {**plain["metadata"]["labels"], "team": "a"}
     assert metadata["annotations"] == {"example.com/x": "1", **labelled["metadata"]["annotations"]}
     assert labelled["metadata"]["annotations"][TEMPLATE_HASH] != plain["metadata"]["annotations"][TEMPLATE_HASH]
 
