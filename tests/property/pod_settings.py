@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -349,3 +350,34 @@ def spellings(draw: st.DrawFn) -> Pair:
 
 
 settings = spellings().map(lambda pair: pair[0])
+
+
+leaves = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.just({}) | st.just([]) | st.text(max_size=4)
+    | st.sampled_from(["Exists", "Equal", "In", "Gt", "NoExecute", "ScheduleAnyway", "/", "/oidc/x", "PORT", "1Gi"])
+)  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Json:
+    """A valid value in which one member was replaced, removed or repeated."""
+    value = copy.deepcopy(draw(settings))
+    places = list(_places(value))
+    if not places:
+        return value
+    container, key = draw(st.sampled_from(places))
+    change = draw(st.sampled_from(["replace", "remove", "repeat"]))
+    if change == "replace":
+        container[key] = draw(leaves)
+    elif change == "remove":
+        del container[key]
+    elif isinstance(container, list):
+        container.append(copy.deepcopy(container[key]))
+    return value
+
+
+def _places(value: Json) -> Iterator[tuple[Any, Any]]:
+    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(member, dict | list):
+            yield from _places(member)
