@@ -154,6 +154,8 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
             print(f"HEALTH_PORT is {env.health_port}: {error.strerror}; write a free port", file=sys.stderr)
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
+        if sink.proxy:
+            fields["proxy"] = str(sink.proxy)
         log.info("started", extra={"fields": fields})
         watch.start()  # only now: the imports at the start may block the loop for long
         try:

@@ -70,6 +70,10 @@ _DIAGNOSE_PODS = "`true`: conditions show why a pod of the adapter does not run.
 _FROM_RESOLV_CONF = "the `svc.` search entry of `/etc/resolv.conf`, else `cluster.local`"
 _TRUST_BUNDLE = "A ConfigMap with PEM certificates that adapters trust, if the namespace of the source has it."
 _MAX_BODY_BYTES = "The largest body of a request. The hook needs 64 MiB of memory, and 25 times this size."
+_HOST = (
+    "The address to listen on. `::`: all addresses, of IPv4 and IPv6. `0.0.0.0`: all of IPv4. Or one, such as "
+    "`127.0.0.1` or `::1`."
+)
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 
@@ -78,7 +82,7 @@ class Settings:
     """The settings. The documentation lists them in this order."""
 
     adapter_image: str = field(metadata={"variable": _IMAGE})
-    host: str = declare("0.0.0.0", "HOST", "The address to listen on.")
+    host: str = declare("::", "HOST", _HOST)
     port: int = declare(8080, "PORT", "The port to listen on.", read=variables.port)
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join

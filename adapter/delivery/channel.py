@@ -17,6 +17,7 @@ from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.formats import public_url
+from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
 from adapter.delivery.connection import NoResponse
@@ -51,8 +52,8 @@ class Destination:
 class Channel:
     """Sends events to one destination over connections that it keeps open.
 
-    ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name and the TCP
-    handshake. The disposition depends only on the status, not on the body of the response.
+    ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name, the TCP
+    handshake, and the answer of a proxy. The disposition depends only on the status, not on the body of the response.
 
     An attempt sends its request a second time, at once and on a new connection, if no connection was made, or if the
     destination closed a kept connection before its answer. Both requests count as one attempt.
@@ -76,6 +77,11 @@ class Channel:
         self._target = _target(destination)
         self._fingerprint = _fingerprint(destination)
         self._connections = self._new_connections()
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """Through which the sink gets its events."""
+        return self._target.proxy
 
     async def aclose(self) -> None:
         self._connections.retire()
@@ -127,9 +133,7 @@ class Channel:
     def _new_connections(self) -> Connections:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
         used = context if self._target.is_https else None
-        return Connections(
-            self._target.host, self._target.port, used, self._connect_timeout_s, self._timeouts, self.destination.egress
-        )
+        return Connections(self._target, used, self._connect_timeout_s, self._timeouts, self.destination.egress)
 
 
 class _TokenError(Exception):
@@ -144,7 +148,7 @@ class _TokenError(Exception):
 
 def _target(destination: Destination) -> Target:
     try:
-        return Target.of(destination.url)
+        return Target.of(destination.url, destination.egress.proxies)
     except ValueError:
         expectation = "write the absolute http(s) URL that events are sent to"
         raise EnvError(destination.variable, HIDDEN, expectation) from None

@@ -69,7 +69,7 @@ class Context:
     workers: int = 1  # number of calls of Source.events(), from Source.workers()
     port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
-    egress: Egress = field(default_factory=Egress)  # the servers that the adapter may connect to
+    egress: Egress = field(default_factory=Egress)  # which servers may be connected to, and by which proxy
 
 
 def with_id_and_time(event: Event, context: Context) -> Event:

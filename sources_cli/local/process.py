@@ -12,9 +12,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from adapter.serving.sockets import ALL_ADDRESSES, listening_socket
+
 INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None)  # before a fork: after it, another thread may hold a lock of the loader
+LOOPBACK = ("127.0.0.1", "::1")  # this machine may have only one of them
 LINE_LIMIT = 4 * 1024 * 1024
 
 OnLine = Callable[[str], None]
@@ -113,13 +116,11 @@ def free_port() -> int:
     A connection that the server's side closes first leaves its port in the state TIME_WAIT. A server that sets
     SO_REUSEADDR, as asyncio does, can listen on it. A server or a client that takes any port gets another one.
     """
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", 0))
-        server.listen(1)
+    with listening_socket(ALL_ADDRESSES, 0) as server:
         port: int = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()
+        for host in LOOPBACK:
+            with contextlib.suppress(OSError), socket.create_connection((host, port)):
+                server.accept()[0].close()
         return port
 
 

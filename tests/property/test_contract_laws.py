@@ -68,6 +68,10 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         denied_networks=draw(
             st.sampled_from([(), DENIED_NETWORKS, (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"))])
         ),
+        cluster_domain=draw(st.sampled_from(["cluster.local", "corp.example"])),
+        http_proxy=draw(st.sampled_from([None, "http://p:3128", "http://user:p%40ss@[::1]:1"])),
+        https_proxy=draw(st.sampled_from([None, "HTTP://p/"])),
+        no_proxy=draw(st.sampled_from(["", "*", ".example.com, 10.0.0.0/8"])),
         ca_certs=draw(optional),
         audience=draw(optional),
         ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),
@@ -89,10 +93,20 @@ def test_from_environ_reads_what_to_environ_wrote(env: AdapterEnv) -> None:
     assert AdapterEnv.from_environ(env.to_environ()) == env
 
 
-@given(st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text))
+PROXY_TEXTS = st.text(st.sampled_from("htp:/@[]%.*,#?u10 é\0\udc80"), max_size=12) | text
+TEXTS = st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text)
+PROXY_ENVIRONS = st.dictionaries(
+    st.sampled_from(["HTTP_PROXY", "https_proxy", "NO_PROXY", "CLUSTER_DOMAIN"]),
+    PROXY_TEXTS | PROXY_TEXTS.map(lambda text: f"http://{text}"),
+)
+
+
+@given(TEXTS | PROXY_ENVIRONS.map(lambda environ: {"K_SINK": "http://h", "EVENT_SOURCE": "/s", **environ}))
 def test_any_environment_is_read_or_raises_env_error(environ: dict[str, str]) -> None:
     with contextlib.suppress(EnvError):
-        AdapterEnv.from_environ(environ)
+        proxies = AdapterEnv.from_environ(environ).egress.proxies
+        proxies.proxy_for("a.example", 80, is_https=True)
+        proxies.proxy_for("10.0.0.1", 80, is_https=False)
 
 
 @given(configs, st.dictionaries(st.sampled_from("abc"), text))
