@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hooks.names import DNS_LABEL
-from hooks.pod_settings.labels import Key, LabelSelector, Values, needs_selector, values_fit
+from hooks.pod_settings.labels import Key, LabelSelector, Values, label_keys_fit, values_fit
 from hooks.pod_settings.shapes import NULLABLE, Checked, Rule, Shape, matching
 
 Weight = Annotated[int, Field(ge=1, le=100, description="From 1 to 100. The node with the highest sum is preferred.")]
@@ -57,14 +57,14 @@ class NodeField(Shape):
 class NodeTerm(Shape):
     """Conditions on a node. All must be true."""
 
-    matchExpressions: list[NodeRequirement] | None = Field(None, max_length=16, description="Conditions on its labels.")
+    matchExpressions: list[NodeRequirement] | None = Field(None, max_length=8, description="Conditions on its labels.")
     matchFields: list[NodeField] | None = Field(None, max_length=4, description="Conditions on its name.")
 
 
 class NodeSelector(Shape):
     """The nodes on which the pod may run."""
 
-    nodeSelectorTerms: list[NodeTerm] = Field(min_length=1, max_length=16, description="One of them must be true.")
+    nodeSelectorTerms: list[NodeTerm] = Field(min_length=1, max_length=8, description="One of them must be true.")
 
 
 class PreferredNodes(Shape):
@@ -81,7 +81,7 @@ class NodeAffinity(Shape):
 
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = Field(None, json_schema_extra=NULLABLE)
     preferredDuringSchedulingIgnoredDuringExecution: list[PreferredNodes] | None = Field(
-        None, max_length=16, description="The nodes on which the pod should run.", json_schema_extra=NULLABLE
+        None, max_length=8, description="The nodes on which the pod should run.", json_schema_extra=NULLABLE
     )
 
 
@@ -89,12 +89,22 @@ class PodTerm(Shape):
     """Pods, and a label of nodes. Nodes with the same value of the label count as one place."""
 
     kept_empty = frozenset(("labelSelector", "namespaceSelector"))
-    rules = (needs_selector("matchLabelKeys"), needs_selector("mismatchLabelKeys"))
+    rules = (
+        *label_keys_fit("matchLabelKeys"),
+        *label_keys_fit("mismatchLabelKeys"),
+        Rule(
+            "!has(self.matchLabelKeys) || !has(self.mismatchLabelKeys)"
+            " || self.matchLabelKeys.all(key, !(key in self.mismatchLabelKeys))",
+            lambda it: not set(it.matchLabelKeys or ()) & set(it.mismatchLabelKeys or ()),
+            "a key is in matchLabelKeys and in mismatchLabelKeys; keep one of them",
+            "mismatchLabelKeys",
+        ),
+    )
 
     topologyKey: Key = Field(description="The label of nodes, like kubernetes.io/hostname.")
     labelSelector: LabelSelector | None = Field(None, description="The pods. Empty: all pods. Absent: no pods.")
     namespaces: list[Namespace] | None = Field(
-        None, max_length=16, description="The namespaces of the pods. Default: the source's."
+        None, max_length=8, description="The namespaces of the pods. Default: the source's."
     )
     namespaceSelector: LabelSelector | None = Field(
         None, description="More namespaces of the pods. Empty: all namespaces."

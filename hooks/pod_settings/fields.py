@@ -26,7 +26,7 @@ IS_TEXT = Rule(
     lambda text: not _NO_TEXT.search(text),
     "must not contain control characters other than tabs and line breaks",
 )
-EnvText = Annotated[str, Field(max_length=8192), Checked(IS_TEXT)]
+EnvText = Annotated[str, Field(max_length=4096), Checked(IS_TEXT)]
 AnnotationText = Annotated[str, Field(max_length=4096), Checked(IS_TEXT)]
 
 
@@ -119,7 +119,7 @@ PodLabels = Annotated[
 ]
 PodAnnotations = Annotated[
     dict[str, Annotated[AnnotationText | None, Field(json_schema_extra=NULLABLE)]],
-    Field(max_length=32),
+    Field(max_length=16),
     Checked(
         LABEL_KEYS,
         keys(
@@ -159,7 +159,7 @@ class AdapterFields(Shape):
     )
     annotations: PodAnnotations | None = Field(None, description="Annotations of the pod.", json_schema_extra=NULLABLE)
     env: Annotated[list[EnvVar], map_list("variables", "name")] | None = Field(
-        None, max_length=64, description="More variables in the environment of the adapter.", json_schema_extra=NULLABLE
+        None, max_length=32, description="More variables in the environment of the adapter.", json_schema_extra=NULLABLE
     )
     volumes: Volumes | None = Field(
         None, description="Volumes of the pod. Each has a mount in volumeMounts.", json_schema_extra=NULLABLE

@@ -55,14 +55,33 @@ class LabelSelector(Shape):
 
     matchLabels: Labels | None = Field(None, description="Labels that the object has.")
     matchExpressions: list[LabelRequirement] | None = Field(
-        None, max_length=16, description="Conditions that the object meets."
+        None, max_length=8, description="Conditions that the object meets."
     )
 
+    def keys(self) -> set[str]:
+        expressions = self.matchExpressions or ()
+        return {key for key, value in (self.matchLabels or {}).items() if value is not None}.union(
+            each.key for each in expressions
+        )
 
-def needs_selector(field: str) -> Rule:
-    return Rule(
-        f"!has(self.{field}) || size(self.{field}) == 0 || has(self.labelSelector)",
-        lambda it: not getattr(it, field) or it.labelSelector is not None,
-        f"{field} needs a labelSelector",
-        "labelSelector",
+
+def label_keys_fit(field: str) -> tuple[Rule, ...]:
+    """``field``: a list of keys that Kubernetes adds to the labelSelector."""
+    selector = "self.labelSelector"
+    listed = f"!has(self.{field}) || size(self.{field}) == 0"
+    in_labels = f"has({selector}.matchLabels) && key in {selector}.matchLabels"
+    in_expressions = f"has({selector}.matchExpressions) && {selector}.matchExpressions.exists(it, it.key == key)"
+    return (
+        Rule(
+            f"{listed} || has({selector})",
+            lambda it: not getattr(it, field) or it.labelSelector is not None,
+            f"{field} needs a labelSelector",
+            "labelSelector",
+        ),
+        Rule(
+            f"!has({selector}) || {listed} || self.{field}.all(key, !({in_labels}) && !({in_expressions}))",
+            lambda it: not (it.labelSelector and set(getattr(it, field) or ()) & it.labelSelector.keys()),
+            f"a key is in {field} and in labelSelector; keep one of them",
+            field,
+        ),
     )

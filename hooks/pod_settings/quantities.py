@@ -14,7 +14,8 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 # Go allows more digits, also in the exponent. The limits keep each value computable.
 _NUMBER = r"[0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64}"
-_PARTS = re.compile(rf"\+?(?P<number>{_NUMBER})(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{{1,2}})?", re.ASCII)
+GRAMMAR = rf"\+?(?P<number>{_NUMBER})(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{{1,2}})?"
+_PARTS = re.compile(GRAMMAR, re.ASCII)
 _LARGEST = Fraction(2**63 - 1)
 
 

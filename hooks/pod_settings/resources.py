@@ -12,13 +12,12 @@ from hooks.pod_settings.shapes import NULLABLE, Quantity, Rule, Shape
 NAMES = ("cpu", "memory", "ephemeral-storage")
 REQUESTS: dict[str, str] = {"cpu": "10m", "memory": "48Mi"}
 LIMITS: dict[str, str] = {"memory": "128Mi"}
-_CPU = 'write a number of CPUs like "250m" or "1"'
-_BYTES = 'write bytes like "256Mi", at least 1Mi'
+_CPU, _BYTES = 'write a number of CPUs like "250m" or "1"', 'write bytes like "256Mi"'
 
-CpuRequest = Annotated[str, Quantity(quantities.cpu_text, "1m", _CPU)]
-CpuLimit = Annotated[str, Quantity(quantities.cpu_text, "1m", _CPU, zero=False)]
-BytesRequest = Annotated[str, Quantity(quantities.bytes_text, "1Mi", _BYTES)]
-BytesLimit = Annotated[str, Quantity(quantities.bytes_text, "1Mi", _BYTES, zero=False)]
+CpuRequest = Annotated[str, Quantity(quantities.cpu_text, "0", _CPU)]
+CpuLimit = Annotated[str, Quantity(quantities.cpu_text, "1m", _CPU)]
+BytesRequest = Annotated[str, Quantity(quantities.bytes_text, "0", _BYTES)]
+BytesLimit = Annotated[str, Quantity(quantities.bytes_text, "1Mi", f"{_BYTES}, at least 1Mi")]
 
 
 class Requests(Shape):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hooks.pod_settings.labels import KEY_REMEDY, QUALIFIED_NAME, Key, LabelSelector, LabelValue, needs_selector
+from hooks.pod_settings.labels import KEY_REMEDY, QUALIFIED_NAME, Key, LabelSelector, LabelValue, label_keys_fit
 from hooks.pod_settings.shapes import Checked, Rule, Shape, map_list, matching
 
 
@@ -60,7 +60,7 @@ class TopologySpreadConstraint(Shape):
             "with minDomains, write whenUnsatisfiable: DoNotSchedule",
             "whenUnsatisfiable",
         ),
-        needs_selector("matchLabelKeys"),
+        *label_keys_fit("matchLabelKeys"),
     )
 
     maxSkew: int = Field(ge=1, le=1000, description="The largest difference of the numbers of pods in two places.")

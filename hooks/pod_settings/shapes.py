@@ -95,18 +95,10 @@ class Checked:
 class Quantity:
     """An annotation: a number or text becomes the one text that the API server stores for its value."""
 
-    def __init__(self, text: Callable[[Fraction], str], least: str, remedy: str, *, zero: bool = True) -> None:
-        self._text, self._remedy = text, remedy
-        self._least, self._zero = quantities.parse(least), zero
-        # The estimated cost of a pattern would be too high: the API server knows no limit for the length of the text.
-        value = "quantity(string(self))"
-        or_zero = f"{value}.compareTo(quantity('0')) == 0 || " if zero else ""
-        bound = (
-            f"({or_zero}{value}.compareTo(quantity('{least}')) >= 0)"
-            if least != "0"
-            else "!string(self).startsWith('-')"
-        )
-        self._cel = f"isQuantity(string(self)) && {bound}"
+    def __init__(self, text: Callable[[Fraction], str], least: str, remedy: str) -> None:
+        self._text, self._least, self._remedy = text, quantities.parse(least), remedy
+        # Without a pattern: the API server knows no limit for the length, so the estimated cost would be too high.
+        self._cel = f"isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('{least}')) >= 0"
 
     def _canonical(self, value: Json) -> str:
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -115,7 +107,7 @@ class Quantity:
             amount = quantities.parse(str(value))
         except ValueError:
             raise wrong(self._remedy) from None
-        if not (amount >= self._least or (self._zero and amount == 0)):
+        if amount < self._least:
             raise wrong(self._remedy)
         return self._text(amount)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hooks.names import DNS_LABEL, DNS_SUBDOMAIN
 from hooks.pod_settings import quantities, reserved
-from hooks.pod_settings.shapes import Checked, Quantity, Rule, Shape, map_list, matching, not_matching
+from hooks.pod_settings.shapes import Checked, Rule, Shape, map_list, matching, not_matching
 
 # As in the volume of a Secret: no name that begins with "..".
 KEY_OF_DATA = r"\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*"
@@ -51,6 +51,15 @@ MountPath = Annotated[
 Mode = Annotated[int, Field(ge=0, le=0o777)]
 
 
+# A text, while Kubernetes also takes a number: for a number, the estimated cost of a rule in a list is too high.
+Size = Annotated[
+    str,
+    Field(max_length=32),
+    Checked(matching(quantities.GRAMMAR, 'write bytes like "64Mi"')),
+    AfterValidator(lambda text: quantities.bytes_text(quantities.parse(text))),
+]
+
+
 class KeyToPath(Shape):
     """The file for a key."""
 
@@ -87,13 +96,7 @@ class EmptyDirVolume(Shape):
     """An empty directory, which is deleted with the pod."""
 
     medium: Literal["", "Memory"] | None = Field(None, description="Memory: in memory. Empty: on the node's disk.")
-    sizeLimit: (
-        Annotated[
-            str,
-            Quantity(quantities.bytes_text, "0", 'write bytes like "64Mi"'),
-        ]
-        | None
-    ) = Field(None, description="The size at which the pod is evicted, like 64Mi.")
+    sizeLimit: Size | None = Field(None, description="The size at which the pod is evicted, like 64Mi.")
 
 
 class ClaimVolume(Shape):

@@ -20,6 +20,7 @@ from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import LocalService
 from sources_cli.screen.plain import ready_condition
 
+LOCAL_SETTINGS = ("env", "terminationGracePeriodSeconds")  # the fields of spec.adapter that a process can have
 SETTLE_SYNCS = 10  # maximum number of syncs in a row, even if the status still changes
 
 
@@ -35,6 +36,7 @@ class SourceController:
         self._show = show
         self._last_error = ""
         self._announced_url = ""
+        self._announced_settings: list[str] = []
         self._changed = asyncio.Event()
         self._kind = kind_named(source["kind"], cluster.package)
         self._service: LocalService | None = None
@@ -131,6 +133,7 @@ class SourceController:
             self.source["status"] = {**response["status"], "observedGeneration": generation}
             self._show(self)
             self._announce_url()
+            self._announce_settings()
             applied = await self._apply(response.get("children") or [])
             if self.source["status"] == before and not applied:
                 break
@@ -167,3 +170,13 @@ class SourceController:
             self._announced_url = self.url
             waits = " and waits for a request" if self._cluster.once else ""
             self._cluster.message(f"{self.name}: listens on {self.url}{waits}")
+
+    def _announce_settings(self) -> None:
+        """Names the settings of the pod that have no effect here: once, and again after a change."""
+        settings = (self.source.get("spec") or {}).get("adapter") or {}
+        ignored = sorted(name for name, value in settings.items() if value and name not in LOCAL_SETTINGS)
+        if ignored and ignored != self._announced_settings:
+            used = " and ".join(LOCAL_SETTINGS)
+            text = f"there is no pod: of spec.adapter, only {used} are used, not {', '.join(ignored)}"
+            self._cluster.message(f"{self.name}: {text}")
+        self._announced_settings = ignored

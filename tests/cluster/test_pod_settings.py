@@ -1,6 +1,6 @@
 """``spec.adapter`` under a real API server and the real Metacontroller: admitted by ``restricted``, idle, one rollout.
 
-``LONG=1`` tests 500 values with each apply strategy.
+``LONG=1`` tests 500 values with each apply strategy, and 1,500 values that may be invalid.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from hooks.conditions import find
 from hooks.pod_settings.read import read
+from hooks.pod_settings.settings import InvalidSettings, PodSettings
+from sources_cli.schema.crd import crd
 from tests.cluster.api import Api, ApiError, Object, eventually
 from tests.cluster.apply_strategies import STRATEGIES, USER, apply_with
-from tests.cluster.local_cluster import SOURCES, LocalCluster
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.local_cluster import KIND, SOURCES, LocalCluster
 from tests.cluster.namespace import SourceNamespace
 from tests.property import pod_settings
+from tests.unit.hooks.hook import answer
 
 VALUES, BATCH = (500, 50) if os.environ.get("LONG") else (24, 24)
+TRIES = 1500 if os.environ.get("LONG") else 100
 RESYNC_S, IDLE_S = 2, 7
 READING = ("get", "list", "watch")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -77,11 +82,15 @@ def binding(api: Api, namespace: str) -> Iterator[None]:
         thread.join()
 
 
-@pytest.fixture
-def restricted(cluster: LocalCluster) -> Iterator[SourceNamespace]:
+def create_priority_classes(api: Api) -> None:
     for name, value in (("high", 1000), ("low", 10)):
         document = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
-        cluster.api.apply({**document, "value": value, "preemptionPolicy": "Never"})
+        api.apply({**document, "value": value, "preemptionPolicy": "Never"})
+
+
+@pytest.fixture
+def restricted(cluster: LocalCluster) -> Iterator[SourceNamespace]:
+    create_priority_classes(cluster.api)
     ns = SourceNamespace(cluster, f"t-{uuid.uuid4().hex[:8]}", labels=RESTRICTED)
     ns.add_cleanup(cluster.install)
     cluster.install(resync_s=RESYNC_S)
@@ -97,6 +106,68 @@ def test_namespace_enforces_restricted(restricted: SourceNamespace) -> None:
     metadata = {"name": "p", "namespace": restricted.name}
     with pytest.raises(ApiError, match='violates PodSecurity "restricted'):
         restricted.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+@pytest.fixture(scope="module")
+def api(bare_api_server: ControlPlane) -> Api:
+    """With the CRD, and a namespace that enforces ``restricted``."""
+    api = bare_api_server.api
+    api.serve(crd(KIND))
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns", "labels": RESTRICTED}})
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "ns"}})
+    create_priority_classes(api)
+    return api
+
+
+def refusal(api: Api, document: Object) -> str:
+    try:
+        api.create(document, dry_run=True)
+    except ApiError as error:
+        return str(error)
+    return ""
+
+
+def read_or_none(value: Json) -> PodSettings | None:
+    try:
+        return read(value, "spec.adapter")
+    except InvalidSettings:
+        return None
+
+
+@settings(max_examples=TRIES, deadline=None, suppress_health_check=[*HealthCheck])
+@given(value=pod_settings.mutated())
+def test_api_server_and_hook_accept_the_same_values_and_store_them_unchanged(api: Api, value: Json) -> None:
+    metadata = {"name": "hello", "namespace": "ns"}
+    spec = {"sink": {"uri": "http://h"}, "adapter": value}
+    source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata, "spec": spec}
+    found = read_or_none(value)
+    refused_by_crd = refusal(api, source)
+    assert (refused_by_crd == "") == (found is not None), refused_by_crd
+    if found is None or (found.grace_period_s is not None and found.grace_period_s < 100):
+        return  # no rule of a CRD can compute the least grace period
+    [deployment] = answer({"sink": {"uri": "http://h"}, "adapter": value})["children"]
+    stored = api.create(deployment, dry_run=True)
+    assert list(differences(deployment["spec"], stored["spec"])) == []
+    template = deployment["spec"]["template"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template["metadata"], **metadata},
+        "spec": template["spec"],
+    }
+    assert refusal(api, pod) == ""
+
+
+def differences(written: Json, stored: Json, path: str = "") -> Iterator[str]:
+    """Where the API server stores another value than the written one. It may add fields."""
+    if isinstance(written, dict) and isinstance(stored, dict):
+        for key, value in written.items():
+            yield from differences(value, stored.get(key), f"{path}.{key}")
+    elif isinstance(written, list) and isinstance(stored, list) and len(written) == len(stored):
+        for index, pair in enumerate(zip(written, stored, strict=True)):
+            yield from differences(*pair, f"{path}[{index}]")
+    elif written != stored:
+        yield f"{path} was {written!r} and is {stored!r}"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,7 +187,7 @@ node_affinity = objects(
         ),
     }
 )
-label_key_lists = Optional(same(st.sampled_from([["pod-template-hash"], ["team"]])), ([],))
+label_key_lists = Optional(same(st.sampled_from([["pod-template-hash"], ["tenant", "app"]])), ([],))
 pod_terms = objects(
     {
         "topologyKey": same(label_keys),
@@ -194,6 +195,7 @@ pod_terms = objects(
         "namespaces": Optional(lists(same(object_names), max_size=2, unique=True), ([],)),
         "namespaceSelector": Optional(selectors),
         "matchLabelKeys": label_key_lists,
+        "mismatchLabelKeys": Optional(same(st.just(["other"])), ([],)),
     }
 ) | objects({"topologyKey": same(label_keys), "labelSelector": Optional(selectors)})
 pod_affinity = objects(
@@ -279,7 +281,9 @@ volume_sources: list[tuple[str, Pairs]] = [
         objects(
             {
                 "medium": Optional(same(st.just("Memory")), ("",)),
-                "sizeLimit": Optional(spelled(sizes.map(_bytes))),
+                "sizeLimit": Optional(
+                    spelled(sizes.map(_bytes).map(lambda each: [text for text in each if isinstance(text, str)]))
+                ),
             }
         ),
     ),
@@ -346,3 +350,34 @@ def spellings(draw: st.DrawFn) -> Pair:
 
 
 settings = spellings().map(lambda pair: pair[0])
+
+
+leaves = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.just({}) | st.just([]) | st.text(max_size=4)
+    | st.sampled_from(["Exists", "Equal", "In", "Gt", "NoExecute", "ScheduleAnyway", "/", "/oidc/x", "PORT", "1Gi"])
+)  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Json:
+    """A valid value in which one member was replaced, removed or repeated."""
+    value = copy.deepcopy(draw(settings))
+    places = list(_places(value))
+    if not places:
+        return value
+    container, key = draw(st.sampled_from(places))
+    change = draw(st.sampled_from(["replace", "remove", "repeat"]))
+    if change == "replace":
+        container[key] = draw(leaves)
+    elif change == "remove":
+        del container[key]
+    elif isinstance(container, list):
+        container.append(copy.deepcopy(container[key]))
+    return value
+
+
+def _places(value: Json) -> Iterator[tuple[Any, Any]]:
+    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(member, dict | list):
+            yield from _places(member)

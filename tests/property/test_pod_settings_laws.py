@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from adapter.contract.formats import sorted_json
 from hooks.children.deployment import TEMPLATE_HASH
@@ -75,39 +73,8 @@ def test_pod_satisfies_restricted(value: Json) -> None:
     assert broken(template(value)) == []
 
 
-leaves = (
-    st.none() | st.booleans() | st.integers(-5, 5) | st.just({}) | st.just([]) | st.text(max_size=4)
-    | st.sampled_from(["Exists", "Equal", "In", "Gt", "NoExecute", "ScheduleAnyway", "/", "/oidc/x", "PORT", "1Gi"])
-)  # fmt: skip
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Json:
-    """A valid value in which one member was replaced, removed or repeated."""
-    value = copy.deepcopy(draw(pod_settings.settings))
-    places = list(_places(value))
-    if not places:
-        return value
-    container, key = draw(st.sampled_from(places))
-    change = draw(st.sampled_from(["replace", "remove", "repeat"]))
-    if change == "replace":
-        container[key] = draw(leaves)
-    elif change == "remove":
-        del container[key]
-    elif isinstance(container, list):
-        container.append(copy.deepcopy(container[key]))
-    return value
-
-
-def _places(value: Json) -> Any:
-    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-        yield value, key
-        if isinstance(member, dict | list):
-            yield from _places(member)
-
-
 @settings(max_examples=60)
-@given(value=mutated())
+@given(value=pod_settings.mutated())
 def test_hook_accepts_exactly_what_the_crd_accepts(value: Json) -> None:
     found = violations(settings_schema(), value)
     text = problem(value)
