@@ -8,6 +8,7 @@ from datetime import datetime
 
 from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
+from adapter.contract.proxies import Proxies
 from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.children.deployment import desired
@@ -78,7 +79,8 @@ def sync(
         return _invalid_spec(parent, str(error), now)
     observed = _observed(running, source)
     image = options.image or settings.adapter_image
-    egress = Egress(settings.allowed_hosts, settings.denied_networks)
+    proxies = Proxies(cluster_domain=settings.cluster_domain)  # the pod has the variables of the proxies
+    egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
     pod = Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Scope
 
 from adapter.contract.formats import json_cost
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.serving.connection import Connection
 from adapter.serving.limits import Connections, Limits
 from adapter.serving.messages import Refusal, Request, Response
@@ -35,6 +37,7 @@ def limits(body_size: int) -> Limits:
         body_size=body_size,
         total_size=4 * body_size,
         connections=128,
+        new_age_s=lambda: TIMEOUTS.age_limit_s(random.random()),  # Metacontroller then finds all replicas
     )
 
 

@@ -1,4 +1,4 @@
-"""Which servers an adapter may connect to: names of hosts, and networks of addresses. Pure.
+"""Which servers an adapter may connect to, by host and by network, and through which proxy. Pure.
 
 Whoever may create a source chooses its URLs, and the adapter connects to them from inside the cluster. So the platform
 team can restrict them. Both the name and the address of the connection are checked: a name can resolve to any address,
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from adapter.contract.proxies import NO_PROXIES, Proxies
 
 Network = IPv4Network | IPv6Network
 
@@ -29,10 +31,15 @@ _NONE = "none"
 
 @dataclass(frozen=True)
 class Egress:
-    """``allowed_hosts``: names and addresses as in URLs; ``*.example.com`` means all names below. Empty: all hosts."""
+    """``allowed_hosts``: names and addresses as in URLs; ``*.example.com`` means all names below. Empty: all hosts.
+
+    With a proxy, only the host of the URL is judged: the proxy looks up its address. The operator has chosen the proxy,
+    so its own address is always allowed.
+    """
 
     allowed_hosts: tuple[str, ...] = ()
     denied_networks: tuple[Network, ...] = DENIED_NETWORKS
+    proxies: Proxies = NO_PROXIES
 
     def host_problem(self, host: str) -> str | None:
         """Why the host of a URL must not be connected to, or None. ``host`` is ASCII, without brackets and port.

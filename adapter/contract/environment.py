@@ -13,6 +13,7 @@ from typing import Any
 
 from adapter.contract import variables
 from adapter.contract.declarations import (
+    USER,
     EnvError,
     ReferenceRow,
     Variable,
@@ -32,6 +33,14 @@ from adapter.contract.egress import (
     read_networks,
 )
 from adapter.contract.formats import EPOCH, Json, parse_time
+from adapter.contract.proxies import (
+    CLUSTER_DOMAIN,
+    Proxies,
+    check_no_proxy,
+    cluster_domain_text,
+    read_cluster_domain,
+    read_proxy_url,
+)
 from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
@@ -69,6 +78,9 @@ _ALLOWED_HOSTS = (
 _DENIED_NETWORKS = (
     "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
 )
+_CLUSTER_DOMAIN = "The DNS domain of the cluster. Names below `svc.` and this domain never go through a proxy."
+_HTTP_PROXY = "The proxy for http URLs: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`. Also `http_proxy`."
+_NO_PROXY = "What needs no proxy: names with all names below them, addresses, networks, or `*`; comma-separated."
 
 
 def declare_allowed_hosts() -> Any:
@@ -144,6 +156,21 @@ class AdapterEnv:
     tls_secrets: str = declare(TLS_SECRETS, "TLS_SECRETS", _TLS_SECRETS, set_by="image")
     allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
     denied_networks: tuple[Network, ...] = declare_denied_networks()
+    cluster_domain: str = declare(
+        CLUSTER_DOMAIN, "CLUSTER_DOMAIN", _CLUSTER_DOMAIN, read=read_cluster_domain, write=cluster_domain_text
+    )
+    http_proxy: str | None = declare(
+        None, "HTTP_PROXY", _HTTP_PROXY, set_by=USER, read=read_proxy_url, has_secrets=True
+    )
+    https_proxy: str | None = declare(
+        None,
+        "HTTPS_PROXY",
+        "The proxy for https URLs, as `HTTP_PROXY`.",
+        set_by=USER,
+        read=read_proxy_url,
+        has_secrets=True,
+    )
+    no_proxy: str = declare("", "NO_PROXY", _NO_PROXY, set_by=USER, read=check_no_proxy)
 
     def to_environ(self) -> dict[str, str]:
         """Variable -> text, in Knative's order. A variable without a value is an empty text.
@@ -166,7 +193,8 @@ class AdapterEnv:
         for attribute, variable, default in _VARIABLES:
             if attribute == "secrets":
                 continue
-            values[attribute] = read_variable(environ.get(variable.name), variable, default)
+            named = variable.named_in(environ)
+            values[attribute] = read_variable(environ.get(named.name), named, default)
         values["secrets"] = _secrets(environ, {name: values[attribute] for name, attribute in _REFERRING.items()})
         if not values["event_source"]:
             _check_identity(environ)
@@ -178,7 +206,8 @@ class AdapterEnv:
 
     @property
     def egress(self) -> Egress:
-        return Egress(self.allowed_hosts, self.denied_networks)
+        proxies = Proxies.of(self.http_proxy, self.https_proxy, self.no_proxy, self.cluster_domain)
+        return Egress(self.allowed_hosts, self.denied_networks, proxies)
 
     @property
     def source(self) -> str:

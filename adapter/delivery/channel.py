@@ -20,6 +20,7 @@ from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.formats import public_url, url_secrets
+from adapter.contract.proxies import Proxies
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
 from adapter.delivery.connection import KEPT_BODY, NoResponse, Response
@@ -71,9 +72,10 @@ class Destination:
 class Channel:
     """Sends events to one destination over connections that it keeps open.
 
-    ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name and the TCP
-    handshake. The disposition depends only on the status, not on the body of the response. ``backoff(n)``: the longest
-    wait after n failed requests for a token. ``kept_body``: how many bytes of its body a response has.
+    ``timeout_s`` limits each attempt as a whole. ``connect_timeout_s`` limits the lookup of the host's name, the TCP
+    handshake, and the answer of a proxy. The disposition depends only on the status, not on the body of the response.
+    ``backoff(n)``: the longest wait after n failed requests for a token. ``kept_body``: how many bytes of its body a
+    response has.
 
     An attempt sends its request a second time, at once and on a new connection, if no connection was made, or if the
     destination closed a kept connection before its answer. Both requests count as one attempt.
@@ -98,7 +100,7 @@ class Channel:
         self._timeouts = timeouts
         self._clock = clock
         self._kept_body = kept_body
-        self._target = _target(destination.url, destination.variable, "events are sent to")
+        self._target = _target(destination.url, destination.variable, "events are sent to", destination.egress.proxies)
         self._authorization = Authorization(destination.credentials, self._tokens(backoff))
         self._fingerprint: tls.Fingerprint = ()  # of the files that the connections use
         self._connections: Connections | None = None
@@ -179,13 +181,12 @@ class Channel:
         context = trust_context(self.destination)  # also without https: invalid certificates are an error
         used = context if self._target.is_https else None
         return Connections(
-            self._target.host,
-            self._target.port,
+            self._target,
             used,
             self._connect_timeout_s,
             self._timeouts,
             self.destination.egress,
-            self._kept_body,
+            kept_body=self._kept_body,
         )
 
     def _tokens(self, backoff: Callable[[int], float]) -> Tokens | None:
@@ -194,7 +195,8 @@ class Channel:
             return None
         from adapter.net.oauth2 import TokenClient  # few destinations need it
 
-        _target(oauth2.token_url, self.destination.credentials_variable, "tokens are requested from")
+        variable, proxies = self.destination.credentials_variable, self.destination.egress.proxies
+        _target(oauth2.token_url, variable, "tokens are requested from", proxies)
         return TokenClient(oauth2, self._request_token, backoff)
 
     async def _request_token(self, request: TokenRequest) -> TokenAnswer:
@@ -205,14 +207,15 @@ class Channel:
         from adapter.net.oauth2 import BODY_LIMIT, REQUEST_S, TokenAnswer
 
         server = replace(self.destination, url=request.url, audience=None, credentials=NONE)
-        timeouts = replace(self._timeouts, response_body_s=REQUEST_S)
-        connect_s, until = (
-            self._connect_timeout_s,
-            asyncio.get_running_loop().time() + 2 * REQUEST_S,
-        )  # cancelled earlier
+        until = asyncio.get_running_loop().time() + 2 * REQUEST_S  # TokenClient cancels it earlier
         try:
             made = Channel(
-                server, REQUEST_S, self._clock, connect_timeout_s=connect_s, timeouts=timeouts, kept_body=BODY_LIMIT + 1
+                server,
+                REQUEST_S,
+                self._clock,
+                connect_timeout_s=self._connect_timeout_s,
+                timeouts=replace(self._timeouts, response_body_s=REQUEST_S),
+                kept_body=BODY_LIMIT + 1,
             )
             async with contextlib.aclosing(made) as channel:
                 response = await channel.exchange(request.headers, request.body, until)
@@ -223,9 +226,9 @@ class Channel:
         return TokenAnswer(response.status, response.body)
 
 
-def _target(url: str, variable: str, purpose: str) -> Target:
+def _target(url: str, variable: str, purpose: str, proxies: Proxies) -> Target:
     try:
-        return Target.of(url)
+        return Target.of(url, proxies)
     except ValueError:
         raise EnvError(variable, HIDDEN, f"write the absolute http(s) URL that {purpose}") from None
 

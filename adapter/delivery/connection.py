@@ -6,6 +6,7 @@ It is not used again if the sink closes it, sends octets without a request, or l
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import select
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, kept_body: int = KEPT_BODY) -> None:
         self.is_reusable = False
+        self.use_until = math.inf  # on the loop's clock; no request begins later
         self._kept_body = kept_body
         self._requests = 0
         self._limit_ms = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -121,9 +122,17 @@ class RequestHandler:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
+        """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it.
+
+        So does the first response after the maximum age of a connection: the caller then connects to any ready pod.
+        """
         times, port = self._timeouts, self._context.port
-        limits = Limits(head_s=times.request_head_s, body_s=times.request_body_s, keep_alive_s=times.keep_alive_s)
+        limits = Limits(
+            head_s=times.request_head_s,
+            body_s=times.request_body_s,
+            keep_alive_s=times.keep_alive_s,
+            new_age_s=lambda: times.age_limit_s(random.random()),
+        )
         server = await listen(self, port, limits)
 
         async def stop() -> None:

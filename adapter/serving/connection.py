@@ -30,6 +30,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, shared: Connections) -> None:
         self._shared, limits = shared, shared.limits
         self._loop = asyncio.get_running_loop()
+        self._use_until = self._loop.time() + limits.new_age_s()
         self._reader = RequestReader(limits.head_size, limits.body_size)
         self._refusal: Response | None = None  # the last response
         self._task: asyncio.Task[None] | None = None  # responds to the requests in the queue
@@ -167,7 +168,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _encode(self, received: Received, response: Response) -> bytes:
         wants_close = any(name.lower() == "connection" for name in response.headers)  # handlers set it only to "close"
-        if wants_close or self._shared.draining or not received.keep_alive:
+        is_old = self._loop.time() >= self._use_until and not self._reader.queue  # the client has sent no more requests
+        if wants_close or is_old or self._shared.draining or not received.keep_alive:
             self._end()
         last = self._ended and not self._reader.queue and not self._refusal
         return encode(response, head=received.request.method == "HEAD", close=last)

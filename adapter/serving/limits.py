@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,6 +27,7 @@ class Limits:
     body_size: int = 1024 * 1024  # bytes of a body (413)
     total_size: int = 24 * 1024 * 1024  # bytes of all requests and unread responses in memory (503)
     connections: int = 512  # open ones; one more closes another (see Connections.add) or is refused (503)
+    new_age_s: Callable[[], float] = lambda: math.inf  # seconds until a response closes a new connection
 
 
 SINK_LIMITS = Limits(  # of sinks for developers and tests, which may wait for minutes

@@ -6,6 +6,7 @@ import codecs
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import httpx2
@@ -21,15 +22,29 @@ from adapter.contract.auth.headers import (
     has_authorization,
 )
 from adapter.contract.formats import Json
+from adapter.model.http_auth import credentials_of
 from adapter.net import tls
+from adapter.net.credentials import NONE, Credentials
+from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.expressions import Evaluation, check_expression
 from adapter.polling.feed_process import parse_in_subprocess
-from adapter.polling.fetch import Fetched, fetch, remember
+from adapter.polling.fetch import Fetched, Login, fetch, remember
 from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
-from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
+from adapter.sdk import (
+    Certificates,
+    Context,
+    Event,
+    EventType,
+    Field,
+    HttpUrl,
+    Interval,
+    Poller,
+    PollFailed,
+    SecretText,
+)
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
@@ -137,10 +152,31 @@ class PollSource(Poller):
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.empty_context()
+        return self._tls_context(self.url)
+
+    def _tls_context(self, url: str) -> ssl.SSLContext:
+        context = tls.tls_context() if url.lower().startswith("https:") else tls.empty_context()
         if self.ca_certs:
             tls.trust(context, self.ca_certs)
         return context
+
+    def _credentials(self, context: Context) -> Credentials:
+        return credentials_of(self.auth, context.tls_secrets)
+
+    def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
+        upstream, credentials = super()._upstream(context, transport), self._credentials(context)
+        if credentials != NONE:
+            token_server = partial(self._token_server, context, transport)
+            upstream.login = Login(self.url, credentials, token_server, self.poll_limit_s() / 2)
+            upstream.certificate = credentials.client_certificate
+        return upstream
+
+    def _token_server(self, context: Context, transport: httpx2.AsyncBaseTransport | None, url: str) -> Upstream:
+        """A client for the token server, which is trusted and may be connected to as the server of ``self.url``."""
+        from adapter.net.oauth2 import BODY_LIMIT
+
+        tls_context = partial(self._tls_context, url)
+        return Upstream(tls_context, context.trust_bundles, BODY_LIMIT, transport, context.egress)
 
     def poll_limit_s(self) -> float:
         return self.timeout.ns / 1e9

@@ -54,6 +54,7 @@ def environment(source: SourceSpec, sinks: Sinks, pod: Pod) -> list[Object]:
         dead_letter_sink_auth=auths[1],
         allowed_hosts=pod.egress.allowed_hosts,
         denied_networks=pod.egress.denied_networks,
+        cluster_domain=pod.egress.proxies.cluster_domain,
     ).to_environ()
     return [_variable(name, value, references) for name, value in environ.items()]
 

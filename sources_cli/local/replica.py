@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx2
 
 from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, printable
-from sources_cli.local.environ import Values, container_environ
+from sources_cli.local.environ import Values, container_environ, proxies_of
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, exit_text, free_port
 from sources_cli.local.service import ServicePorts
@@ -103,7 +104,8 @@ class Replica:
         for variable in ("K_SINK", "DEAD_LETTER_SINK"):
             if variable in environ:
                 environ[variable] = local_url(environ[variable], self._cluster.ports())
-        return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+        own = {"PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+        return {**proxies_of(os.environ, environ), **environ, **own}
 
     async def _keep_running(self) -> None:
         wait_s, longest_s = BACKOFF_S

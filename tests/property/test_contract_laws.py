@@ -71,6 +71,10 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         denied_networks=draw(
             st.sampled_from([(), DENIED_NETWORKS, (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"))])
         ),
+        cluster_domain=draw(st.sampled_from(["cluster.local", "corp.example"])),
+        http_proxy=draw(st.sampled_from([None, "http://p:3128", "http://user:p%40ss@[::1]:1"])),
+        https_proxy=draw(st.sampled_from([None, "HTTP://p/"])),
+        no_proxy=draw(st.sampled_from(["", "*", ".example.com, 10.0.0.0/8"])),
         ca_certs=draw(optional),
         audience=draw(optional),
         ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),

@@ -50,6 +50,8 @@ TEXTS = {
     "json-list": f'["{CANARY}"]',
 }
 PUBLIC = {
+    "CLUSTER_DOMAIN",
+    "NO_PROXY",
     "ALLOWED_HOSTS",
     "DENIED_NETWORKS",
     "EVENT_SOURCE",

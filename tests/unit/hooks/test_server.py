@@ -24,6 +24,12 @@ LIMITS = limits(64 * 1024)
 POST = b"POST /echo?q=%C3%A9 HTTP/1.1\r\nHost: h\r\nX-Name: caf\xe9\r\n"
 
 
+def test_connection_of_metacontroller_is_closed_after_5_minutes() -> None:
+    """± 20 %. It then finds another replica of the hook."""
+    ages = [LIMITS.new_age_s() for _ in range(100)]
+    assert 240 <= min(ages) < max(ages) <= 360
+
+
 def app() -> FastAPI:
     made = FastAPI()
 

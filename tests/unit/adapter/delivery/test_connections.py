@@ -29,6 +29,7 @@ from tests.unit.adapter.delivery.loopback import (
     reset,
     then_close,
 )
+from tests.unit.adapter.later import run, skip
 
 MESSAGE = Message({"ce-id": "1"}, b"data")
 LARGE = Message({"ce-id": "1"}, b"x" * 8_000_000)
@@ -103,6 +104,41 @@ def test_connection_idle_for_longer_than_the_limit_is_not_used_again() -> None:
     sink = Loopback()
     assert codes(sink, 3, sink_idle_s=0) == ["202"] * 3
     assert sink.connections == [1, 1, 1]
+
+
+def test_connection_older_than_the_limit_is_not_used_again() -> None:
+    """The limit is 5 minutes ± 20 %."""
+    sink = Loopback()
+
+    async def test() -> list[str]:
+        async with channel(sink, sink_idle_s=1000) as made:
+            posted = [(await made.post(MESSAGE)).code]
+            for seconds in (238, 123):  # then the connection is 238 s old, and 361 s
+                skip(seconds)
+                posted.append((await made.post(MESSAGE)).code)
+            return posted
+
+    assert run(test()) == ["202"] * 3
+    assert sink.connections == [2, 1]
+
+
+def test_connection_that_becomes_too_old_during_a_request_is_closed_after_the_response() -> None:
+    closed = asyncio.Event()
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        skip(361)
+        writer.write(ACCEPTED)
+        assert await reader.read() == b""
+        closed.set()
+
+    async def test() -> str:
+        async with channel(Loopback(late), timeout_s=1000) as made:
+            attempt = await made.post(MESSAGE)
+            async with asyncio.timeout(10):
+                await closed.wait()
+            return attempt.code
+
+    assert run(test()) == "202"
 
 
 def test_256_requests_in_flight_have_256_connections() -> None:
