@@ -24,7 +24,6 @@ from adapter.contract.auth.headers import (
 from adapter.contract.formats import Json
 from adapter.model.http_auth import credentials_of
 from adapter.net import tls
-from adapter.net.credentials import NONE, Credentials
 from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
@@ -160,12 +159,10 @@ class PollSource(Poller):
             tls.trust(context, self.ca_certs)
         return context
 
-    def _credentials(self, context: Context) -> Credentials:
-        return credentials_of(self.auth, context.tls_secrets)
-
     def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
-        upstream, credentials = super()._upstream(context, transport), self._credentials(context)
-        if credentials != NONE:
+        upstream = super()._upstream(context, transport)
+        if self.auth:
+            credentials = credentials_of(self.auth, context.tls_secrets)
             token_server = partial(self._token_server, context, transport)
             upstream.login = Login(self.url, credentials, token_server, self.poll_limit_s() / 2)
             upstream.certificate = credentials.client_certificate

@@ -15,17 +15,20 @@ import pytest
 import trustme
 
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
-from adapter.net.credentials import Credentials, OAuth2
 from adapter.net.tls import tls_context
 from adapter.polling.client import Upstream
-from adapter.sdk import Context
 from adapter.sources.poll_source import PollSource
 from adapter.testing.clock import VirtualClock
 from tests.unit.adapter.polling.polled import ok
 from tests.unit.adapter.polling.polling_run import Run
 
 URL = "http://host/items"
-OAUTH2 = OAuth2("http://idp/token", "me", "hunter22222", scopes=("read",))
+Auth = dict[str, Any]  # ``spec.auth``
+OAUTH2: Auth = {
+    "oauth2": {"tokenUrl": "http://idp/token", "clientId": "me", "clientSecret": "hunter22222", "scopes": ["read"]}
+}
+BASIC: Auth = {"basic": {"username": "me", "password": "pass"}}
+TLS: Auth = {"tls": {"secretName": "client"}}
 ITEMS = [{"id": "a"}]
 Handler = Callable[[httpx2.Request], Any]
 
@@ -53,14 +56,8 @@ def token(value: str = "t1") -> httpx2.Response:
     return ok({"access_token": value, "token_type": "Bearer", "expires_in": 3600})
 
 
-def run_with(credentials: Credentials, handler: Handler, egress: Egress = DEFAULT_EGRESS, **fields: str) -> Run:
-    class SecuredSource(PollSource):
-        """A PollSource with credentials."""
-
-        def _credentials(self, context: Context) -> Credentials:
-            return credentials
-
-    source = SecuredSource.model_validate({"url": URL, "start": "earliest", **fields})
+def run_with(auth: Auth, handler: Handler, egress: Egress = DEFAULT_EGRESS, **fields: str) -> Run:
+    source = PollSource.model_validate({"url": URL, "start": "earliest", "auth": auth, **fields})
     run = Run(source, handler=handler)
     run.context = replace(run.context, egress=egress)
     return run
@@ -72,7 +69,7 @@ def reasons(run: Run) -> list[str]:
 
 def test_token_is_requested_once_and_sent_with_each_poll() -> None:
     servers = Servers(ok(ITEMS), ok(ITEMS), tokens=[token()])
-    assert run_with(Credentials(oauth2=OAUTH2), servers).ids() == ["a"]
+    assert run_with(OAUTH2, servers).ids() == ["a"]
     assert servers.sent == [("host", "Bearer t1")] * 2
     (asked,) = servers.asked
     assert (asked.method, asked.headers["Authorization"]) == ("POST", "Basic bWU6aHVudGVyMjIyMjI=")
@@ -81,15 +78,15 @@ def test_token_is_requested_once_and_sent_with_each_poll() -> None:
 
 def test_user_and_password_are_sent_with_each_poll() -> None:
     servers = Servers(ok(ITEMS), ok(ITEMS))
-    run_with(Credentials(basic=("me", "pass")), servers).ids()
+    run_with(BASIC, servers).ids()
     assert servers.sent == [("host", "Basic bWU6cGFzcw==")] * 2
 
 
-@pytest.mark.parametrize("credentials", [Credentials(oauth2=OAUTH2), Credentials(basic=("me", "pass"))])
-def test_credentials_are_not_sent_to_another_host(credentials: Credentials) -> None:
+@pytest.mark.parametrize("auth", [OAUTH2, BASIC], ids=["oauth2", "basic"])
+def test_credentials_are_not_sent_to_another_host(auth: Auth) -> None:
     moved = httpx2.Response(302, headers={"Location": "http://other/items"})
     servers = Servers(moved, ok(ITEMS), tokens=[token()])
-    assert run_with(credentials, servers).ids() == ["a"]
+    assert run_with(auth, servers).ids() == ["a"]
     assert [host for host, _ in servers.sent] == ["host", "other"]
     assert [authorization is None for _, authorization in servers.sent] == [False, True]
 
@@ -97,7 +94,7 @@ def test_credentials_are_not_sent_to_another_host(credentials: Credentials) -> N
 def test_poll_goes_on_with_a_new_token_when_the_old_one_is_revoked() -> None:
     items = [ok(ITEMS), httpx2.Response(401), ok([*ITEMS, {"id": "b"}])]
     servers = Servers(*items, tokens=[token("t1"), token("t2")])
-    run = run_with(Credentials(oauth2=OAUTH2), servers)
+    run = run_with(OAUTH2, servers)
     assert run.ids() == ["a", "b"]
     assert [authorization for _, authorization in servers.sent] == ["Bearer t1", "Bearer t1", "Bearer t2"]
     assert run.outcomes == ["ok", "ok"]
@@ -105,7 +102,7 @@ def test_poll_goes_on_with_a_new_token_when_the_old_one_is_revoked() -> None:
 
 def test_poll_fails_when_a_new_token_is_refused() -> None:
     servers = Servers(httpx2.Response(401), httpx2.Response(401), tokens=[token()])
-    run = run_with(Credentials(oauth2=OAUTH2), servers)
+    run = run_with(OAUTH2, servers)
     assert run.ids() == []
     assert reasons(run)[0] == "HTTP status 401"
     assert len(servers.asked) == 1
@@ -115,7 +112,7 @@ def test_poll_fails_without_a_request_when_the_token_server_refuses() -> None:
     refusal = {"error": "invalid_client", "error_description": "hunter22222 is not the secret of me"}
     refused = httpx2.Response(401, json=refusal)
     servers = Servers(ok(ITEMS), tokens=[refused, token()])
-    run = run_with(Credentials(oauth2=OAUTH2), servers)
+    run = run_with(OAUTH2, servers)
     assert run.ids() == ["a"]
     expected = "token server idp: answered 401: invalid_client: (secret) is not the secret of me"
     assert reasons(run)[0] == expected
@@ -130,12 +127,12 @@ def failing(answer: httpx2.Response | Exception, **how: Any) -> str:
             raise answer
         return answer
 
-    return reason_of_one_poll(Credentials(oauth2=OAUTH2), handle, **how)
+    return reason_of_one_poll(OAUTH2, handle, **how)
 
 
-def reason_of_one_poll(credentials: Credentials, handler: Handler, **how: Any) -> str:
-    run = run_with(credentials, handler, **how)
-    run.context = replace(run.context, clock=EndingClock())
+def reason_of_one_poll(auth: Auth, handler: Handler, tls_secrets: Path | None = None, **how: Any) -> str:
+    run = run_with(auth, handler, **how)
+    run.context = replace(run.context, clock=EndingClock(), tls_secrets=tls_secrets)
     assert run.ids() == []
     return reasons(run)[0]
 
@@ -164,28 +161,29 @@ def test_silent_token_server_is_named_when_half_of_the_time_of_the_poll_is_over(
         await asyncio.Event().wait()
         raise AssertionError
 
-    reason = reason_of_one_poll(Credentials(oauth2=OAUTH2), silent, timeout="100ms")
+    reason = reason_of_one_poll(OAUTH2, silent, timeout="100ms")
     assert reason.startswith("token server idp: no answer ")
 
 
 def pair(directory: Path) -> None:
     issued = trustme.CA().issue_cert("client.example.com")
+    directory.mkdir(exist_ok=True)
     issued.cert_chain_pems[0].write_to_path(directory / "tls.crt")
     issued.private_key_pem.write_to_path(directory / "tls.key")
 
 
 def test_redirect_to_another_host_fails_with_a_client_certificate(tmp_path: Path) -> None:
     """The client would present the certificate there, too."""
-    pair(tmp_path)
+    pair(tmp_path / "client")
     moved = httpx2.Response(302, headers={"Location": "https://other/items"})
-    reason = reason_of_one_poll(Credentials(client_certificate=tmp_path), Servers(moved), url="https://host/items")
+    reason = reason_of_one_poll(TLS, Servers(moved), tmp_path, url="https://host/items")
     assert reason == "url redirects to other, and the client certificate is not for this host"
 
 
 def test_poll_sends_nothing_without_a_usable_client_certificate(tmp_path: Path) -> None:
     servers = Servers(ok(ITEMS))
-    reason = reason_of_one_poll(Credentials(client_certificate=tmp_path), servers, url="https://host/items")
-    assert reason == f"ClientCertificateError: client certificate: {tmp_path}/tls.crt: No such file or directory"
+    reason = reason_of_one_poll(TLS, servers, tmp_path, url="https://host/items")
+    assert reason == f"ClientCertificateError: client certificate: {tmp_path}/client/tls.crt: No such file or directory"
     assert servers.sent == []
 
 
