@@ -62,3 +62,33 @@ def references_in(value: Any) -> int:
     if value.keys() & {"secretKeyRef", "configMapKeyRef"}:
         return 1
     return sum(map(references_in, value.values()))
+
+
+_broken_parts: dict[str, st.SearchStrategy[Any]] = {
+    "headers": st.dictionaries(
+        st.sampled_from(["Host", "content-type", "CE-id", "Te", "Team", "a b", "", "Authorization", "a", "A"]),
+        st.sampled_from(["x", "", "a\nb", "é"]),
+        max_size=2,
+    ),
+    "secretHeaders": st.dictionaries(st.sampled_from(["authorization", "X", "host"]), references, max_size=2),
+    "tls": st.fixed_dictionaries({"secretName": st.sampled_from(["a", "A", "", "a.b", "a..b", "-a", "a" * 254])}),
+    "basic": st.fixed_dictionaries(
+        {},
+        optional={
+            "username": st.sampled_from(["a", "a:b", "a\tb", "", "é", "a" * 257]),
+            "usernameFrom": references,
+            "password": references | st.just({}),
+        },
+    ),
+    "oauth2": st.fixed_dictionaries(
+        {"tokenUrl": st.sampled_from(["http://h", "http://u@h", "h", ""]), "clientSecret": references},
+        optional={
+            "clientId": st.sampled_from(["a", "", "a\nb"]),
+            "clientIdFrom": references,
+            "scopes": st.lists(st.sampled_from(["a", "a b", '"', "é", ""]), max_size=2),
+            "audience": st.sampled_from(["a", "", "a\x7f"]),
+            "method": st.sampled_from(["client_secret_basic", "x"]),
+        },
+    ),
+}
+broken_sink_auths = st.fixed_dictionaries({}, optional=_broken_parts)

@@ -28,14 +28,15 @@ class TlsSecrets:
         """
         if not self.names:
             return {}
-        self._directory = self._directory or TemporaryDirectory(prefix="sources-tls-")  # only its owner may read it
-        for name in self.names:
-            data = values.get(("Secret", self._namespace, name))
+        found = {name: values.get(("Secret", self._namespace, name)) for name in self.names}
+        for name, data in found.items():
             if data is None:
                 raise Problem(f'Secret "{name}" not found in namespace "{self._namespace}"; add it to the YAML files')
+        self._directory = self._directory or TemporaryDirectory(prefix="sources-tls-")  # only its owner may read it
+        for name, data in found.items():
             directory = Path(self._directory.name, name)
             directory.mkdir(exist_ok=True)
-            for key, text in data.items():
+            for key, text in (data or {}).items():
                 (directory / Path(key).name).write_text(text)
         return {"TLS_SECRETS": self._directory.name}
 
