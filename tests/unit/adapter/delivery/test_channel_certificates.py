@@ -25,39 +25,10 @@ from adapter.delivery.attempt import Disposition
 from adapter.delivery.channel import Channel, Destination
 from adapter.net.credentials import Credentials
 from adapter.testing.clock import VirtualClock
+from tests.mounts import client_pair, mount, server_context
 from tests.unit.adapter.delivery.loopback import ACCEPTED, Answer, Loopback
 
 MESSAGE = Message({"Content-Type": "text/plain", "ce-id": "1"}, b"data")
-
-
-def mount(directory: Path, files: dict[str, bytes]) -> None:
-    """Mount the files as the kubelet does: it writes a new directory and then swaps the link ``..data``."""
-    version = directory / f"..{len(list(directory.glob('..*')))}"
-    version.mkdir()
-    for name, content in files.items():
-        (version / name).write_bytes(content)
-        if not (directory / name).is_symlink():
-            (directory / name).symlink_to(Path("..data", name))
-    (directory / "..new").symlink_to(version.name)
-    (directory / "..new").replace(directory / "..data")
-    for link in directory.iterdir():
-        if not link.name.startswith(".") and not link.exists():
-            link.unlink()
-
-
-def pair(authority: trustme.CA) -> dict[str, bytes]:
-    issued = authority.issue_cert("client.example.com")
-    return {
-        "tls.crt": b"".join(each.bytes() for each in issued.cert_chain_pems),
-        "tls.key": issued.private_key_pem.bytes(),
-    }
-
-
-def trusting(context: ssl.SSLContext, authority: trustme.CA) -> ssl.SSLContext:
-    """The server refuses clients without a certificate of ``authority``."""
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class Setup:
@@ -65,16 +36,11 @@ class Setup:
 
     def __init__(self, directory: Path, *answers: Answer) -> None:
         self.servers, self.clients, self.directory = trustme.CA(), trustme.CA(), directory
-        self.sink = Loopback(*answers, context=self.context(self.clients))
-
-    def context(self, clients: trustme.CA) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.servers.issue_cert("127.0.0.1").configure_cert(context)
-        return trusting(context, clients)
+        self.sink = Loopback(*answers, context=server_context(self.servers, self.clients))
 
     @property
     def valid(self) -> dict[str, bytes]:
-        return {**pair(self.clients), "ca.crt": self.servers.cert_pem.bytes()}
+        return {**client_pair(self.clients), "ca.crt": self.servers.cert_pem.bytes()}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Channel]:
@@ -110,7 +76,7 @@ def test_rotated_certificate_takes_effect_at_the_next_attempt(tmp_path: Path) ->
         mount(tmp_path, setup.valid)
         async with setup.running() as channel:
             assert (await channel.post(MESSAGE)).code == "202"
-            mount(tmp_path, {**setup.valid, **pair(trustme.CA())})
+            mount(tmp_path, {**setup.valid, **client_pair(trustme.CA())})
             refused = await channel.post(MESSAGE)
             assert (refused.disposition, refused.code) == (Disposition.RETRY, "transport")
             mount(tmp_path, setup.valid)
@@ -154,7 +120,7 @@ def with_file(name: str, content: Callable[[bytes], bytes]) -> Break:
 
 
 def other_key(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {**files, "tls.key": pair(trustme.CA())["tls.key"]}
+    return {**files, "tls.key": client_pair(trustme.CA())["tls.key"]}
 
 
 def encrypted(key: bytes) -> bytes:
@@ -217,13 +183,13 @@ def test_certificate_for_a_url_without_https_is_an_environment_error(tmp_path: P
 def test_refused_certificate_is_named_in_the_reason(tmp_path: Path) -> None:
     """The server is not asyncio's, which closes the connection without the alert of TLS."""
     setup = Setup(tmp_path)
-    mount(tmp_path, {**setup.valid, **pair(trustme.CA())})
+    mount(tmp_path, {**setup.valid, **client_pair(trustme.CA())})
 
     def serve() -> None:
         connection, _ = setup.sink.socket.accept()
         with connection.dup() as octets:
             with pytest.raises(ssl.SSLError):
-                setup.context(setup.clients).wrap_socket(connection, server_side=True)
+                server_context(setup.servers, setup.clients).wrap_socket(connection, server_side=True)
             while octets.recv(4096):  # unread octets would reset the connection, and the alert could be lost
                 pass
 

@@ -18,6 +18,7 @@ import trustme
 from adapter.cloudevents.encode import Message
 from adapter.contract.declarations import EnvError
 from adapter.contract.egress import Egress
+from adapter.contract.proxies import Proxies
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.channel import Channel, Destination
@@ -177,6 +178,22 @@ def test_token_server_is_trusted_as_the_sink(tmp_path: Path) -> None:
     failed = attempt(bundles=tmp_path)
     assert failed.code == "token"
     assert "bundle.pem holds no PEM certificates" in failed.reason
+
+
+def test_token_is_requested_through_the_proxy_of_the_sink() -> None:
+    proxy, sink = Loopback(token_answer("t-1")), Loopback()
+    proxies = Proxies.of(f"http://127.0.0.1:{proxy.port}", None, "127.0.0.1", "cluster.local")
+    oauth2 = OAuth2("http://idp.example.com/token", "me", "hunter22222")
+
+    async def test() -> str:
+        destination = Destination(sink.url, egress=Egress(proxies=proxies), credentials=Credentials(oauth2=oauth2))
+        made = Channel(destination, 10, VirtualClock())
+        async with proxy.running(), sink.running(), contextlib.aclosing(made) as channel:
+            return (await channel.post(MESSAGE)).code
+
+    assert asyncio.run(test()) == "202"
+    assert proxy.requests[0].startswith(b"POST http://idp.example.com/token HTTP/1.1\r\n")
+    assert tokens_of(sink) == ["t-1"]
 
 
 def test_invalid_token_url_is_an_environment_error_without_its_secrets() -> None:

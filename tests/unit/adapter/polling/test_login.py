@@ -19,6 +19,7 @@ from adapter.net.tls import tls_context
 from adapter.polling.client import Upstream
 from adapter.sources.poll_source import PollSource
 from adapter.testing.clock import VirtualClock
+from tests.mounts import client_pair, mount
 from tests.unit.adapter.polling.polled import ok
 from tests.unit.adapter.polling.polling_run import Run
 
@@ -165,16 +166,9 @@ def test_silent_token_server_is_named_when_half_of_the_time_of_the_poll_is_over(
     assert reason.startswith("token server idp: no answer ")
 
 
-def pair(directory: Path) -> None:
-    issued = trustme.CA().issue_cert("client.example.com")
-    directory.mkdir(exist_ok=True)
-    issued.cert_chain_pems[0].write_to_path(directory / "tls.crt")
-    issued.private_key_pem.write_to_path(directory / "tls.key")
-
-
 def test_redirect_to_another_host_fails_with_a_client_certificate(tmp_path: Path) -> None:
     """The client would present the certificate there, too."""
-    pair(tmp_path / "client")
+    mount(tmp_path / "client", client_pair(trustme.CA()))
     moved = httpx2.Response(302, headers={"Location": "https://other/items"})
     reason = reason_of_one_poll(TLS, Servers(moved), tmp_path, url="https://host/items")
     assert reason == "url redirects to other, and the client certificate is not for this host"
@@ -188,13 +182,13 @@ def test_poll_sends_nothing_without_a_usable_client_certificate(tmp_path: Path) 
 
 
 def test_rotated_client_certificate_is_used_by_the_next_poll(tmp_path: Path) -> None:
-    pair(tmp_path)
+    mount(tmp_path, client_pair(trustme.CA()))
     upstream = Upstream(tls_context, None, 1024, certificate=tmp_path)
 
     async def test() -> None:
         first = await upstream.client()
         assert await upstream.client() is first
-        pair(tmp_path)
+        mount(tmp_path, client_pair(trustme.CA()))
         assert await upstream.client() is not first
         await upstream.aclose()
 
