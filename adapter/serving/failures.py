@@ -20,7 +20,7 @@ PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because
 
 
 class SourceExit(Exception):
-    """The source's code raised its cause: SystemExit, KeyboardInterrupt or CancelledError.
+    """The source's code raised its cause: SystemExit, KeyboardInterrupt, CancelledError or GeneratorExit.
 
     asyncio would end the process or the task without an error.
     """
@@ -30,13 +30,18 @@ async def as_source(code: Awaitable[T]) -> T:
     """Await the source's ``code``. Raises :class:`SourceExit`, but passes on that this task is cancelled."""
     try:
         return await code
-    except (SystemExit, KeyboardInterrupt) as error:
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
         raise SourceExit from error
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if cancels_this_task(error):
             raise
         raise SourceExit from error
+
+
+def cancels_this_task(error: BaseException) -> bool:
+    """True if the error is the cancellation of this task; False if the code that it runs raised the error itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
 def failure_fields(
