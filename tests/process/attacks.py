@@ -26,14 +26,17 @@ class Attack:
 
     def __init__(self, connections: Sequence[socket.socket]) -> None:
         self._open = list(connections)
-        self._received = {each: b"" for each in connections}
+        self._tails = dict.fromkeys(connections, b"")  # less than a status line
+        self._statuses: dict[socket.socket, int] = {}
 
     def open(self) -> int:
         """How many connections the server has not closed."""
         for each in tuple(self._open):
             try:
                 while part := each.recv(1 << 20, socket.MSG_DONTWAIT):
-                    self._received[each] = (self._received[each] + part)[-4096:]
+                    received = self._tails[each] + part
+                    self._tails[each] = received[-len("HTTP/1.1 200") :]
+                    self._statuses.update({each: int(status) for status in _STATUS.findall(received)})
                 self._open.remove(each)
             except BlockingIOError:
                 pass
@@ -44,8 +47,7 @@ class Attack:
     def statuses(self) -> list[int]:
         """The status of the last response of each connection that got one."""
         self.open()
-        found = (_STATUS.findall(received) for received in self._received.values())
-        return [int(each[-1]) for each in found if each]
+        return list(self._statuses.values())
 
 
 Check = Callable[[Attack], None]

@@ -93,6 +93,16 @@ def test_hook_survives_clients_that_read_no_response(hook: Port) -> None:
     hook.assert_alive()
 
 
+@pytest.mark.parametrize("size", [16_000, 60_000])
+def test_hook_survives_many_long_queries(hook: Port, size: int) -> None:
+    """Each asks for other options. A list of short event types takes 20 times as many bytes as the query string."""
+    body = PARENT % (b"", b"{}", b"")
+    for n in range(300):
+        assert hook.post(body, f"/sync?types={n:03d}{',ab' * (size // 3)}") == 200
+    assert hook.post(BODIES["largest-accepted"][1]()) == 200
+    hook.assert_alive()
+
+
 def test_hook_ends_at_once_on_sigterm_while_bodies_are_incomplete() -> None:
     with running_hook() as (port, process), port.attack(100, POST + b"Content-Length: 9\r\n\r\n{"):
         port.assert_alive()
