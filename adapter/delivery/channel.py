@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from adapter.model.clock import Clock
 from adapter.net import tls
 from adapter.net.retry_after import retry_after_s
 
+OnAnswer = Callable[[Attempt], None]
 _TOKEN = re.compile("[!-~]+", re.ASCII)
 
 
@@ -81,12 +83,17 @@ class Channel:
         self._connections.retire()
         await asyncio.sleep(0)  # the event loop closes the sockets
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: OnAnswer = lambda attempt: None) -> Attempt:
+        """``on_answer`` gets the attempt without the body of the response, before a wait for this body."""
+
+        def on_head(status: int, retry_after: str | None) -> None:
+            on_answer(answered(status, retry_after_s(retry_after, self._clock.now())))
+
         try:
             request = self._target.request({**message.headers, **self._authorization()}, message.body)
             self._reload_certificates()
             until = asyncio.get_running_loop().time() + self._timeout_s
-            response = await self._connections.exchange(request, until)
+            response = await self._connections.exchange(request, until, on_head)
         except TimeoutError:
             return Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
         except (NoResponse, _TokenError) as error:

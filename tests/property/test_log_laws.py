@@ -109,7 +109,7 @@ class _Sink:
         self.destination = Destination(f"http://{name}/")
         self._name, self._run = name, run
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: object = None) -> Attempt:
         return await self._run.post(self._name)
 
 
