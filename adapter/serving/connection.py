@@ -9,7 +9,7 @@ import socket
 import struct
 
 from adapter.serving.failures import cancels_this_task
-from adapter.serving.limits import SMALL_SIZE, Connections
+from adapter.serving.limits import SMALL_SIZE, TOO_MUCH, Connections
 from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response
 from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
@@ -80,7 +80,7 @@ class Connection(asyncio.BufferedProtocol):
             self._count()
             if self._shared.is_full and self._counted > SMALL_SIZE:
                 self._reader.queue.clear()
-                raise self._busy("too many requests in flight")
+                raise self._busy(TOO_MUCH)
         except Refusal as refusal:
             self._refuse(refusal)
         self._settle()

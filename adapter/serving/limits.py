@@ -11,6 +11,7 @@ from adapter.serving.messages import Refusal, Request, Response
 from adapter.serving.wire import READ_SIZE
 
 SMALL_SIZE = 8 * 1024  # bytes of a connection that are accepted even beyond ``Limits.total_size``, as of a probe
+TOO_MUCH = "too many requests in flight"  # the reason of a 503 beyond ``Limits.total_size``
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -36,7 +36,7 @@ class Failures:
 
     def repeated(self, source: str) -> str:
         """``request failed (3 times)``: the failures of a source that came more than once. Empty if there is none."""
-        counts = self._counts.get(source, {})
+        counts = self._counts.get(source, Counter[str]())
         return ", ".join(f"{message} ({count} times)" for message, count in counts.items() if count > 1)
 
 
@@ -45,7 +45,7 @@ def failure_text(entry: dict[str, Any]) -> str | None:
     if entry.get("level") not in ("warn", "error") or entry.get("msg") in SHOWN_OTHERWISE:
         return None
     at = f" at {entry['at']}" if entry.get("at") else ""
-    what = f"{entry.get('name')}: {entry.get('msg')}{at}"
+    what = f"{entry.get('name', 'hook')}: {entry.get('msg')}{at}"
     if "remedy" in entry:
         return f"{what}; {entry['remedy']}"
     cause = (at and entry.get("error")) or entry.get("reason") or entry.get("event_id")

@@ -36,7 +36,8 @@ class Attack:
                 while part := each.recv(1 << 20, socket.MSG_DONTWAIT):
                     received = self._tails[each] + part
                     self._tails[each] = received[-len("HTTP/1.1 200") :]
-                    self._statuses.update({each: int(status) for status in _STATUS.findall(received)})
+                    for status in _STATUS.findall(received):
+                        self._statuses[each] = int(status)
                 self._open.remove(each)
             except BlockingIOError:
                 pass
