@@ -23,7 +23,7 @@ from adapter.contract.formats import public_url, url_secrets
 from adapter.contract.proxies import Proxies, Proxy
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.delivery.attempt import Attempt, Disposition, answered
-from adapter.delivery.connection import KEPT_BODY, NoResponse, Response
+from adapter.delivery.connection import KEPT_BODY, NoResponse, OnHead, Response
 from adapter.delivery.connections import Connections
 from adapter.delivery.request import Target
 from adapter.model.clock import Clock
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from adapter.net.oauth2 import TokenAnswer, TokenRequest
 
 DEFAULTS = Policy()
+OnAnswer = Callable[[Attempt], None]
+UNSETTLED = (401, 407)  # the request may be sent again with a new token; a proxy has answered
 _TOKEN = re.compile("[!-~]+", re.ASCII)
 
 
@@ -118,9 +120,15 @@ class Channel:
             self._connections.retire()
         await asyncio.sleep(0)  # the event loop closes the sockets
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: OnAnswer = lambda attempt: None) -> Attempt:
+        """``on_answer`` gets the attempt without the body of the response, before a wait for this body."""
+
+        def on_head(status: int, retry_after: str | None) -> None:
+            if status not in UNSETTLED:
+                on_answer(answered(status, retry_after_s(retry_after, self._clock.now())))
+
         try:
-            response = await self._send(message, asyncio.get_running_loop().time() + self._timeout_s)
+            response = await self._send(message, asyncio.get_running_loop().time() + self._timeout_s, on_head)
         except TimeoutError:
             return Attempt(Disposition.RETRY, "timeout", f"no answer within {self._timeout_s:g} s")
         except NoResponse as error:
@@ -141,16 +149,18 @@ class Channel:
         yield from self.destination.secrets()
         yield from self._authorization.secrets()
 
-    async def exchange(self, headers: Mapping[str, str], body: bytes, until: float) -> Response:
+    async def exchange(
+        self, headers: Mapping[str, str], body: bytes, until: float, on_head: OnHead = lambda status, retry_after: None
+    ) -> Response:
         """Send one request without credentials. Raises what ``Connections.exchange`` and changed certificates raise."""
         request = self._target.request(headers, body)
-        return await self._current_connections().exchange(request, until)
+        return await self._current_connections().exchange(request, until, on_head)
 
-    async def _send(self, message: Message, until: float) -> Response:
+    async def _send(self, message: Message, until: float, on_head: OnHead) -> Response:
         """Send the request once more, with a new token, if the sink refuses one that is old."""
         for is_last in (False, True):
             headers = {**self._audience_token(), **await self._authorization.headers(until)}
-            response = await self.exchange({**message.headers, **headers}, message.body, until)
+            response = await self.exchange({**message.headers, **headers}, message.body, until, on_head)
             if is_last or not self._authorization.refused(headers, response.status):
                 break
         return response

@@ -12,6 +12,7 @@ import re
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httptools
@@ -23,6 +24,9 @@ BODY_LIMIT = 64 * 1024  # bytes read of a response's body, so that its connectio
 KEPT_BODY = 4096  # bytes of them kept for the dead letter sink
 CLOSED = "connection closed by the sink"
 ALWAYS_TAKEN = 16 * 1024  # bytes of a request that a host takes although its program reads nothing
+
+
+OnHead = Callable[[int, str | None], None]  # gets the status and the header Retry-After
 
 
 class NoResponse(Exception):
@@ -81,8 +85,10 @@ class Connection(asyncio.Protocol):
             lenient_optional_cr_before_lf=True,
         )
 
-    async def exchange(self, request: bytes, until: float, timeouts: Timeouts) -> Response:
-        """Send a whole request. ``until`` is on the loop's clock.
+    async def exchange(
+        self, request: bytes, until: float, timeouts: Timeouts, on_head: OnHead = lambda status, retry_after: None
+    ) -> Response:
+        """Send a whole request. ``until`` is on the loop's clock. ``on_head`` is called before a wait for the body.
 
         Raises ``NoResponse``, or ``TimeoutError`` if the head has not arrived.
         """
@@ -101,6 +107,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout_at(until):
                 await self._head
             if not self._end.done():
+                on_head(self._status, self._retry_after)
                 await asyncio.wait([self._end], timeout=min(until - loop.time(), timeouts.response_body_s))
             return Response(self._status, self._retry_after, self._body)
         finally:

@@ -16,7 +16,7 @@ from functools import partial
 from adapter.contract.egress import Egress
 from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import Timeouts
-from adapter.delivery.connection import CLOSED, KEPT_BODY, Connection, NoResponse, Response, os_text
+from adapter.delivery.connection import CLOSED, KEPT_BODY, Connection, NoResponse, OnHead, Response, os_text
 from adapter.delivery.request import Target
 from adapter.delivery.tunnel import open_tunnel
 
@@ -57,23 +57,23 @@ class Connections:
         self._retired = True
         self._close_idle()
 
-    async def exchange(self, request: bytes, until: float) -> Response:
+    async def exchange(self, request: bytes, until: float, on_head: OnHead) -> Response:
         """Send ``request`` on an idle or new connection, and once more if it was not processed.
 
-        ``until`` is on the loop's clock. Raises what ``Connection.exchange`` raises.
+        ``until`` and ``on_head`` are those of ``Connection.exchange``. Raises what it raises.
         """
         try:
-            return await self._exchange(request, until)
+            return await self._exchange(request, until, on_head)
         except NoResponse as error:
             if not error.unprocessed:
                 raise
         self._close_idle()  # the sink has probably closed them, too
-        return await self._exchange(request, until)
+        return await self._exchange(request, until, on_head)
 
-    async def _exchange(self, request: bytes, until: float) -> Response:
+    async def _exchange(self, request: bytes, until: float, on_head: OnHead) -> Response:
         connection = self._take() or await self._connect(until)
         try:
-            response = await connection.exchange(request, until, self._timeouts)
+            response = await connection.exchange(request, until, self._timeouts, on_head)
         finally:
             self._give_back(connection)
         if response.status == PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._context:

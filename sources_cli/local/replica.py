@@ -97,6 +97,8 @@ class Replica:
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
         environ = container_environ(container(self.desired).get("env", []), pod, self._cluster.values())
+        if is_display(self.desired):  # its variables come from a file, and PYTHONPATH or LD_PRELOAD would run code
+            environ = {}
         if self._tokens:
             environ["TOKEN_DIRECTORY"] = self._tokens.name
         environ |= self._tls_secrets.environ(self._cluster.values())

@@ -110,7 +110,7 @@ class _Sink:
         self.secrets = self.destination.secrets
         self._name, self._run = name, run
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: object = None) -> Attempt:
         return await self._run.post(self._name)
 
 

@@ -68,7 +68,7 @@ class FakeSink:
         self.requests: list[tuple[float, Message]] = []
         self._clock = clock
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: object = None) -> Attempt:
         self.requests.append(((self._clock.now() - START).total_seconds(), message))
         answer = next(self.answers, unreachable())
         if isinstance(answer, Attempt):
