@@ -30,6 +30,7 @@ class KindOptions:
 
     types: Sequence[str] = ()
     type_field: str = ""  # the field of spec that, if set, contains the type of all events
+    polls: bool = False  # the adapter polls once more at its shutdown
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None
     diagnose_pods: bool | None = None
@@ -79,7 +80,9 @@ def sync(
     observed = _observed(running, source)
     image = options.image or settings.adapter_image
     egress = Egress(settings.allowed_hosts, settings.denied_networks)
-    pod = Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
+    pod = Pod(
+        image, observability, egress, settings.trust_bundle, own_command=options.image is not None, polls=options.polls
+    )
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
     deployed = rollouts.deployed_condition(

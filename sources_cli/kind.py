@@ -71,8 +71,13 @@ class Kind:
 
     @property
     def query(self) -> dict[str, str]:
-        """Query parameters for the hook: the event types that it lists in ``status``."""
-        parameters = {"types": ",".join(self.event_types), "typeField": self.source_class.event_type_field}
+        """Query parameters for the hook: the event types that it lists in ``status``, and whether the kind polls."""
+        cls = self.source_class
+        parameters = {
+            "types": ",".join(self.event_types),
+            "typeField": cls.event_type_field,
+            "polls": "true" if cls.is_poller else "",
+        }
         return {name: value for name, value in parameters.items() if value}
 
 

@@ -25,4 +25,5 @@ class Pod:
     config: Observability
     egress: Egress = DEFAULT_EGRESS
     trust_bundle: str | None = None  # a ConfigMap in the namespace of the source, which may be missing
+    polls: bool = False  # the adapter polls once more at its shutdown
     own_command: bool = False  # use the command of the image, which may contain an adapter in any language

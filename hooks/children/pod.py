@@ -21,7 +21,10 @@ def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TIMEOUTS.grace_period_s(
-            source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
+            source.policy.timeout_s,
+            dead_letter=sinks.dead_letter_sink is not None,
+            listens=source.listens,
+            polls=pod.polls,
         ),
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_adapter(source, pod, environment(source, sinks, pod), volumes)],
