@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from adapter.contract.declarations import USER
 from adapter.contract.environment import TOKEN_DIRECTORY, TRUST_BUNDLES, reference
 
 # The volumes that the hook adds, and where it mounts them.
@@ -17,7 +18,7 @@ VOLUMES = "|".join(MOUNTS)
 
 # PYTHON* and LD_* change which code the adapter runs.
 _PREFIXES = ("K_", "SOURCE_", "PYTHON", "LD_")
-_VARIABLES = [row.name for row in reference() if not row.name.startswith(_PREFIXES)]
+_VARIABLES = [row.name for row in reference() if row.set_by != USER and not row.name.startswith(_PREFIXES)]
 VARIABLES = "|".join(
     (f"({'|'.join(_PREFIXES)}).*", *(re.escape(name).replace("<n>", "[0-9]+") for name in sorted(_VARIABLES)))
 )
