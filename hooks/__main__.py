@@ -44,7 +44,7 @@ def main() -> int:
         return 3
     throttle = new_throttle()
     app, limits = create_app(settings, throttle), server.limits(settings.max_body_bytes)
-    config = server.config(app, limits, log_level=settings.log_level)
+    config = server.config(app, limits, throttle, log_level=settings.log_level)
     config.load()
     log.info("listening", extra={"fields": {"host": settings.host, "port": listening.getsockname()[1]}})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which

@@ -45,6 +45,7 @@ log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
+KEPT_QUERIES, KEPT_QUERY = 64, 16 * 1024  # one for each kind, and its bytes; its options may take 20 times as many
 _POST = "post a Metacontroller"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
 _UNPROCESSABLE = {"model": Error, "description": "Without a valid spec and sink, a response would stop the adapter."}
@@ -59,6 +60,7 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
     return KindOptions(
         types=tuple(filter(None, query.types.split(","))),
         type_field=query.typeField,
+        polls=_option("polls", query.polls, parse_bool) or False,
         image=query.image or None,
         sink_kinds=_option("sinkKinds", query.sinkKinds, parse_sink_kinds),
         diagnose_pods=_option("diagnosePods", query.diagnosePods, parse_bool),
@@ -88,8 +90,17 @@ def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:
         raise BadRequest(f"query parameter {name} is {quoted(text)}: {error}") from None
 
 
-@lru_cache(maxsize=256)
 def options_from(query_string: bytes) -> KindOptions:
+    """The options of a kind; those of short query strings are kept, because each sync of a kind has the same one."""
+    return _kept_options(query_string) if len(query_string) <= KEPT_QUERY else read_options(query_string)
+
+
+@lru_cache(maxsize=KEPT_QUERIES)
+def _kept_options(query_string: bytes) -> KindOptions:
+    return read_options(query_string)
+
+
+def read_options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
     known = KindQuery.model_fields
     for name, times in Counter(name for name, _ in query.multi_items()).items():

@@ -31,6 +31,7 @@ class KindOptions:
 
     types: Sequence[str] = ()
     type_field: str = ""  # the field of spec that, if set, contains the type of all events
+    polls: bool = False  # the adapter polls once more at its shutdown
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None
     diagnose_pods: bool | None = None
@@ -77,6 +78,7 @@ def sync(
         source = read_source(
             parent,
             listens="Service.v1" in request.children,
+            polls=options.polls,
             adapter=options.adapter,
             copied_labels=options.copied_labels,
         )
@@ -124,11 +126,13 @@ def _observed(running: dict[str, Object], source: SourceSpec) -> Object | None:
 
 
 def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Scope) -> Plan:
-    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its present URL."""
-    sink = sinks.resolve(source.sink, "spec.sink", scope)
+    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its URL and its credentials."""
+    sink = sinks.with_auth(sinks.resolve(source.sink, "spec.sink", scope), source.sink_auth, "spec.sinkAuth")
     dead_letter_sink = None
     if source.dead_letter_sink is not None:
-        dead_letter_sink = sinks.resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink", scope)
+        field = "spec.delivery.deadLetterSink"
+        resolved = sinks.resolve(source.dead_letter_sink, field, scope)
+        dead_letter_sink = sinks.with_auth(resolved, source.dead_letter_sink_auth, f"{field}Auth")
     unresolved = isinstance(sink, Unresolved) or isinstance(dead_letter_sink, Unresolved)
     used_sink, used_dead_letter_sink = last_sinks(observed) if observed and unresolved else (None, None)
     if isinstance(sink, Resolved):

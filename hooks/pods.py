@@ -67,13 +67,27 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
-    """Messages about running containers that are not ready. They refer to the log: the pod's status has no details."""
+    """Messages about running containers that are not ready, and about those that wait for the files of a Secret.
+
+    They refer to the log and to events: the pod's status has no details.
+    """
     for container in list_in(pod, "status", "containerStatuses"):
+        if get_in(container, "state", "waiting", "reason") == "ContainerCreating" and (secrets := _secrets(pod)):
+            namespace = get_in(pod, "metadata", "namespace")
+            where = f"kubectl describe pod -n {namespace} {get_in(pod, 'metadata', 'name')}"
+            names = f"Secret{'s' if len(secrets) > 1 else ''} {', '.join(secrets)}"
+            yield f"{name} waits for its files; create {names} in namespace {namespace} if missing; see `{where}`"
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
             since = transition_time(get_in(pod, "status"), "Ready", "False")
             unready = f"not ready since {format_time(since)}" if since else "not ready"
             yield f"{name} is running but {unready}; see its log: `{where}`"
+
+
+def _secrets(pod: Object) -> list[str]:
+    """The Secrets without which the kubelet does not create the containers."""
+    secrets = (get_in(volume, "secret") for volume in list_in(pod, "spec", "volumes"))
+    return [str(get_in(secret, "secretName")) for secret in secrets if secret and not get_in(secret, "optional")]
 
 
 def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:

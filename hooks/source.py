@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
+from adapter.contract.auth.problems import problems as auth_problems
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
@@ -34,11 +35,14 @@ class SourceSpec:
     interval: str | None
     extensions: Mapping[str, str] | None
     sink: Json
+    sink_auth: Mapping[str, Json] | None
     dead_letter_sink: Json  # None: spec.delivery has none
-    delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink
+    dead_letter_sink_auth: Mapping[str, Json] | None
+    delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink and deadLetterSinkAuth
     policy: Policy  # parsed from ``delivery``
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
+    polls: bool = False  # the adapter polls once more at its shutdown
     replicas: int = 1
     adapter: PodSettings = DEFAULT
 
@@ -52,7 +56,12 @@ class SourceSpec:
 
 
 def read_source(
-    parent: Parent, *, listens: bool = False, adapter: Json = None, copied_labels: tuple[str, ...] = ()
+    parent: Parent,
+    *,
+    listens: bool = False,
+    polls: bool = False,
+    adapter: Json = None,
+    copied_labels: tuple[str, ...] = (),
 ) -> SourceSpec:
     """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
 
@@ -72,17 +81,22 @@ def read_source(
         interval=_interval(spec.get("interval")),
         extensions=_extensions(spec.get("ceOverrides")),
         sink=spec.get("sink"),
+        sink_auth=_sink_auth(spec, "spec", "sinkAuth"),
         dead_letter_sink=dead_letter_sink,
+        dead_letter_sink_auth=_sink_auth(spec.get("delivery"), "spec.delivery", "deadLetterSinkAuth"),
         delivery=delivery,
         policy=policy,
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
+        polls=polls,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
         adapter=_adapter(
             spec.get("adapter"),
             adapter,
             copied(parent.metadata.labels, copied_labels),
-            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+            TIMEOUTS.grace_period_s(
+                policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens, polls=polls
+            ),
         ),
     )
 
@@ -146,6 +160,17 @@ def _extensions(overrides: Json) -> Mapping[str, str] | None:
     return extensions or {}
 
 
+def _sink_auth(parent: Json, path: str, name: str) -> Mapping[str, Json] | None:
+    auth: Mapping[str, Json] | None = get_in(parent, name)
+    if auth is None:
+        return None
+    for field, problem in auth_problems(auth):
+        raise InvalidSpec(f"{'.'.join(map(str, (path, name, *field)))}: {problem}")
+    if path == "spec.delivery" and get_in(parent, "deadLetterSink") is None:
+        raise InvalidSpec(f"{path}.{name} is set without {path}.deadLetterSink: set it, or remove {name}")
+    return auth
+
+
 def _check_event_source(text: str | None) -> None:
     if text and not is_printable(text):
         raise InvalidSpec(
@@ -160,7 +185,8 @@ def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Policy, Json]:
         return None, Policy(), None
     if not isinstance(value, dict):
         raise InvalidSpec(f"spec.delivery is {quoted(value)}: write an object with retry, timeout, deadLetterSink, …")
-    delivery = {name: field for name, field in value.items() if name != "deadLetterSink" and field is not None}
+    sinks = ("deadLetterSink", "deadLetterSinkAuth")
+    delivery = {name: field for name, field in value.items() if name not in sinks and field is not None}
     try:
         policy = read_policy(delivery)
     except ValueError as error:

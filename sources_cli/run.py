@@ -30,7 +30,8 @@ from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
 from sources_cli.problem import Problem
 from sources_cli.screen import stdout
-from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
+from sources_cli.screen.failures import Failures
+from sources_cli.screen.plain import PlainScreen, Screen
 
 DISPLAY_START_S = 20.0
 SILENT_STOP_S = 3.0  # then say what the run waits for
@@ -88,6 +89,7 @@ class Cluster:
         self._documents = documents
         self._contents = contents  # of the files, from before the documents were read
         self._screen = screen
+        self._failures = Failures()
         self._controllers: dict[str, SourceController] = {}  # "Kind namespace/name" -> controller
         self._deployments_seen: set[str] = set()  # the "namespace/name" of the Deployments in the files
         self._displays: dict[str, LocalDeployment] = {}
@@ -219,9 +221,10 @@ class Cluster:
             self._end.set()
 
     def _on_log(self, line: str) -> None:
+        failure = self._failures.shown(line)
         if self._options.logs:
             self._screen.message(line)
-        elif failure := logged_failure(line):
+        elif failure:
             self._screen.message(failure)
 
     async def _drain(self) -> None:
@@ -236,7 +239,7 @@ class Cluster:
             await self._hook.stop()
         await self._screen.close()
         for controller in self._controllers.values():
-            stdout.show(controller.summary)
+            stdout.show(controller.summary(self._failures.repeated(key(controller.source))))
 
     def _deployments(self) -> Iterator[LocalDeployment]:
         for controller in self._controllers.values():

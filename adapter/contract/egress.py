@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
+from adapter.contract.declarations import declare
 from adapter.contract.proxies import NO_PROXIES, Proxies
 
 Network = IPv4Network | IPv6Network
@@ -130,3 +132,24 @@ def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Addr
         if address in _NAT64:
             return [address, IPv4Address(int(address) & 0xFFFFFFFF)]
     return [address]
+
+
+_ALLOWED_HOSTS = (
+    "The hosts that adapters may connect to, comma-separated: names, addresses, or `*.example.com` for all names below."
+)
+_DENIED_NETWORKS = (
+    "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
+)
+
+
+def declare_allowed_hosts() -> Any:
+    """The hook and its adapters have the same variable."""
+    return declare((), "ALLOWED_HOSTS", _ALLOWED_HOSTS, "all hosts", read=read_hosts, write=hosts_text)
+
+
+def declare_denied_networks() -> Any:
+    """The hook and its adapters have the same variable."""
+    default = f"`{','.join(map(str, DENIED_NETWORKS))}`"
+    return declare(
+        DENIED_NETWORKS, "DENIED_NETWORKS", _DENIED_NETWORKS, default, read=read_networks, write=networks_text
+    )

@@ -11,11 +11,12 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from adapter.contract.egress import Egress
 from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import Timeouts
-from adapter.delivery.connection import CLOSED, Connection, NoResponse, Response, os_text
+from adapter.delivery.connection import CLOSED, KEPT_BODY, Connection, NoResponse, OnHead, Response, os_text
 from adapter.delivery.request import Target
 from adapter.delivery.tunnel import open_tunnel
 
@@ -26,7 +27,8 @@ NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is 
 class Connections:
     """``context``: None for a destination without TLS. ``egress``: the servers that may be connected to.
 
-    ``jitter`` returns the share of the jitter in the maximum age of a new connection, from 0 to 1.
+    ``jitter`` returns the share of the jitter in the maximum age of a new connection, from 0 to 1. ``kept_body``: how
+    many bytes of a body a response has.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Connections:
         timeouts: Timeouts,
         egress: Egress,
         jitter: Callable[[], float] = random.random,
+        kept_body: int = KEPT_BODY,
     ) -> None:
         self._host, self._port, self._proxy = target.host, target.port, target.proxy
         self._to = f" to the proxy {target.proxy}" if target.proxy else ""
@@ -45,6 +48,7 @@ class Connections:
         self._timeouts = timeouts
         self._egress = egress
         self._jitter = jitter
+        self._protocol = partial(Connection, kept_body)
         self._idle: deque[tuple[float, Connection]] = deque()  # (idle since, connection); longest idle first
         self._retired = False
 
@@ -53,23 +57,23 @@ class Connections:
         self._retired = True
         self._close_idle()
 
-    async def exchange(self, request: bytes, until: float) -> Response:
+    async def exchange(self, request: bytes, until: float, on_head: OnHead) -> Response:
         """Send ``request`` on an idle or new connection, and once more if it was not processed.
 
-        ``until`` is on the loop's clock. Raises what ``Connection.exchange`` raises.
+        ``until`` and ``on_head`` are those of ``Connection.exchange``. Raises what it raises.
         """
         try:
-            return await self._exchange(request, until)
+            return await self._exchange(request, until, on_head)
         except NoResponse as error:
             if not error.unprocessed:
                 raise
         self._close_idle()  # the sink has probably closed them, too
-        return await self._exchange(request, until)
+        return await self._exchange(request, until, on_head)
 
-    async def _exchange(self, request: bytes, until: float) -> Response:
+    async def _exchange(self, request: bytes, until: float, on_head: OnHead) -> Response:
         connection = self._take() or await self._connect(until)
         try:
-            response = await connection.exchange(request, until, self._timeouts)
+            response = await connection.exchange(request, until, self._timeouts, on_head)
         finally:
             self._give_back(connection)
         if response.status == PROXY_AUTHENTICATION_REQUIRED and self._proxy and not self._context:
@@ -146,7 +150,7 @@ class Connections:
 
     async def _connected(self, host: str, port: int) -> tuple[asyncio.Transport, Connection]:
         loop = asyncio.get_running_loop()
-        return await loop.create_connection(Connection, host, port, happy_eyeballs_delay=NEXT_ADDRESS_S)
+        return await loop.create_connection(self._protocol, host, port, happy_eyeballs_delay=NEXT_ADDRESS_S)
 
     async def _start_tls(self, transport: asyncio.Transport, connection: Connection, context: ssl.SSLContext) -> None:
         try:

@@ -25,7 +25,7 @@ from adapter import __version__
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
+from adapter.net.tls import Fingerprint, add_bundles, add_client_certificate, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
 from adapter.polling.rate_limits import poll_interval_s
 
@@ -38,9 +38,8 @@ _CODINGS = re.compile(
 
 @dataclass
 class Upstream:
-    """The client for all polls of a source. It is replaced when a mounted CA bundle changes.
-
-    ``tls_context()`` returns the TLS context to which the bundles are added. ``transport`` replaces the network.
+    """The client for all polls of a source. It is replaced when a CA bundle or ``certificate`` changes.
+    ``tls_context()`` returns the TLS context to which they are added. ``transport`` replaces the network.
     """
 
     tls_context: Callable[[], ssl.SSLContext]
@@ -48,19 +47,24 @@ class Upstream:
     body_limit: int
     transport: httpx2.AsyncBaseTransport | None = None
     egress: Egress = DEFAULT_EGRESS
+    login: httpx2.Auth | None = None
+    certificate: Path | None = None  # directory of the client certificate
     poll_interval_s: float = 0.0  # what the last response asks for
     _fingerprint: Fingerprint = ()
     _client: httpx2.AsyncClient | None = None
 
     async def client(self) -> httpx2.AsyncClient:
-        """The current client; ``ssl.SSLError`` if a bundle cannot be read."""
-        fingerprint = fingerprint_of(self.bundles)
+        """The current client; ``ssl.SSLError`` if a bundle or the certificate cannot be read."""
+        fingerprint = fingerprint_of(self.bundles, self.certificate)
         if self._client is None or fingerprint != self._fingerprint:
             context = self.tls_context()
             add_bundles(context, self.bundles)
+            add_client_certificate(context, self.certificate)
             await self.aclose()
             transport = self.transport or Network(context)
             self._client, self._fingerprint = make_client(transport, self.body_limit, self.egress), fingerprint
+            if self.login:
+                self._client.auth = self.login
             self._client.event_hooks = {"response": [self._note_poll_interval]}
         return self._client
 
@@ -172,7 +176,8 @@ class KeptConnections(httpx2.AsyncBaseTransport):
                 raise
             response = await self._inner.handle_async_request(request)
         connection = response.extensions.get("network_stream")
-        if self._is_old(connection) or (response.status_code in (204, 304) and _announces_body(response.headers)):
+        announces_body = "Transfer-Encoding" in response.headers or response.headers.get("Content-Length", "0") != "0"
+        if self._is_old(connection) or (response.status_code in (204, 304) and announces_body):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             response.stream = _LastBody(response.stream, connection)
         return response
@@ -191,10 +196,6 @@ class KeptConnections(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def _announces_body(headers: httpx2.Headers) -> bool:
-    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
 
 
 class _LastBody(httpx2.AsyncByteStream):

@@ -8,7 +8,8 @@ import logging
 import socket
 import struct
 
-from adapter.serving.limits import SMALL_SIZE, Connections
+from adapter.serving.failures import cancels_this_task
+from adapter.serving.limits import SMALL_SIZE, TOO_MUCH, Connections
 from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response
 from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
@@ -82,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
             self._count()
             if self._shared.is_full and self._counted > SMALL_SIZE:
                 self._reader.queue.clear()
-                raise self._busy("too many requests in flight")
+                raise self._busy(TOO_MUCH)
         except Refusal as refusal:
             self._refuse(refusal)
         self._settle()
@@ -158,12 +159,17 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.responded(self)
 
     async def _handle(self, received: Received) -> bytes:
-        """The bytes of the response. An error of the handler is logged without its text, and is 500."""
+        """The bytes of the response. An error of the handler is logged without its text, and is 500.
+
+        So is an exception that ends a task without an error, like CancelledError: the connection would stay open.
+        """
         try:
             return self._encode(received, await self._shared.handler(received.request))
         except Reset:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if cancels_this_task(error):
+                raise
             fields = {"error": type(error).__name__, "at": error_location(error)}
             log.error("request failed", extra={"fields": fields})
             return self._encode(received, Response(500, b"the request failed; see the log\n"))

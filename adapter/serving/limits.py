@@ -13,6 +13,7 @@ from adapter.serving.wire import READ_SIZE
 
 LINGER_S = 1.0  # to read after a refusal
 SMALL_SIZE = 8 * 1024  # bytes of a connection that are accepted even beyond ``Limits.total_size``, as of a probe
+TOO_MUCH = "too many requests in flight"  # the reason of a 503 beyond ``Limits.total_size``
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -27,7 +27,6 @@ _NAMES = {logging.WARNING: "warn", logging.CRITICAL: "fatal"}
 THROTTLE_PERIOD = timedelta(minutes=1)
 BURST = 10  # lines with the id of each event, before one line counts many
 CAUSES = 1000  # of one throttle
-SHORTEST_SECRET = 4  # characters
 
 
 class JsonLines(logging.Formatter):
@@ -40,9 +39,7 @@ class JsonLines(logging.Formatter):
     def __init__(self, source: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._source = dict(source)
-        # A shorter text is no secret, but a part of many words. A long one may contain a short one.
-        long_ones = spellings(secret for secret in secrets if len(secret.strip()) >= SHORTEST_SECRET)
-        self._secrets = sorted(long_ones, key=len, reverse=True)
+        self._secrets = sorted(spellings(secrets), key=len, reverse=True)  # a long one may contain a short one
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

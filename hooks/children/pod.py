@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from adapter.contract.environment import HEALTH_PORT, TRAFFIC_PORT
+from adapter.contract.environment import HEALTH_PORT, TLS_SECRETS, TRAFFIC_PORT
+from adapter.contract.secret_refs import tls_secrets
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.children.environment import CONTAINER, environment
 from hooks.children.inputs import Pod, Sinks
-from hooks.pod_settings.reserved import MOUNTS
+from hooks.pod_settings.reserved import MOUNTS, TLS_VOLUME
 from hooks.protocol import Object
 from hooks.source import SourceSpec
 
@@ -16,11 +17,14 @@ READ_ONLY = 0o444
 
 def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     more = source.adapter
-    volumes = _volumes(sinks, pod.trust_bundle)
-    mounts = [*(_mount(volume["name"]) for volume in volumes), *more.volume_mounts]
+    volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks)]
+    mounts = [*(_mount(volume) for volume in volumes), *more.volume_mounts]
     env = [*environment(source, sinks, pod), *more.env]
     derived_s = TIMEOUTS.grace_period_s(
-        source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
+        source.policy.timeout_s,
+        dead_letter=sinks.dead_letter_sink is not None,
+        listens=source.listens,
+        polls=source.polls,
     )
     return {
         **more.pod,
@@ -83,5 +87,17 @@ def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
     return volumes
 
 
-def _mount(volume: str) -> Object:
-    return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
+def _certificates(source: SourceSpec, sinks: Sinks) -> list[Object]:
+    """The Secrets with client certificates. The kubelet renews their files."""
+    sink, dead_letter_sink = sinks.sink.auth, sinks.dead_letter_sink.auth if sinks.dead_letter_sink else None
+    names = sorted({*tls_secrets(source.config), *tls_secrets(sink), *tls_secrets(dead_letter_sink)})
+    return [
+        {"name": f"{TLS_VOLUME}{n}", "secret": {"secretName": name, "defaultMode": READ_ONLY}}
+        for n, name in enumerate(names)
+    ]
+
+
+def _mount(volume: Object) -> Object:
+    name = volume["name"]
+    path = f"{TLS_SECRETS}/{volume['secret']['secretName']}" if name.startswith(TLS_VOLUME) else MOUNTS[name]
+    return {"name": name, "mountPath": path, "readOnly": True}

@@ -158,7 +158,7 @@ class Shape(BaseModel):
         return self
 
     def canonical(self) -> dict[str, Json]:
-        """As the API server stores it: without empty values and nulls, maps sorted."""
+        """As the API server stores it: without empty values and nulls."""
         found = {info.alias or name: canonical(getattr(self, name)) for name, info in type(self).model_fields.items()}
         return {name: value for name, value in found.items() if not self._means_nothing(name, value)}
 
@@ -172,7 +172,7 @@ def canonical(value: Any) -> Json:
     if isinstance(value, Shape):
         return value.canonical()
     if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value) if value[key] is not None}
+        return {key: canonical(value[key]) for key in value if value[key] is not None}
     return [canonical(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -60,13 +60,14 @@ class SourceController:
         path = (self.source.get("spec") or {}).get("path") or (field.default if field else "/")
         return f"http://127.0.0.1:{self._service.port}{path}"
 
-    @property
-    def summary(self) -> str:
+    def summary(self, failures: str) -> str:
+        """The last line about this source. ``failures``: what failed more than once, or empty."""
         ended = [deployment.exit_code for deployment in self.deployments.values()]
         codes = ", ".join(exit_text(code) for code in ended if code is not None)
         adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
         arrived = f"{self.events} event{'' if self.events == 1 else 's'} arrived"
-        return f"{self.name}: {arrived if self.counts_events else 'events not counted'}; {adapter}"
+        parts = [arrived if self.counts_events else "events not counted", failures, adapter]
+        return f"{self.name}: {'; '.join(filter(None, parts))}"
 
     @property
     def counts_events(self) -> bool:

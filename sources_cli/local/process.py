@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -12,11 +11,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from adapter.serving.parent import end_with_parent
 from adapter.serving.sockets import ALL_ADDRESSES, listening_socket
 
 INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LIBC = ctypes.CDLL(None)  # before a fork: after it, another thread may hold a lock of the loader
 LOOPBACK = ("127.0.0.1", "::1")  # this machine may have only one of them
 LINE_LIMIT = 4 * 1024 * 1024
 
@@ -92,17 +90,6 @@ class Process:
             on_line(line)
 
         return handle
-
-
-def end_with_parent(parent: int) -> None:
-    """Runs in the child process, before its program. ``parent``: the id of the process that started it.
-
-    The kernel sends SIGTERM when the parent ends, even if the parent is killed. It sends nothing for a parent that
-    ended before this call: the child then has another parent.
-    """
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def exit_text(code: int) -> str:

@@ -70,8 +70,16 @@ def check_console(block: Block, directory: Path) -> None:
 
 
 def check_yaml(block: Block, directory: Path) -> None:
-    """Sources, and parts of a ``spec``, are what lint accepts. Other YAML is a file of ``--adapter-defaults``."""
-    for document in yaml.safe_load_all(block.text):
+    """Sources, and parts of a ``spec``, are what lint accepts. Other YAML is a file of ``--adapter-defaults``.
+
+    A source refers to keys that Secrets beside it have.
+    """
+    documents = list(yaml.safe_load_all(block.text))
+    secrets = [document for document in documents if document.get("kind") == "Secret"]
+    for secret in secrets:
+        for key in secret["stringData"]:
+            assert f"{{name: {secret['metadata']['name']}, key: {key}}}" in block.text, f"no field refers to {key}"
+    for document in [document for document in documents if document not in secrets]:
         if not {"kind", "spec"} & document.keys():
             file = directory / "defaults.yaml"
             file.write_text(block.text)

@@ -16,7 +16,7 @@ from adapter.contract.declarations import EnvError
 from adapter.contract.egress import DENIED_NETWORKS
 from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import extension_problem, format_time, parse_time
-from adapter.contract.secret_refs import SECRET_VARIABLE, split_references
+from adapter.contract.secret_refs import SECRET_VARIABLE, join_references, split_references
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
 filled = text.filter(bool)
@@ -60,6 +60,9 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         delivery=draw(st.none() | deliveries),
         sink=draw(sinks),
         dead_letter_sink=draw(st.none() | sinks),
+        sink_auth=draw(st.none() | configs),
+        dead_letter_sink_auth=draw(st.none() | configs),
+        tls_secrets=draw(filled),
         dead_letter_ca_certs=draw(optional),
         dead_letter_audience=draw(optional),
         token_directory=draw(filled),
@@ -119,6 +122,18 @@ def test_references_are_replaced_by_the_values_of_their_variables(
     assert not any(f'"secretKeyRef": {{"name": "{key}"' in json.dumps(plain) for key in secrets)
     env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value"))
     assert all(AdapterEnv.from_environ(env.to_environ()).source_fields()[key] == ["value"] for key in referring)
+
+
+@given(configs)
+def test_joined_references_are_the_config_that_was_split(config: dict[str, Any]) -> None:
+    assert join_references(*split_references(config, 3)) == config
+
+
+@pytest.mark.parametrize("variable", ["SOURCE_CONFIG", "SINK_AUTH", "DEAD_LETTER_SINK_AUTH"])
+def test_reference_to_a_variable_that_is_not_set_is_an_error_of_that_variable(variable: str) -> None:
+    environ = {"K_SINK": "http://h", "EVENT_SOURCE": "/s", variable: '{"a": {"$env": "SOURCE_SECRET_7"}}'}
+    with pytest.raises(EnvError, match=f"^SOURCE_SECRET_7 is not set: {variable} refers to it"):
+        AdapterEnv.from_environ(environ)
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -136,6 +136,24 @@ def test_other_pods_do_not_change_the_condition(other: dict[str, Any]) -> None:
     assert diagnosed(other) == STARTING
 
 
+def test_message_names_the_secrets_of_a_pod_that_waits_for_its_files() -> None:
+    """The kubelet reports a Secret that is missing in events only."""
+    waits = pod(waiting("ContainerCreating"))
+    waits["spec"]["volumes"] = [
+        {"name": "a", "secret": {"secretName": "client"}},
+        {"name": "b", "secret": {"secretName": "may-be-missing", "optional": True}},
+        {"name": "c", "configMap": {"name": "bundle"}},
+    ]
+    text = (
+        "Pod ns/p0 waits for its files; create Secret client in namespace ns if missing; see "
+        "`kubectl describe pod -n ns p`"
+    )
+    assert diagnosed(waits, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
+    assert diagnosed(waits) == STARTING
+    waits["spec"]["volumes"] = []
+    assert diagnosed(waits, deployed=UNAVAILABLE) == UNAVAILABLE
+
+
 def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed() -> None:
     unready = pod({"running": {}})
     text = "Pod ns/p0 is running but not ready; see its log: `kubectl logs -n ns p`"

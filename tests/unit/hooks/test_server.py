@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from adapter.contract.formats import json_cost
 from adapter.serving.limits import Limits
 from adapter.serving.sockets import listening_socket
+from hooks.app import new_throttle
 from hooks.server import COST_FACTOR, config, limits
 from hooks.settings import Settings
 
@@ -51,16 +52,17 @@ def run(
 ) -> Any:
     async def served() -> Any:
         listening = listening_socket("127.0.0.1", 0)
-        server = uvicorn.Server(config(app(), limits, log_level=log_level))
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
-        try:
-            return await test(reader, writer)
-        finally:
-            server.should_exit = True
-            async with asyncio.timeout(4):  # less than the time for the last responses
-                await running
-            writer.close()
+        with new_throttle() as throttle:
+            server = uvicorn.Server(config(app(), limits, throttle, log_level=log_level))
+            running = asyncio.create_task(server.serve(sockets=[listening]))
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            try:
+                return await test(reader, writer)
+            finally:
+                server.should_exit = True
+                async with asyncio.timeout(4):  # less than the time for the last responses
+                    await running
+                writer.close()
 
     return asyncio.run(served())
 

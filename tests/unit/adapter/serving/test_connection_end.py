@@ -33,6 +33,28 @@ def test_error_of_a_handler_is_500_and_its_text_is_not_logged(caplog: pytest.Log
     assert record.fields["at"].startswith("test_connection_end.py:")  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt])
+def test_exception_of_a_handler_that_would_end_its_task_without_an_error_is_500(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(request: Request) -> Response:
+        if request.path == "/":
+            raise error
+        return Response(200, b"ok")
+
+    async def test() -> bytes:
+        async with serving(fail) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            response = await reader.readuntil(b"the log\n")
+            writer.write(REQUEST.replace(b"/ ", b"/next "))
+            await reader.readuntil(b"ok")
+            return response
+
+    with caplog.at_level(logging.ERROR, "adapter"):
+        assert run(test).startswith(b"HTTP/1.1 500 ")
+    assert [record.fields["error"] for record in caplog.records] == [error.__name__]  # type: ignore[attr-defined]
+
+
 def test_draining_closes_each_connection_with_its_next_response() -> None:
     async def test() -> None:
         async with serving() as (server, (reader, writer)):
