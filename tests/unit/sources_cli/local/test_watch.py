@@ -94,6 +94,29 @@ def test_edit_beside_a_file_whose_name_is_not_utf_8_is_detected(tmp_path: Path) 
     assert_detected(file, edit, compare_every_s=0.1)
 
 
+def test_file_that_is_written_again_with_the_same_text_is_no_edit(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("old")
+
+    async def watch() -> None:
+        changes = edits([file], contents_of([file]), compare_every_s=0.05)
+        edit = asyncio.ensure_future(anext(aiter(changes)))
+        file.write_text("old")
+        assert not (await asyncio.wait([edit], timeout=0.5))[0]
+        file.write_text("new")
+        await asyncio.wait_for(edit, DEADLINE_S)
+
+    asyncio.run(watch())
+
+
+def test_file_that_becomes_too_large_is_an_edit(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("")
+    before = contents_of([file])
+    os.truncate(file, 11 * 1024 * 1024)
+    assert contents_of([file], before) != before
+
+
 def test_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert contents_of([tmp_path / "pipe"]) == {}
