@@ -35,6 +35,7 @@ class Reason(StrEnum):
     ADDRESS_NOT_FOUND = "AddressNotFound"
     ADDRESS_INVALID = "AddressInvalid"
     # Deployed
+    SUSPENDED = "Suspended"
     SINK_NOT_RESOLVED = "SinkNotResolved"
     ADAPTER_STARTING = "AdapterStarting"
     ADAPTER_UPDATING = "AdapterUpdating"

@@ -83,14 +83,19 @@ def sync(
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
     deployed = rollouts.deployed_condition(
-        plan.deployment, observed, old_status=parent.status, now=now, listens=source.listens
+        plan.deployment,
+        observed,
+        old_status=parent.status,
+        now=now,
+        listens=source.listens,
+        suspended=source.suspended,
     )
     if _diagnoses_pods(settings, options):
         deployed = pods.with_pod_diagnosis(deployed, plan.deployment, request.related or {})
     status: Status = {"conditions": conditions.update(parent.status, _states(plan, deployed), now=now)}
     _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
     response: SyncResponse = {"status": status, "children": _children(plan)}
-    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status):
+    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status, now=now):
         response["resyncAfterSeconds"] = wait.total_seconds()
     return response
 
@@ -134,7 +139,8 @@ def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Sc
 
 def _states(plan: Plan, deployed: ConditionState) -> list[ConditionState]:
     provided = _sink_state(ConditionType.SINK_PROVIDED, plan.sink)
-    states = [provided, deployed, conditions.ready(provided, deployed)]
+    first, second = (deployed, provided) if plan.source.suspended else (provided, deployed)
+    states = [provided, deployed, conditions.ready(first, second)]
     if plan.dead_letter_sink:
         states.append(_sink_state(ConditionType.DEAD_LETTER_SINK_RESOLVED, plan.dead_letter_sink))
     return states

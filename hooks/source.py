@@ -35,6 +35,7 @@ class SourceSpec:
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
+    suspended: bool = False
 
     @property
     def event_source(self) -> str:
@@ -67,11 +68,18 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
+        suspended=_suspended(spec.get("suspend")),
     )
 
 
 def _replicas(value: Json) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32 else 1
+
+
+def _suspended(value: Json) -> bool:
+    if not isinstance(value, bool | None):
+        raise InvalidSpec(f"spec.suspend is {quoted(value)}: write true or false")
+    return value is True
 
 
 def _service_account(value: Json) -> str:

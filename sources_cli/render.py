@@ -13,11 +13,14 @@ from sources_cli.admission.documents import Documents, Files, key, read_document
 from sources_cli.kind import kind_named
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.screen import stdout
-from sources_cli.screen.plain import ready_condition
+from sources_cli.screen.plain import find_condition, ready_condition
 
 
 async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
-    """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json."""
+    """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json.
+
+    A suspended source is judged by its sink.
+    """
     documents = read_documents(Files(files, package))
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
     try:
@@ -39,10 +42,12 @@ async def _render(hook: Hook, source: Json, documents: Documents, output: str) -
         stdout.show_json(response.decode())
     else:
         stdout.show_text(f"---\n# {source['kind']} {key(source)}\n{yaml.dump([parsed])}")
-    ready = ready_condition(parsed["status"])
-    if ready["status"] == "False":
-        stdout.complain(f"{key(source)}: {ready['reason']}: {ready['message']}")
-    return ready["status"] != "False"
+    judged = ready_condition(parsed["status"])
+    if judged.get("reason") == "Suspended":
+        judged = find_condition(parsed["status"], "SinkProvided")
+    if judged["status"] == "False":
+        stdout.complain(f"{key(source)}: {judged['reason']}: {judged['message']}")
+    return judged["status"] != "False"
 
 
 def _with_fixed_metadata(source: Json) -> Json:

@@ -35,7 +35,7 @@ from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import SECRET_VARIABLE, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
-SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName"))
+SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName", "suspend"))
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
 TOKEN_DIRECTORY, TRUST_BUNDLES = "/oidc", "/knative-custom-certs"
 

@@ -115,6 +115,11 @@ class SharedSpec(BaseModel):
     sink: SinkFields | None = None
     ceOverrides: CEOverrides | None = None
     delivery: DeliveryFields | None = None
+    suspend: bool = Field(
+        False,
+        description="If true, the source has no pod and sends no events. Nothing is deleted. Ticks that are due "
+        "meanwhile are not sent later.",
+    )
     serviceAccountName: str = Field(
         "default",
         max_length=253,

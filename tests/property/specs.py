@@ -60,6 +60,7 @@ specs = st.fixed_dictionaries(
         "serviceAccountName": st.sampled_from(["robot", ""]) | names,
         "ceOverrides": st.fixed_dictionaries({}, optional={"extensions": extensions}),
         "delivery": deliveries,
+        "suspend": st.booleans() | st.sampled_from([None, "true", 1]),
     },
 )
 
