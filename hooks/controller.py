@@ -55,7 +55,8 @@ def customize(
     parent = request.parent
     destinations = (get_in(parent.spec, "sink"), get_in(parent.spec, "delivery", "deadLetterSink"))
     kinds = options.sink_kinds or settings.sink_kinds
-    rules = sinks.related_rules(destinations, namespace=parent.metadata.namespace, sink_kinds=kinds)
+    scope = sinks.Scope(parent.metadata.namespace, {}, kinds, settings.cluster_domain, settings.sink_namespaces)
+    rules = sinks.related_rules(destinations, scope)
     if _diagnoses_pods(settings, options):
         rules.append(pods.related_rule(parent))
     return {"relatedResources": rules}
@@ -106,7 +107,7 @@ def _diagnoses_pods(settings: Settings, options: KindOptions) -> bool:
 
 def _scope(request: SyncRequest, settings: Settings, options: KindOptions) -> sinks.Scope:
     namespace, kinds = request.parent.metadata.namespace, options.sink_kinds or settings.sink_kinds
-    return sinks.Scope(namespace, request.related or {}, kinds, settings.cluster_domain)
+    return sinks.Scope(namespace, request.related or {}, kinds, settings.cluster_domain, settings.sink_namespaces)
 
 
 def _invalid_spec(parent: Parent, message: str, now: datetime) -> SyncResponse:
