@@ -154,6 +154,8 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
             print(f"HEALTH_PORT is {env.health_port}: {error.strerror}; write a free port", file=sys.stderr)
             return PORT_TAKEN
         fields = {"kind": env.kind, "sink": sink.destination.public_url, "source": env.source}
+        if sink.proxy:
+            fields["proxy"] = str(sink.proxy)
         log.info("started", extra={"fields": fields})
         watch.start()  # only now: the imports at the start may block the loop for long
         try:
@@ -189,6 +191,7 @@ def _runtime(
             log,
             port=env.port,
             trust_bundles=Path(env.trust_bundles),
+            tls_secrets=Path(env.tls_secrets),
             egress=env.egress,
         ),
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
@@ -227,11 +230,26 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
     from functools import partial
 
     from adapter.delivery.channel import Channel, Destination
+    from adapter.model.http_auth import read_sink_auth
 
     bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
-    sink = Destination(env.sink, env.ca_certs, env.audience, tokens / "token", bundles, egress=env.egress)
+    sink = Destination(
+        env.sink,
+        env.ca_certs,
+        env.audience,
+        tokens / "token",
+        bundles,
+        egress=env.egress,
+        credentials=read_sink_auth(env, "SINK_AUTH", env.sink_auth),
+    )
     policy = env.policy
-    open_channel = partial(Channel, timeout_s=policy.timeout_s, clock=clock, connect_timeout_s=policy.connect_timeout_s)
+    open_channel = partial(
+        Channel,
+        timeout_s=policy.timeout_s,
+        clock=clock,
+        connect_timeout_s=policy.connect_timeout_s,
+        backoff=policy.wait_s,
+    )
     if env.dead_letter_sink is None:
         return open_channel(sink), None
     dead_letters = Destination(
@@ -243,6 +261,7 @@ def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
         "DEAD_LETTER_SINK",
         "DEAD_LETTER_CA_CERTS",
         env.egress,
+        read_sink_auth(env, "DEAD_LETTER_SINK_AUTH", env.dead_letter_sink_auth),
     )
     return open_channel(sink), open_channel(dead_letters)
 

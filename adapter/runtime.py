@@ -20,7 +20,7 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
 from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
-from adapter.serving.failures import as_source
+from adapter.serving.failures import as_source, cancels_this_task
 from adapter.serving.logs import BURST, LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
@@ -158,7 +158,9 @@ class Runtime:
                 await callback()
         except TimeoutError as error:
             return None if limit.expired() else error
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if cancels_this_task(error):
+                raise
             return error
         return None
 

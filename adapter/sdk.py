@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from adapter.contract.auth.texts import HttpUrl, SecretText
 from adapter.contract.durations import Interval
 from adapter.listening.listener import Listener
 from adapter.model.event import Event, EventType, Outcome
-from adapter.model.fields import Certificates, HttpUrl, SecretText
+from adapter.model.fields import Certificates
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.poller import Poller

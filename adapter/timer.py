@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncGenerator, Awaitable
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import Field
 
@@ -21,16 +23,17 @@ from adapter.model.source import Context, Source
 from adapter.serving.logs import LogThrottle
 
 CATCH_UP = timedelta(seconds=1)  # ticks that are at most this late are sent, not skipped
-REPEAT_WITHIN = timedelta(minutes=1)  # after a start, the last tick is sent if it is at most this old
+LATEST = timedelta(minutes=1)  # a tick that is later than this is not sent for the first time, but skipped
 
 
 class Timer(Source):
     """A source that sends one event per interval.
 
-    If a tick is more than one second late and later ticks are due too, only the latest is sent; the others are skipped,
-    counted and logged. After a restart, the last tick is sent again with the same id if it was due at most one minute
-    ago, because it may not have been delivered. With several :meth:`~adapter.model.source.Source.workers`, each worker
-    sends every ``workers``-th tick.
+    If a tick is more than one second late, only the latest tick that is due is sent, and only if it is at most one
+    minute late. The others are skipped, counted and logged. Ticks are late if the sink is slow or down, if the clock is
+    set forward, and if the machine slept. After a restart, the last tick is sent again with the same id if it was due
+    at most one minute ago, because it may not have been delivered. With several
+    :meth:`~adapter.model.source.Source.workers`, each worker sends every ``workers``-th tick.
     """
 
     interval: Interval = Field(
@@ -51,26 +54,26 @@ class Timer(Source):
         offset_s = _clock_offset_s(context.clock)
         n = _for_worker(first_tick(schedule, context.clock.now()), context)
         context.log.info("timer started", extra={"fields": {"first_sequence": n}})
-        last = n - context.workers  # the last tick that the adapter got
         with LogThrottle(context.log, context.clock.now) as throttle:
             try:
                 while True:
                     due = schedule.due(n)
                     await _sleep_until(due, offset_s, context.clock, throttle)
                     now, offset_s = context.clock.now(), _clock_offset_s(context.clock)
-                    skipped = _ticks_after(n, schedule, context)
-                    if skipped > 0 and now - due > CATCH_UP:
-                        n += skipped * context.workers
-                        last = n - context.workers
-                        _log_skipped(skipped, n, context, throttle)
-                    else:
+                    following = _after_skipped(n, schedule, context) if now - due > CATCH_UP else n
+                    if following == n:
                         throttle.recovered()
-                    event = await self._event_of(n)
-                    last = n
-                    yield with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", schedule.due(n))
+                    else:
+                        _log_skipped(n, following, schedule, context, throttle)
+                        n = following
+                        if schedule.due(n) > now:
+                            continue
+                    event, due = await self._event_of(n), schedule.due(n)
+                    made = with_defaults(event, f"{context.uid}-{schedule.due_ns(n) // 1_000_000}", due)
                     n += context.workers
-            finally:  # the adapter stops; the next process sends the last tick that is due
-                _log_skipped(_ticks_after(last, schedule, context) - 1, None, context, throttle)
+                    yield made
+            finally:  # the adapter stops; the next process may send the last tick that is due
+                _log_skipped(n, _after_skipped(n, schedule, context), schedule, context, throttle, stops=True)
 
     async def _event_of(self, n: int) -> Event:
         made = self.tick(n)
@@ -80,16 +83,31 @@ class Timer(Source):
         return event
 
 
-def _ticks_after(n: int, schedule: Schedule, context: Context) -> int:
-    """How many ticks of this worker after ``n`` are due."""
-    return (schedule.latest_at(context.clock.now()) - n) // context.workers
+def _after_skipped(n: int, schedule: Schedule, context: Context) -> int:
+    """The tick of this worker that is sent instead of tick ``n``; the ones from ``n`` on, before it, are skipped.
+
+    If ``n`` is due: the latest one that is due, or the one after it if the latest is too late.
+    """
+    now = context.clock.now()
+    latest = n + (schedule.latest_at(now) - n) // context.workers * context.workers
+    if latest < n:
+        return n
+    return latest if now - schedule.due(latest) <= LATEST else latest + context.workers
 
 
-def _log_skipped(count: int, following: int | None, context: Context, throttle: LogThrottle) -> None:
+def _log_skipped(
+    n: int, following: int, schedule: Schedule, context: Context, throttle: LogThrottle, *, stops: bool = False
+) -> None:
+    """Count and log the ticks of this worker from ``n`` on, before ``following``."""
+    count = (following - n) // context.workers
     if count > 0:
         context.count_missed(count)
-        fields = {} if following is None else {"next_sequence": following}
-        throttle.warning("overdue ticks skipped", count=count, **fields)
+        times = {"from": schedule.due(n), "to": schedule.due(following - context.workers)}
+        fields: dict[str, Any] = {
+            name: time.isoformat(timespec="milliseconds")[:-6] + "Z" for name, time in times.items()
+        }
+        fields |= {} if stops else {"next_sequence": following}
+        throttle.log(logging.WARNING, "overdue ticks skipped", fields, count=count)
 
 
 async def _sleep_until(due: datetime, offset_s: float, clock: Clock, throttle: LogThrottle) -> None:
@@ -114,7 +132,7 @@ def first_tick(schedule: Schedule, now: datetime) -> int:
     If it was delivered, the sink gets it again with the same id.
     """
     latest = schedule.latest_at(now)
-    recent = latest >= 0 and now - schedule.due(latest) <= REPEAT_WITHIN
+    recent = latest >= 0 and now - schedule.due(latest) <= LATEST
     return latest if recent else schedule.next_at(now)
 
 

@@ -52,9 +52,10 @@ def _entry(name: str, cls: type, table: Table) -> str:
 
 def _signature(name: str, cls: type) -> str:
     """The call of the class. Authors subclass a kind instead of calling it, so for a kind its class statement."""
-    if hasattr(cls, "model_fields") or issubclass(cls, str):
-        bases = [base.__name__ for base in cls.__bases__ if not base.__name__.startswith("_")]
-        return f"class {name}({', '.join(bases or ['str'])})"
+    if issubclass(cls, str):
+        return f"class {name}(str)"
+    if hasattr(cls, "model_fields"):
+        return f"class {name}({', '.join(base.__name__ for base in cls.__bases__)})"
     return f"{name}{_parameters(cls.__init__)}"
 
 

@@ -107,11 +107,15 @@ def spec() -> str:
 
 
 def _spec_rows(schema: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """The members of ``schema`` and theirs. A dead letter sink has the members of a sink, so they are left out."""
+    """The members of ``schema`` and theirs, without those that another table has.
+
+    These are the members of a dead letter sink, of a pod, and of a reference to a Secret or ConfigMap.
+    """
     for name, member in schema.get("properties", {}).items():
         default = f"`{member['default']}`" if "default" in member else ""
         yield f"`{path}{name}`", default, member["description"]
-        if name != "deadLetterSink":
+        is_elsewhere = name.startswith("deadLetterSink") or path == "adapter."
+        if not is_elsewhere and "secretKeyRef" not in member.get("properties", {}):
             yield from _spec_rows(member, f"{path}{name}.")
 
 

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +24,7 @@ def main() -> int:
 
     from adapter.contract.declarations import EnvError
     from adapter.serving.logs import JsonLines, install, log_interpreter_messages
+    from adapter.serving.sockets import listening_socket
     from hooks import server
     from hooks.app import create_app, new_throttle
     from hooks.settings import read_settings
@@ -38,13 +38,13 @@ def main() -> int:
     log_interpreter_messages(log)
     log.setLevel(settings.log_level.upper())
     try:
-        listening = listen(settings.host, settings.port)
+        listening = listening_socket(settings.host, settings.port, backlog=2048)
     except OSError as error:
         print(f"cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr)
         return 3
     throttle = new_throttle()
     app, limits = create_app(settings, throttle), server.limits(settings.max_body_bytes)
-    config = server.config(app, limits, log_level=settings.log_level)
+    config = server.config(app, limits, throttle, log_level=settings.log_level)
     config.load()
     log.info("listening", extra={"fields": {"host": settings.host, "port": listening.getsockname()[1]}})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
@@ -65,20 +65,6 @@ def _resolv_conf() -> str:
         return Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only if the protocol is given. Without it, each response waits 40 ms for an ACK.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError:
-        listening.close()
-        raise
-    return listening
 
 
 if __name__ == "__main__":

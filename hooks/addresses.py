@@ -32,11 +32,12 @@ _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 @dataclass(frozen=True)
 class Resolved:
-    """Where events are sent; ``ca_certs`` are PEM, ``audience`` is an OIDC audience."""
+    """Where events are sent; ``ca_certs`` are PEM, ``audience`` is an OIDC audience, ``auth`` is ``spec.sinkAuth``."""
 
     uri: str
     ca_certs: str | None = None
     audience: str | None = None
+    auth: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,6 +26,9 @@ from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
+from hooks.pod_settings.merge import read_label_names
+from hooks.pod_settings.read import read as read_pod_settings
+from hooks.pod_settings.settings import InvalidSettings
 from hooks.protocol import (
     CustomizeRequest,
     CustomizeResponse,
@@ -42,6 +45,7 @@ log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
+KEPT_QUERIES, KEPT_QUERY = 64, 16 * 1024  # one for each kind, and its bytes; its options may take 20 times as many
 _POST = "post a Metacontroller"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
 _UNPROCESSABLE = {"model": Error, "description": "Without a valid spec and sink, a response would stop the adapter."}
@@ -59,7 +63,23 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
         image=query.image or None,
         sink_kinds=_option("sinkKinds", query.sinkKinds, parse_sink_kinds),
         diagnose_pods=_option("diagnosePods", query.diagnosePods, parse_bool),
+        adapter=_defaults(query.adapter),
+        copied_labels=_option("copiedLabels", query.copiedLabels, read_label_names) or (),
     )
+
+
+def _defaults(text: str) -> Json:
+    """The parameter ``adapter``: None if it is empty. Alone, it must be valid: each source would repeat a mistake."""
+    if not text:
+        return None
+    try:
+        defaults = from_json(text, allow_inf_nan=False)
+        read_pod_settings(defaults, "adapter")
+        return defaults
+    except InvalidSettings as error:
+        raise BadRequest(f"query parameter {error}") from None
+    except ValueError as error:
+        raise BadRequest(f"query parameter adapter is not JSON: {error}; write an object") from None
 
 
 def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:
@@ -69,8 +89,17 @@ def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:
         raise BadRequest(f"query parameter {name} is {quoted(text)}: {error}") from None
 
 
-@lru_cache(maxsize=256)
 def options_from(query_string: bytes) -> KindOptions:
+    """The options of a kind; those of short query strings are kept, because each sync of a kind has the same one."""
+    return _kept_options(query_string) if len(query_string) <= KEPT_QUERY else read_options(query_string)
+
+
+@lru_cache(maxsize=KEPT_QUERIES)
+def _kept_options(query_string: bytes) -> KindOptions:
+    return read_options(query_string)
+
+
+def read_options(query_string: bytes) -> KindOptions:
     query = QueryParams(query_string)
     known = KindQuery.model_fields
     for name, times in Counter(name for name, _ in query.multi_items()).items():
@@ -111,8 +140,14 @@ def new_throttle() -> LogThrottle:
 
 def create_app(settings: Settings, throttle: LogThrottle | None = None) -> FastAPI:
     """``throttle`` logs the rejected syncs of each source; close it at the end. Default: a new one."""
-    # The pages at docs_url and redoc_url would load their scripts from a public CDN.
-    app = FastAPI(title="Sources hook", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Sources hook",
+        version=__version__,
+        docs_url=None,  # these two pages would load their scripts from a public CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # looking for it takes 4 % of a sync
+    )
     config, rejections = MountedConfig(settings.config_dir), throttle or new_throttle()
 
     @app.get("/healthz")

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
+from adapter.contract.proxies import Proxies
 from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.children.deployment import desired
@@ -33,6 +34,8 @@ class KindOptions:
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None
     diagnose_pods: bool | None = None
+    adapter: Json = None  # defaults for the fields of spec.adapter, merged from the class and the cluster
+    copied_labels: tuple[str, ...] = ()  # names of labels of the source
 
 
 class Unprocessable(Exception):
@@ -72,14 +75,20 @@ def sync(
     parent = request.parent
     running = request.children.get("Deployment.apps/v1", {})
     try:
-        source = read_source(parent, listens="Service.v1" in request.children)
+        source = read_source(
+            parent,
+            listens="Service.v1" in request.children,
+            adapter=options.adapter,
+            copied_labels=options.copied_labels,
+        )
     except InvalidSpec as error:
         if running:
             raise Unprocessable(str(error)) from None
         return _invalid_spec(parent, str(error), now)
     observed = _observed(running, source)
     image = options.image or settings.adapter_image
-    egress = Egress(settings.allowed_hosts, settings.denied_networks)
+    proxies = Proxies(cluster_domain=settings.cluster_domain)  # the pod has the variables of the proxies
+    egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
     pod = Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
@@ -121,11 +130,13 @@ def _observed(running: dict[str, Object], source: SourceSpec) -> Object | None:
 
 
 def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Scope) -> Plan:
-    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its present URL."""
-    sink = sinks.resolve(source.sink, "spec.sink", scope)
+    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its URL and its credentials."""
+    sink = sinks.with_auth(sinks.resolve(source.sink, "spec.sink", scope), source.sink_auth, "spec.sinkAuth")
     dead_letter_sink = None
     if source.dead_letter_sink is not None:
-        dead_letter_sink = sinks.resolve(source.dead_letter_sink, "spec.delivery.deadLetterSink", scope)
+        field = "spec.delivery.deadLetterSink"
+        resolved = sinks.resolve(source.dead_letter_sink, field, scope)
+        dead_letter_sink = sinks.with_auth(resolved, source.dead_letter_sink_auth, f"{field}Auth")
     unresolved = isinstance(sink, Unresolved) or isinstance(dead_letter_sink, Unresolved)
     used_sink, used_dead_letter_sink = last_sinks(observed) if observed and unresolved else (None, None)
     if isinstance(sink, Resolved):

@@ -15,22 +15,25 @@ DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123: a namespace, a Ser
 DNS_SUBDOMAIN = rf"{_PART}(\.{_PART})*"  # RFC 1123, at most 253 characters: most other objects
 API_VERSION = r"([a-z0-9.-]+/)?v[a-z0-9]+"
 KIND = "[A-Za-z][A-Za-z0-9]*"
+_DNS_LABEL, _DNS_SUBDOMAIN, _API_VERSION, _KIND = (
+    re.compile(pattern, re.ASCII) for pattern in (DNS_LABEL, DNS_SUBDOMAIN, API_VERSION, KIND)
+)
 
 
 def is_dns_label(text: str) -> bool:
-    return bool(re.fullmatch(DNS_LABEL, text, re.ASCII))
+    return bool(_DNS_LABEL.fullmatch(text))
 
 
 def is_dns_subdomain(text: str) -> bool:
-    return len(text) <= MAX_NAME and bool(re.fullmatch(DNS_SUBDOMAIN, text, re.ASCII))
+    return len(text) <= MAX_NAME and bool(_DNS_SUBDOMAIN.fullmatch(text))
 
 
 def is_api_version(text: str) -> bool:
-    return len(text) <= MAX_API_VERSION and bool(re.fullmatch(API_VERSION, text, re.ASCII))
+    return len(text) <= MAX_API_VERSION and bool(_API_VERSION.fullmatch(text))
 
 
 def is_kind(text: str) -> bool:
-    return len(text) <= MAX_LABEL and bool(re.fullmatch(KIND, text, re.ASCII))
+    return len(text) <= MAX_LABEL and bool(_KIND.fullmatch(text))
 
 
 def get_in(value: Json, *path: str) -> Json:

@@ -55,8 +55,8 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
     scheduled = find(get_in(pod, "status"), "PodScheduled") or {}
     if scheduled.get("status") == "False":
         message = _short(scheduled.get("message")).rstrip(".") or "no node fits"
-        text = f"{name} cannot be scheduled: {message}; add a node that fits, or free resources on a node"
-        yield Reason.UNSCHEDULABLE, text
+        remedy = "add a node that fits, or change spec.adapter.tolerations, nodeSelector, affinity or resources"
+        yield Reason.UNSCHEDULABLE, f"{name} cannot be scheduled: {message}; {remedy}"
     for container in list_in(pod, "status", "containerStatuses"):
         if not get_in(container, "ready"):
             yield from _waiting(container, pod, name)
@@ -67,13 +67,27 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
-    """Messages about running containers that are not ready. They refer to the log: the pod's status has no details."""
+    """Messages about running containers that are not ready, and about those that wait for the files of a Secret.
+
+    They refer to the log and to events: the pod's status has no details.
+    """
     for container in list_in(pod, "status", "containerStatuses"):
+        if get_in(container, "state", "waiting", "reason") == "ContainerCreating" and (secrets := _secrets(pod)):
+            namespace = get_in(pod, "metadata", "namespace")
+            where = f"kubectl describe pod -n {namespace} {get_in(pod, 'metadata', 'name')}"
+            names = f"Secret{'s' if len(secrets) > 1 else ''} {', '.join(secrets)}"
+            yield f"{name} waits for its files; create {names} in namespace {namespace} if missing; see `{where}`"
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
             since = transition_time(get_in(pod, "status"), "Ready", "False")
             unready = f"not ready since {format_time(since)}" if since else "not ready"
             yield f"{name} is running but {unready}; see its log: `{where}`"
+
+
+def _secrets(pod: Object) -> list[str]:
+    """The Secrets without which the kubelet does not create the containers."""
+    secrets = (get_in(volume, "secret") for volume in list_in(pod, "spec", "volumes"))
+    return [str(get_in(secret, "secretName")) for secret in secrets if secret and not get_in(secret, "optional")]
 
 
 def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:
@@ -83,7 +97,8 @@ def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str
         cause = _short(message.rpartition(": ErrImagePull: ")[2]) or reason
         reason = Reason.IMAGE_PULL_BACK_OFF if reason == "ErrImagePull" else reason
         image = get_in(container, "image")
-        yield reason, f'{name} cannot pull image "{image}": {cause}; correct the image name, or push the image'
+        remedy = "correct the image name, push the image, or set spec.adapter.imagePullSecrets"
+        yield reason, f'{name} cannot pull image "{image}": {cause}; {remedy}'
     elif reason in _CREATE:
         namespace = get_in(pod, "metadata", "namespace")
         needs_object = reason == "CreateContainerConfigError"
@@ -98,8 +113,8 @@ def _ended(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]
         return
     if ended.get("reason") == Reason.OOM_KILLED:
         limit = _memory_limit(pod, get_in(container, "name"))
-        text = f"{name} was killed: it exceeded its memory limit of {limit}; make the source keep less data in memory"
-        yield Reason.OOM_KILLED, text
+        remedy = "raise spec.adapter.resources.limits.memory, or make the source keep less data in memory"
+        yield Reason.OOM_KILLED, f"{name} was killed: it exceeded its memory limit of {limit}; {remedy}"
     else:
         cause = _short(crash_cause(ended.get("message"))) or str(ended.get("reason") or "no message")
         where = f"kubectl logs --previous -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"

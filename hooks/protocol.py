@@ -58,6 +58,7 @@ class Metadata(_Message):
     uid: str = Field(min_length=1, max_length=128)
     creationTimestamp: str | None = None
     annotations: Annotated[dict[str, str] | None, _map("parent.metadata.annotations", str)] = None
+    labels: Annotated[dict[str, str] | None, _map("parent.metadata.labels", str)] = None
 
 
 class Parent(_Message):
@@ -96,6 +97,10 @@ class KindQuery(_Message):
     image: str = Field("", description="The image of the adapters of this kind. Default: `ADAPTER_IMAGE`.")
     sinkKinds: str = Field("", description="Overrides `SINK_KINDS`, for example `v1/Service`.")
     diagnosePods: str = Field("", description="Overrides `DIAGNOSE_PODS`: `true` or `false`.")
+    adapter: str = Field("", description="Defaults for `spec.adapter` of all sources of this kind, one JSON object.")
+    copiedLabels: str = Field(
+        "", description="Labels of the source that its Deployment and pods get, too, comma-separated."
+    )
 
 
 class SyncResponse(TypedDict):

@@ -20,6 +20,9 @@ STARTS_WITHIN = timedelta(seconds=60)  # as progressDeadlineSeconds, which does 
 _NONE_AVAILABLE = "no replica is available"
 _REMEDIES = (  # part of a message of Kubernetes -> what to do
     ("exceeded quota", "raise the quota, or free some of it"),
+    ("must specify ", "set them in spec.adapter.resources, or in the file of --adapter-defaults"),
+    (" usage per ", "change spec.adapter.resources, or the LimitRange of the namespace"),
+    ("no PriorityClass with name ", "create it, or correct spec.adapter.priorityClassName"),
     ("violates PodSecurity", "change the pod-security label of the namespace, or the image"),
     ("error looking up service account", "create it, or correct spec.serviceAccountName"),
     ("timed out progressing", "check its pods, or enable DIAGNOSE_PODS to see the reason here"),

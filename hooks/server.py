@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,8 +19,10 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Scope
 
 from adapter.contract.formats import json_cost
+from adapter.contract.timeouts import TIMEOUTS
 from adapter.serving.connection import Connection
-from adapter.serving.limits import Connections, Limits
+from adapter.serving.limits import TOO_MUCH, Connections, Limits
+from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Request, Response
 
 KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first
@@ -35,14 +40,16 @@ def limits(body_size: int) -> Limits:
         body_size=body_size,
         total_size=4 * body_size,
         connections=128,
+        new_age_s=lambda: TIMEOUTS.age_limit_s(random.random()),  # Metacontroller then finds all replicas
     )
 
 
-def config(app: ASGIApp, limits: Limits, *, log_level: str) -> uvicorn.Config:
-    """For ``uvicorn.Server``. At the log level debug, each request is logged."""
+def config(app: ASGIApp, limits: Limits, throttle: LogThrottle, *, log_level: str) -> uvicorn.Config:
+    """For ``uvicorn.Server``. ``throttle`` logs the requests that are too large. At the level debug, each is logged."""
+    refuse = partial(refused_and_logged, throttle, limits.body_size)
     return uvicorn.Config(
         app,
-        http=protocol(Connections(Application(app, limits.body_size), limits, refused)),
+        http=protocol(Connections(Application(app, limits.body_size, refuse), limits, refuse)),
         log_config=None,  # the handler of the root logger
         log_level=log_level if log_level == "debug" else "warning",
         proxy_headers=False,  # the address of the client is not used
@@ -73,8 +80,8 @@ def protocol(connections: Connections) -> type[asyncio.Protocol]:
 class Application:
     """Handles a request with an ASGI application."""
 
-    def __init__(self, app: ASGIApp, body_size: int) -> None:
-        self._app, self._body_size = app, body_size
+    def __init__(self, app: ASGIApp, body_size: int, refuse: Callable[[Refusal], Response]) -> None:
+        self._app, self._body_size, self._refuse = app, body_size, refuse
 
     async def __call__(self, request: Request) -> Response:
         response = await self._respond(request)
@@ -85,7 +92,7 @@ class Application:
     async def _respond(self, request: Request) -> Response:
         # Most bodies are small. Only a large one can cost too much, so only a large one is looked at.
         if len(request.body) > self._body_size // 8 and json_cost(request.body) > COST_FACTOR * self._body_size:
-            return refused(Refusal(413, "the body has too many JSON values for its memory"))
+            return self._refuse(Refusal(413, "the body has too many JSON values for its memory"))
         exchange = Exchange(request)
         try:
             await self._app(_scope(request), exchange.receive, exchange.send)
@@ -135,6 +142,18 @@ def _scope(request: Request) -> Scope:
         "client": None,
         "server": None,
     }
+
+
+def refused_and_logged(throttle: LogThrottle, body_size: int, refusal: Refusal) -> Response:
+    """Logs a refusal that a larger MAX_BODY_BYTES would prevent."""
+    if refusal.status == 413 or str(refusal) == TOO_MUCH:
+        fields = {
+            "status": refusal.status,
+            "reason": str(refusal),
+            "remedy": f"raise MAX_BODY_BYTES, which is {body_size}, and the memory limit of the hook",
+        }
+        throttle.log(logging.WARNING, "request refused", fields, cause=f"request refused: {refusal}")
+    return refused(refusal)
 
 
 def refused(refusal: Refusal) -> Response:

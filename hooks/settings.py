@@ -10,8 +10,7 @@ from typing import Any
 
 from adapter.contract import variables
 from adapter.contract.declarations import Variable, declare, read_variable, reference_of, variables_of
-from adapter.contract.egress import Network
-from adapter.contract.environment import declare_allowed_hosts, declare_denied_networks
+from adapter.contract.egress import Network, declare_allowed_hosts, declare_denied_networks
 from hooks.names import API_VERSION, is_dns_label, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
@@ -84,7 +83,14 @@ _SINK_NAMESPACES = (
 _DIAGNOSE_PODS = "`true`: conditions show why a pod of the adapter does not run. Metacontroller then watches all pods."
 _FROM_RESOLV_CONF = "the `svc.` search entry of `/etc/resolv.conf`, else `cluster.local`"
 _TRUST_BUNDLE = "A ConfigMap with PEM certificates that adapters trust, if the namespace of the source has it."
-_MAX_BODY_BYTES = "The largest body of a request. The hook needs 64 MiB of memory, and 25 times this size."
+_MAX_BODY_BYTES = (
+    "The largest body of a request, in bytes. With `DIAGNOSE_PODS`, a request has 11 KB for each pod of a source. "
+    "The hook needs 64 MiB of memory, and 25 times this size."
+)
+_HOST = (
+    "The address to listen on. `::`: all addresses, of IPv4 and IPv6. `0.0.0.0`: all of IPv4. Or one, such as "
+    "`127.0.0.1` or `::1`."
+)
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 
@@ -93,7 +99,7 @@ class Settings:
     """The settings. The documentation lists them in this order."""
 
     adapter_image: str = field(metadata={"variable": _IMAGE})
-    host: str = declare("0.0.0.0", "HOST", "The address to listen on.")
+    host: str = declare("::", "HOST", _HOST)
     port: int = declare(8080, "PORT", "The port to listen on.", read=variables.port)
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join

@@ -9,9 +9,10 @@ import contextlib
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
+from adapter.contract.auth.problems import conflict
 from adapter.contract.formats import Json, is_http_url, is_printable, public_url, quoted
 from adapter.contract.kind_names import plural
 from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
@@ -79,6 +80,15 @@ def resolve(sink: Json, field: str, scope: Scope) -> Resolved | Unresolved:
     return _joined(reference, address, uri, field)
 
 
+def with_auth(sink: Resolved | Unresolved, auth: Mapping[str, Json] | None, field: str) -> Resolved | Unresolved:
+    """The sink with the credentials of ``field``; Unresolved if it cannot be used with them."""
+    if auth is None or isinstance(sink, Unresolved):
+        return sink
+    if problem := conflict(auth, sink.uri, sink.audience):
+        return Unresolved(Reason.INVALID_SINK, f"{field}: {problem}")
+    return replace(sink, auth=auth)
+
+
 def _missing(field: str) -> Unresolved:
     return Unresolved(Reason.SINK_MISSING, f"{field} is empty: set {field}.ref or {field}.uri")
 
@@ -143,6 +153,11 @@ def _absolute(sink: Mapping[str, Json], uri: str | None, field: str, scope: Scop
         return _missing(field)
     if not is_http_url(uri):
         return _invalid(f"{field}.uri", uri, "without ref, write an absolute http(s) URL like http://host/path")
+    if "@" in urlsplit(uri).netloc:
+        auth = "spec.sinkAuth" if field == "spec.sink" else f"{field}Auth"
+        return _invalid(
+            f"{field}.uri", uri, f"it has a user or password; write them into a Secret, and use {auth}.basic"
+        )
     namespace = _namespace_in(urlsplit(uri).hostname or "", scope)
     if not scope.allows(namespace):
         return _other_namespace(f"{field}.uri names", namespace, scope)

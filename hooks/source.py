@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
+from adapter.contract.auth.problems import problems as auth_problems
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
+from adapter.contract.timeouts import TIMEOUTS
 from hooks.names import get_in, is_dns_subdomain
+from hooks.pod_settings.merge import copied, merge
+from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
+from hooks.pod_settings.settings import InvalidSettings, PodSettings
 from hooks.protocol import Parent
 
 EVENT_SOURCE_ANNOTATION = "samples.knative.dev/event-source"
@@ -29,13 +35,16 @@ class SourceSpec:
     interval: str | None
     extensions: Mapping[str, str] | None
     sink: Json
+    sink_auth: Mapping[str, Json] | None
     dead_letter_sink: Json  # None: spec.delivery has none
-    delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink
+    dead_letter_sink_auth: Mapping[str, Json] | None
+    delivery: Mapping[str, Json] | None  # spec.delivery without its deadLetterSink and deadLetterSinkAuth
     policy: Policy  # parsed from ``delivery``
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
     replicas: int = 1
     suspended: bool = False
+    adapter: PodSettings = DEFAULT
 
     @property
     def event_source(self) -> str:
@@ -46,8 +55,13 @@ class SourceSpec:
         return chosen or path
 
 
-def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
-    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects."""
+def read_source(
+    parent: Parent, *, listens: bool = False, adapter: Json = None, copied_labels: tuple[str, ...] = ()
+) -> SourceSpec:
+    """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
+
+    ``adapter``: defaults for ``spec.adapter``. ``copied_labels``: names of labels that the pod gets, too.
+    """
     spec = parent.spec or {}
     if problem := kind_problem(parent.kind):  # no class refuses it for an adapter in another language
         raise InvalidSpec(problem)
@@ -62,14 +76,43 @@ def read_source(parent: Parent, *, listens: bool = False) -> SourceSpec:
         interval=_interval(spec.get("interval")),
         extensions=_extensions(spec.get("ceOverrides")),
         sink=spec.get("sink"),
+        sink_auth=_sink_auth(spec, "spec", "sinkAuth"),
         dead_letter_sink=dead_letter_sink,
+        dead_letter_sink_auth=_sink_auth(spec.get("delivery"), "spec.delivery", "deadLetterSinkAuth"),
         delivery=delivery,
         policy=policy,
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
         suspended=_suspended(spec.get("suspend")),
+        adapter=_adapter(
+            spec.get("adapter"),
+            adapter,
+            copied(parent.metadata.labels, copied_labels),
+            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+        ),
     )
+
+
+def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: int) -> PodSettings:
+    """The levels merged. A copied label is closer to the source than a default label, and ``value`` is the source's.
+
+    ``derived_s``: the least ``terminationGracePeriodSeconds``. A smaller default has no effect; a smaller value in the
+    source is an error.
+    """
+    levels = [level for level in (defaults, {"labels": labels} if labels else None, value) if level is not None]
+    if not levels:
+        return DEFAULT
+    try:
+        settings = read(reduce(merge, levels), "spec.adapter")
+    except InvalidSettings as error:
+        note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
+        raise InvalidSpec(f"{error}{note}") from None
+    if problem := grace_period_problem(settings, derived_s):
+        if get_in(value, "terminationGracePeriodSeconds") is None:
+            return replace(settings, grace_period_s=None)
+        raise InvalidSpec(f"spec.adapter.terminationGracePeriodSeconds is {settings.grace_period_s}: {problem}")
+    return settings
 
 
 def _replicas(value: Json) -> int:
@@ -116,6 +159,17 @@ def _extensions(overrides: Json) -> Mapping[str, str] | None:
     return extensions or {}
 
 
+def _sink_auth(parent: Json, path: str, name: str) -> Mapping[str, Json] | None:
+    auth: Mapping[str, Json] | None = get_in(parent, name)
+    if auth is None:
+        return None
+    for field, problem in auth_problems(auth):
+        raise InvalidSpec(f"{'.'.join(map(str, (path, name, *field)))}: {problem}")
+    if path == "spec.delivery" and get_in(parent, "deadLetterSink") is None:
+        raise InvalidSpec(f"{path}.{name} is set without {path}.deadLetterSink: set it, or remove {name}")
+    return auth
+
+
 def _check_event_source(text: str | None) -> None:
     if text and not is_printable(text):
         raise InvalidSpec(
@@ -130,7 +184,8 @@ def _delivery(value: Json) -> tuple[Mapping[str, Json] | None, Policy, Json]:
         return None, Policy(), None
     if not isinstance(value, dict):
         raise InvalidSpec(f"spec.delivery is {quoted(value)}: write an object with retry, timeout, deadLetterSink, …")
-    delivery = {name: field for name, field in value.items() if name != "deadLetterSink" and field is not None}
+    sinks = ("deadLetterSink", "deadLetterSinkAuth")
+    delivery = {name: field for name, field in value.items() if name not in sinks and field is not None}
     try:
         policy = read_policy(delivery)
     except ValueError as error:

@@ -12,8 +12,10 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _exit)
+    from adapter.contract.formats import INTEGER_DIGITS
     from sources_cli.commands import run
 
+    sys.set_int_max_str_digits(INTEGER_DIGITS)  # as the adapter does
     try:
         return run(argv)
     finally:

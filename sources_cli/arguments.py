@@ -36,6 +36,8 @@ class ManifestsOptions:
     metacontroller: str = "metacontroller/metacontroller"  # <namespace>/<ServiceAccount>
     image: str | None = None
     diagnose_pods: bool = False
+    adapter_defaults: Path | None = None
+    copied_labels: tuple[str, ...] = ()
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -59,6 +61,15 @@ def sink_kinds(text: str) -> tuple[str, ...]:
     if not kinds:
         raise typer.BadParameter("the list is empty; write kinds like v1/Service,eventing.knative.dev/v1/Broker")
     return kinds
+
+
+def label_names(text: str) -> tuple[str, ...]:
+    from hooks.pod_settings.merge import read_label_names  # loads pydantic
+
+    try:
+        return read_label_names(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def namespaced_name(text: str) -> str:
@@ -101,6 +112,10 @@ def port(text: str) -> int:
     return int(text)
 
 
+def _name_option(name: str, help: str) -> Any:
+    return typer.Option(name, parser=namespaced_name, metavar="NAMESPACE/NAME", help=help)
+
+
 def port_option(name: str, help: str, default: str) -> Any:
     return typer.Option(name, parser=port, metavar="PORT", show_default=default, help=help)
 
@@ -109,4 +124,25 @@ LISTEN_PORT = port_option(
     "--listen-port",
     "Port of the first source that listens. The next ones get the next ports, in the order of the files.",
     "8888, or the next free port",
+)
+HOOK = _name_option("--hook", "Service of the hook.")
+METACONTROLLER = _name_option("--metacontroller", "ServiceAccount of Metacontroller, which gets the role.")
+DIAGNOSE_PODS: Any = typer.Option(
+    "--diagnose-pods",
+    help="Explain in the conditions why an adapter's pod does not run. "
+    "Metacontroller then watches the pods of all namespaces.",
+)
+KIND_IMAGE: Any = typer.Option(
+    "--image", metavar="IMAGE", show_default="ADAPTER_IMAGE of the hook", help="Image of this kind's adapters."
+)
+ADAPTER_DEFAULTS: Any = typer.Option(
+    "--adapter-defaults",
+    metavar="FILE",
+    help="YAML file with defaults for spec.adapter of all sources. They replace those of the kind's class.",
+)
+COPIED_LABELS: Any = typer.Option(
+    "--copied-labels",
+    parser=label_names,
+    metavar="NAMES",
+    help="Labels of a source that its Deployment and pods get, too, separated by commas.",
 )

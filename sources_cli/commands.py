@@ -135,12 +135,22 @@ def run_command(
         Option(parser=arguments.url, metavar="URL", help="Send the events of all sources to this URL."),
     ] = None,
     logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
+    adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
 ) -> int:
     """Run sources on this machine, without a cluster."""
     from sources_cli.run import RunOptions, run
 
-    ports = {"hook_port": hook_port, "listen_port": listen_port}
-    options = RunOptions(files=files, package=package, for_s=for_s, once=once, sink=sink, logs=logs, **ports)
+    options = RunOptions(
+        files=files,
+        package=package,
+        for_s=for_s,
+        once=once,
+        sink=sink,
+        logs=logs,
+        adapter_defaults=adapter_defaults,
+        hook_port=hook_port,
+        listen_port=listen_port,
+    )
     return _run(run(options))
 
 
@@ -153,11 +163,14 @@ def render_command(
         Option("-o", "--output", help="Output format; json is the hook's response, one line per source."),
     ] = "yaml",
     image: Annotated[str, Option(metavar="IMAGE", help="Image of the adapters.")] = arguments.LOCAL_IMAGE,
+    adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
+    copied_labels: Annotated[Any, arguments.COPIED_LABELS] = None,
 ) -> int:
     """Print the Deployment and the status that each source would get."""
-    from sources_cli.render import render
+    from sources_cli.render import RenderOptions, render
 
-    return _run(render(files, package=package, output=output, image=image))
+    options = RenderOptions(files, package, output, image, adapter_defaults, copied_labels or ())
+    return _run(render(options))
 
 
 @app.command("lint", epilog=_examples("sources lint deploy/ more.yaml", "kustomize build . | sources lint -"))
@@ -197,35 +210,27 @@ def manifests_command(
         Any,
         Option(parser=arguments.sink_kinds, metavar="KINDS", help="Kinds that sink.ref may name, separated by commas."),
     ] = arguments.SINK_KINDS,
-    hook: Annotated[
-        str, Option(parser=arguments.namespaced_name, metavar="NAMESPACE/NAME", help="Service of the hook.")
-    ] = ManifestsOptions.hook,
-    metacontroller: Annotated[
-        str,
-        Option(
-            parser=arguments.namespaced_name,
-            metavar="NAMESPACE/NAME",
-            help="ServiceAccount of Metacontroller, which gets the role.",
-        ),
-    ] = ManifestsOptions.metacontroller,
-    diagnose_pods: Annotated[
-        bool,
-        Option(
-            "--diagnose-pods",
-            help="Explain in the conditions why an adapter's pod does not run. "
-            "Metacontroller then watches the pods of all namespaces.",
-        ),
-    ] = False,
-    image: Annotated[
-        str | None,
-        Option(metavar="IMAGE", show_default="ADAPTER_IMAGE of the hook", help="Image of this kind's adapters."),
-    ] = None,
+    hook: Annotated[str, arguments.HOOK] = ManifestsOptions.hook,
+    metacontroller: Annotated[str, arguments.METACONTROLLER] = ManifestsOptions.metacontroller,
+    diagnose_pods: Annotated[bool, arguments.DIAGNOSE_PODS] = False,
+    image: Annotated[str | None, arguments.KIND_IMAGE] = None,
+    adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
+    copied_labels: Annotated[Any, arguments.COPIED_LABELS] = None,
 ) -> int:
     """Write the manifests that install a kind in a cluster."""
     from sources_cli.manifests import manifests
 
     options = ManifestsOptions(
-        module, output, check, sink_kinds, hook, metacontroller, image=image, diagnose_pods=diagnose_pods
+        module,
+        output,
+        check,
+        sink_kinds,
+        hook,
+        metacontroller,
+        image=image,
+        diagnose_pods=diagnose_pods,
+        adapter_defaults=adapter_defaults,
+        copied_labels=copied_labels or (),
     )
     return _run(manifests(options))
 

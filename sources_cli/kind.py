@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from adapter.contract.declarations import EnvError
+from adapter.contract.formats import Json, sorted_json
 from adapter.contract.kind_names import kebab, kind_problem, plural
 from adapter.loading import describe_error, load_module, module_name, source_class
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from adapter.serving.failures import author_line
+from hooks.pod_settings.merge import merge
+from hooks.pod_settings.read import read
+from hooks.pod_settings.settings import InvalidSettings
 from sources_cli.problem import Problem, did_you_mean
 
+QUERY_SAFE = "/,:@"  # of the punctuation in a query; other characters are percent-encoded
+MAX_DEFAULTS = 8 * 1024  # characters; the head of a request to the hook has at most 64 KiB
 AUTHOR_ERRORS = (Exception, SystemExit)  # what a module of an author can raise. KeyboardInterrupt may be Ctrl-C.
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Source", re.ASCII)
 _SET_BY = {"SOURCES_PACKAGE": "--package", "SOURCE_KIND": "kind"}  # variable of an adapter -> option or field
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """What the command line says about the sources of all kinds."""
+
+    adapter_defaults: Mapping[str, Json] = field(default_factory=dict)  # fields of spec.adapter
+    copied_labels: tuple[str, ...] = ()  # names of labels that the Deployment and the pods of a source get, too
 
 
 @dataclass(frozen=True)
@@ -69,10 +84,18 @@ class Kind:
         types = self.source_class.event_types
         return tuple(type_ if isinstance(type_, EventType) else EventType(type_) for type_ in types)
 
-    @property
-    def query(self) -> dict[str, str]:
-        """Query parameters for the hook: the event types that it lists in ``status``."""
-        parameters = {"types": ",".join(self.event_types), "typeField": self.source_class.event_type_field}
+    def query(self, cluster: ClusterOptions) -> dict[str, str]:
+        """Query parameters of ``/sync``. The defaults of the cluster are merged over those of the class.
+
+        ``Problem`` if the merged defaults are not valid or too long.
+        """
+        adapter = merge(self.source_class.adapter, cluster.adapter_defaults)
+        parameters = {
+            "types": ",".join(self.event_types),
+            "typeField": self.source_class.event_type_field,
+            "adapter": _checked_defaults(self.name, adapter) if adapter else "",
+            "copiedLabels": ",".join(cluster.copied_labels),
+        }
         return {name: value for name, value in parameters.items() if value}
 
 
@@ -168,7 +191,27 @@ def _checked(cls: type[Source], package: str) -> Kind:
     fields = {field.alias or name for name, field in cls.model_fields.items()}
     if cls.event_type_field and cls.event_type_field not in fields:
         raise Problem(f'{cls.__name__}.event_type_field is "{cls.event_type_field}": write the name of a field of spec')
+    _check_defaults(cls.adapter, f"{cls.__name__}.adapter")
     return Kind(cls, package)
+
+
+def _check_defaults(adapter: Json, name: str) -> None:
+    try:
+        read(adapter, name)
+    except InvalidSettings as error:
+        raise Problem(str(error)) from None
+
+
+def _checked_defaults(kind: str, adapter: Json) -> str:
+    """Compact JSON. Two valid levels may not fit together, for example a request above a limit."""
+    text = sorted_json(adapter)
+    _check_defaults(adapter, f"{kind}.adapter with the defaults of the file: adapter")
+    if (length := len(quote(text, safe=QUERY_SAFE))) > MAX_DEFAULTS:
+        raise Problem(
+            f"the defaults for spec.adapter of {kind} take {length} characters in the URL of the webhook; "
+            f"write at most {MAX_DEFAULTS}"
+        )
+    return text
 
 
 def _not_loaded(module: str, error: BaseException) -> Problem:

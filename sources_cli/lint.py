@@ -11,6 +11,7 @@ from adapter.contract.formats import Json
 from sources_cli.admission import yaml
 from sources_cli.admission.class_checks import class_violations
 from sources_cli.admission.documents import NO_SOURCE, check_object, needs_kind, read_yaml
+from sources_cli.admission.pod_checks import pod_violations
 from sources_cli.admission.resource import object_violations
 from sources_cli.admission.validate import unchecked_rules
 from sources_cli.arguments import files_of
@@ -85,7 +86,7 @@ def _findings(file: str, document: yaml.YamlDocument, package: str, unchecked: s
         yield Finding(file, document.line(("kind",)), value["kind"], place, str(problem))
         return
     unchecked.update(unchecked_rules(object_schema(kind)))
-    for violation in object_violations(kind, value) or class_violations(kind, value):
+    for violation in object_violations(kind, value) or [*class_violations(kind, value), *pod_violations(kind, value)]:
         yield Finding(file, document.line(violation.path), kind.name, place, violation.text)
 
 

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 
 from adapter.contract.formats import Json
 from sources_cli.admission import yaml
+from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.generate.sample import sample
-from sources_cli.kind import Kind, kind_of_module
+from sources_cli.kind import QUERY_SAFE, ClusterOptions, Kind, kind_of_module
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import crd
 from sources_cli.screen import stdout
@@ -66,6 +67,7 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
     """
     related = {"sinkKinds": ",".join(options.sink_kinds), **({"diagnosePods": "true"} if options.diagnose_pods else {})}
     image = {"image": options.image} if options.image else {}
+    cluster = ClusterOptions(read_adapter_defaults(options.adapter_defaults), options.copied_labels)
     return {
         "apiVersion": "metacontroller.k8s.io/v1alpha1",
         "kind": "CompositeController",
@@ -76,7 +78,7 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
             "hooks": {
-                "sync": _hook(options.hook, "/sync", kind.query | image | related),
+                "sync": _hook(options.hook, "/sync", kind.query(cluster) | image | related),
                 "customize": _hook(options.hook, "/customize", related),
             },
         },
@@ -94,7 +96,7 @@ def _hook(service: str, path: str, query: dict[str, str]) -> Json:
         "version": "v2",
         "webhook": {
             "service": {"name": name, "namespace": namespace, "port": 80, "protocol": "http"},
-            "path": f"{path}?{urlencode(query, safe='/,:@')}",
+            "path": f"{path}?{urlencode(query, safe=QUERY_SAFE)}",
             "timeout": TIMEOUT,
         },
     }

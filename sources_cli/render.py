@@ -5,24 +5,38 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapter.contract.formats import EPOCH, Json, format_time
 from sources_cli.admission import yaml
+from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from sources_cli.admission.documents import Documents, Files, key, read_documents
-from sources_cli.kind import kind_named
+from sources_cli.arguments import LOCAL_IMAGE
+from sources_cli.kind import ClusterOptions, kind_named
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.screen import stdout
 from sources_cli.screen.plain import find_condition, ready_condition
 
 
-async def render(files: Sequence[Path], *, package: str, output: str, image: str) -> int:
-    """The exit code: 0, or 1 if a source would not run because of its sink or spec. ``output``: yaml or json.
+@dataclass(frozen=True)
+class RenderOptions:
+    files: Sequence[Path]
+    package: str
+    output: str = "yaml"  # or json
+    image: str = LOCAL_IMAGE
+    adapter_defaults: Path | None = None
+    copied_labels: tuple[str, ...] = ()
+
+
+async def render(options: RenderOptions) -> int:
+    """The exit code: 0, or 1 if a source would not run because of its sink or spec.
 
     A suspended source is judged by its sink.
     """
-    documents = read_documents(Files(files, package))
-    hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=image)
+    cluster = ClusterOptions(read_adapter_defaults(options.adapter_defaults), options.copied_labels)
+    documents, output = read_documents(Files(options.files, options.package)), options.output
+    hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=options.image, cluster=cluster)
     try:
         runs = [await _render(hook, _with_fixed_metadata(source), documents, output) for source in documents.sources]
     finally:

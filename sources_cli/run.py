@@ -18,7 +18,9 @@ from typing import Any
 
 from adapter.loading import describe_error
 from adapter.serving.failures import author_line
+from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from sources_cli.admission.documents import Documents, Files, key, read_documents
+from sources_cli.kind import ClusterOptions
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
@@ -28,7 +30,8 @@ from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
 from sources_cli.problem import Problem
 from sources_cli.screen import stdout
-from sources_cli.screen.plain import PlainScreen, Screen, logged_failure
+from sources_cli.screen.failures import Failures
+from sources_cli.screen.plain import PlainScreen, Screen
 
 DISPLAY_START_S = 20.0
 SILENT_STOP_S = 3.0  # then say what the run waits for
@@ -45,6 +48,7 @@ class RunOptions:
     once: bool = False
     sink: str | None = None
     logs: bool = False
+    adapter_defaults: Path | None = None
 
     @property
     def limit_s(self) -> float | None:
@@ -85,10 +89,12 @@ class Cluster:
         self._documents = documents
         self._contents = contents  # of the files, from before the documents were read
         self._screen = screen
+        self._failures = Failures()
         self._controllers: dict[str, SourceController] = {}  # "Kind namespace/name" -> controller
         self._deployments_seen: set[str] = set()  # the "namespace/name" of the Deployments in the files
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
+        self._adapter_defaults = read_adapter_defaults(options.adapter_defaults)
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
         self._failure: BaseException | None = None  # of a background task
@@ -112,7 +118,9 @@ class Cluster:
     async def run(self) -> None:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
-            self._hook = await Hook.start(self._options.hook_port, self._documents.sink_kinds, self._on_log)
+            cluster = ClusterOptions(self._adapter_defaults)
+            kinds, port = self._documents.sink_kinds, self._options.hook_port
+            self._hook = await Hook.start(port, kinds, self._on_log, cluster=cluster)
             self._supervise(self._hook.process.output)
             await self._start_displays()
             self._screen.start(self._supervise)
@@ -213,9 +221,10 @@ class Cluster:
             self._end.set()
 
     def _on_log(self, line: str) -> None:
+        failure = self._failures.shown(line)
         if self._options.logs:
             self._screen.message(line)
-        elif failure := logged_failure(line):
+        elif failure:
             self._screen.message(failure)
 
     async def _drain(self) -> None:
@@ -230,7 +239,7 @@ class Cluster:
             await self._hook.stop()
         await self._screen.close()
         for controller in self._controllers.values():
-            stdout.show(controller.summary)
+            stdout.show(controller.summary(self._failures.repeated(key(controller.source))))
 
     def _deployments(self) -> Iterator[LocalDeployment]:
         for controller in self._controllers.values():

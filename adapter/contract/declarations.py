@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from adapter.contract import variables
 from adapter.contract.formats import Json, quoted
 
 HIDDEN = object()  # a value that no error shows
+USER = "you"  # ``Variable.set_by`` of a variable that other programs read, too
 
 
 class EnvError(ValueError):
@@ -32,6 +33,13 @@ class Variable:
     read: Callable[[str], Any] = str  # ``ValueError`` says what to write
     write: Callable[[Any], str | None] = variables.text  # None: the variable is omitted
     has_secrets: bool = False  # no error shows the value, and no log line shows a secret in it
+
+    def named_in(self, environ: Mapping[str, str]) -> Variable:
+        """This variable, by the name that is set: other programs read both ``HTTP_PROXY`` and ``http_proxy``."""
+        lower = self.name.lower()
+        if self.set_by == USER and not environ.get(self.name) and environ.get(lower):
+            return replace(self, name=lower)
+        return self
 
 
 class ReferenceRow(NamedTuple):

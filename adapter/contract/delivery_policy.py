@@ -33,11 +33,13 @@ class Policy:
 
     def waits(self) -> Iterator[float]:
         """The maximum wait before each retry, in seconds. Full jitter draws the actual wait from zero to it."""
-        longest = max(LONGEST_WAIT_S, self.backoff_delay_s)
-        for n in range(1, self.retry + 1):
-            # 2^64 exceeds every limit already; larger powers would not fit into a float.
-            factor = n if self.backoff_policy == "linear" else 2 ** min(n, 64)
-            yield min(self.backoff_delay_s * factor, longest)
+        yield from map(self.wait_s, range(1, self.retry + 1))
+
+    def wait_s(self, n: int) -> float:
+        """The maximum wait after the n-th failure in a row, in seconds."""
+        # 2^64 exceeds every limit already; larger powers would not fit into a float.
+        factor = n if self.backoff_policy == "linear" else 2 ** min(n, 64)
+        return min(self.backoff_delay_s * factor, max(LONGEST_WAIT_S, self.backoff_delay_s))
 
 
 def read_policy(delivery: Mapping[str, Json], *, timeout_s: float = 10.0) -> Policy:

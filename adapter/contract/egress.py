@@ -1,4 +1,4 @@
-"""Which servers an adapter may connect to: names of hosts, and networks of addresses. Pure.
+"""Which servers an adapter may connect to, by host and by network, and through which proxy. Pure.
 
 Whoever may create a source chooses its URLs, and the adapter connects to them from inside the cluster. So the platform
 team can restrict them. Both the name and the address of the connection are checked: a name can resolve to any address,
@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from adapter.contract.declarations import declare
+from adapter.contract.proxies import NO_PROXIES, Proxies
 
 Network = IPv4Network | IPv6Network
 
@@ -29,10 +33,15 @@ _NONE = "none"
 
 @dataclass(frozen=True)
 class Egress:
-    """``allowed_hosts``: names and addresses as in URLs; ``*.example.com`` means all names below. Empty: all hosts."""
+    """``allowed_hosts``: names and addresses as in URLs; ``*.example.com`` means all names below. Empty: all hosts.
+
+    With a proxy, only the host of the URL is judged: the proxy looks up its address. The operator has chosen the proxy,
+    so its own address is always allowed.
+    """
 
     allowed_hosts: tuple[str, ...] = ()
     denied_networks: tuple[Network, ...] = DENIED_NETWORKS
+    proxies: Proxies = NO_PROXIES
 
     def host_problem(self, host: str) -> str | None:
         """Why the host of a URL must not be connected to, or None. ``host`` is ASCII, without brackets and port.
@@ -73,14 +82,26 @@ def hosts_text(hosts: tuple[str, ...]) -> str | None:
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
-    networks = []
+    networks: list[Network] = []
     for part in () if text == _NONE else _parts(text):
         try:
             networks.append(ip_network(part))
         except ValueError:
             expectation = "write networks like 10.0.0.0/8, comma-separated, or none"
             raise ValueError(f'"{part}" is not a network; {expectation}') from None
+        if mapped := _mapped_network(networks[-1]):
+            raise ValueError(f'"{part}" is a network of IPv4; write {mapped}')
     return tuple(networks)
+
+
+def _mapped_network(network: Network) -> IPv4Network | None:
+    """The network of IPv4 that an IPv4-mapped one, such as ``::ffff:10.0.0.0/104``, stands for.
+
+    It would match no connection to such an address. ``::ffff:0:0/96`` is left alone: lists that deny the form name it.
+    """
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen > 96:
+        return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96))
+    return None
 
 
 def networks_text(networks: tuple[Network, ...]) -> str | None:
@@ -111,3 +132,24 @@ def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Addr
         if address in _NAT64:
             return [address, IPv4Address(int(address) & 0xFFFFFFFF)]
     return [address]
+
+
+_ALLOWED_HOSTS = (
+    "The hosts that adapters may connect to, comma-separated: names, addresses, or `*.example.com` for all names below."
+)
+_DENIED_NETWORKS = (
+    "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
+)
+
+
+def declare_allowed_hosts() -> Any:
+    """The hook and its adapters have the same variable."""
+    return declare((), "ALLOWED_HOSTS", _ALLOWED_HOSTS, "all hosts", read=read_hosts, write=hosts_text)
+
+
+def declare_denied_networks() -> Any:
+    """The hook and its adapters have the same variable."""
+    default = f"`{','.join(map(str, DENIED_NETWORKS))}`"
+    return declare(
+        DENIED_NETWORKS, "DENIED_NETWORKS", _DENIED_NETWORKS, default, read=read_networks, write=networks_text
+    )

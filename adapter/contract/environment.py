@@ -7,12 +7,13 @@ projects run under this hook, and this adapter runs under Knative's controller. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from adapter.contract import variables
 from adapter.contract.declarations import (
+    USER,
     EnvError,
     ReferenceRow,
     Variable,
@@ -22,22 +23,22 @@ from adapter.contract.declarations import (
     variables_of,
 )
 from adapter.contract.delivery_policy import Policy, read_policy
-from adapter.contract.egress import (
-    DENIED_NETWORKS,
-    Egress,
-    Network,
-    hosts_text,
-    networks_text,
-    read_hosts,
-    read_networks,
-)
+from adapter.contract.egress import Egress, Network, declare_allowed_hosts, declare_denied_networks
 from adapter.contract.formats import EPOCH, Json, parse_time
-from adapter.contract.secret_refs import SECRET_VARIABLE, fill, texts_of_secrets
+from adapter.contract.proxies import (
+    CLUSTER_DOMAIN,
+    Proxies,
+    check_no_proxy,
+    cluster_domain_text,
+    read_cluster_domain,
+    read_proxy_url,
+)
+from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
-SHARED_FIELDS = frozenset(("sink", "ceOverrides", "delivery", "serviceAccountName", "suspend"))
+SHARED_FIELDS = frozenset(("sink", "sinkAuth", "ceOverrides", "delivery", "serviceAccountName", "adapter", "suspend"))
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
-TOKEN_DIRECTORY, TRUST_BUNDLES = "/oidc", "/knative-custom-certs"
+TOKEN_DIRECTORY, TRUST_BUNDLES, TLS_SECRETS = "/oidc", "/knative-custom-certs", "/tls-secrets"
 
 _KNATIVE_ONLY = "For adapters of Knative; this adapter ignores it."
 _CREATED = "When the source was created. Timers count their ticks from it."
@@ -46,39 +47,32 @@ _CONFIG = (
     'and `configMapKeyRef`, with `"optional": true` where the key may be missing.'
 )
 _SECRET = (
-    "The value of reference *n* in `SOURCE_CONFIG`, counted from 0. The kubelet reads it from the Secret or ConfigMap; "
-    "the hook never sees it."
+    "The value of reference *n* in `SOURCE_CONFIG`, `SINK_AUTH` and `DEAD_LETTER_SINK_AUTH`, counted from 0 in this "
+    "order. The kubelet reads it from the Secret or ConfigMap; the hook never sees it."
 )
 _EVENT_SOURCE = "The CloudEvents `source`. Required unless `NAMESPACE` and `NAME` are set."
 _SYSTEM = "those of the image"
-_DELIVERY = "`spec.delivery` without `deadLetterSink`, one JSON object."
+_DELIVERY = "`spec.delivery` without `deadLetterSink` and `deadLetterSinkAuth`, one JSON object."
 _OVERRIDES = 'CloudEvents extensions for every event: `{"extensions": {"name": "value"}}`.'
 _SINK = Variable("K_SINK", "The URL that events are sent to.", "required", read=variables.url, has_secrets=True)
+_SINK_AUTH = "`spec.sinkAuth`, one JSON object: headers, user and password, OAuth 2.0, client certificate."
+_DEAD_LETTER_SINK_AUTH = "`spec.delivery.deadLetterSinkAuth`, one JSON object like `SINK_AUTH`."
 _DEAD_LETTER_SINK = "The URL that receives events which the sink does not accept."
 _HEALTH_PORT = "Port of `/health` (also `/healthz`), `/readiness` (also `/readyz`) and `/metrics`."
 _TRAFFIC_PORT = "Port for the requests to a kind that listens."
 _SINK_TIMEOUT = "Timeout of one delivery attempt in seconds, unless `SOURCE_DELIVERY` has a `timeout`."
 _TOKEN_DIRECTORY = "Directory of the files `token` and `dead-letter-token`."
 _TRUST_BUNDLES = "Directory with more PEM files to trust."
-_ALLOWED_HOSTS = (
-    "The hosts that adapters may connect to, comma-separated: names, addresses, or `*.example.com` for all names below."
+_TLS_SECRETS = "Directory with the Secrets of `tls.secretName`: the files `NAME/tls.crt` and `NAME/tls.key` of each."
+_CLUSTER_DOMAIN = "The DNS domain of the cluster: requests to names below `svc.` and this domain use no proxy."
+_HTTP_PROXY = "The proxy for http URLs: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`. Also `http_proxy`."
+_NO_PROXY = (
+    "Hosts that are reached without a proxy: names, addresses and networks, comma-separated; `*`: all. Also `no_proxy`."
 )
-_DENIED_NETWORKS = (
-    "The networks that adapters must not connect to, comma-separated, such as `10.0.0.0/8`. `none`: all are allowed."
-)
 
 
-def declare_allowed_hosts() -> Any:
-    """The hook and its adapters have the same variable."""
-    return declare((), "ALLOWED_HOSTS", _ALLOWED_HOSTS, "all hosts", read=read_hosts, write=hosts_text)
-
-
-def declare_denied_networks() -> Any:
-    """The hook and its adapters have the same variable."""
-    default = f"`{','.join(map(str, DENIED_NETWORKS))}`"
-    return declare(
-        DENIED_NETWORKS, "DENIED_NETWORKS", _DENIED_NETWORKS, default, read=read_networks, write=networks_text
-    )
+def _declare_auth(name: str, description: str) -> Any:
+    return declare(None, name, description, read=variables.auth, write=variables.object_text, has_secrets=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +110,7 @@ class AdapterEnv:
     ce_overrides: Mapping[str, str] | None = declare(  # extension -> value
         None, "K_CE_OVERRIDES", _OVERRIDES, read=variables.overrides, write=variables.overrides_text
     )
+    sink_auth: Mapping[str, Json] | None = _declare_auth("SINK_AUTH", _SINK_AUTH)
     dead_letter_sink: str | None = declare(
         None, "DEAD_LETTER_SINK", _DEAD_LETTER_SINK, read=variables.url, has_secrets=True
     )
@@ -125,6 +120,7 @@ class AdapterEnv:
     dead_letter_audience: str | None = declare(
         None, "DEAD_LETTER_AUDIENCE", "OIDC audience of the dead letter sink; `dead-letter-token` is sent to it."
     )
+    dead_letter_sink_auth: Mapping[str, Json] | None = _declare_auth("DEAD_LETTER_SINK_AUTH", _DEAD_LETTER_SINK_AUTH)
     health_port: int = declare(HEALTH_PORT, "HEALTH_PORT", _HEALTH_PORT, set_by="image", read=variables.port)
     port: int = declare(TRAFFIC_PORT, "PORT", _TRAFFIC_PORT, set_by="image", read=variables.port)
     sink_timeout_s: int = declare(
@@ -132,8 +128,29 @@ class AdapterEnv:
     )
     token_directory: str = declare(TOKEN_DIRECTORY, "TOKEN_DIRECTORY", _TOKEN_DIRECTORY, set_by="image")
     trust_bundles: str = declare(TRUST_BUNDLES, "TRUST_BUNDLES", _TRUST_BUNDLES, set_by="image")
+    tls_secrets: str = declare(TLS_SECRETS, "TLS_SECRETS", _TLS_SECRETS, set_by="image")
     allowed_hosts: tuple[str, ...] = declare_allowed_hosts()
     denied_networks: tuple[Network, ...] = declare_denied_networks()
+    cluster_domain: str = declare(
+        CLUSTER_DOMAIN,
+        "CLUSTER_DOMAIN",
+        _CLUSTER_DOMAIN,
+        f"`{CLUSTER_DOMAIN}`",
+        read=read_cluster_domain,
+        write=cluster_domain_text,
+    )
+    http_proxy: str | None = declare(
+        None, "HTTP_PROXY", _HTTP_PROXY, set_by=USER, read=read_proxy_url, has_secrets=True
+    )
+    https_proxy: str | None = declare(
+        None,
+        "HTTPS_PROXY",
+        "The proxy for https URLs, written like `HTTP_PROXY`. Also `https_proxy`.",
+        set_by=USER,
+        read=read_proxy_url,
+        has_secrets=True,
+    )
+    no_proxy: str = declare("", "NO_PROXY", _NO_PROXY, set_by=USER, read=check_no_proxy)
 
     def to_environ(self) -> dict[str, str]:
         """Variable -> text, in Knative's order. A variable without a value is an empty text.
@@ -141,11 +158,13 @@ class AdapterEnv:
         A variable that the hook does not set is omitted if its value is the default.
         """
         environ: dict[str, str] = {}
-        for attribute, variable, default in _VARIABLES:
+        for attribute, variable, default, default_text in _WRITTEN:
             value = getattr(self, attribute)
             if attribute == "secrets":
                 environ |= value
-            elif (variable.set_by == "hook" or value != default) and (text := variable.write(value)) is not None:
+                continue
+            text = default_text if value == default else variable.write(value)
+            if text is not None:
                 environ[variable.name] = text
         return environ
 
@@ -155,9 +174,10 @@ class AdapterEnv:
         values: dict[str, Any] = {}
         for attribute, variable, default in _VARIABLES:
             if attribute == "secrets":
-                values[attribute] = _secrets(environ, values["config"])
-            else:
-                values[attribute] = read_variable(environ.get(variable.name), variable, default)
+                continue
+            named = variable.named_in(environ)
+            values[attribute] = read_variable(environ.get(named.name), named, default)
+        values["secrets"] = _secrets(environ, {name: values[attribute] for name, attribute in _REFERRING.items()})
         if not values["event_source"]:
             _check_identity(environ)
         return cls(**values)
@@ -168,7 +188,8 @@ class AdapterEnv:
 
     @property
     def egress(self) -> Egress:
-        return Egress(self.allowed_hosts, self.denied_networks)
+        proxies = Proxies.of(self.http_proxy, self.https_proxy, self.no_proxy, self.cluster_domain)
+        return Egress(self.allowed_hosts, self.denied_networks, proxies)
 
     @property
     def source(self) -> str:
@@ -182,15 +203,34 @@ class AdapterEnv:
 
     def secret_texts(self) -> Iterator[str]:
         """The texts that no output may show: values from Secrets and ConfigMaps, and the secret parts of URLs."""
-        return texts_of_secrets(self.secrets, [getattr(self, name) for name, each, _ in _VARIABLES if each.has_secrets])
+        values = [getattr(self, name) for name, each, _ in _VARIABLES if each.has_secrets]
+        yield from texts_of_secrets(self.secrets, values)
+        for name in _REFERRING.values():
+            yield from authorizations(self.filled(getattr(self, name)))
+
+    def filled(self, fields: Mapping[str, Json] | None) -> dict[str, Json]:
+        """The fields with the values of their secrets."""
+        return fill(fields or {}, self.secrets)
 
     def source_fields(self) -> dict[str, Json]:
         """The ``spec`` fields of the kind with their secrets; the class of the kind has not validated them yet."""
-        config = fill(self.config, self.secrets)
+        config = self.filled(self.config)
         return config if self.interval is None else {**config, "interval": self.interval}
 
 
+def _default_text(variable: Variable, default: Any) -> str | None:
+    """The text of a default; None if the variable is then omitted."""
+    return None if variable.set_by != "hook" or default is MISSING else variable.write(default)
+
+
 _VARIABLES = variables_of(AdapterEnv)
+_WRITTEN = [(*row, _default_text(*row[1:])) for row in _VARIABLES]
+# The variables that refer to secrets, in the order in which their references are counted, and their attributes.
+_REFERRING = {
+    "SOURCE_CONFIG": "config",
+    "SINK_AUTH": "sink_auth",
+    "DEAD_LETTER_SINK_AUTH": "dead_letter_sink_auth",
+}
 
 
 def reference() -> list[ReferenceRow]:
@@ -208,12 +248,13 @@ def _check_identity(environ: Mapping[str, str]) -> None:
         raise EnvError("EVENT_SOURCE", None, expectation)
 
 
-def _secrets(environ: Mapping[str, str], config: Mapping[str, Json]) -> dict[str, str]:
-    """The secrets that are set. ``EnvError`` if the config refers to one that is not set and not optional."""
+def _secrets(environ: Mapping[str, str], referring: Mapping[str, Mapping[str, Json] | None]) -> dict[str, str]:
+    """The secrets that are set. ``EnvError`` if a variable refers to one that is not set and not optional."""
     names = (SECRET_VARIABLE.format(n) for n in range(len(environ)))
     secrets = {name: environ[name] for name in names if name in environ}
-    try:
-        fill(config, secrets)
-    except KeyError as error:
-        raise EnvError(error.args[0], None, "SOURCE_CONFIG refers to it; set it, or remove the reference") from None
+    for name, value in referring.items():
+        try:
+            fill(value or {}, secrets)
+        except KeyError as error:
+            raise EnvError(error.args[0], None, f"{name} refers to it; set it, or remove the reference") from None
     return secrets

@@ -100,6 +100,8 @@ def public_url(text: str) -> str:
     A path with an ``@`` is left out, too: it may be the end of a password with a slash. Of a text that is no URL, the
     part before the last ``@`` is left out.
     """
+    if not any(mark in text for mark in "@?#"):
+        return text
     if is_http_url(text):
         parts = urlsplit(text)
         path = "" if "@" in parts.path else parts.path

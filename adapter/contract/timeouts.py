@@ -22,6 +22,8 @@ class Timeouts:
     sink_idle_s: float = 90.0  # a connection unused for longer is closed; Go's http.DefaultTransport has the same limit
     unacknowledged_s: float = 3.0  # a host acknowledges received bytes within milliseconds, however busy its programs
     upstream_idle_s: float = 30.0  # without any byte from the upstream
+    # In both directions.
+    connection_age_s: float = 300.0  # a kept connection always reaches the same pod, so it is replaced after this time
     # Readiness.
     unaccepted_s: float = 30.0  # from the first failure after the last accepted event until a source is unready
     # Shutdown, in this order.
@@ -32,6 +34,13 @@ class Timeouts:
     responses_s: float = 2.0  # listeners: the last responses are written
     source_close_s: float = 5.0  # the source closes what it opened
     margin_s: float = 3.0  # the interpreter exits
+
+    def age_limit_s(self, share: float) -> float:
+        """How long one connection may be used: ``connection_age_s`` ± 20 %.
+
+        ``share``: from 0 to 1, at random, so that connections that were made together do not end together.
+        """
+        return self.connection_age_s * (0.8 + 0.4 * share)
 
     def drain_s(self, attempt_s: float) -> float:
         """How long an event may still be delivered after SIGTERM; ``attempt_s``: the timeout of one attempt."""

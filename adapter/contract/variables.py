@@ -27,6 +27,10 @@ def config(text: str) -> dict[str, Json]:
     return _json_object(text, "write one JSON object with the spec fields of the kind")
 
 
+def auth(text: str) -> dict[str, Json]:
+    return _json_object(text, "write one JSON object with the fields of spec.sinkAuth")
+
+
 def delivery(text: str) -> dict[str, Json]:
     fields = _json_object(text, "write one JSON object with the fields of spec.delivery")
     read_policy(fields)

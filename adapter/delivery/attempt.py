@@ -16,7 +16,7 @@ class Disposition(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """``code``: the status code, or ``timeout``, ``transport``, ``token`` or ``stopped`` if there was no response.
+    """``code``: the status code, or ``timeout``, ``transport``, ``token``, ``tls`` or ``stopped`` without a response.
 
     ``body``: the beginning of the response's body, for the dead letter sink.
     """

@@ -6,11 +6,13 @@ It is not used again if the sink closes it, sends octets without a request, or l
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httptools
@@ -22,6 +24,9 @@ BODY_LIMIT = 64 * 1024  # bytes read of a response's body, so that its connectio
 KEPT_BODY = 4096  # bytes of them kept for the dead letter sink
 CLOSED = "connection closed by the sink"
 ALWAYS_TAKEN = 16 * 1024  # bytes of a request that a host takes although its program reads nothing
+
+
+OnHead = Callable[[int, str | None], None]  # gets the status and the header Retry-After
 
 
 class NoResponse(Exception):
@@ -49,7 +54,7 @@ class Response:
 def os_text(error: Exception | None, otherwise: str) -> str:
     """The text of the operating system for the number of ``error``."""
     if isinstance(error, ssl.SSLError):  # its number is not one of the operating system
-        return "TLS error"
+        return f"TLS error: {error.reason.lower().replace('_', ' ')}" if error.reason else "TLS error"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     numbers = set(
@@ -59,15 +64,17 @@ def os_text(error: Exception | None, otherwise: str) -> str:
 
 
 class Connection(asyncio.Protocol):
-    """Call ``exchange()`` again only if ``is_silent()``."""
+    """Call ``exchange()`` again only if ``is_silent()``. ``kept_body``: how many bytes of a body a response has."""
 
     _transport: asyncio.Transport
     _tcp: asyncio.Transport  # below TLS, or the same
     _head: asyncio.Future[None]  # done: the status and the headers of the response have arrived
     _end: asyncio.Future[None]  # done: nothing more is read
 
-    def __init__(self) -> None:
+    def __init__(self, kept_body: int = KEPT_BODY) -> None:
         self.is_reusable = False
+        self.use_until = math.inf  # on the loop's clock; no request begins later
+        self._kept_body = kept_body
         self._requests = 0
         self._limit_ms = 0
         self._parser = httptools.HttpResponseParser(self)
@@ -78,8 +85,10 @@ class Connection(asyncio.Protocol):
             lenient_optional_cr_before_lf=True,
         )
 
-    async def exchange(self, request: bytes, until: float, timeouts: Timeouts) -> Response:
-        """Send a whole request. ``until`` is on the loop's clock.
+    async def exchange(
+        self, request: bytes, until: float, timeouts: Timeouts, on_head: OnHead = lambda status, retry_after: None
+    ) -> Response:
+        """Send a whole request. ``until`` is on the loop's clock. ``on_head`` is called before a wait for the body.
 
         Raises ``NoResponse``, or ``TimeoutError`` if the head has not arrived.
         """
@@ -98,6 +107,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout_at(until):
                 await self._head
             if not self._end.done():
+                on_head(self._status, self._retry_after)
                 await asyncio.wait([self._end], timeout=min(until - loop.time(), timeouts.response_body_s))
             return Response(self._status, self._retry_after, self._body)
         finally:
@@ -196,7 +206,7 @@ class Connection(asyncio.Protocol):
         if self._end.done():
             return
         self._size += len(data)
-        self._body += data[: KEPT_BODY - len(self._body)]
+        self._body += data[: self._kept_body - len(self._body)]
         if self._size > BODY_LIMIT:
             self._end.set_result(None)
 

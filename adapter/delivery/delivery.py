@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -20,9 +20,9 @@ from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.attempt import Attempt, Disposition
-from adapter.delivery.channel import Channel
+from adapter.delivery.channel import Channel, OnAnswer
 from adapter.delivery.dead_letter import dead_letter
-from adapter.delivery.unaccepted import Unaccepted, first_line, secrets_of
+from adapter.delivery.unaccepted import Unaccepted, first_line
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
 from adapter.observe.metrics import Metrics
@@ -152,14 +152,14 @@ class Delivery:
         attempt, count, wait_s = None, 0, 0.0
         while True:
             last_chance = channel is self._dead_letters and count == 0
-            started_s = None
+            started_s, answers = None, list[Attempt]()
             try:
                 async with self._time_left(last_chance, until):
                     await self._wait(channel, wait_s)
                     started_s = time.perf_counter()
-                    attempt = await self._post(channel, message)
+                    attempt = await self._post(channel, message, answers.append)
             except _DeadlineReached:
-                return self._ended_early(channel, attempt, count, started_s)
+                return self._ended_early(channel, attempt, count, started_s, answers)
             count += 1
             limit_s = next(waits, None)
             if attempt.disposition is not Disposition.RETRY or limit_s is None:
@@ -193,9 +193,9 @@ class Delivery:
         if until > now and not (self._is_cut_short and channel is self._dead_letters):
             await wait_until(self._clock, until)
 
-    async def _post(self, channel: Channel, message: Message) -> Attempt:
+    async def _post(self, channel: Channel, message: Message, on_answer: OnAnswer) -> Attempt:
         started_s = time.perf_counter()
-        attempt = await channel.post(message)
+        attempt = await channel.post(message, on_answer)
         took_s = time.perf_counter() - started_s
         if attempt.disposition is not Disposition.ACCEPT:
             line = first_line(attempt.body, message.body, self._all_secrets())
@@ -206,20 +206,24 @@ class Delivery:
     def _all_secrets(self) -> Iterator[str]:
         yield from self._secrets
         for channel in filter(None, (self._sink, self._dead_letters)):
-            yield from secrets_of(channel.destination)
+            yield from channel.secrets()
 
     def _ended_early(
-        self, channel: Channel, last: Attempt | None, count: int, started_s: float | None
+        self, channel: Channel, last: Attempt | None, count: int, started_s: float | None, answers: Sequence[Attempt]
     ) -> tuple[Attempt, int]:
         """The result of :meth:`_try` if the time ended: during an attempt that began at ``started_s``, or before one.
 
-        ``last``: the attempt before it.
+        ``last``: the attempt before it. ``answers``: this attempt if only the body of its response is incomplete. The
+        status is enough to judge it: an event that the sink has accepted must not be reported as not delivered.
         """
         part = "the sink's part of " if self._dead_letters and channel is self._sink else ""
         cause = "the adapter had to stop" if self._is_cut_short else f"{part}the caller's time ended"
         if started_s is None:
             return last or Attempt(Disposition.RETRY, "stopped", f"not sent before {cause}"), count
         took_s = time.perf_counter() - started_s
+        if answers:
+            self._count(channel, answers[-1], took_s)
+            return answers[-1], count + 1
         before = f"; before that: {last.reason}" if last else ""
         attempt = Attempt(Disposition.RETRY, "stopped", f"no answer when {cause} ({took_s:.1f} s){before}")
         self._count(channel, attempt, took_s)

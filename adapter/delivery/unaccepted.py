@@ -6,11 +6,10 @@ A reason shows the first line of the sink's response, but no secret and no data 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from adapter.contract.formats import format_time, url_secrets
-from adapter.delivery.channel import Destination
+from adapter.contract.formats import format_time
 from adapter.serving.failures import without, without_secrets
 
 LINE_LENGTH = 200  # characters shown of a response
@@ -66,13 +65,3 @@ def first_line(body: bytes, data: bytes, secrets: Iterable[str]) -> str:
     line = without_secrets(line[: 2 * LINE_LENGTH], secrets)  # before the cut, which could leave a part of a secret
     line = without(line, [data.decode("utf-8", "replace")], "(event data)")
     return line if len(line) <= LINE_LENGTH else line[: LINE_LENGTH - 1] + "…"
-
-
-def secrets_of(destination: Destination) -> Iterator[str]:
-    """What a sink may send back of its own request: the secrets in its URL and the token."""
-    yield from url_secrets(destination.url)
-    if destination.audience and destination.token_file:
-        try:
-            yield destination.token_file.read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
-            return  # then no token was sent

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from adapter.contract.auth.texts import SecretText
 from adapter.contract.formats import header_octets, header_text
-from adapter.model.fields import SecretText
 from adapter.serving.messages import Request
 
 TOLERANCE_S = 300  # Standard Webhooks: how far a timestamp may be from now

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.source import Context, Source
-from adapter.serving.failures import failure_fields
+from adapter.serving.failures import cancels_this_task, failure_fields
 from adapter.serving.limits import Limits
 from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Reply, Request, Response, response_of
@@ -121,9 +122,17 @@ class RequestHandler:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it."""
+        """Receive requests on ``context.port``. On shutdown, the last response on each connection closes it.
+
+        So does the first response after the maximum age of a connection: the caller then connects to any ready pod.
+        """
         times, port = self._timeouts, self._context.port
-        limits = Limits(head_s=times.request_head_s, body_s=times.request_body_s, keep_alive_s=times.keep_alive_s)
+        limits = Limits(
+            head_s=times.request_head_s,
+            body_s=times.request_body_s,
+            keep_alive_s=times.keep_alive_s,
+            new_age_s=lambda: times.age_limit_s(random.random()),
+        )
         server = await listen(self, port, limits)
 
         async def stop() -> None:
@@ -159,8 +168,8 @@ class RequestHandler:
             return await self._deliver(events) if events else Response(204, headers={})
         except Refusal:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
-            if _is_cancelled():
+        except BaseException as error:  # also one that would end this task without an error, like CancelledError
+            if cancels_this_task(error):
                 raise
             kind, secrets = type(self._listener), secret_texts(self._listener)
             failure = failure_fields(error, kind.__module__, secrets, kind)
@@ -245,9 +254,3 @@ def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Resp
     """A response with ``text`` and a line feed as its body; no body if ``text`` is empty."""
     body = f"{text}\n".encode("utf-8", "replace") if text else b""
     return Response(status, body, {"Content-Type": "text/plain; charset=utf-8", **(headers or {})})
-
-
-def _is_cancelled() -> bool:
-    """True if the adapter cancelled this task; False if the author's code raised CancelledError itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

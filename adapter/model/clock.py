@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 SET_BACK_S = 1.0  # smaller backward steps only delay the next tick
+LOOK_AGAIN_S = 5.0  # a sleep looks at the clock so often: it may be set forward, and timers stop while a machine sleeps
 
 
 class Clock(Protocol):
@@ -22,14 +23,17 @@ class Clock(Protocol):
 class SystemClock:
     """The wall clock of this machine."""
 
+    def __init__(self, look_again_s: float = LOOK_AGAIN_S) -> None:
+        self._look_again_s = look_again_s
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     async def sleep_until(self, deadline: datetime) -> None:
-        """Reads the clock again after each sleep: a timer may fire early, and the clock may be set."""
+        """Ends at most ``look_again_s`` seconds after the clock is set to ``deadline`` or later."""
         await asyncio.sleep(0)
         while (remaining_s := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- no event announces a time
-            await asyncio.sleep(remaining_s)
+            await asyncio.sleep(min(remaining_s, self._look_again_s))
 
 
 async def wait_until(clock: Clock, due: datetime) -> bool:

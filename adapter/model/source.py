@@ -6,9 +6,10 @@ Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 from adapter.contract.durations import Interval
 from adapter.contract.egress import Egress
 from adapter.contract.environment import SHARED_FIELDS
+from adapter.contract.formats import quoted
 from adapter.contract.kind_names import api_version_problem, kind_problem, short_name_problem
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome, with_defaults
@@ -67,7 +69,8 @@ class Context:
     workers: int = 1  # number of calls of Source.events(), from Source.workers()
     port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
-    egress: Egress = field(default_factory=Egress)  # the servers that the adapter may connect to
+    tls_secrets: Path | None = None  # directory with the files of the Secrets in fields `tls.secretName`
+    egress: Egress = field(default_factory=Egress)  # which servers may be connected to, and by which proxy
 
 
 def with_id_and_time(event: Event, context: Context) -> Event:
@@ -98,6 +101,7 @@ class Source(BaseModel):
     event_types: ClassVar[tuple[str, ...]] = ()  # CloudEvents types of the events: each a str or an EventType
     event_type_field: ClassVar[str] = ""  # name of the spec field that sets the type of all events; may be empty
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
+    adapter: ClassVar[Mapping[str, Any]] = {}  # defaults for the fields of spec.adapter, like {"resources": {…}}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -108,6 +112,8 @@ class Source(BaseModel):
             raise TypeError(f"{cls.__name__}.api_version {problem}")
         if problem := short_name_problem(cls.short_name):
             raise TypeError(f"{cls.__name__}.short_name {problem}")
+        if problem := _adapter_problem(cls.adapter):
+            raise TypeError(f"{cls.__name__}.adapter {problem}")
         for name, info in cls.model_fields.items():
             if problem := _name_conflict(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
@@ -141,6 +147,19 @@ class Source(BaseModel):
         raise TypeError(
             f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define events()"
         )
+
+
+def _adapter_problem(value: Any) -> str | None:
+    """Why this is not a map of JSON values, or None. The ``sources`` commands check its fields."""
+    try:
+        if isinstance(value, dict) and json.loads(json.dumps(value, allow_nan=False)) == value:
+            return None
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return (
+        f"is {quoted(value)}: write a dict of str, int, float, bool, None, list and dict with the fields of "
+        'spec.adapter, like {"resources": {"limits": {"memory": "256Mi"}}}'
+    )
 
 
 def _redefinition(cls: type[Source], name: str, info: FieldInfo) -> str | None:

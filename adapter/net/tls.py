@@ -1,4 +1,7 @@
-"""The CAs that a client trusts: those of the system, given certificates, and mounted bundles, which may change."""
+"""The CAs that a client trusts: those of the system, given certificates, and mounted bundles, which may change.
+
+And its own certificate, which a server may demand.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,13 @@ import ssl
 from pathlib import Path
 
 Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+class ClientCertificateError(ssl.SSLError):
+    """The client certificate cannot be used. The text names the files and shows nothing of them."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def tls_context() -> ssl.SSLContext:
@@ -37,9 +47,32 @@ def add_bundles(context: ssl.SSLContext, directory: Path | None) -> None:
             raise ssl.SSLError(f"{file} holds no PEM certificates: {error.strerror or error}") from None
 
 
-def fingerprint_of(directory: Path | None) -> Fingerprint:
-    """A value that changes when a file in ``directory`` is added, removed or changed."""
-    stats = [(file.name, file.stat()) for file in _files(directory)]
+def add_client_certificate(context: ssl.SSLContext, directory: Path | None) -> None:
+    """Present ``tls.crt`` with ``tls.key``, and trust ``ca.crt`` if there is one. Raises ``ClientCertificateError``."""
+    if directory is None:
+        return
+    certificate, key, authority = (directory / name for name in ("tls.crt", "tls.key", "ca.crt"))
+    try:
+        for file in (certificate, key):
+            file.read_bytes()  # OpenSSL does not tell which file is missing
+        context.load_cert_chain(certificate, key, password="")  # without one, OpenSSL would ask on the terminal
+    except ssl.SSLError as error:
+        cause = (error.reason or "invalid PEM").lower().replace("_", " ")
+        problem = f"{certificate} and tls.key are not a PEM certificate with its key: {cause}"
+        raise ClientCertificateError(f"client certificate: {problem}") from None
+    except OSError as error:
+        raise ClientCertificateError(f"client certificate: {error.filename}: {error.strerror}") from None
+    try:
+        text = authority.read_text(encoding="utf-8", errors="replace") if authority.exists() else ""
+        if text.strip():  # some issuers leave it empty
+            trust(context, text)
+    except OSError as error:
+        raise ClientCertificateError(f"client certificate: {authority}: {error.strerror or error}") from None
+
+
+def fingerprint_of(*directories: Path | None) -> Fingerprint:
+    """A value that changes when a file in one of ``directories`` is added, removed or changed."""
+    stats = [(file.name, file.stat()) for directory in directories for file in _files(directory)]
     return tuple((name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
 
 

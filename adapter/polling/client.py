@@ -1,12 +1,14 @@
-"""The HTTP client of a poller: how it connects, and how much of a response it reads.
+"""The HTTP client of a poller: how it connects, directly or through a proxy, and how much of a response it reads.
 
 Responses are limited and decompressed in the transport, because the client would first decompress a whole response.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
+import random
 import re
 import ssl
 import zlib
@@ -15,13 +17,15 @@ from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx2
 
 from adapter import __version__
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
+from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.net.tls import Fingerprint, add_bundles, fingerprint_of
+from adapter.net.tls import Fingerprint, add_bundles, add_client_certificate, fingerprint_of
 from adapter.polling.errors import PollFailed, TooLong
 from adapter.polling.rate_limits import poll_interval_s
 
@@ -34,9 +38,8 @@ _CODINGS = re.compile(
 
 @dataclass
 class Upstream:
-    """The client for all polls of a source. It is replaced when a mounted CA bundle changes.
-
-    ``tls_context()`` returns the TLS context to which the bundles are added. ``transport`` replaces the network.
+    """The client for all polls of a source. It is replaced when a CA bundle or ``certificate`` changes.
+    ``tls_context()`` returns the TLS context to which they are added. ``transport`` replaces the network.
     """
 
     tls_context: Callable[[], ssl.SSLContext]
@@ -44,19 +47,24 @@ class Upstream:
     body_limit: int
     transport: httpx2.AsyncBaseTransport | None = None
     egress: Egress = DEFAULT_EGRESS
+    login: httpx2.Auth | None = None
+    certificate: Path | None = None  # directory of the client certificate
     poll_interval_s: float = 0.0  # what the last response asks for
     _fingerprint: Fingerprint = ()
     _client: httpx2.AsyncClient | None = None
 
     async def client(self) -> httpx2.AsyncClient:
-        """The current client; ``ssl.SSLError`` if a bundle cannot be read."""
-        fingerprint = fingerprint_of(self.bundles)
+        """The current client; ``ssl.SSLError`` if a bundle or the certificate cannot be read."""
+        fingerprint = fingerprint_of(self.bundles, self.certificate)
         if self._client is None or fingerprint != self._fingerprint:
             context = self.tls_context()
             add_bundles(context, self.bundles)
+            add_client_certificate(context, self.certificate)
             await self.aclose()
-            transport = self.transport or httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+            transport = self.transport or Network(context)
             self._client, self._fingerprint = make_client(transport, self.body_limit, self.egress), fingerprint
+            if self.login:
+                self._client.auth = self.login
             self._client.event_hooks = {"response": [self._note_poll_interval]}
         return self._client
 
@@ -69,11 +77,17 @@ class Upstream:
 
 
 def make_client(
-    transport: httpx2.AsyncBaseTransport, body_limit: int, egress: Egress = DEFAULT_EGRESS
+    transport: httpx2.AsyncBaseTransport,
+    body_limit: int,
+    egress: Egress = DEFAULT_EGRESS,
+    new_age_s: Callable[[], float] = lambda: TIMEOUTS.age_limit_s(random.random()),
 ) -> httpx2.AsyncClient:
-    """A client that keeps no cookies and reads no proxy settings from the environment."""
+    """A client that keeps no cookies, and its connections for ``new_age_s()`` seconds each.
+
+    ``egress`` has the proxies: httpx2 would read the environment by other rules.
+    """
     return httpx2.AsyncClient(
-        transport=SizeLimitedTransport(KeptConnections(transport, egress), body_limit),
+        transport=SizeLimitedTransport(KeptConnections(transport, egress, new_age_s), body_limit),
         timeout=TIMEOUTS.upstream_idle_s,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=True,
@@ -83,28 +97,66 @@ def make_client(
     )
 
 
+class Network(httpx2.AsyncBaseTransport):
+    """Sends each request through the proxy in its extension ``proxy``, or directly."""
+
+    def __init__(self, context: ssl.SSLContext | bool = True) -> None:
+        self._context = context
+        self._transports: dict[Proxy | None, httpx2.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        proxy: Proxy | None = request.extensions.get("proxy")
+        if proxy not in self._transports:
+            headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
+            through = httpx2.Proxy(f"http://{proxy}", headers=headers) if proxy else None
+            self._transports[proxy] = httpx2.AsyncHTTPTransport(verify=self._context, trust_env=False, proxy=through)
+        try:
+            response = await self._transports[proxy].handle_async_request(request)
+        except httpx2.ProxyError as error:
+            status = str(error).partition(" ")[0]  # what follows is a text of the proxy
+            text = f"the proxy {proxy} refused the connection: it answered CONNECT with {status}"
+            raise httpx2.ProxyError(text) from None
+        except httpx2.ConnectError as error:
+            if not proxy:
+                raise
+            raise httpx2.ConnectError(f"through the proxy {proxy}: {error}") from None
+        if proxy and response.status_code == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
+            await response.aclose()
+            raise httpx2.ProxyError(f"the proxy {proxy} answered {response.status_code}")
+        return response
+
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
+
+
 class KeptConnections(httpx2.AsyncBaseTransport):
     """Connects only to allowed servers, and keeps a broken connection from failing the next poll.
 
     Each redirect is a request of its own, so it is checked, too. The address is checked after the connection is made,
-    before anything is sent: the name may have resolved to another one before. ``PollFailed`` if it is denied.
+    before anything is sent: the name may have resolved to another one before. ``PollFailed`` if it is denied. Behind a
+    proxy, which looks up the name, only the name is checked.
+
+    A connection is closed at the end of the first response after its maximum age, so that no server keeps it forever.
 
     Some servers send a body with 204 or 304, which the next request would read as its response (RFC 9112, section 6.3).
     A connection whose response announces such a body is closed. A GET or HEAD that gets no response on a connection
     used before is sent again, once, on a new one: the body was not announced, or the server has closed the connection.
     """
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, egress: Egress) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, egress: Egress, new_age_s: Callable[[], float]) -> None:
         self._inner = inner
         self._egress = egress
+        self._new_age_s = new_age_s
         self._allowed_host = b""  # of the last request that was allowed
+        self._use_until: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # by connection, on the loop's clock
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         steps: set[str] = set()
 
         async def trace(step: str, info: Mapping[str, Any]) -> None:
             steps.add(step)
-            if step == "connection.connect_tcp.complete":
+            if step == "connection.connect_tcp.complete" and not proxy:
                 await self._check_address(info["return_value"])
 
         host = request.url.raw_host
@@ -113,7 +165,9 @@ class KeptConnections(httpx2.AsyncBaseTransport):
                 raise PollFailed(problem)
             self._allowed_host = host
 
-        request.extensions["trace"] = trace
+        is_https = request.url.scheme == "https"
+        proxy = self._egress.proxies.proxy_for(host.decode(), request.url.port, is_https=is_https)
+        request.extensions |= {"trace": trace, "proxy": proxy}
         try:
             response = await self._inner.handle_async_request(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
@@ -121,10 +175,19 @@ class KeptConnections(httpx2.AsyncBaseTransport):
             if not kept or request.method not in ("GET", "HEAD"):
                 raise
             response = await self._inner.handle_async_request(request)
-        if response.status_code in (204, 304) and _announces_body(response.headers):
+        connection = response.extensions.get("network_stream")
+        announces_body = "Transfer-Encoding" in response.headers or response.headers.get("Content-Length", "0") != "0"
+        if self._is_old(connection) or (response.status_code in (204, 304) and announces_body):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _LastBody(response.stream, response.extensions.get("network_stream"))
+            response.stream = _LastBody(response.stream, connection)
         return response
+
+    def _is_old(self, connection: Any) -> bool:
+        """There is no timer. An age begins with the first response."""
+        now = asyncio.get_running_loop().time()
+        if connection and connection not in self._use_until:
+            self._use_until[connection] = now + self._new_age_s()
+        return bool(connection) and now >= self._use_until[connection]
 
     async def _check_address(self, connection: Any) -> None:
         if problem := self._egress.address_problem(connection.get_extra_info("server_addr")[0]):
@@ -133,10 +196,6 @@ class KeptConnections(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def _announces_body(headers: httpx2.Headers) -> bool:
-    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
 
 
 class _LastBody(httpx2.AsyncByteStream):

@@ -3,8 +3,9 @@
 A malicious feed can make feedparser use hours and gigabytes: with hundreds of thousands of tags, or with one long word
 as an author, on which a regular expression backtracks and blocks all threads.
 
-The subprocess is ``python -m adapter.polling.feed_process``. stdin: one line of JSON (content type and URL), then the
-feed. stdout: JSON, ``{"value": …}`` or ``{"failed": "reason"}``.
+The subprocess is ``python -m adapter.polling.feed_process PID``, with the process id of the adapter, and ends together
+with it. stdin: one line of JSON (content type and URL), then the feed. stdout: JSON, ``{"value": …}`` or
+``{"failed": "reason"}``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from adapter.polling.errors import PollFailed
 from adapter.serving.logs import error_location
 
 COMMAND = (sys.executable, "-m", __name__)
-CPU_S = 60  # a limit in case the adapter is gone and cannot kill the subprocess
+CPU_S = 60  # for systems other than Linux: there, the subprocess does not end together with the adapter
 MEMORY = 52 * 1024 * 1024  # the adapter needs the rest of the container's memory
 OUT_OF_MEMORY = json.dumps({"failed": f"parsing the feed takes more than {MEMORY // 2**20} MiB of memory"}).encode()
 
@@ -32,7 +33,9 @@ async def parse_in_subprocess(body: bytes, content_type: str, url: str, command:
     """``url``: the base of relative links."""
     environ = {"PYTHONPATH": os.pathsep.join(sys.path)}  # without the secrets of this process
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=null, env=environ)
+    process = await asyncio.create_subprocess_exec(
+        *command, str(os.getpid()), stdin=pipe, stdout=pipe, stderr=null, env=environ
+    )
     try:
         stdout, _ = await process.communicate(json.dumps([content_type, url]).encode() + b"\n" + body)
     finally:
@@ -64,6 +67,10 @@ def _parse_request(request: bytes) -> str:
 
 
 def main() -> None:
+    if sys.platform == "linux":
+        from adapter.serving.parent import end_with_parent  # not at the top: the adapter does not need ctypes
+
+        end_with_parent(int(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:

@@ -1,26 +1,96 @@
-"""One GET of a :class:`~adapter.sources.poll_source.PollSource`: redirects, secret headers, conditional requests.
+"""One GET of a :class:`~adapter.sources.poll_source.PollSource`: redirects, credentials, conditional requests.
 
-Secret headers are sent to the origin of the URL only, not to other hosts that it redirects to.
+Secret headers and credentials are sent to the origin of the URL only, not to other hosts that it redirects to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping, Set
+from collections.abc import AsyncGenerator, Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import httpx2
 
-from adapter.polling.client import MAX_REDIRECTS
+from adapter.contract.delivery_policy import Policy
+from adapter.net.credentials import Authorization, Credentials, TokenError, Tokens
+from adapter.net.retry_after import reason_of
+from adapter.polling.client import MAX_REDIRECTS, Upstream
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.rate_limits import status_failure
+from adapter.serving.failures import without_secrets
+
+if TYPE_CHECKING:
+    from adapter.net.oauth2 import TokenAnswer, TokenRequest
 
 _ACCEPT = "application/json, application/feed+json, application/atom+xml, application/rss+xml, */*;q=0.1"
 # Validators of a response -> the request headers that ask for a newer one (RFC 9110, section 13.1).
 _CONDITIONS = {"ETag": "if-none-match", "Last-Modified": "if-modified-since"}
 _CONDITION_NAMES = frozenset(_CONDITIONS.values())
+
+
+class Login(httpx2.Auth):
+    """Sends ``credentials`` to the origin of ``url`` only.
+
+    A request whose token is refused, and is not new, is sent once more with a new one. ``token_server(url)`` makes
+    the client of one request for a token. ``PollFailed`` if there is no token within ``limit_s`` seconds.
+    """
+
+    def __init__(
+        self, url: str, credentials: Credentials, token_server: Callable[[str], Upstream], limit_s: float
+    ) -> None:
+        self._origin = _origin(httpx2.URL(url))
+        self._credentials = credentials
+        self._token_server = token_server
+        self._limit_s = limit_s
+        self._authorization = Authorization(credentials, self._tokens())
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        if _origin(request.url) != self._origin:
+            if self._credentials.client_certificate:  # the client would present it to this server, too
+                raise PollFailed(
+                    f"url redirects to {request.url.host}, and the client certificate is not for this host"
+                )
+            yield request
+            return
+        for is_last in (False, True):
+            headers = await self._headers()
+            request.headers.update(headers)
+            response = yield request
+            if is_last or not self._authorization.refused(headers, response.status_code):
+                return
+
+    async def _headers(self) -> dict[str, str]:
+        try:
+            return await self._authorization.headers(asyncio.get_running_loop().time() + self._limit_s)
+        except TokenError as error:
+            detail = without_secrets(error.detail, self._credentials.secrets())
+            raise PollFailed(f"{error.reason}: {detail}" if detail else error.reason) from None
+
+    def _tokens(self) -> Tokens | None:
+        if self._credentials.oauth2 is None:
+            return None
+        from adapter.net.oauth2 import TokenClient
+
+        return TokenClient(self._credentials.oauth2, self._request_token, Policy().wait_s)
+
+    async def _request_token(self, request: TokenRequest) -> TokenAnswer:
+        from adapter.net.oauth2 import TokenAnswer
+
+        try:
+            async with contextlib.aclosing(self._token_server(request.url)) as upstream:
+                client, headers = await upstream.client(), dict(request.headers)
+                response = await client.post(request.url, content=request.body, headers=headers, follow_redirects=False)
+        except PollFailed as error:
+            raise TokenError(str(error)) from None
+        except httpx2.RequestError as error:
+            raise TokenError(reason_of(error)) from None
+        except OSError as error:  # a bundle cannot be read
+            raise TokenError(str(error)) from None
+        return TokenAnswer(response.status_code, response.content)
 
 
 @dataclass(frozen=True)

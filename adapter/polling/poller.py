@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and mos
 
     import httpx2
 
+    from adapter.polling.client import Upstream
+
 MAX_JITTER_S = 60.0  # the jitter is at most a tenth of the wait
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -115,12 +117,11 @@ class Poller(Source):
 
         ``jitter``: from 0 to 1, the share of the longest jitter that is added to a wait that the upstream asks for.
         """
-        from adapter.polling.client import Upstream
         from adapter.polling.one_poll import OnePoll
 
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
-        upstream = Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport, context.egress)
+        upstream = self._upstream(context, transport)
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor:
             while True:
@@ -145,6 +146,11 @@ class Poller(Source):
                     earliest = max(earliest, due + timedelta(seconds=upstream.poll_interval_s) - 2 * _MICROSECOND)
                 due = _next_due(schedule, earliest)
                 await wait_until(context.clock, due)
+
+    def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
+        from adapter.polling.client import Upstream
+
+        return Upstream(self.tls_context, context.trust_bundles, self.body_limit(), transport, context.egress)
 
     def _describe(self, error: Exception) -> dict[str, Any]:
         from adapter.serving.failures import failure_fields

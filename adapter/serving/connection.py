@@ -8,12 +8,13 @@ import logging
 import socket
 import struct
 
-from adapter.serving.limits import SMALL_SIZE, Connections
+from adapter.serving.failures import cancels_this_task
+from adapter.serving.limits import SMALL_SIZE, TOO_MUCH, Connections
 from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response
 from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
 
-LINGER_S, LINGER_SIZE = 1.0, 4 * 1024 * 1024  # how long, and how many bytes, to read after a refusal
+LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
 log = logging.getLogger("adapter.serving")  # a name of its own: JsonHandler throttles its lines
 
@@ -30,6 +31,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, shared: Connections) -> None:
         self._shared, limits = shared, shared.limits
         self._loop = asyncio.get_running_loop()
+        self._use_until = self._loop.time() + limits.new_age_s()
         self._reader = RequestReader(limits.head_size, limits.body_size)
         self._refusal: Response | None = None  # the last response
         self._task: asyncio.Task[None] | None = None  # responds to the requests in the queue
@@ -39,8 +41,9 @@ class Connection(asyncio.BufferedProtocol):
         self._handled = 0  # bytes of the request that is being handled
         self._counted = 0  # bytes of this connection in Connections.size
         self._writable: asyncio.Future[None] | None = None  # set while the client does not read its responses
-        self._timer: asyncio.TimerHandle | None = None
-        self._timed: tuple[str, int] | None = None  # what the timer limits, and of which request
+        self._timed: tuple[str, int] | None = None  # what the current time limit applies to, and to which request
+        self._deadline = 0.0  # the end of this time limit, on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None  # fires at the deadline or before it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -55,7 +58,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.stop()
         self._reader.queue.clear()
         self._count()
-        self._set_timer(None)
+        if self._timer:
+            self._timer.cancel()
         self.resume_writing()
         self._shared.remove(self)
 
@@ -79,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
             self._count()
             if self._shared.is_full and self._counted > SMALL_SIZE:
                 self._reader.queue.clear()
-                raise self._busy("too many requests in flight")
+                raise self._busy(TOO_MUCH)
         except Refusal as refusal:
             self._refuse(refusal)
         self._settle()
@@ -155,19 +159,25 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.responded(self)
 
     async def _handle(self, received: Received) -> bytes:
-        """The bytes of the response. An error of the handler is logged without its text, and is 500."""
+        """The bytes of the response. An error of the handler is logged without its text, and is 500.
+
+        So is an exception that ends a task without an error, like CancelledError: the connection would stay open.
+        """
         try:
             return self._encode(received, await self._shared.handler(received.request))
         except Reset:
             raise
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if cancels_this_task(error):
+                raise
             fields = {"error": type(error).__name__, "at": error_location(error)}
             log.error("request failed", extra={"fields": fields})
             return self._encode(received, Response(500, b"the request failed; see the log\n"))
 
     def _encode(self, received: Received, response: Response) -> bytes:
         wants_close = any(name.lower() == "connection" for name in response.headers)  # handlers set it only to "close"
-        if wants_close or self._shared.draining or not received.keep_alive:
+        is_old = self._loop.time() >= self._use_until and not self._reader.queue  # the client has sent no more requests
+        if wants_close or is_old or self._shared.draining or not received.keep_alive:
             self._end()
         last = self._ended and not self._reader.queue and not self._refusal
         return encode(response, head=received.request.method == "HEAD", close=last)
@@ -208,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._task is None and reader.expects_continue:
             reader.expects_continue = False
             transport.write(CONTINUE)
-        self._set_timer(None if paused else self._awaited())
+        self._limit_time(None if paused else self._awaited())
 
     def _awaited(self) -> tuple[str, int] | None:
         """What the current time limit applies to, and to which request."""
@@ -223,16 +233,28 @@ class Connection(asyncio.BufferedProtocol):
             return reading or "head", heads
         return None if self._task else ("request", heads)
 
-    def _set_timer(self, timed: tuple[str, int] | None) -> None:
+    def _limit_time(self, timed: tuple[str, int] | None) -> None:
+        """Start the time limit of a new state. A timer that is early enough stays: most requests need no new one."""
         if timed == self._timed:
             return
-        if self._timer:
-            self._timer.cancel()
-        limits, self._timed, self._timer = self._shared.limits, timed, None
+        self._timed = timed
         if timed:
-            idle_s = limits.keep_alive_s
-            seconds = {"head": limits.head_s, "body": limits.body_s, "request": idle_s, "end": idle_s}
-            self._timer = self._loop.call_later(seconds.get(timed[0], LINGER_S), self._expired, timed[0])
+            self._deadline = self._loop.time() + self._shared.limits.seconds(timed[0])
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self._timer and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        self._timer = self._timer or self._loop.call_at(self._deadline, self._check_time)
+
+    def _check_time(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer and self._timed:
+            if self._deadline > timer.when():
+                self._start_timer()
+            else:
+                self._expired(self._timed[0])
 
     def _expired(self, what: str) -> None:
         self._timed = None

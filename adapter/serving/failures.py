@@ -16,11 +16,12 @@ T = TypeVar("T")
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
 METHODS = ("receive", "tick", "poll", "events")  # of kinds; the first one that the author defined makes the events
+SHORTEST_SECRET = 4  # characters; a shorter text is a part of many words: to replace it would show what it is
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
 
 
 class SourceExit(Exception):
-    """The source's code raised its cause: SystemExit, KeyboardInterrupt or CancelledError.
+    """The source's code raised its cause: SystemExit, KeyboardInterrupt, CancelledError or GeneratorExit.
 
     asyncio would end the process or the task without an error.
     """
@@ -30,13 +31,18 @@ async def as_source(code: Awaitable[T]) -> T:
     """Await the source's ``code``. Raises :class:`SourceExit`, but passes on that this task is cancelled."""
     try:
         return await code
-    except (SystemExit, KeyboardInterrupt) as error:
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
         raise SourceExit from error
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if cancels_this_task(error):
             raise
         raise SourceExit from error
+
+
+def cancels_this_task(error: BaseException) -> bool:
+    """True if the error is the cancellation of this task; False if the code that it runs raised the error itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
 def failure_fields(
@@ -104,8 +110,12 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def spellings(secrets: Iterable[str]) -> set[str]:
-    """How a text may spell the secrets: as they are, on one line, and in the notation of Python, JSON or a URL."""
-    return {spelling for secret in secrets for spelling in _spellings(secret)}
+    """How a text may spell the secrets: as they are, on one line, and in the notation of Python, JSON or a URL.
+
+    Secrets of fewer than ``SHORTEST_SECRET`` characters are left out.
+    """
+    long_enough = (secret for secret in secrets if len(secret.strip()) >= SHORTEST_SECRET)
+    return {spelling for secret in long_enough for spelling in _spellings(secret)}
 
 
 def without(text: str, others: Iterable[str], placeholder: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,7 +11,9 @@ from typing import Protocol
 from adapter.serving.messages import Refusal, Request, Response
 from adapter.serving.wire import READ_SIZE
 
+LINGER_S = 1.0  # to read after a refusal
 SMALL_SIZE = 8 * 1024  # bytes of a connection that are accepted even beyond ``Limits.total_size``, as of a probe
+TOO_MUCH = "too many requests in flight"  # the reason of a 503 beyond ``Limits.total_size``
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,6 +29,11 @@ class Limits:
     body_size: int = 1024 * 1024  # bytes of a body (413)
     total_size: int = 24 * 1024 * 1024  # bytes of all requests and unread responses in memory (503)
     connections: int = 512  # open ones; one more closes another (see Connections.add) or is refused (503)
+    new_age_s: Callable[[], float] = lambda: math.inf  # seconds until a response closes a new connection
+
+    def seconds(self, state: str) -> float:
+        """How long a connection may stay in one state."""
+        return {"head": self.head_s, "body": self.body_s, "linger": LINGER_S}.get(state, self.keep_alive_s)
 
 
 SINK_LIMITS = Limits(  # of sinks for developers and tests, which may wait for minutes

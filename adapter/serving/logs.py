@@ -27,7 +27,6 @@ _NAMES = {logging.WARNING: "warn", logging.CRITICAL: "fatal"}
 THROTTLE_PERIOD = timedelta(minutes=1)
 BURST = 10  # lines with the id of each event, before one line counts many
 CAUSES = 1000  # of one throttle
-SHORTEST_SECRET = 4  # characters
 
 
 class JsonLines(logging.Formatter):
@@ -40,9 +39,7 @@ class JsonLines(logging.Formatter):
     def __init__(self, source: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._source = dict(source)
-        # A shorter text is no secret, but a part of many words. A long one may contain a short one.
-        long_ones = spellings(secret for secret in secrets if len(secret.strip()) >= SHORTEST_SECRET)
-        self._secrets = sorted(long_ones, key=len, reverse=True)
+        self._secrets = sorted(spellings(secrets), key=len, reverse=True)  # a long one may contain a short one
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -117,7 +114,8 @@ class LogThrottle:
 
     The cause is the message, or ``cause`` of :meth:`log`. Calls within the minute are held, and the next line of the
     cause counts them. With ``burst``, so many lines are written before calls are held. A line that counts several
-    events has the id of the first held one as ``first_event_id``, and that of the last one as ``event_id``.
+    events has the id of the first held one as ``first_event_id``, and that of the last one as ``event_id``. The field
+    ``from``, the beginning of a time, is that of the first held call.
 
     If all causes end, call :meth:`recovered`; if one ends, :meth:`ended`. ``with LogThrottle(...)`` writes the rest at
     the end, so the counts of all lines add up to the number of calls. A line that is written after its last call has
@@ -152,6 +150,8 @@ class LogThrottle:
         held, self._recovery = self._held.pop(cause, None), None
         first_id = held.first_event_id if held else fields.get("event_id")
         count += held.count if held else 0
+        if held and "from" in held.fields:
+            fields = {**fields, "from": held.fields["from"]}
         if self._may_write(cause, 1 if held else burst):
             self._write(level, message, count, _digest(fields, first_id))
         else:
@@ -259,7 +259,8 @@ def level_of(logging_config: str) -> int:
     outer = json.loads(logging_config or "{}")
     if not isinstance(outer, dict):
         raise ValueError("write a JSON object")
-    zap = json.loads(outer.get("zap-logger-config") or "{}") if _is_text(outer.get("zap-logger-config")) else None
+    text = outer.get("zap-logger-config")
+    zap = json.loads(text or "{}") if isinstance(text, str | None) else None
     if not isinstance(zap, dict):
         raise ValueError("write zap-logger-config as a string that holds a JSON object")
     level = zap.get("level", "info")
@@ -274,7 +275,3 @@ def error_location(error: BaseException) -> str:
     while traceback and traceback.tb_next:
         traceback = traceback.tb_next
     return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}" if traceback else ""
-
-
-def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)

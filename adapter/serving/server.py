@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-from collections.abc import Awaitable, Callable
 
 from adapter.serving.connection import Connection
 from adapter.serving.limits import Connections, Handler, Limits
+from adapter.serving.sockets import ALL_ADDRESSES, BACKLOG, listening_socket
 
 
 class Server:
@@ -45,24 +44,8 @@ class Server:
             connection.abort()
 
 
-async def listen(handler: Handler, port: int, limits: Limits, *, host: str | None = None) -> Server:
-    """Serve on all addresses, or on ``host``; ``OSError`` if the port is in use. Port 0: any free port."""
-    connections = Connections(handler, limits)
-
-    async def bind(address: str | None) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Connection(connections), address, port, backlog=256)
-
-    if host or port == 0:  # port 0 on all addresses would be a different port for each
-        return Server(await bind(host or "0.0.0.0"), connections)
-    return Server(await bind_all_addresses(bind), connections)
-
-
-async def bind_all_addresses(bind: Callable[[str | None], Awaitable[asyncio.Server]]) -> asyncio.Server:
-    """``bind(None)``, and ``bind("0.0.0.0")`` on a node where IPv6 is disabled."""
-    try:
-        return await bind(None)
-    except OSError as error:
-        if error.errno != errno.EADDRNOTAVAIL:
-            raise
-        return await bind("0.0.0.0")
+async def listen(handler: Handler, port: int, limits: Limits, *, host: str = ALL_ADDRESSES) -> Server:
+    """Serve on ``host``, or on all addresses; ``OSError`` if the port is in use. Port 0: any free port."""
+    connections, bound = Connections(handler, limits), listening_socket(host, port)
+    loop = asyncio.get_running_loop()
+    return Server(await loop.create_server(lambda: Connection(connections), sock=bound, backlog=BACKLOG), connections)

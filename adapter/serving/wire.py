@@ -64,11 +64,8 @@ class RequestReader:
     @property
     def size(self) -> int:
         """About so many bytes are in memory of the incomplete request."""
-        return self._overhead + self._cost + len(self._body)
-
-    @property
-    def _cost(self) -> int:
-        return self._size or len(self._headers) * HEADER_COST
+        head = self._size or len(self._headers) * HEADER_COST
+        return self._overhead + head + len(self._body)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse at most ``READ_SIZE`` bytes. After a :class:`Refusal`, feed no more."""
@@ -185,7 +182,7 @@ def encode(response: Response, *, head: bool, close: bool) -> bytes:
         lines.append(f"Content-Length: {len(response.body)}")
     if close:
         lines.append("Connection: close")
-    if any(map(_NOT_IN_A_HEADER.search, lines)):
+    if _NOT_IN_A_HEADER.search("".join(lines)):
         raise ValueError("a response header contains a control character")
     body = b"" if head or response.status in (204, 304) else response.body
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import codecs
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
 import httpx2
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict, model_validator
 
+from adapter.contract.auth.fields import ONE_AUTHORIZATION, HttpAuth
+from adapter.contract.auth.headers import (
+    HEADER_NAMES,
+    HEADER_VALUES,
+    authorization_in,
+    check_headers,
+    check_secret_headers,
+    has_authorization,
+)
 from adapter.contract.formats import Json
-from adapter.model.fields import HEADER_NAME, HEADER_NAMES, HEADER_VALUES
+from adapter.model.http_auth import credentials_of
 from adapter.net import tls
+from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.expressions import Evaluation, check_expression
 from adapter.polling.feed_process import parse_in_subprocess
-from adapter.polling.fetch import Fetched, fetch, remember
+from adapter.polling.fetch import Fetched, Login, fetch, remember
 from adapter.polling.markup import check_feed, is_markup
 from adapter.polling.progress import WINDOW
-from adapter.sdk import Certificates, Event, EventType, Field, HttpUrl, Interval, Poller, PollFailed, SecretText
+from adapter.sdk import (
+    Certificates,
+    Context,
+    Event,
+    EventType,
+    Field,
+    HttpUrl,
+    Interval,
+    Poller,
+    PollFailed,
+    SecretText,
+)
 
 EVENT_TYPE = "dev.knative.poll.item"
 MIB = 1024 * 1024
@@ -36,24 +57,19 @@ def _check_url(url: HttpUrl) -> HttpUrl:
     return url
 
 
-def _check_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name):
-            raise ValueError(f'"{name}" is not a valid header name; write one like X-Api-Key')
-        if not (value.isascii() and value.isprintable()):
-            raise ValueError(f"the value of {name} must be printable ASCII on one line")
-    names = Counter(name.lower() for name in headers)
-    if twice := sorted(name for name in headers if names[name.lower()] > 1):
-        raise ValueError(f"{' and '.join(twice)} are the same header, because case does not matter; keep one of them")
-    return headers
-
-
-def _strip_secrets(headers: dict[str, SecretText]) -> dict[str, SecretText]:
-    """Remove leading and trailing spaces: they are not part of an HTTP header value (RFC 9110, section 5.5)."""
-    texts = {name: value.get_secret_value().strip() for name, value in headers.items()}
-    return {name: SecretText(text) for name, text in _check_headers(texts).items()}
-
-
+_AUTH_RULES: list[Any] = [
+    {
+        "rule": "!has(self.auth) || !(has(self.auth.basic) || has(self.auth.oauth2))"
+        f" || !({authorization_in('self.headers')} || {authorization_in('self.secretHeaders')})",
+        "message": ONE_AUTHORIZATION,
+        "fieldPath": ".auth",
+    },
+    {
+        "rule": "!has(self.auth) || !has(self.auth.tls) || !has(self.url) || self.url.matches('^(?i)https:')",
+        "message": "tls needs an https url; write https, or remove tls",
+        "fieldPath": ".auth",
+    },
+]
 Search = Callable[[str, str, Json], Json]  # field, expression, value
 Expression = Annotated[str, AfterValidator(check_expression)]
 
@@ -63,23 +79,29 @@ class PollSource(Poller):
 
     event_types = (EventType(EVENT_TYPE, "A new item of the polled list. The data is the item."),)
     event_type_field = "eventType"
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_AUTH_RULES]})
 
     url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
         description="The absolute http(s) URL to poll.", examples=["https://www.githubstatus.com/history.atom"]
     )
-    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
+    headers: Annotated[dict[str, str], AfterValidator(check_headers)] = Field(
         {},
         max_length=16,
         description="Headers of each request. They replace default headers, such as Accept.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES, HEADER_VALUES]},
     )
-    secret_headers: Annotated[dict[str, SecretText], AfterValidator(_strip_secrets)] = Field(
+    secret_headers: Annotated[dict[str, SecretText], AfterValidator(check_secret_headers)] = Field(
         {},
         max_length=16,
         alias="secretHeaders",
         description="Headers of each request with values from a Secret or ConfigMap, like Authorization. They "
         "replace headers of the same name. They are not sent to another host when url redirects there.",
         json_schema_extra={"x-kubernetes-validations": [HEADER_NAMES]},
+    )
+    auth: HttpAuth | None = Field(
+        None,
+        description="How requests to url are authenticated. These credentials are not sent to another host when url "
+        "redirects there.",
     )
     items: Expression = Field(
         "@",
@@ -117,14 +139,41 @@ class PollSource(Poller):
         None, alias="CACerts", description="PEM CA certificates to trust in addition to those of the system."
     )
 
+    @model_validator(mode="after")
+    def _auth_fits(self) -> Self:
+        if self.auth and self.auth.sets_authorization and has_authorization({**self.headers, **self.secret_headers}):
+            raise ValueError(ONE_AUTHORIZATION)
+        if self.auth and self.auth.tls and not self.url.lower().startswith("https:"):
+            raise ValueError(_AUTH_RULES[1]["message"])
+        return self
+
     def skip_existing(self) -> bool:
         return self.start == "now"
 
     def tls_context(self) -> ssl.SSLContext:
-        context = tls.tls_context() if self.url.lower().startswith("https:") else tls.empty_context()
+        return self._tls_context(self.url)
+
+    def _tls_context(self, url: str) -> ssl.SSLContext:
+        context = tls.tls_context() if url.lower().startswith("https:") else tls.empty_context()
         if self.ca_certs:
             tls.trust(context, self.ca_certs)
         return context
+
+    def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
+        upstream = super()._upstream(context, transport)
+        if self.auth:
+            credentials = credentials_of(self.auth, context.tls_secrets)
+            token_server = partial(self._token_server, context, transport)
+            upstream.login = Login(self.url, credentials, token_server, self.poll_limit_s() / 2)
+            upstream.certificate = credentials.client_certificate
+        return upstream
+
+    def _token_server(self, context: Context, transport: httpx2.AsyncBaseTransport | None, url: str) -> Upstream:
+        """A client for the token server, which is trusted and may be connected to as the server of ``self.url``."""
+        from adapter.net.oauth2 import BODY_LIMIT
+
+        tls_context = partial(self._tls_context, url)
+        return Upstream(tls_context, context.trust_bundles, BODY_LIMIT, transport, context.egress)
 
     def poll_limit_s(self) -> float:
         return self.timeout.ns / 1e9

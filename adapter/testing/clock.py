@@ -24,7 +24,10 @@ class VirtualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Set the clock forward, or back if ``seconds`` is negative."""
+        """Set the clock forward, or back if ``seconds`` is negative: as an administrator does, or a machine that slept.
+
+        Call it in the code of a source, for example in ``tick()``, or between two events.
+        """
         self._now += timedelta(seconds=seconds)
 
     async def sleep_until(self, deadline: datetime) -> None:

@@ -16,10 +16,14 @@ TEMPLATE_HASH = "samples.knative.dev/template-hash"
 
 
 def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
-    labels = pod_labels(source.parent)
+    selected, more = pod_labels(source.parent), source.adapter
+    labels = {**selected, **more.labels}
     template: Object = {"metadata": {"labels": labels}, "spec": pod_spec(source, sinks, pod)}
+    if more.annotations:
+        template["metadata"]["annotations"] = more.annotations
     annotations = {TEMPLATE_HASH: template_hash(template)}
-    template["metadata"]["annotations"] = annotations  # so that each pod names the template that it runs
+    # So that each pod names the template that it runs.
+    template["metadata"]["annotations"] = {**more.annotations, **annotations}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -33,7 +37,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             "replicas": 0 if source.suspended else source.replicas,
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
-            "selector": {"matchLabels": labels},
+            "selector": {"matchLabels": selected},
             # The new adapter is ready before the old one stops. Meanwhile both send the same events with the same ids.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": template,

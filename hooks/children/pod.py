@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from adapter.contract.environment import HEALTH_PORT, TOKEN_DIRECTORY, TRAFFIC_PORT, TRUST_BUNDLES
+from adapter.contract.environment import HEALTH_PORT, TLS_SECRETS, TRAFFIC_PORT
+from adapter.contract.secret_refs import tls_secrets
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.children.environment import CONTAINER, environment
 from hooks.children.inputs import Pod, Sinks
+from hooks.pod_settings.reserved import MOUNTS, TLS_VOLUME
 from hooks.protocol import Object
 from hooks.source import SourceSpec
 
 TOKEN_S = 3600
 READ_ONLY = 0o444
-MOUNTS = {"oidc-token": TOKEN_DIRECTORY, "knative-custom-certs": TRUST_BUNDLES}
 
 
 def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
-    volumes = _volumes(sinks, pod.trust_bundle)
+    more = source.adapter
+    volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks)]
+    mounts = [*(_mount(volume) for volume in volumes), *more.volume_mounts]
+    env = [*environment(source, sinks, pod), *more.env]
+    derived_s = TIMEOUTS.grace_period_s(
+        source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
+    )
     return {
+        **more.pod,
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": TIMEOUTS.grace_period_s(
-            source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
-        ),
+        "terminationGracePeriodSeconds": more.grace_period_s or derived_s,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_adapter(source, pod, environment(source, sinks, pod), volumes)],
-        **({"volumes": volumes} if volumes else {}),
+        "containers": [_adapter(source, pod, env, mounts)],
+        **({"volumes": [*volumes, *more.volumes]} if mounts else {}),
     }
 
 
-def _adapter(source: SourceSpec, pod: Pod, env: list[Object], volumes: list[Object]) -> Object:
+def _adapter(source: SourceSpec, pod: Pod, env: list[Object], mounts: list[Object]) -> Object:
     return {
         "name": CONTAINER,
         "image": pod.image,
@@ -42,14 +48,14 @@ def _adapter(source: SourceSpec, pod: Pod, env: list[Object], volumes: list[Obje
         "startupProbe": {**_probe("/health"), "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {**_probe("/readiness"), "periodSeconds": 5},
         "livenessProbe": {**_probe("/health"), "periodSeconds": 10},
-        "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "resources": source.adapter.resources,
         "terminationMessagePolicy": "FallbackToLogsOnError",  # the last log line becomes the termination message
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        **({"volumeMounts": [_mount(volume["name"]) for volume in volumes]} if volumes else {}),
+        **({"volumeMounts": mounts} if mounts else {}),
     }
 
 
@@ -78,5 +84,17 @@ def _volumes(sinks: Sinks, trust_bundle: str | None) -> list[Object]:
     return volumes
 
 
-def _mount(volume: str) -> Object:
-    return {"name": volume, "mountPath": MOUNTS[volume], "readOnly": True}
+def _certificates(source: SourceSpec, sinks: Sinks) -> list[Object]:
+    """The Secrets with client certificates. The kubelet renews their files."""
+    sink, dead_letter_sink = sinks.sink.auth, sinks.dead_letter_sink.auth if sinks.dead_letter_sink else None
+    names = sorted({*tls_secrets(source.config), *tls_secrets(sink), *tls_secrets(dead_letter_sink)})
+    return [
+        {"name": f"{TLS_VOLUME}{n}", "secret": {"secretName": name, "defaultMode": READ_ONLY}}
+        for n, name in enumerate(names)
+    ]
+
+
+def _mount(volume: Object) -> Object:
+    name = volume["name"]
+    path = f"{TLS_SECRETS}/{volume['secret']['secretName']}" if name.startswith(TLS_VOLUME) else MOUNTS[name]
+    return {"name": name, "mountPath": path, "readOnly": True}

@@ -27,6 +27,7 @@ from lark import Tree
 
 from adapter.contract.durations import parse_duration
 from adapter.contract.formats import Json
+from hooks.pod_settings.quantities import parse as parse_quantity
 from sources_cli.admission.go_url import absolute_url, request_uri
 
 Value = Any  # a value of cel-python, or an error as a value
@@ -34,6 +35,12 @@ STEP_LIMIT = 100_000  # about one second; the API server limits the cost of an e
 DEPTH_LIMIT = 120  # of a syntax tree; each level takes six of the 1000 calls that Python allows
 _MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
 _DEFINED = frozenset(("self", "oldSelf", "has", "dyn")) | _MACROS
+_KEYWORDS = frozenset(  # of CEL; a field of this name is escaped
+    (
+        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
+        "let", "loop", "package", "namespace", "return", "var", "void", "while",
+    )
+)  # fmt: skip
 _STRING = re.compile(r"""[rR]("[^"]*"|'[^']*')|(?P<q>'{3}|"{3}|'|")(\\.|(?!(?P=q))[^\\])*+(?P=q)""", re.DOTALL)
 _FIELD_PATH = re.compile(r"\.([^.\[\]]+)|\['([^']+)'\]")
 logging.getLogger("celpy").setLevel(logging.CRITICAL)  # cel-python also logs the errors that it raises
@@ -44,7 +51,7 @@ def unsupported(rule: Json) -> str | None:
     if rule.get("optionalOldSelf"):
         return "cel-python does not support optionalOldSelf"
     try:
-        unknown = _unknown_names(rule["rule"]) | ({"escaped names"} if "__" in rule["rule"] else set())
+        unknown = _unknown_names(rule["rule"])
     except CELParseError:
         return "cel-python cannot parse it"
     if _depth(rule["rule"]) > DEPTH_LIMIT:
@@ -82,8 +89,9 @@ def field_path(rule: Json) -> tuple[str, ...]:
 
 def matches(text: str, pattern: str) -> Value:
     """Whether ``text`` contains a match of ``pattern`` (RE2). As in Go, ``\\pC`` includes unassigned characters."""
-    assigned = "".join("\ue000" if unicodedata.category(char) == "Cn" else char for char in text)
-    return function_matches(assigned, pattern)
+    if r"\pC" in pattern:
+        text = "".join("\ue000" if unicodedata.category(char) == "Cn" else char for char in text)
+    return function_matches(text, pattern)
 
 
 def _message(rule: Json, schema: Json, value: Json) -> str:
@@ -159,13 +167,30 @@ def _typed(schema: Json, value: Json) -> Value:
     if isinstance(value, dict):
         fields = schema.get("properties", {})
         inner = {key: fields.get(key, schema.get("additionalProperties")) or {} for key in value}
-        return celtypes.MapType({celtypes.StringType(key): _typed(inner[key], value[key]) for key in value})
+        names = {key: _escaped(key) if key in fields else key for key in value}
+        return celtypes.MapType({celtypes.StringType(names[key]): _typed(inner[key], value[key]) for key in value})
     if isinstance(value, list):
         return celtypes.ListType([_typed(schema.get("items", {}), item) for item in value])
     if schema.get("format") in ("date", "date-time"):
         return celtypes.TimestampType(value)
     convert: Any = {"integer": celtypes.IntType, "number": celtypes.DoubleType}.get(schema.get("type"), json_to_cel)
     return convert(value)
+
+
+def _escaped(field: str) -> str:
+    """The name of a field in CEL: ``ephemeral-storage`` is ``ephemeral__dash__storage``."""
+    if field in _KEYWORDS:
+        return f"__{field}__"
+    for text, escape in (("__", "underscores"), (".", "dot"), ("-", "dash"), ("/", "slash")):
+        field = field.replace(text, f"__{escape}__")
+    return field
+
+
+def _quantity(text: str) -> Value:
+    try:
+        return parse_quantity(text)
+    except ValueError:
+        return CELEvalError("not a quantity")
 
 
 def _duration(text: str) -> Value:
@@ -195,6 +220,9 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     **{name: _comparing(name) for name in ("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_")},
     "matches": matches,
     "duration": _duration,
+    "isQuantity": lambda text: celtypes.BoolType(not isinstance(_quantity(text), CELEvalError)),
+    "quantity": _quantity,
+    "compareTo": lambda left, right: celtypes.IntType((left > right) - (left < right)),
     "isURL": lambda text: celtypes.BoolType(request_uri(text) is not None),
     "url": lambda text: absolute_url(text) or CELEvalError("not a URL"),
     "getScheme": lambda url: celtypes.StringType(url.scheme),

@@ -6,8 +6,11 @@ adapter reports them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import ValidationError
 
+from adapter.contract.auth.problems import problems
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json
 from adapter.contract.secret_refs import fill, split_references
@@ -22,6 +25,22 @@ _UNKNOWN = "a secret that is not known"
 def class_violations(kind: Kind, value: Json) -> list[Violation]:
     """``value``: a whole source without violations of its CRD."""
     spec = stored(object_schema(kind), value).get("spec", {})
+    return [*_auth_violations(spec), *_kind_violations(kind, spec)]
+
+
+def _auth_violations(spec: Json) -> Iterator[Violation]:
+    """What the CRD cannot express: two headers whose names differ only in case."""
+    delivery = spec.get("delivery") or {}
+    for path, auth in (
+        (("sinkAuth",), spec.get("sinkAuth")),
+        (("delivery", "deadLetterSinkAuth"), delivery.get("deadLetterSinkAuth")),
+    ):
+        for field, problem in problems(auth) if auth else ():
+            note = "the API server would accept it, but the hook would answer InvalidSpec"
+            yield Violation(("spec", *path, *field), f"{invalid(None, problem)} ({note})")
+
+
+def _kind_violations(kind: Kind, spec: Json) -> list[Violation]:
     fields = {name: field for name, field in spec.items() if name not in SHARED_FIELDS}
     if fields.get("interval") == "":  # as in the hook, the default of the class applies
         del fields["interval"]

@@ -57,13 +57,14 @@ def unchecked_rules(schema: Json) -> list[str]:
 
 
 def stored(schema: Json, value: Json) -> Json:
-    """What the API server keeps: without null in maps (no generated field is nullable), with defaults."""
+    """What the API server keeps: without null in maps, except in nullable fields; with defaults."""
     if isinstance(value, list):
         return [stored(schema.get("items", {}), item) for item in value]
     if not isinstance(value, dict) or not ("properties" in schema or "additionalProperties" in schema):
         return value
     defaults = {key: inner["default"] for key, inner in schema.get("properties", {}).items() if "default" in inner}
-    present = defaults | {key: member for key, member in value.items() if member is not None}
+    nullable = {key for key, inner, _ in _members(schema, value) if inner.get("nullable")}
+    present = defaults | {key: member for key, member in value.items() if member is not None or key in nullable}
     return {**present, **{key: stored(inner, member) for key, inner, member in _members(schema, present)}}
 
 
@@ -112,6 +113,8 @@ def unknown_fields(schema: Json, value: Json, path: Path = ()) -> Iterator[Viola
 
 
 def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
+    if value is None and schema.get("nullable"):
+        return
     got, expected = _type_of(value), _expected_types(schema)
     if expected and not _is_of_type(schema, got, expected):
         shown = None if expected == ["object"] else value  # a string may be a secret, written without secretKeyRef
@@ -133,13 +136,24 @@ def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
     if got == "object":
         missing = [name for name in schema.get("required", ()) if name not in value]
         yield from (Violation((*path, name), "Required value", prevents_rules=True) for name in missing)
-    if schema.get("x-kubernetes-list-type") == "set" and got == "array":
-        written = [json.dumps(item, sort_keys=True) for item in value]
-        first = {item: index for index, item in reversed(list(enumerate(written)))}
-        repeated = [index for index, item in enumerate(written) if first[item] < index]
-        yield from (Violation((*path, index), f"Duplicate value: {json.dumps(value[index])}") for index in repeated)
+    if got == "array":
+        yield from _repeated(schema, value, path)
     for key, inner, member in _members(schema, value):
         yield from _invalid(inner, member, (*path, key))
+
+
+def _repeated(schema: Json, value: list[Json], path: Path) -> Iterator[Violation]:
+    """Of a list whose items are unique, as a whole or in some fields."""
+    list_type, names = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys", ())
+    if list_type not in ("set", "map"):
+        return
+    seen = set[str]()
+    for index, item in enumerate(value):
+        identity = {name: item.get(name) for name in names} if names and isinstance(item, dict) else item
+        text = json.dumps(identity, sort_keys=True)
+        if text in seen:
+            yield Violation((*path, index), f"Duplicate value: {json.dumps(identity)}")
+        seen.add(text)
 
 
 def _expected_types(schema: Json) -> list[str]:
@@ -189,6 +203,8 @@ def _number_problems(schema: Json, value: float) -> Iterator[str]:
 
 
 def _broken_rules(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
+    if value is None and schema.get("nullable"):
+        return
     for rule in schema.get("x-kubernetes-validations", ()):
         if failure := cel.failure(rule, schema, value):
             reason = rule.get("reason", "FieldValueInvalid").removeprefix("FieldValue")  # Invalid, Required, …

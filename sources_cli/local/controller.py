@@ -20,6 +20,7 @@ from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import LocalService
 from sources_cli.screen.plain import ready_condition
 
+LOCAL_SETTINGS = ("env", "terminationGracePeriodSeconds")  # the fields of spec.adapter that a process can have
 SETTLE_SYNCS = 10  # maximum number of syncs in a row, even if the status still changes
 
 
@@ -35,6 +36,7 @@ class SourceController:
         self._show = show
         self._last_error = ""
         self._announced_url = ""
+        self._announced_settings: list[str] = []
         self._changed = asyncio.Event()
         self._kind = kind_named(source["kind"], cluster.package)
         self._service: LocalService | None = None
@@ -62,13 +64,14 @@ class SourceController:
         path = (self.source.get("spec") or {}).get("path") or (field.default if field else "/")
         return f"http://127.0.0.1:{self._service.port}{path}"
 
-    @property
-    def summary(self) -> str:
+    def summary(self, failures: str) -> str:
+        """The last line about this source. ``failures``: what failed more than once, or empty."""
         ended = [deployment.exit_code for deployment in self.deployments.values()]
         codes = ", ".join(exit_text(code) for code in ended if code is not None)
         adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
         arrived = f"{self.events} event{'' if self.events == 1 else 's'} arrived"
-        return f"{self.name}: {arrived if self.counts_events else 'events not counted'}; {adapter}"
+        parts = [arrived if self.counts_events else "events not counted", failures, adapter]
+        return f"{self.name}: {'; '.join(filter(None, parts))}"
 
     @property
     def counts_events(self) -> bool:
@@ -137,6 +140,7 @@ class SourceController:
             self.source["status"] = {**response["status"], "observedGeneration": generation}
             self._show(self)
             self._announce_url()
+            self._announce_settings()
             applied = await self._apply(response.get("children") or [])
             if self.source["status"] == before and not applied:
                 break
@@ -173,3 +177,13 @@ class SourceController:
             self._announced_url = self.url
             waits = " and waits for a request" if self._cluster.once else ""
             self._cluster.message(f"{self.name}: listens on {self.url}{waits}")
+
+    def _announce_settings(self) -> None:
+        """Names the settings of the pod that have no effect here: once, and again after a change."""
+        settings = (self.source.get("spec") or {}).get("adapter") or {}
+        ignored = sorted(name for name, value in settings.items() if value and name not in LOCAL_SETTINGS)
+        if ignored and ignored != self._announced_settings:
+            used = " and ".join(LOCAL_SETTINGS)
+            text = f"there is no pod: of spec.adapter, only {used} are used, not {', '.join(ignored)}"
+            self._cluster.message(f"{self.name}: {text}")
+        self._announced_settings = ignored

@@ -9,6 +9,7 @@ from typing import Any
 from sources_cli.problem import Problem
 
 Values = Mapping[tuple[str, str, str], Mapping[str, str]]  # (Secret | ConfigMap, namespace, name) -> key -> value
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -20,6 +21,16 @@ def expand(text: str, defined: Mapping[str, str]) -> str:
         return "$" if name is None else defined.get(name, match.group())
 
     return _REFERENCE.sub(replace, text)
+
+
+def proxies_of(machine: Mapping[str, str], container: Mapping[str, str]) -> dict[str, str]:
+    """The developer's proxy variables, in either case, that the container does not set: this machine is the network."""
+    environ: dict[str, str] = {}
+    for name in PROXY_VARIABLES:
+        value = machine.get(name) or machine.get(name.lower())
+        if value and name not in container and name.lower() not in container:
+            environ[name] = value
+    return environ
 
 
 def container_environ(entries: Iterable[Mapping[str, Any]], pod: Mapping[str, str], values: Values) -> dict[str, str]:

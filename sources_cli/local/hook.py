@@ -14,7 +14,7 @@ from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json
 from sources_cli.admission.documents import Documents, key
 from sources_cli.arguments import LOCAL_IMAGE
-from sources_cli.kind import Kind
+from sources_cli.kind import ClusterOptions, Kind
 from sources_cli.local.process import OnLine, Process, exit_text, free_port, port_is_free
 from sources_cli.problem import Problem
 from sources_cli.screen.plain import shorten
@@ -28,16 +28,28 @@ class HookRejected(Problem):
 
 
 class Hook:
-    """``sink_kinds``: which kinds a ``sink.ref`` may name, as ``<apiVersion>/<Kind>``; a later file can add one."""
+    """``sink_kinds``: which kinds a ``sink.ref`` may name, as ``<apiVersion>/<Kind>``; a later file can add one.
 
-    def __init__(self, process: Process, client: httpx2.AsyncClient, sink_kinds: Sequence[str]) -> None:
+    ``cluster``: what the options say of all kinds.
+    """
+
+    def __init__(
+        self, process: Process, client: httpx2.AsyncClient, sink_kinds: Sequence[str], cluster: ClusterOptions
+    ) -> None:
         self.process = process
         self.sink_kinds = sink_kinds
         self._client = client
+        self._cluster = cluster
 
     @classmethod
     async def start(
-        cls, port: int | None, sink_kinds: Sequence[str], on_line: OnLine, *, image: str = LOCAL_IMAGE
+        cls,
+        port: int | None,
+        sink_kinds: Sequence[str],
+        on_line: OnLine,
+        *,
+        image: str = LOCAL_IMAGE,
+        cluster: ClusterOptions,
     ) -> Hook:
         if port and not port_is_free(port):
             raise Problem(f"port {port} is in use; choose another one with --port, or omit --port")
@@ -50,7 +62,7 @@ class Hook:
         process = await Process.start(["hooks"], environ, on_line, on_line)
         # trust_env=False: calls to this machine must not go through the user's HTTP proxy
         client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
-        hook = cls(process, client, sink_kinds)
+        hook = cls(process, client, sink_kinds, cluster)
         try:
             await hook._wait_until_healthy()
         except BaseException:
@@ -79,7 +91,7 @@ class Hook:
             "related": related,
             "finalizing": False,
         }
-        return await self._post("/sync", kind.query, request)
+        return await self._post("/sync", kind.query(self._cluster), request)
 
     async def stop(self) -> None:
         await self._client.aclose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -12,9 +11,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from adapter.serving.parent import end_with_parent
+from adapter.serving.sockets import ALL_ADDRESSES, listening_socket
+
 INHERITED = ("PATH", "PYTHONPATH")  # variables that a Python process needs in addition to its own environment
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LIBC = ctypes.CDLL(None)  # before a fork: after it, another thread may hold a lock of the loader
+LOOPBACK = ("127.0.0.1", "::1")  # this machine may have only one of them
 LINE_LIMIT = 4 * 1024 * 1024
 
 OnLine = Callable[[str], None]
@@ -91,17 +92,6 @@ class Process:
         return handle
 
 
-def end_with_parent(parent: int) -> None:
-    """Runs in the child process, before its program. ``parent``: the id of the process that started it.
-
-    The kernel sends SIGTERM when the parent ends, even if the parent is killed. It sends nothing for a parent that
-    ended before this call: the child then has another parent.
-    """
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def exit_text(code: int) -> str:
     """An exit code for people. Kubernetes shows the end by signal 9 as 137, and Python as -9: ``137 (Killed)``."""
     return f"{128 - code} ({signal.strsignal(-code)})" if code < 0 else str(code)
@@ -113,13 +103,11 @@ def free_port() -> int:
     A connection that the server's side closes first leaves its port in the state TIME_WAIT. A server that sets
     SO_REUSEADDR, as asyncio does, can listen on it. A server or a client that takes any port gets another one.
     """
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", 0))
-        server.listen(1)
+    with listening_socket(ALL_ADDRESSES, 0) as server:
         port: int = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()
+        for host in LOOPBACK:
+            with contextlib.suppress(OSError), socket.create_connection((host, port)):
+                server.accept()[0].close()
         return port
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ import httpx2
 
 from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, printable
-from sources_cli.local.environ import Values, container_environ
+from sources_cli.local.environ import Values, container_environ, proxies_of
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, exit_text, free_port
 from sources_cli.local.service import ServicePorts
+from sources_cli.local.tls_secrets import TlsSecrets
 from sources_cli.problem import Problem
 
 BACKOFF_S = (1.0, 30.0)  # first and longest wait before a restart
@@ -70,6 +72,7 @@ class Replica:
         self._name = name
         self._changed = changed
         self._tokens = projected_tokens(desired)
+        self._tls_secrets = TlsSecrets(desired)
         self._process: Process | None = None
         self._task = asyncio.create_task(self._keep_running())
         cluster.supervise(self._task)
@@ -82,6 +85,7 @@ class Replica:
             self.exit_code = await self._process.stop(grace_s)
         if self._tokens:
             self._tokens.cleanup()
+        self._tls_secrets.remove()
 
     def kill(self) -> None:
         self._task.cancel()
@@ -93,13 +97,17 @@ class Replica:
         metadata = self.desired["metadata"]
         pod = {"metadata.namespace": metadata["namespace"], "metadata.name": f"{metadata['name']}-local"}
         environ = container_environ(container(self.desired).get("env", []), pod, self._cluster.values())
+        if is_display(self.desired):  # its variables come from a file, and PYTHONPATH or LD_PRELOAD would run code
+            environ = {}
         if self._tokens:
             environ["TOKEN_DIRECTORY"] = self._tokens.name
+        environ |= self._tls_secrets.environ(self._cluster.values())
         environ.setdefault("SOURCES_PACKAGE", self._cluster.package)
         for variable in ("K_SINK", "DEAD_LETTER_SINK"):
             if variable in environ:
                 environ[variable] = local_url(environ[variable], self._cluster.ports())
-        return {**environ, "PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+        own = {"PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+        return {**proxies_of(os.environ, environ), **environ, **own}
 
     async def _keep_running(self) -> None:
         wait_s, longest_s = BACKOFF_S

@@ -1,6 +1,7 @@
 """The Service of a source that listens: a fixed port of this machine in place of the address in a cluster.
 
-It forwards each connection to the replica that is ready. So the URL stays the same while a new replica replaces it.
+It forwards each connection to the replica that is ready. So the URL stays the same while a new replica replaces it. The
+port is one of ``127.0.0.1`` and, if this machine has IPv6, of ``::1``, too: ``localhost`` may be either of them.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from sources_cli.local.process import OnLine
+from adapter.serving.sockets import NO_IPV6, listening_socket
+from sources_cli.local.process import LOOPBACK, OnLine
 from sources_cli.problem import Problem
 
 FIRST_PORT = 8888  # the port of a listener in a cluster
@@ -30,8 +32,8 @@ class ServicePorts:
         self._next = first or FIRST_PORT
         self._message = message
 
-    def bind(self, name: str) -> socket.socket:
-        """A listening socket for the source ``name``."""
+    def bind(self, name: str) -> list[socket.socket]:
+        """The listening sockets for the source ``name``: one per address of this machine, all with the same port."""
         wanted = self._next
         for port in range(wanted, 65536):
             if bound := _bound(port):
@@ -44,37 +46,40 @@ class ServicePorts:
         raise Problem(f"no port from {wanted} to 65535 is free; choose a lower one with --listen-port")
 
 
-def _bound(port: int) -> socket.socket | None:
-    """A socket that accepts connections on ``port``; None if the port is in use."""
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind(("127.0.0.1", port))
-        bound.listen()
-    except OSError as error:
-        bound.close()
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
-        return None
+def _bound(port: int) -> list[socket.socket]:
+    """Sockets that accept connections on ``port``; none if the port is in use."""
+    bound: list[socket.socket] = []
+    for host in LOOPBACK:
+        try:
+            bound.append(listening_socket(host, port))
+        except OSError as error:
+            if bound and error.errno in NO_IPV6:
+                break
+            for each in bound:
+                each.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            return []
     return bound
 
 
 class LocalService:
     """Accepts connections from the start. ``ready_port`` is the port of the replica that is ready, or None."""
 
-    def __init__(self, bound: socket.socket, ready_port: Callable[[], int | None]) -> None:
-        self.port: int = bound.getsockname()[1]
+    def __init__(self, bound: Sequence[socket.socket], ready_port: Callable[[], int | None]) -> None:
+        self.port: int = bound[0].getsockname()[1]
         self._bound = bound
         self._ready_port = ready_port
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._connected, sock=self._bound)
+        self._servers = [await asyncio.start_server(self._connected, sock=each) for each in self._bound]
 
     def close(self) -> None:
-        if self._server:
-            self._server.close()
-        self._bound.close()
+        for server in self._servers:
+            server.close()
+        for each in self._bound:
+            each.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

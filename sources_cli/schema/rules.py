@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapter.contract.auth.headers import authorization_in
 from adapter.contract.formats import RESERVED_EXTENSIONS
 from hooks import names
 
@@ -112,9 +113,10 @@ PRINTABLE = rule(
     f"!self.matches('{_escaped(_UNPRINTABLE)}')",
     "must not contain spaces or control characters; percent-encode them",
 )
+_HAS_USER = "{}.matches('^[A-Za-z]+://[^/?#]*@')"
 HTTP_URL = [
     rule(f"self.matches('{_escaped(_UNPRINTABLE)}') || {_HTTP_URL.format('self')}", _URL_MESSAGE),
-    rule("!self.matches('^[A-Za-z]+://[^/?#]*@')", "must not contain a user or password; put them into a Secret"),
+    rule(f"!{_HAS_USER.format('self')}", "must not contain a user or password; put them into a Secret"),
 ]
 
 HAS_SINK = rule(
@@ -141,7 +143,45 @@ SINK = [
         "with ref, write a path relative to the object's address, like /events",
         field_path=".uri",
     ),
+    rule(
+        f"has(self.ref) || !has(self.uri) || !{_HAS_USER.format('self.uri')}",
+        "must not contain a user or password; write them into a Secret, and refer to it with basic in sinkAuth or "
+        "deadLetterSinkAuth",
+        field_path=".uri",
+    ),
 ]
+
+
+DEAD_LETTER_SINK_OF_AUTH = rule(
+    "!has(self.deadLetterSinkAuth) || has(self.deadLetterSink)",
+    "set deadLetterSink, or remove deadLetterSinkAuth",
+    field_path=".deadLetterSinkAuth",
+)
+
+
+def sink_auth(sink: str, auth: str) -> list[Rule]:
+    """The rules for a sink with credentials. ``sink``, ``auth``: the names of their fields, in the same object.
+
+    The hook applies them to the URL and the audience of ``sink.ref``.
+    """
+    has_auth, path = f"!has(self.{auth}) || !has(self.{sink}) || ", f".{auth}"
+    headers = " || ".join(authorization_in(f"self.{auth}.{name}") for name in ("headers", "secretHeaders"))
+    authorizations = f"has(self.{auth}.basic) || has(self.{auth}.oauth2) || {headers}"
+    return [
+        rule(
+            f"{has_auth}!has(self.{sink}.audience) || self.{sink}.audience == '' || !({authorizations})",
+            f"{sink}.audience puts a token into the header Authorization; remove it, or remove basic, oauth2 and the "
+            "header Authorization",
+            field_path=path,
+        ),
+        rule(
+            f"{has_auth}!has(self.{auth}.tls) || has(self.{sink}.ref) || !has(self.{sink}.uri)"
+            f" || !self.{sink}.uri.matches('^(?i)http:')",
+            f"tls needs an https URL in {sink}.uri; write https, or remove tls",
+            field_path=path,
+        ),
+    ]
+
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
 CERTIFICATES = rule(

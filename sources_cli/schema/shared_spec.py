@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from adapter.contract import delivery_policy as policy
+from adapter.contract.auth.fields import SinkAuth
+from hooks.pod_settings.fields import AdapterFields
+from hooks.pod_settings.shapes import NULLABLE
 from sources_cli.schema import rules
 from sources_cli.schema.rules import Rule, validations
 
@@ -81,7 +84,13 @@ class CEOverrides(BaseModel):
 class DeliveryFields(BaseModel):
     """Retries, timeouts, and the destination of events that the sink does not accept."""
 
-    model_config = {"json_schema_extra": validations(rules.HAS_DEAD_LETTER_SINK)}
+    model_config = {
+        "json_schema_extra": validations(
+            rules.HAS_DEAD_LETTER_SINK,
+            rules.DEAD_LETTER_SINK_OF_AUTH,
+            *rules.sink_auth("deadLetterSink", "deadLetterSinkAuth"),
+        )
+    }
 
     retry: int = Field(
         policy.RETRIES,
@@ -106,14 +115,16 @@ class DeliveryFields(BaseModel):
         policy.RETRY_AFTER_MAX, "The longest wait for a Retry-After of the sink; PT0S ignores Retry-After.", rules.DELAY
     )
     deadLetterSink: SinkFields | None = None
+    deadLetterSinkAuth: SinkAuth | None = Field(None, description="How requests to deadLetterSink are authenticated.")
 
 
 class SharedSpec(BaseModel):
     """The desired state of the source."""
 
-    model_config = {"json_schema_extra": validations(rules.HAS_SINK)}
+    model_config = {"json_schema_extra": validations(rules.HAS_SINK, *rules.sink_auth("sink", "sinkAuth"))}
 
     sink: SinkFields | None = None
+    sinkAuth: SinkAuth | None = None
     ceOverrides: CEOverrides | None = None
     delivery: DeliveryFields | None = None
     suspend: bool = Field(
@@ -127,3 +138,4 @@ class SharedSpec(BaseModel):
         description="The ServiceAccount of the adapter's pod. Its token is not mounted.",
         json_schema_extra=validations(rules.OBJECT_NAME),
     )
+    adapter: AdapterFields | None = Field(None, json_schema_extra=NULLABLE)

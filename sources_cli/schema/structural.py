@@ -16,7 +16,8 @@ from sources_cli.schema.rules import Rule, validations
 MAX_LENGTH, MAX_ITEMS, MAX_PROPERTIES = 1024, 64, 64
 _KEPT = (
     "description", "default", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf",
-    "minItems", "maxItems", "minProperties", "maxProperties", "required", "x-kubernetes-validations",
+    "minItems", "maxItems", "minProperties", "maxProperties", "required", "nullable", "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys", "x-kubernetes-validations",
 )  # fmt: skip
 _FORMATS = frozenset(("date", "date-time", "uuid", "email", "ipv4", "ipv6", "byte", "password"))
 _SCALARS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean"}

@@ -111,24 +111,6 @@ def event_line(name: str, event: Json, now: datetime) -> str:
     return f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}"
 
 
-def logged_failure(line: str) -> str | None:
-    """A message about a failed delivery, a failed ``receive()`` or blocking code, from a line of a log; else None."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(entry, dict) or entry.get("level") not in ("warn", "error"):
-        return None
-    count = f" ({entry['count']} times)" if entry.get("count", 1) > 1 else ""
-    if "traceback" in entry:
-        return f"{entry.get('name')}: {entry.get('msg')} at {entry.get('at')}: {entry.get('error')}{count}"
-    if "remedy" in entry:
-        return f"{entry.get('name')}: {entry.get('msg')} at {entry.get('at')}; {entry['remedy']}"
-    if "event_id" not in entry:
-        return None
-    return f"{entry.get('name')}: {entry.get('msg')}: {entry.get('reason') or entry['event_id']}{count}"
-
-
 def ready_condition(status: Json) -> dict[str, str]:
     return find_condition(status, "Ready")
 

@@ -13,7 +13,7 @@ def ready_statuses_after_edit(ns: SourceNamespace, name: str = "hello", /, **edi
     with ns.api.watch(*ns.sources, ns.name) as seen:
         ns.edit(name, **edit)
         observed = eventually(
-            lambda: _statuses(seen),
+            lambda: statuses_of_ready(seen),
             lambda value: value[-1:] == ["True"],
             f"Ready after {edit}",
             details=lambda: ns.describe(name),
@@ -21,7 +21,7 @@ def ready_statuses_after_edit(ns: SourceNamespace, name: str = "hello", /, **edi
     return list(observed)
 
 
-def _statuses(seen: list[Any]) -> list[str]:
+def statuses_of_ready(seen: list[Any]) -> list[str]:
     """The statuses of Ready for the newest generation, in order, without repetitions."""
     newest = max((source["metadata"]["generation"] for source in seen), default=0)
     observed = [source["status"] for source in seen if source.get("status", {}).get("observedGeneration") == newest]

@@ -13,7 +13,8 @@ import yaml
 from adapter.contract.kind_names import plural
 from sources_cli.kind import Kind, kind_of_module
 from sources_cli.schema.crd import crd
-from tests.cluster.api import Object
+from tests.cluster import metacontroller
+from tests.cluster.api import Api, ApiError, Object, eventually
 from tests.cluster.local_cluster import KIND, ROOT, LocalCluster, read_yaml, with_hook_url
 from tests.process.sources import sources
 
@@ -72,12 +73,47 @@ def installed(cluster: LocalCluster, *kinds: Kind) -> Iterator[None]:
         ],
     )
     try:
+        for kind in kinds:
+            _wait_until_accepted_as_owner(cluster, kind)
         yield
     finally:
         for wanted in ("CompositeController", "ClusterRoleBinding", "ClusterRole"):
             for document in listed:
                 if document["kind"] == wanted:
                     cluster.api.delete(document["apiVersion"], plural(wanted), document["metadata"]["name"])
+
+
+def _wait_until_accepted_as_owner(cluster: LocalCluster, kind: Kind) -> None:
+    """Wait until Metacontroller may create children of the kind.
+
+    An API server resolves the kind of an owner with a list that it renews only every 30 s. With an older list it
+    answers "cannot set blockOwnerDeletion in this case because cannot find RESTMapping".
+    """
+    account = f"system:serviceaccount:{metacontroller.NAMESPACE}:{metacontroller.ACCOUNT}"
+    api = Api(cluster.plane.url, "admin-token", as_user=account)
+    owner = {"apiVersion": kind.api_version, "kind": kind.name, "name": "owner", "uid": "1", "blockOwnerDeletion": True}
+    labels = {"app": "owned"}
+    child = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "owned", "namespace": "default", "ownerReferences": [owner]},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+        },
+    }
+
+    def refusal() -> str | None:
+        try:
+            api.create(child, dry_run=True)
+        except ApiError as error:
+            return str(error)
+        return None
+
+    try:
+        eventually(refusal, lambda text: text is None, f"{kind.name} is accepted as an owner", deadline_s=60)
+    finally:
+        api.close()
 
 
 def _manifests_of(cluster: LocalCluster, kind: Kind, directory: Path) -> list[Object]:

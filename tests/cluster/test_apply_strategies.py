@@ -16,6 +16,14 @@ from tests.cluster.namespace import SourceNamespace
 IDLE_S = 300 if os.environ.get("LONG") else 8
 
 
+_KEY = {"secretKeyRef": {"name": "gateway", "key": "key", "optional": True}}
+CREDENTIALS = {
+    "secretHeaders": {"X-Api-Key": _KEY},
+    "oauth2": {"tokenUrl": "https://id.example/token", "clientIdFrom": _KEY, "clientSecret": _KEY, "scopes": ["a"]},
+    "tls": {"secretName": "client"},
+}
+
+
 def revisions(ns: SourceNamespace) -> dict[str, str]:
     """The number of pod templates that each Deployment has had. Its generation also counts changed annotations."""
     revision = "deployment.kubernetes.io/revision"
@@ -46,8 +54,10 @@ def test_idle_sources_cause_no_hook_call_and_no_write(
 ) -> None:
     apply_with(ns.cluster, strategy)
     ns.service()
-    for name in ("one", "two", "three"):
-        ns.source(name)
+    ns.source("one")
+    ns.source("two", sink={"uri": "https://gateway.example"}, sinkAuth=CREDENTIALS)
+    dead_letters = {"deadLetterSink": {"uri": "https://dead.example"}, "deadLetterSinkAuth": CREDENTIALS}
+    ns.source("three", sinkAuth={"headers": {"X-Team": "$(NAME)"}}, delivery=dead_letters)
     for name in ("one", "two", "three"):
         ns.wait_until_ready(name)
     due = "the last sync that an answer requested with resyncAfterSeconds"

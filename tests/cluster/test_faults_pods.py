@@ -30,7 +30,10 @@ SYMPTOMS = {
     "image-absent": Symptom(
         ("ErrImagePull", f'failed to pull and unpack image "{IMAGE}": {IMAGE}: not found'),
         "ImagePullBackOff",
-        (f'cannot pull image "{IMAGE}"', "not found; correct the image name, or push the image"),
+        (
+            f'cannot pull image "{IMAGE}"',
+            "not found; correct the image name, push the image, or set spec.adapter.",
+        ),
     ),
     "exits": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
@@ -41,7 +44,7 @@ SYMPTOMS = {
     "out-of-memory": Symptom(
         ("CrashLoopBackOff", "back-off 10s restarting failed container=receive-adapter"),
         "OOMKilled",
-        ("exceeded its memory limit of 128Mi; make the source keep less data in memory",),
+        ("exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory, or ",),
         {"exitCode": 137, "reason": "OOMKilled"},
     ),
     "secret-absent": Symptom(

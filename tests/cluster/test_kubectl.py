@@ -169,7 +169,15 @@ def test_sample_is_accepted_in_a_restricted_namespace(
 
 
 @pytest.mark.parametrize(
-    "field", ["samplesource.spec", "samplesource.spec.sink", "samplesource.spec.sink.ref", "samplesource.spec.delivery"]
+    "field",
+    [
+        "samplesource.spec",
+        "samplesource.spec.sink",
+        "samplesource.spec.sink.ref",
+        "samplesource.spec.delivery",
+        "samplesource.spec.adapter",
+        "samplesource.spec.adapter.volumes",
+    ],
 )
 def test_kubectl_explain_documents_the_spec(kubectl: Callable[..., str], field: str) -> None:
     same_as_golden(f"explain-{field}.txt", kubectl("explain", field))

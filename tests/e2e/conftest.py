@@ -16,7 +16,7 @@ import pytest
 from tests.cluster.build import Unavailable
 from tests.cluster.metacontroller import crds
 from tests.e2e.cluster import Cluster
-from tests.e2e.installation import installation
+from tests.e2e.installation import QUEUE, Install, install_kind, installation
 from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 
 HERE = Path(__file__).parent
@@ -66,6 +66,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def ns(cluster: Cluster) -> Iterator[RestrictedNamespace]:
     with restricted_namespace(cluster) as ns:
         yield ns
+
+
+@pytest.fixture
+def install(cluster: Cluster, tmp_path: Path) -> Iterator[Install]:
+    """Install a kind with options of `sources manifests`. Teardown restores SampleSource and deletes other kinds."""
+    own_kind = tmp_path / "own"
+
+    def install(module: str, *options: str) -> None:
+        install_kind(cluster, module, own_kind if module == QUEUE else tmp_path / "sample", *options)
+
+    yield install
+    cluster.kubectl("apply", "-k", "metacontroller/sources/sample_source")
+    if own_kind.exists():
+        cluster.kubectl("delete", "--ignore-not-found", "-k", str(own_kind))
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from tests.cluster.metacontroller import crds
 from tests.e2e.cluster import Cluster, kubectl_proxy
 from tests.pages import commands
 
+SAMPLE, QUEUE = "adapter.sources.sample_source", "tests/kinds/queue_depth_source.py"
 QUICKSTART = "metacontroller/samples/quickstart.yaml"
+Install = Callable[..., None]  # the fixture install
 
 
 def install_commands() -> tuple[list[str], list[str]]:
@@ -65,3 +69,10 @@ def installed(cluster: Cluster, directory: str | Path, crd: str) -> Iterator[Non
         yield
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "-k", str(directory))
+
+
+def install_kind(cluster: Cluster, module: str, directory: Path, *options: str) -> None:
+    """Run `sources manifests --diagnose-pods` and `kubectl apply -k`."""
+    command = [sys.executable, "-m", "sources_cli", "manifests", module, "-o", str(directory), "--diagnose-pods"]
+    subprocess.run([*command, *options], cwd=ROOT, check=True, capture_output=True)
+    cluster.kubectl("apply", "-k", str(directory))

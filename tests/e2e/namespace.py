@@ -82,6 +82,13 @@ class RestrictedNamespace(SourceNamespace):
         self.api.create(_pod_of(metadata, self.cluster.image, arguments))
         self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
+    def wait_for_fault(self, reason: str, name: str = "hello") -> str:
+        """Wait for the reason in Deployed and Ready; return their message, which names the pod."""
+        message = self.wait_for_condition("Deployed", "False", reason, name, deadline_s=30)["message"]
+        assert self.wait_for_condition("Ready", "False", reason, name)["message"] == message
+        assert message.startswith(f"Pod {self.name}/"), message
+        return str(message)
+
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", self.name, *arguments)
 

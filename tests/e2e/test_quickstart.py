@@ -56,12 +56,20 @@ def test_install_commands_show_events_in_the_log_of_the_display(
 def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
     for command in install_commands()[1][:2]:
         cluster.run(command)
-    describe, logs, *_ = (
+    describe, logs, restart, *_ = (
         command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands
     )
     assert re.search(r"^Kind: +SampleSource$", cluster.run(describe), re.MULTILINE)
     assert '"started"' in cluster.run(logs)
-    before = _adapters(cluster)
+    old = _adapters(cluster)
+    cluster.run(restart)
+    new = eventually(
+        lambda: _adapters(cluster),
+        lambda found: len(found) == 1 and found != old,
+        "one new pod",
+        details=cluster.log_tail,
+    )
+    before = list(new)
     for command in commands("docs/install.md", "## Upgrade"):
         cluster.run(command)
     assert _adapters(cluster) == before

@@ -26,8 +26,8 @@ deployments = st.fixed_dictionaries(
 )
 
 
-def parent(spec: Any, status: Any, annotations: Any) -> dict[str, Any]:
-    names = {"name": "n", "namespace": "ns", "uid": "u", "annotations": annotations}
+def parent(spec: Any, status: Any, annotations: Any, labels: Any) -> dict[str, Any]:
+    names = {"name": "n", "namespace": "ns", "uid": "u", "annotations": annotations, "labels": labels}
     return {
         "apiVersion": "samples.knative.dev/v1alpha1",
         "kind": "SampleSource",
@@ -38,7 +38,7 @@ def parent(spec: Any, status: Any, annotations: Any) -> dict[str, Any]:
 
 
 bodies = st.fixed_dictionaries(
-    {"parent": maybe(st.builds(parent, maybe(specs, documents), documents, documents), documents)},
+    {"parent": maybe(st.builds(parent, maybe(specs, documents), documents, documents, documents), documents)},
     optional={
         "children": maybe(
             st.fixed_dictionaries({"Deployment.apps/v1": st.dictionaries(st.just("ns/d"), deployments)}), documents
@@ -47,7 +47,9 @@ bodies = st.fixed_dictionaries(
         "controller": documents,
     },
 )
-queries = st.sampled_from(["", "types=a.b", "types=a,b&typeField=t", "image=%00", "sinkKinds=v1/A", "x=1"])
+queries = st.sampled_from(
+    ["", "types=a.b", "types=a,b&typeField=t", "image=%00", "sinkKinds=v1/A", "x=1", "copiedLabels=a,b/c"]
+) | st.builds("adapter={}&copiedLabels=team".format, documents.map(json.dumps))
 
 
 def check(data: bytes) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapter.cloudevents.encode import encode
 from adapter.listening.listener import RequestHandler
 from adapter.sdk import Context, Event, Outcome, Refusal
+from adapter.serving.messages import Request
 from adapter.serving.wire import READ_SIZE, RequestReader
 from adapter.sources.webhook_source import WebhookSource
 from adapter.testing import VirtualClock
@@ -95,9 +96,22 @@ def read(pieces: list[bytes]) -> tuple[list[object], str]:
     return [received.request for received in reader.queue], problem
 
 
+def assert_headers_are_in_the_head(data: bytes) -> None:
+    """Of the first request: a trailer, which no proxy checks, must not become a header (RFC 9110 section 6.5)."""
+    requests, _ = read([data])
+    head = data.lstrip(b"\r\n").partition(b"\r\n\r\n")[0]
+    if requests and not re.search(rb"\n[ \t]", head):  # a folded value is joined
+        assert isinstance(requests[0], Request)
+        for name, value in requests[0].headers.items():
+            assert re.search(
+                rb"(?i:\n%s):[ \t]*%s" % (re.escape(name.encode("latin-1")), re.escape(value.encode("latin-1"))), head
+            ), name
+
+
 def check(data: bytes) -> None:
     assert len(data) <= READ_SIZE
     assert read(pieces_of(data)) == read([data])
+    assert_headers_are_in_the_head(data)
     server = port()
     answer = server.loop.run_until_complete(server.exchange(pieces_of(data)))
     errors, server.errors.records = server.errors.records, []

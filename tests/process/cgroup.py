@@ -33,13 +33,12 @@ class Version:
     limits: tuple[tuple[str, int], ...]  # file, and factor of the limit
 
 
-V2 = Version(ROOT, "memory.peak", "memory.events", (("memory.max", 1), ("memory.swap.max", 0)))
-V1 = Version(
-    ROOT / "memory",
-    "memory.max_usage_in_bytes",
-    "memory.oom_control",
-    (("memory.limit_in_bytes", 1), ("memory.memsw.limit_in_bytes", 1)),
-)
+def version_at(root: Path) -> Version:
+    """Version 2 has the file ``cgroup.controllers`` at the root; the mixed form of both has it in a directory."""
+    if (root / "cgroup.controllers").exists():
+        return Version(root, "memory.peak", "memory.events", (("memory.max", 1), ("memory.swap.max", 0)))
+    limits = ("memory.limit_in_bytes", 1), ("memory.memsw.limit_in_bytes", 1)
+    return Version(root / "memory", "memory.max_usage_in_bytes", "memory.oom_control", limits)
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,27 @@ class Group:
         return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
+def set_limits(directory: Path, version: Version, mib: int) -> None:
+    for name, factor in version.limits:
+        if (directory / name).exists():
+            (directory / name).write_text(str(mib * MIB * factor))
+
+
 @contextmanager
 def memory_limit(mib: int = 128) -> Iterator[Group]:
     """A group with the limit of an adapter's pod, without swap. Skips the test if it cannot be created."""
-    version = V2 if (ROOT / "cgroup.controllers").exists() else V1
+    version = version_at(ROOT)
     directory = version.parent / f"sample-source-{uuid.uuid4().hex[:8]}"
     try:
-        if version is V2:
+        if version.parent == ROOT:
             (ROOT / "cgroup.subtree_control").write_text("+memory")
         directory.mkdir()
     except OSError as error:
         pytest.skip(f"no cgroup with a memory limit can be created here: {error}")
     try:
-        for name, factor in version.limits:
-            if (directory / name).exists():
-                (directory / name).write_text(str(mib * MIB * factor))
+        if not (directory / version.peak).exists():
+            pytest.skip(f"this kernel does not report {version.peak}; Linux 5.19 does")
+        set_limits(directory, version, mib)
         with processes() as start:
 
             def start_inside(*arguments: str, **environ: str) -> Process:

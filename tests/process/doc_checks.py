@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from tests.installed import environ_with
 from tests.pages import ROOT, Block, blocks
 
@@ -33,6 +34,7 @@ COVERED_BY = {
     r"sources lint bad.yaml": f"{_COMMANDS}::test_lint_prints_what_the_page_shows",
     r"sources render .*": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
     r"python -m adapter.display --help": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
+    r"sources manifests .* --adapter-defaults .*": f"{_COMMANDS}::test_file_of_defaults_reaches_the_hook",
     r"sources manifests adapter.sources.sample_source .*": f"{_COMMANDS}::test_sink_kinds_reach_hook_and_role",
     r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
     r"python -m pytest tests": _OWN_KIND,
@@ -69,8 +71,21 @@ def check_console(block: Block, directory: Path) -> None:
 
 
 def check_yaml(block: Block, directory: Path) -> None:
-    """Sources, and parts of a ``spec``, are what lint accepts."""
-    for document in yaml.safe_load_all(block.text):
+    """Sources, and parts of a ``spec``, are what lint accepts. Other YAML is a file of ``--adapter-defaults``.
+
+    A source refers to keys that Secrets beside it have.
+    """
+    documents = list(yaml.safe_load_all(block.text))
+    secrets = [document for document in documents if document.get("kind") == "Secret"]
+    for secret in secrets:
+        for key in secret["stringData"]:
+            assert f"{{name: {secret['metadata']['name']}, key: {key}}}" in block.text, f"no field refers to {key}"
+    for document in [document for document in documents if document not in secrets]:
+        if not {"kind", "spec"} & document.keys():
+            file = directory / "defaults.yaml"
+            file.write_text(block.text)
+            assert read_adapter_defaults(file) == document
+            continue
         document = document if "kind" in document else source_with(document)
         assert document["kind"].endswith("Source"), f"no check for {document['kind']}"
         file = directory / "block.yaml"

@@ -83,7 +83,7 @@ def test_end_does_not_wait_for_a_thread_of_the_source(start: Start, tmp_path: Pa
     assert seconds_from_stopped_to_end(process) < TIMEOUTS.margin_s
 
 
-RAISED = ["SystemExit(3)", "KeyboardInterrupt()", "asyncio.CancelledError()"]
+RAISED = ["SystemExit(3)", "KeyboardInterrupt()", "asyncio.CancelledError()", "GeneratorExit()"]
 RUNNING = """@contextlib.asynccontextmanager
     async def running(self, context):
         raise {error}
@@ -122,7 +122,7 @@ def test_exception_that_is_no_error_of_python_fails_the_source(
     assert failure["at"].startswith("ending_source.py:")
 
 
-@pytest.mark.parametrize("error", [RAISED[0], RAISED[2]])
+@pytest.mark.parametrize("error", [RAISED[0], *RAISED[2:]])
 @pytest.mark.parametrize(
     ("base", "method"),
     [("Timer", "def tick(self, n)"), ("Poller", "async def poll(self, client)")],

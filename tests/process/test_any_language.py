@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from adapter.testing import Sink, SinkReply
+from tests.loopback import ADDRESSES, in_url
 from tests.process.harness import free_port, wait_until
 from tests.process.sources import sources
 
@@ -73,10 +74,11 @@ def test_events_arrive_and_a_rejected_event_is_retried(sink: Sink, port: int) ->
     assert (first["type"], sink.refused) == ("com.example.perl", [])
 
 
-def test_adapter_answers_the_probes_of_its_pod(sink: Sink, port: int) -> None:
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_adapter_answers_the_probes_of_its_pod(sink: Sink, port: int, address: str) -> None:
     def status(path: str) -> int:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{in_url(address)}:{port}{path}", timeout=5) as answer:
                 return int(answer.status)
         except OSError:
             return 0

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -110,6 +111,20 @@ def test_sink_kinds_reach_hook_and_role(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "sinkKinds=v1/Service,eventing.knative.dev/v1/Broker" in (tmp_path / "DIR/controller.yaml").read_text()
     assert "brokers" in (tmp_path / "DIR/rbac.yaml").read_text()
+
+
+def test_file_of_defaults_reaches_the_hook(tmp_path: Path) -> None:
+    name, section = "docs/pod-settings.md", "### For a cluster"
+    command = command_of(name, r"(sources manifests \S+ -o (\S+) --adapter-defaults (\S+) --copied-labels (\S+))")
+    [file] = [block.text for block in blocks(name, section) if block.language == "yaml"]
+    (tmp_path / command[3]).write_text(file)
+    done = shell(command[1], tmp_path, environ_with(tmp_path / "site"))
+    assert (done.returncode, done.stderr) == (0, "")
+    hooks = yaml.safe_load((tmp_path / command[2] / "controller.yaml").read_text())["spec"]["hooks"]
+    query = parse_qs(urlsplit(hooks["sync"]["webhook"]["path"]).query)
+    assert json.loads(query["adapter"][0]) == yaml.safe_load(file)
+    assert query["copiedLabels"] == [command[4]]
+    assert not {"adapter", "copiedLabels"} & parse_qs(urlsplit(hooks["customize"]["webhook"]["path"]).query).keys()
 
 
 def test_the_overlay_names_the_image() -> None:

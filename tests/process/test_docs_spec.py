@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from hooks.pod_settings.fields import AdapterFields
 from sources_cli.schema.shared_spec import SharedSpec
-from tests.pages import blocks
+from tests.pages import blocks, names_in_first_cells, section
 from tests.process.doc_checks import source_with
 from tests.process.sources import QUICKSTART, sources
 
@@ -64,3 +65,10 @@ def test_delivery_of_the_example_reaches_the_adapter() -> None:
     variables = environ(rendered("delivery"))
     assert json.loads(variables["SOURCE_DELIVERY"])["retry"] == 3
     assert variables["DEAD_LETTER_SINK"] == "http://dead-letters.default.svc.cluster.local/orders"
+
+
+def test_page_of_pod_settings_lists_all_fields_and_shows_each() -> None:
+    names = set(AdapterFields.model_fields)
+    assert names_in_first_cells(section("docs/pod-settings.md", "## Fields"), "[A-Za-z]+") == names
+    example = next(block for block in blocks("docs/pod-settings.md") if block.language == "yaml")
+    assert yaml.safe_load(example.text)["spec"]["adapter"].keys() == names

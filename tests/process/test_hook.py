@@ -156,6 +156,20 @@ def test_fifty_aborted_requests_write_no_line() -> None:
         assert [json.loads(line)["msg"] for line in hook.process.errors] == ["listening"]
 
 
+def test_body_that_is_too_large_is_one_line_that_names_the_setting_and_a_count_at_the_end() -> None:
+    with running_hook(MAX_BODY_BYTES="65536") as hook:
+        process = hook.process
+        for _ in range(3):
+            assert hook.call("/sync", b" " * 65537)[0] == 413
+            assert hook.call("/sync", b"[" + b"{}," * 20_000 + b"{}]")[0] == 413
+    refused = [json.loads(line) for line in process.errors if "request refused" in line]
+    reasons = ["the body is longer than 65536 bytes", "the body has too many JSON values for its memory"]
+    assert [(line["reason"], line["count"]) for line in refused] == [(each, n) for n in (1, 2) for each in reasons]
+    assert {line["remedy"] for line in refused} == {
+        "raise MAX_BODY_BYTES, which is 65536, and the memory limit of the hook"
+    }
+
+
 def test_rejected_syncs_of_a_source_are_one_line_and_a_count_at_the_end_and_no_value_forges_a_line() -> None:
     with running_hook() as hook:
         process, request = hook.process, with_running_adapter(hook)

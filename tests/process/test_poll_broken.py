@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.harness import DEADLINE_S, Start, display, free_port, wait_until
+from tests.process.harness import DEADLINE_S, Adapter, Start, display, free_port, wait_until
 from tests.process.polls import SECRET, ids, own_kind, poller, polls
 from tests.process.upstream import Answer, Upstream, items
 
@@ -111,14 +111,29 @@ def test_stop_while_a_feed_is_parsed_is_quick_and_leaves_no_process(start: Start
     _, url = display(start)
     with Upstream(lambda headers, n: Answer(LONG_WORD)) as upstream:
         source = poller(start, url, upstream, timeout="5m")
-        children = Path(f"/proc/{source.process.child.pid}/task/{source.process.child.pid}/children")
-        reader = wait_until(children.read_text, "a parser process", lambda: source.process.errors).strip()
-        wait_until(lambda: cpu_s(reader) > 1, "a second of work", lambda: source.process.errors)
+        parser = parser_of(source)
         code, seconds = source.process.stop()
     assert code == 0
     assert seconds < 5
-    assert not Path("/proc", reader).exists()
+    assert not Path("/proc", parser).exists()
     source.assert_log_is_json()
+
+
+def test_parser_of_a_feed_ends_with_an_adapter_that_is_killed(start: Start) -> None:
+    _, url = display(start)
+    with Upstream(lambda headers, n: Answer(LONG_WORD)) as upstream:
+        source = poller(start, url, upstream, timeout="5m")
+        parser = parser_of(source)
+        source.process.child.kill()
+        wait_until(lambda: not Path("/proc", parser).exists(), "the end of the parser", lambda: cpu_s(parser))
+
+
+def parser_of(source: Adapter) -> str:
+    """The process id of a parser that has worked for a second."""
+    children = Path(f"/proc/{source.process.child.pid}/task/{source.process.child.pid}/children")
+    parser = str(wait_until(children.read_text, "a parser process", lambda: source.process.errors)).strip()
+    wait_until(lambda: cpu_s(parser) > 1, "a second of work", lambda: source.process.errors)
+    return parser
 
 
 def cpu_s(pid: str) -> float:

@@ -17,7 +17,7 @@ import yaml
 from sources_cli.problem import Problem
 from sources_cli.run import RunOptions, run
 from sources_cli.screen.plain import PlainScreen
-from tests.process.sources import COMMAND, ENVIRON, QUICKSTART
+from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, quickstart_with, sources
 from tests.unit.sources_cli.screen.hostile import TEXTS, unsafe
 
 HEAD = "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata:\n  name: a\n"
@@ -180,3 +180,13 @@ def test_error_about_an_event_ends_the_run_with_a_sentence(tmp_path: Path) -> No
     options = RunOptions(files=[QUICKSTART], package="adapter.sources")
     with pytest.raises(Problem, match=r"^the run ended because of a bug in sources: KeyError: 'no event' \("):
         asyncio.run(asyncio.wait_for(run(options, lambda documents: Broken(documents.sources)), 50))
+
+
+def test_variables_of_a_display_in_a_file_run_no_code(tmp_path: Path) -> None:
+    """Python imports ``sitecustomize`` at its start, and a directory before the project's own one."""
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    env = " " * 10 + "env:\n"
+    file = quickstart_with(tmp_path, env, f"{env}{' ' * 12}- {{name: PYTHONPATH, value: {tmp_path}}}\n")
+    result = sources("run", file, "--once")
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / "ran").exists()

@@ -7,7 +7,6 @@ import json
 import select
 import socket
 
-import httpx2
 import pytest
 
 from tests.process.harness import Start, display, wait_until
@@ -129,10 +128,3 @@ def test_invalid_http_is_400_and_not_logged(start: Start) -> None:
             assert octets(connection).startswith(b"HTTP/1.1 400 ")
     assert hook.post(b"x").status_code == 202
     assert {json.loads(line)["msg"] for line in hook.process.errors} <= {"started", "listening"}
-
-
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_listener_serves_ipv6(start: Start) -> None:
-    _, url = display(start)
-    hook = Webhook(start, url)
-    assert httpx2.post(f"http://[::1]:{hook.port}/", content=b"x", trust_env=False).status_code == 202

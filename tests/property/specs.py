@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from tests.sink_auths import broken_sink_auths, sink_auths
+
 
 def joined(*pieces: str, most: int = 5) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(pieces), min_size=1, max_size=most).map("".join)
@@ -51,6 +53,7 @@ deliveries = st.fixed_dictionaries(
         "connectTimeout": iso_durations,
         "retryAfterMax": iso_durations,
         "deadLetterSink": sinks | st.just({}),
+        "deadLetterSinkAuth": sink_auths(),
     },
 )
 specs = st.fixed_dictionaries(
@@ -61,6 +64,7 @@ specs = st.fixed_dictionaries(
         "ceOverrides": st.fixed_dictionaries({}, optional={"extensions": extensions}),
         "delivery": deliveries,
         "suspend": st.booleans() | st.sampled_from([None, "true", 1]),
+        "sinkAuth": sink_auths() | broken_sink_auths,
     },
 )
 

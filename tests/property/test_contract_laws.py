@@ -16,7 +16,7 @@ from adapter.contract.declarations import EnvError
 from adapter.contract.egress import DENIED_NETWORKS
 from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import extension_problem, format_time, parse_time
-from adapter.contract.secret_refs import SECRET_VARIABLE, split_references
+from adapter.contract.secret_refs import SECRET_VARIABLE, join_references, split_references
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
 filled = text.filter(bool)
@@ -60,6 +60,9 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         delivery=draw(st.none() | deliveries),
         sink=draw(sinks),
         dead_letter_sink=draw(st.none() | sinks),
+        sink_auth=draw(st.none() | configs),
+        dead_letter_sink_auth=draw(st.none() | configs),
+        tls_secrets=draw(filled),
         dead_letter_ca_certs=draw(optional),
         dead_letter_audience=draw(optional),
         token_directory=draw(filled),
@@ -68,6 +71,10 @@ def environments(draw: st.DrawFn) -> AdapterEnv:
         denied_networks=draw(
             st.sampled_from([(), DENIED_NETWORKS, (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"))])
         ),
+        cluster_domain=draw(st.sampled_from(["cluster.local", "corp.example"])),
+        http_proxy=draw(st.sampled_from([None, "http://p:3128", "http://user:p%40ss@[::1]:1"])),
+        https_proxy=draw(st.sampled_from([None, "HTTP://p/"])),
+        no_proxy=draw(st.sampled_from(["", "*", ".example.com, 10.0.0.0/8"])),
         ca_certs=draw(optional),
         audience=draw(optional),
         ce_overrides=draw(st.none() | st.dictionaries(names, text, max_size=3)),
@@ -89,10 +96,20 @@ def test_from_environ_reads_what_to_environ_wrote(env: AdapterEnv) -> None:
     assert AdapterEnv.from_environ(env.to_environ()) == env
 
 
-@given(st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text))
+PROXY_TEXTS = st.text(st.sampled_from("htp:/@[]%.*,#?u10 é\0\udc80"), max_size=12) | text
+TEXTS = st.dictionaries(st.sampled_from(list(AdapterEnv(sink="http://h").to_environ())), text)
+PROXY_ENVIRONS = st.dictionaries(
+    st.sampled_from(["HTTP_PROXY", "https_proxy", "NO_PROXY", "CLUSTER_DOMAIN"]),
+    PROXY_TEXTS | PROXY_TEXTS.map(lambda text: f"http://{text}"),
+)
+
+
+@given(TEXTS | PROXY_ENVIRONS.map(lambda environ: {"K_SINK": "http://h", "EVENT_SOURCE": "/s", **environ}))
 def test_any_environment_is_read_or_raises_env_error(environ: dict[str, str]) -> None:
     with contextlib.suppress(EnvError):
-        AdapterEnv.from_environ(environ)
+        proxies = AdapterEnv.from_environ(environ).egress.proxies
+        proxies.proxy_for("a.example", 80, is_https=True)
+        proxies.proxy_for("10.0.0.1", 80, is_https=False)
 
 
 @given(configs, st.dictionaries(st.sampled_from("abc"), text))
@@ -105,6 +122,18 @@ def test_references_are_replaced_by_the_values_of_their_variables(
     assert not any(f'"secretKeyRef": {{"name": "{key}"' in json.dumps(plain) for key in secrets)
     env = AdapterEnv(sink="http://h", config=plain, secrets=dict.fromkeys(references, "value"))
     assert all(AdapterEnv.from_environ(env.to_environ()).source_fields()[key] == ["value"] for key in referring)
+
+
+@given(configs)
+def test_joined_references_are_the_config_that_was_split(config: dict[str, Any]) -> None:
+    assert join_references(*split_references(config, 3)) == config
+
+
+@pytest.mark.parametrize("variable", ["SOURCE_CONFIG", "SINK_AUTH", "DEAD_LETTER_SINK_AUTH"])
+def test_reference_to_a_variable_that_is_not_set_is_an_error_of_that_variable(variable: str) -> None:
+    environ = {"K_SINK": "http://h", "EVENT_SOURCE": "/s", variable: '{"a": {"$env": "SOURCE_SECRET_7"}}'}
+    with pytest.raises(EnvError, match=f"^SOURCE_SECRET_7 is not set: {variable} refers to it"):
+        AdapterEnv.from_environ(environ)
 
 
 @pytest.mark.parametrize("there", [True, False])

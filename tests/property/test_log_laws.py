@@ -107,9 +107,10 @@ class Run:
 class _Sink:
     def __init__(self, name: str, run: Run) -> None:
         self.destination = Destination(f"http://{name}/")
+        self.secrets = self.destination.secrets
         self._name, self._run = name, run
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: object = None) -> Attempt:
         return await self._run.post(self._name)
 
 

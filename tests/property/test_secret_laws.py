@@ -14,12 +14,12 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from adapter.contract.auth.texts import SecretText
 from adapter.contract.declarations import EnvError, variables_of
 from adapter.contract.environment import AdapterEnv
 from adapter.contract.secret_refs import SECRET_VARIABLE
 from adapter.delivery.channel import Channel, Destination
 from adapter.loading import make_source
-from adapter.model.fields import SecretText
 from adapter.model.source import Source
 from adapter.serving.logs import LogThrottle
 from adapter.testing.clock import VirtualClock
@@ -50,6 +50,8 @@ TEXTS = {
     "json-list": f'["{CANARY}"]',
 }
 PUBLIC = {
+    "CLUSTER_DOMAIN",
+    "NO_PROXY",
     "ALLOWED_HOSTS",
     "DENIED_NETWORKS",
     "EVENT_SOURCE",
@@ -73,6 +75,7 @@ PUBLIC = {
     "K_SINK_TIMEOUT",
     "TOKEN_DIRECTORY",
     "TRUST_BUNDLES",
+    "TLS_SECRETS",
 }
 SECRET = [variable.name for _, variable, _ in variables_of(AdapterEnv) if variable.has_secrets]
 SAMPLES: Mapping[str, dict[str, Any]] = {

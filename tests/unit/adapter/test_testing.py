@@ -72,6 +72,20 @@ class StreamedSource(Source):
         yield Event(type="t", id=(await client.get("http://upstream.example/items")).text)
 
 
+def test_clock_jumps_forward_within_the_code_of_a_source(run: Run) -> None:
+    clock = VirtualClock()
+
+    class Jumps(Timer):
+        interval: Interval = Interval("1h")
+
+        def tick(self, n: int) -> Event:
+            if n == 1:
+                clock.advance(5 * 3600 + 30)
+            return Event(type="t", data=n)
+
+    assert [event.data for event in run(Jumps(), 4, clock=clock)] == [0, 1, 6, 7]
+
+
 def test_a_thousand_hourly_ticks_take_no_time(run: Run) -> None:
     started = time.monotonic()
     events = run(SampleSource(interval=Interval("1h")), ticks=1000)

@@ -43,6 +43,9 @@ class Run:
 
         return asyncio.run(pull())
 
+    def due(self, n: int) -> datetime:
+        return Schedule.of(UID, self.context.created, self.timer.interval.ns).due(n)
+
 
 def sequences(events: list[Event]) -> list[int]:
     return [event.data["sequence"] for event in events]
@@ -123,6 +126,7 @@ def test_missed_ticks_are_skipped_counted_and_logged_once() -> None:
     assert run.missed == [3]
     (line,) = run.book.logged("overdue ticks skipped")
     assert (line["count"], line["next_sequence"], line["level"]) == (3, 5, "warn")
+    assert (line["from"], line["to"]) == ("2026-01-01T00:00:28.402Z", "2026-01-01T00:00:48.402Z")
 
 
 def test_skipped_ticks_that_were_held_are_logged_when_the_timer_stops() -> None:
@@ -131,6 +135,67 @@ def test_skipped_ticks_that_were_held_are_logged_when_the_timer_stops() -> None:
     lines = run.book.logged("overdue ticks skipped")
     assert [line["count"] for line in lines] == run.missed
     assert ["last_at" in line for line in lines] == [False, True]
+
+
+class Asleep(VirtualClock):
+    """The clock is ahead by ``by_s`` at the end of sleep ``n``: it was set forward, or the machine slept."""
+
+    def __init__(self, n: int, by_s: float) -> None:
+        super().__init__()
+        self.n, self.by_s = n, by_s
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        await super().sleep_until(deadline)
+        if len(self.sleeps) == self.n:
+            self.advance(self.by_s)
+
+
+@pytest.mark.parametrize(
+    ("by_s", "sent", "skipped"),
+    [
+        pytest.param(59, [0, 1, 2, 3], 0, id="59-s"),
+        pytest.param(61, [0, 2, 3, 4], 1, id="61-s"),
+        pytest.param(5 * 3600 + 59, [0, 6, 7, 8], 5, id="5-h-59-s"),
+        pytest.param(5 * 3600 + 61, [0, 7, 8, 9], 6, id="5-h-61-s"),
+    ],
+)
+def test_latest_tick_is_sent_if_it_is_less_than_a_minute_late_and_the_others_are_skipped(
+    by_s: float, sent: list[int], skipped: int
+) -> None:
+    run = Run(SampleSource(interval=Interval("1h")), Asleep(2, by_s))
+    events = run.pull(4)
+    assert sequences(events) == sent
+    assert sum(run.missed) == skipped
+    assert [event.time for event in events] == [run.due(n) for n in sent]
+    lines = run.book.logged("overdue ticks skipped")
+    assert len(lines) == (skipped > 0)
+    for line in lines:
+        assert (line["count"], line["next_sequence"]) == (skipped, sent[1])
+        texts = [run.due(n).isoformat(timespec="milliseconds")[:-6] + "Z" for n in (1, sent[1] - 1)]
+        assert [line["from"], line["to"]] == texts
+
+
+def test_tick_that_is_too_late_when_the_timer_stops_is_counted() -> None:
+    """No process sends it: a new one sends the last tick only if it was due at most a minute ago."""
+    for by_s, missed in ((7259, [1]), (7261, [2])):
+        run = Run(SampleSource(interval=Interval("1h")))
+
+        async def stopped(run: Run = run, by_s: float = by_s) -> None:
+            events = run.timer.events(run.context)
+            await anext(events)
+            run.clock.advance(by_s)
+            await events.aclose()
+
+        asyncio.run(stopped())
+        assert run.missed == missed
+
+
+def test_held_lines_keep_the_time_of_the_first_skipped_tick() -> None:
+    run = Run(SampleSource())
+    run.pull(6, between=lambda i: run.clock.advance(45 if i in (1, 2, 3) else 0))
+    first, second = run.book.logged("overdue ticks skipped")
+    assert (first["from"], first["to"]) == ("2026-01-01T00:00:28.402Z", "2026-01-01T00:00:48.402Z")
+    assert (second["count"], second["from"]) == (sum(run.missed) - 3, "2026-01-01T00:01:08.402Z")
 
 
 def test_delay_of_up_to_a_second_skips_no_tick() -> None:

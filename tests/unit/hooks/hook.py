@@ -29,6 +29,7 @@ def parent(
     annotations: Any = None,
     kind: str = "SampleSource",
     namespace: str = "ns",
+    labels: Any = None,
 ) -> dict[str, Any]:
     return {
         "apiVersion": "samples.knative.dev/v1alpha1",
@@ -39,6 +40,7 @@ def parent(
             "uid": UID,
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "annotations": annotations,
+            "labels": labels,
         },
         "spec": spec,
         "status": status,

@@ -41,7 +41,7 @@ def test_openapi_describes_request_response_and_errors(
     assert schema_of(path, "post", "200") == {"$ref": f"#/components/schemas/{response_model}"}
     assert {schema_of(path, "post", error)["$ref"] for error in errors} == {"#/components/schemas/Error"}
     names = [parameter["name"] for parameter in operation["parameters"]]
-    assert names == ["types", "typeField", "image", "sinkKinds", "diagnosePods"]
+    assert names == ["types", "typeField", "image", "sinkKinds", "diagnosePods", "adapter", "copiedLabels"]
     assert all(parameter["description"] for parameter in operation["parameters"])
 
 
@@ -66,6 +66,11 @@ def test_pages_that_load_scripts_from_a_cdn_are_disabled(path: str) -> None:
         (b"image=kind:1&sinkKinds=v1%2FService", KindOptions(image="kind:1", sink_kinds=("v1/Service",))),
         (b"diagnosePods=true", KindOptions(diagnose_pods=True)),
         (b"diagnosePods=false", KindOptions(diagnose_pods=False)),
+        (b"adapter=%7B%22labels%22:%7B%22a%22:null%7D%7D", KindOptions(adapter={"labels": {"a": None}})),
+        (
+            b"copiedLabels=team,example.com/cost-center,team",
+            KindOptions(copied_labels=("team", "example.com/cost-center")),
+        ),
     ],
 )
 def test_query_parameters_become_options(query: bytes, options: KindOptions) -> None:
@@ -81,6 +86,20 @@ def test_query_parameters_become_options(query: bytes, options: KindOptions) -> 
             "eventing.knative.dev/v1/Broker",
         ),
         ("diagnosePods=yes", 'query parameter diagnosePods is "yes": write true or false'),
+        (
+            "copiedLabels=a%20b",
+            'query parameter copiedLabels is "a b": "a b" is not the name of a label; write one like team or '
+            "example.com/cost-center",
+        ),
+        (
+            "adapter={",
+            "query parameter adapter is not JSON: EOF while parsing an object at line 1 column 1; write an object",
+        ),
+        ("adapter=[]", "query parameter adapter is an empty list: write an object"),
+        (
+            "adapter=%7B%22resources%22:%7B%22limits%22:%7B%22memory%22:%22x%22%7D%7D%7D",
+            'query parameter adapter.resources.limits.memory is "x": write bytes like "256Mi", at least 1Mi',
+        ),
     ],
 )
 @pytest.mark.parametrize("path", ["/sync", "/customize"])

@@ -107,12 +107,14 @@ def test_trust_bundle_is_mounted_as_optional_config_map() -> None:
 def test_restrictions_of_the_network_are_variables_of_the_adapter_unless_they_are_the_defaults() -> None:
     def restrictions(settings: Settings) -> dict[str, str]:
         [container] = pod_of(answer({"sink": URL_SINK}, settings=settings))["containers"]
-        names = ("ALLOWED_HOSTS", "DENIED_NETWORKS")
+        names = ("ALLOWED_HOSTS", "DENIED_NETWORKS", "CLUSTER_DOMAIN")
         return {variable["name"]: variable["value"] for variable in container["env"] if variable["name"] in names}
 
     assert restrictions(Settings(adapter_image="a:1")) == {}
     given = {"ALLOWED_HOSTS": "*.svc.cluster.local,api.example.com", "DENIED_NETWORKS": "169.254.0.0/16,10.0.0.0/8"}
     assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", **given})) == given
+    domain = {"CLUSTER_DOMAIN": "corp.example"}
+    assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", **domain})) == domain
     assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", "DENIED_NETWORKS": "none"})) == {
         "DENIED_NETWORKS": "none"
     }

@@ -14,6 +14,10 @@ from hooks.protocol import CustomizeRequest
 from hooks.settings import Settings
 from tests.unit.hooks.hook import SERVICE_SINK, SETTINGS, answer, condition, parent, service
 
+PULL = "; correct the image name, push the image, or set spec.adapter.imagePullSecrets"
+MEMORY = "; raise spec.adapter.resources.limits.memory, or make the source keep less data in memory"
+FIT = "; add a node that fits, or change spec.adapter.tolerations, nodeSelector, affinity or resources"
+
 WANTED = {"metadata": {"annotations": {TEMPLATE_HASH: "abc"}}}
 
 
@@ -66,12 +70,12 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
     [
         pytest.param(
             pod(waiting("ErrImagePull", "not found")), "ImagePullBackOff",
-            'Pod ns/p0 cannot pull image "i:1": not found; correct the image name, or push the image', id="pull",
+            'Pod ns/p0 cannot pull image "i:1": not found' + PULL, id="pull",
         ),
         pytest.param(
             pod(waiting("ImagePullBackOff", 'Back-off pulling image "i:1": ErrImagePull: not found')),
             "ImagePullBackOff",
-            'Pod ns/p0 cannot pull image "i:1": not found; correct the image name, or push the image', id="pull again",
+            'Pod ns/p0 cannot pull image "i:1": not found' + PULL, id="pull again",
         ),
         pytest.param(
             pod(waiting("CreateContainerConfigError", 'secret "s" not found')), "CreateContainerConfigError",
@@ -98,13 +102,13 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
         ),
         pytest.param(
             pod({"running": {}}, last=terminated(137, "OOMKilled")), "OOMKilled",
-            "Pod ns/p0 was killed: it exceeded its memory limit of 128Mi; make the source keep less data in memory",
+            "Pod ns/p0 was killed: it exceeded its memory limit of 128Mi" + MEMORY,
             id="memory",
         ),
         pytest.param(
             pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available."}]),
             "Unschedulable",
-            "Pod ns/p0 cannot be scheduled: 0/1 nodes are available; add a node that fits, or free resources on a node",
+            "Pod ns/p0 cannot be scheduled: 0/1 nodes are available" + FIT,
             id="node",
         ),
         pytest.param(
@@ -130,6 +134,24 @@ def test_state_of_a_failed_pod_becomes_reason_and_message(broken: dict[str, Any]
 )
 def test_other_pods_do_not_change_the_condition(other: dict[str, Any]) -> None:
     assert diagnosed(other) == STARTING
+
+
+def test_message_names_the_secrets_of_a_pod_that_waits_for_its_files() -> None:
+    """The kubelet reports a Secret that is missing in events only."""
+    waits = pod(waiting("ContainerCreating"))
+    waits["spec"]["volumes"] = [
+        {"name": "a", "secret": {"secretName": "client"}},
+        {"name": "b", "secret": {"secretName": "may-be-missing", "optional": True}},
+        {"name": "c", "configMap": {"name": "bundle"}},
+    ]
+    text = (
+        "Pod ns/p0 waits for its files; create Secret client in namespace ns if missing; see "
+        "`kubectl describe pod -n ns p`"
+    )
+    assert diagnosed(waits, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
+    assert diagnosed(waits) == STARTING
+    waits["spec"]["volumes"] = []
+    assert diagnosed(waits, deployed=UNAVAILABLE) == UNAVAILABLE
 
 
 def test_message_points_to_the_log_of_an_unready_pod_after_the_deployment_failed() -> None:

@@ -82,6 +82,21 @@ def test_message_of_kubernetes_is_repeated() -> None:
     [
         pytest.param('pods "a" is forbidden: exceeded quota: q', "raise the quota", id="quota"),
         pytest.param(
+            'pods "a" is forbidden: failed quota: q: must specify limits.cpu for: receive-adapter',
+            "set them in spec.adapter.resources",
+            id="quota on limits",
+        ),
+        pytest.param(
+            'pods "a" is forbidden: maximum memory usage per Container is 64Mi, but limit is 128Mi',
+            "change spec.adapter.resources",
+            id="limit range",
+        ),
+        pytest.param(
+            'pods "a" is forbidden: no PriorityClass with name x was found',
+            "correct spec.adapter.priorityClassName",
+            id="priority class",
+        ),
+        pytest.param(
             'pods "a" is forbidden: violates PodSecurity "restricted:latest"',
             "change the pod-security label",
             id="policy",

@@ -16,12 +16,19 @@ from pydantic_core import to_json
 
 from adapter.contract.formats import json_cost
 from adapter.serving.limits import Limits
-from hooks.__main__ import listen
+from adapter.serving.sockets import listening_socket
+from hooks.app import new_throttle
 from hooks.server import COST_FACTOR, config, limits
 from hooks.settings import Settings
 
 LIMITS = limits(64 * 1024)
 POST = b"POST /echo?q=%C3%A9 HTTP/1.1\r\nHost: h\r\nX-Name: caf\xe9\r\n"
+
+
+def test_connection_of_metacontroller_is_closed_after_5_minutes() -> None:
+    """± 20 %. It then finds another replica of the hook."""
+    ages = [LIMITS.new_age_s() for _ in range(100)]
+    assert 240 <= min(ages) < max(ages) <= 360
 
 
 def app() -> FastAPI:
@@ -44,17 +51,18 @@ def run(
     log_level: str = "info",
 ) -> Any:
     async def served() -> Any:
-        listening = listen("127.0.0.1", 0)
-        server = uvicorn.Server(config(app(), limits, log_level=log_level))
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
-        try:
-            return await test(reader, writer)
-        finally:
-            server.should_exit = True
-            async with asyncio.timeout(4):  # less than the time for the last responses
-                await running
-            writer.close()
+        listening = listening_socket("127.0.0.1", 0)
+        with new_throttle() as throttle:
+            server = uvicorn.Server(config(app(), limits, throttle, log_level=log_level))
+            running = asyncio.create_task(server.serve(sockets=[listening]))
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            try:
+                return await test(reader, writer)
+            finally:
+                server.should_exit = True
+                async with asyncio.timeout(4):  # less than the time for the last responses
+                    await running
+                writer.close()
 
     return asyncio.run(served())
 

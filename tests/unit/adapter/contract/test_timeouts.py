@@ -24,6 +24,11 @@ def test_shutdown_steps_fit_into_the_grace_period(attempt_s: float, dead_letter:
     assert needed_s < TIMEOUTS.grace_period_s(attempt_s, dead_letter=dead_letter, listens=listens)
 
 
+@pytest.mark.parametrize(("share", "limit_s"), [(0, 240), (0.5, 300), (1, 360)])
+def test_age_of_connections_differs_by_20_percent(share: float, limit_s: float) -> None:
+    assert TIMEOUTS.age_limit_s(share) == pytest.approx(limit_s)
+
+
 def test_default_grace_period_is_30_seconds() -> None:
     """A source without ``spec.delivery`` keeps the default of Kubernetes."""
     assert TIMEOUTS.grace_period_s(10.0, dead_letter=False, listens=False) == 30

@@ -63,11 +63,12 @@ class FakeSink:
 
     def __init__(self, clock: VirtualClock, url: str, answers: Iterable[Respond]) -> None:
         self.destination = Destination(url)
+        self.secrets = self.destination.secrets
         self.answers = iter(answers)
         self.requests: list[tuple[float, Message]] = []
         self._clock = clock
 
-    async def post(self, message: Message) -> Attempt:
+    async def post(self, message: Message, on_answer: object = None) -> Attempt:
         self.requests.append(((self._clock.now() - START).total_seconds(), message))
         answer = next(self.answers, unreachable())
         if isinstance(answer, Attempt):

@@ -17,6 +17,7 @@ from adapter.delivery.attempt import Attempt
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.connection import BODY_LIMIT, Connection, NoResponse
 from adapter.testing.clock import VirtualClock
+from tests.loopback import needs_ipv6
 from tests.unit.adapter.delivery.loopback import (
     ACCEPTED,
     CLOSE,
@@ -29,6 +30,7 @@ from tests.unit.adapter.delivery.loopback import (
     reset,
     then_close,
 )
+from tests.unit.adapter.later import run, skip
 
 MESSAGE = Message({"ce-id": "1"}, b"data")
 LARGE = Message({"ce-id": "1"}, b"x" * 8_000_000)
@@ -105,6 +107,41 @@ def test_connection_idle_for_longer_than_the_limit_is_not_used_again() -> None:
     assert sink.connections == [1, 1, 1]
 
 
+def test_connection_older_than_the_limit_is_not_used_again() -> None:
+    """The limit is 5 minutes ± 20 %."""
+    sink = Loopback()
+
+    async def test() -> list[str]:
+        async with channel(sink, sink_idle_s=1000) as made:
+            posted = [(await made.post(MESSAGE)).code]
+            for seconds in (238, 123):  # then the connection is 238 s old, and 361 s
+                skip(seconds)
+                posted.append((await made.post(MESSAGE)).code)
+            return posted
+
+    assert run(test()) == ["202"] * 3
+    assert sink.connections == [2, 1]
+
+
+def test_connection_that_becomes_too_old_during_a_request_is_closed_after_the_response() -> None:
+    closed = asyncio.Event()
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        skip(361)
+        writer.write(ACCEPTED)
+        assert await reader.read() == b""
+        closed.set()
+
+    async def test() -> str:
+        async with channel(Loopback(late), timeout_s=1000) as made:
+            attempt = await made.post(MESSAGE)
+            async with asyncio.timeout(10):
+                await closed.wait()
+            return attempt.code
+
+    assert run(test()) == "202"
+
+
 def test_256_requests_in_flight_have_256_connections() -> None:
     together = asyncio.Event()
 
@@ -125,10 +162,39 @@ def test_256_requests_in_flight_have_256_connections() -> None:
     asyncio.run(test())
 
 
+@needs_ipv6
 def test_sink_with_only_an_ipv6_address_is_reached() -> None:
     sink = Loopback(host="::1")
     assert codes(sink, 1) == ["202"]
     assert b"\r\nHost: [::1]:%d\r\n" % sink.port in sink.requests[0]
+
+
+class BothFamilies(asyncio.SelectorEventLoop):
+    """Each name has an address of IPv6 and one of IPv4, in this order."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        ipv6, ipv4 = (
+            await super().getaddrinfo("::1", port, **hints),
+            await super().getaddrinfo("127.0.0.1", port, **hints),
+        )
+        return [*ipv6, *ipv4]
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_sink_whose_name_has_addresses_of_both_families_is_reached_on_the_one_it_serves(host: str) -> None:
+    sink = Loopback(host=host)
+
+    async def test() -> str:
+        async with sink.running():
+            url = f"http://sink.example:{sink.port}/"
+            made = Channel(Destination(url), 20, VirtualClock(), connect_timeout_s=10)
+            async with contextlib.aclosing(made):
+                return (await made.post(MESSAGE)).code
+
+    with asyncio.Runner(loop_factory=BothFamilies) as runner:
+        assert runner.run(test()) == "202"
+    assert b"\r\nHost: sink.example:%d\r\n" % sink.port in sink.requests[0]
 
 
 def test_large_request_arrives_whole() -> None:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import re
+from dataclasses import replace
 from datetime import datetime
 from itertools import repeat
+from random import Random
 
+import pytest
+
+from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
+from adapter.contract.timeouts import TIMEOUTS
+from adapter.delivery.attempt import Attempt
+from adapter.delivery.channel import Channel, Destination, OnAnswer
+from adapter.delivery.delivery import Delivery
+from adapter.observe.metrics import Metrics
 from adapter.sdk import Outcome
 from adapter.testing.clock import VirtualClock
+from tests.logbook import Logbook
+from tests.unit.adapter.delivery.loopback import Loopback
 from tests.unit.adapter.delivery.scenario import (
     EVENT,
     MESSAGE,
@@ -65,6 +79,41 @@ def test_delivery_ends_when_the_caller_stops_waiting() -> None:
     assert (line["msg"], line["level"]) == ("event not delivered; caller notified", "warn")
     assert (line["event_id"], line["code"], line["attempts"]) == ("1", "stopped", 1)
     assert line["reason"].startswith("no answer when the caller's time ended (0.")
+
+
+@pytest.mark.parametrize("ends", ["caller", "stop"])
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(202, Outcome.DELIVERED), (400, Outcome.REJECTED), (503, Outcome.GAVE_UP)]
+)
+def test_answer_whose_body_is_incomplete_when_the_time_ends_counts(status: int, outcome: Outcome, ends: str) -> None:
+    """The event of a 202 is delivered. If its caller got an error, it would send the event again."""
+    head = b"HTTP/1.1 %d -\r\nContent-Length: 5\r\n\r\nab" % status
+    book, metrics, answered = Logbook(logging.INFO), Metrics("ns", "n", "K"), asyncio.Event()
+
+    class ObservedChannel(Channel):
+        async def post(self, message: Message, on_answer: OnAnswer = lambda attempt: None) -> Attempt:
+            def observe(attempt: Attempt) -> None:
+                on_answer(attempt)
+                answered.set()
+
+            return await super().post(message, observe)
+
+    async def test() -> Outcome:
+        async with Loopback(head).running() as sink, asyncio.timeout(20):
+            timeouts = replace(TIMEOUTS, response_body_s=20)
+            channel = ObservedChannel(Destination(sink.url), 20, VirtualClock(), timeouts=timeouts)
+            async with contextlib.aclosing(channel):
+                delivery = Delivery(channel, Policy(retry=3), VirtualClock(), Random(7), metrics, book.log)
+                caller_s = 0.3 if ends == "caller" else None
+                delivering = asyncio.create_task(delivery.deliver(EVENT, MESSAGE, caller_timeout_s=caller_s))
+                await answered.wait()
+                if ends == "stop":
+                    delivery.cut_short()
+                return await delivering
+
+    assert asyncio.run(test()) is outcome
+    assert [line.get("reason") for line in book.lines] == ([] if status == 202 else [f"answered {status}"])
+    assert f'code="{status}"' in metrics.render().decode()
 
 
 def test_unfinished_attempt_is_counted_and_named_after_the_attempt_before_it() -> None:

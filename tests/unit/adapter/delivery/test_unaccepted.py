@@ -11,7 +11,7 @@ import pytest
 
 from adapter.contract.delivery_policy import Policy
 from adapter.delivery.channel import Destination
-from adapter.delivery.unaccepted import LINE_LENGTH, SEARCHED_DATA, first_line, secrets_of
+from adapter.delivery.unaccepted import LINE_LENGTH, SEARCHED_DATA, first_line
 from adapter.sdk import Outcome
 from adapter.testing.clock import START
 from tests.unit.adapter.delivery.scenario import EVENT, MESSAGE, SECRET, Hang, Scenario, status, unreachable
@@ -177,12 +177,12 @@ def test_nothing_is_shown_of_the_response_to_a_long_event() -> None:
 def test_secrets_of_a_url_are_its_password_its_authorization_header_and_long_query_values(
     url: str, secrets: list[str]
 ) -> None:
-    assert list(secrets_of(Destination(url))) == secrets
+    assert list(Destination(url).secrets()) == secrets
 
 
 def test_token_of_the_audience_is_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "token"
     sink = Destination("http://sink", audience="me", token_file=file)
-    assert list(secrets_of(sink)) == []
+    assert list(sink.secrets()) == []
     file.write_text(TOKEN)
-    assert list(secrets_of(sink)) == [TOKEN]
+    assert list(sink.secrets()) == [TOKEN]

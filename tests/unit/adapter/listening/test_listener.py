@@ -97,6 +97,7 @@ def test_caller_gets_503_when_the_adapter_stops_before_the_last_event_of_the_req
         pytest.param(fails(SystemExit(3)), "SystemExit: 3", id="exit"),
         pytest.param(fails(KeyboardInterrupt()), "KeyboardInterrupt", id="interrupt"),
         pytest.param(fails(asyncio.CancelledError()), "CancelledError", id="cancelled"),
+        pytest.param(fails(GeneratorExit()), "GeneratorExit", id="generator-exit"),
         pytest.param(
             lambda request: {"type": "x"}, "TypeError: receive() of OwnSource returned dict; return", id="not-an-event"
         ),

@@ -44,6 +44,22 @@ def test_redefined_field_keeps_its_type_and_its_name_in_spec(
         kind_with({name: (type, Field(default, description="A field."))}, (base,))
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param("256Mi", '"256Mi"', id="text"),
+        pytest.param({"tolerations": ({"key": "a"},)}, "an object with the key tolerations", id="tuple"),
+        pytest.param({"env": [{1: "x"}]}, "an object with the key env", id="key that is a number"),
+        pytest.param({"a": float("nan")}, "an object with the key a", id="NaN"),
+        pytest.param({"labels": {"a": object()}}, "an object with the key labels", id="object"),
+    ],
+)
+def test_defaults_of_the_pod_that_are_no_json_are_an_error(value: Any, shown: str) -> None:
+    sentence = f"TinySource.adapter is {shown}: write a dict of str, int, float, bool, None, list and dict"
+    with pytest.raises(TypeError, match=re.escape(sentence)):
+        kind_with({}, (Source,), adapter=value)
+
+
 def test_redefined_field_may_have_another_default() -> None:
     field = Field(4, ge=1, alias="maxInFlight", description="A field.")
     assert (

@@ -11,9 +11,11 @@ import pytest
 from adapter.polling.client import make_client
 from adapter.sdk import Unchanged
 from adapter.sources.poll_source import PollSource
+from tests.unit.adapter.later import run, skip
 from tests.unit.adapter.polling.polled import poll
 
 UNCHANGED = b"HTTP/1.1 304 Not Modified\r\n"
+LIST = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 EMPTY = b"HTTP/1.1 204 No Content\r\n"
 
 
@@ -37,21 +39,22 @@ class Server:
                 writer.write(self.response)
         writer.close()
 
-    def poll(self, polls: int) -> list[int]:
-        async def run() -> None:
+    def poll(self, polls: int, every_s: float = 0) -> list[int]:
+        async def polling() -> None:
             server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             source = PollSource(url=url, headers={"If-None-Match": '"1"'})
             transport = httpx2.AsyncHTTPTransport(trust_env=False)
             try:
-                async with server, asyncio.timeout(10), make_client(transport, 1024) as client:
+                async with server, asyncio.timeout(10 + polls * every_s), make_client(transport, 1024) as client:
                     for _ in range(polls):
+                        skip(every_s)
                         with contextlib.suppress(Unchanged):
                             assert await poll(source, client) == []
             finally:
                 await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
 
-        asyncio.run(run())
+        run(polling())
         return self.requests
 
 
@@ -76,6 +79,13 @@ def test_response_keeps_the_connection_open(response: bytes) -> None:
 )
 def test_connection_is_dropped_after_a_304_with_a_body(response: bytes) -> None:
     assert Server(response).poll(3) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("response", [LIST, UNCHANGED + b"\r\n"], ids=["200", "304"])
+def test_connection_older_than_the_limit_is_closed_after_the_response(response: bytes) -> None:
+    """The limit is 5 minutes ± 20 %."""
+    assert Server(response).poll(5, every_s=119) in ([4, 1], [5])  # the fourth one comes at 357 s, the fifth at 476 s
+    assert Server(response).poll(4, every_s=361) == [2, 2]
 
 
 def test_poll_is_sent_again_after_a_304_with_a_body_that_is_not_announced() -> None:

@@ -53,6 +53,35 @@ def test_connection_without_a_further_request_is_closed() -> None:
     assert run(test) == RESPONSE
 
 
+def test_each_request_starts_the_time_limit_for_the_next_one_again() -> None:
+    async def test() -> None:
+        async with serving(limits=replace(LIMITS, keep_alive_s=0.3)) as (_, (reader, writer)):
+            for _ in range(4):
+                writer.write(REQUEST)
+                assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.15)  # together more than the limit
+            assert await reader.read() == b""
+
+    run(test)
+
+
+def test_one_timer_limits_the_time_of_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> int:
+        async with serving() as (_, (reader, writer)):
+            loop, started = asyncio.get_running_loop(), []
+            call_at = loop.call_at
+            monkeypatch.setattr(
+                loop, "call_at", lambda when, *args, **more: started.append(when) or call_at(when, *args, **more)
+            )
+            for _ in range(20):
+                writer.write(REQUEST)
+                assert await reader.readexactly(len(RESPONSE)) == RESPONSE
+            return len(started)
+
+    assert run(test) <= 1
+
+
 def test_slow_body_is_408() -> None:
     async def test() -> bytes:
         async with serving(limits=replace(LIMITS, body_s=0.05)) as (_, (reader, writer)):

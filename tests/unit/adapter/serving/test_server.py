@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from adapter.serving.connection import Reset
 from adapter.serving.health import health
 from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Request, Response
-from adapter.serving.server import bind_all_addresses, listen
+from adapter.serving.server import listen
 
 DEADLINE_S = 10
 LIMITS = Limits(head_s=10, body_s=10, keep_alive_s=10)
@@ -181,30 +180,6 @@ def test_handler_can_reset_the_connection() -> None:
             await reader.read()
 
     talk(test)
-
-
-@pytest.mark.parametrize(
-    ("code", "hosts"),
-    [
-        pytest.param(errno.EADDRNOTAVAIL, [None, "0.0.0.0"], id="no-ipv6"),
-        pytest.param(errno.EADDRINUSE, [None], id="in-use"),
-    ],
-)
-def test_node_without_ipv6_is_served_over_ipv4(code: int, hosts: list[str | None]) -> None:
-    bound: list[str | None] = []
-
-    async def bind(host: str | None) -> asyncio.Server:
-        bound.append(host)
-        if host is None:
-            raise OSError(code, "cannot bind ::")
-        return await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-
-    async def run() -> None:
-        with contextlib.suppress(OSError):
-            (await bind_all_addresses(bind)).close()
-
-    asyncio.run(run())
-    assert bound == hosts
 
 
 def test_port_in_use_is_an_error() -> None:

@@ -26,11 +26,10 @@ def failure(rule: str, schema: Any, value: Any, **more: Any) -> cel.Failure | No
     ("rule", "reason"),
     [
         pytest.param("self.lowerAscii() == 'a'", "cel-python does not support lowerAscii", id="method"),
-        pytest.param("quantity(self) == quantity('1')", "cel-python does not support quantity", id="function"),
+        pytest.param("ip(self) == ip('::1')", "cel-python does not support ip", id="function"),
         pytest.param("sets.contains([1], [self])", "cel-python does not support sets", id="namespace"),
         pytest.param("[1].map(x, x > 1, x) == []", "cel-python does not support x", id="macro"),
         pytest.param("[1].reduce(a, b, 0, a + b) == 1", "cel-python does not support a, b, reduce", id="not CEL"),
-        pytest.param("!has(self.x__dash__y)", "cel-python does not support escaped names", id="escaped name"),
         pytest.param("self.?a.hasValue()", "cel-python cannot parse it", id="optional field"),
         pytest.param("self == 'a", "cel-python cannot parse it", id="string without end"),
         pytest.param("self.matches('" + r"\\d" * 50 + ")", "cel-python cannot parse it", id="long string without end"),
@@ -114,7 +113,8 @@ def test_rules_of_a_kind_come_from_its_class_and_its_fields() -> None:
         {}, model_config={"json_schema_extra": {"x-kubernetes-validations": [{"rule": "self.interval != '2s'"}]}}
     )
     rules = [rule["rule"] for rule in object_schema(kind)["properties"]["spec"]["x-kubernetes-validations"]]
-    assert rules == ["has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))", "self.interval != '2s'"]
+    assert rules[0] == "has(self.sink) && (has(self.sink.ref) || has(self.sink.uri))"
+    assert rules[-1] == "self.interval != '2s'"
 
 
 def rule(text: str) -> dict[str, Any]:

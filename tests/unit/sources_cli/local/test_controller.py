@@ -113,3 +113,20 @@ def test_edited_spec_increments_the_generation_and_the_same_spec_does_not() -> N
 
 async def created() -> Running:
     return Running(ScriptedHook({"status": {}}))
+
+
+def test_settings_without_effect_are_named_once() -> None:
+    adapter = {"resources": {"limits": {"cpu": "1"}}, "env": [{"name": "A", "value": "1"}], "labels": {}}
+    text = "there is no pod: of spec.adapter, only env and terminationGracePeriodSeconds are used, not {}resources"
+
+    async def check() -> None:
+        running = Running(ScriptedHook({"status": READY}))
+        running.controller.source["spec"] = {"adapter": adapter}
+        async with running:
+            await running.next_sync()
+            assert running.messages == [f"a: {text.format('')}"]
+            running.controller.edit({"adapter": {**adapter, "nodeSelector": {"a": "b"}}}, None)
+            await running.next_sync()
+            assert running.messages[1:] == [f"a: {text.format('nodeSelector, ')}"]
+
+    asyncio.run(check())

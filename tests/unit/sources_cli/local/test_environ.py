@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sources_cli.local.environ import container_environ, expand
+from sources_cli.local.environ import container_environ, expand, proxies_of
 from sources_cli.problem import Problem
 
 DEFINED = {"A": "one", "B": "two", "EMPTY": "", "NESTED": "$(A)"}
@@ -80,3 +80,19 @@ def test_field_that_exists_only_in_a_cluster_is_a_problem() -> None:
     entries = [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
     with pytest.raises(Problem, match=r"IP refers to status\.podIP, which exists only in a cluster"):
         container_environ(entries, POD, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("machine", "container", "expected"),
+    [
+        pytest.param({"HOME": "/h", "https_proxy": "http://p:1"}, {}, {"HTTPS_PROXY": "http://p:1"}, id="inherited"),
+        pytest.param({"NO_PROXY": "a", "no_proxy": "b"}, {}, {"NO_PROXY": "a"}, id="both-cases"),
+        pytest.param({"HTTP_PROXY": "http://p:1"}, {"http_proxy": "http://q:1"}, {}, id="container-sets-it"),
+        pytest.param({"HTTP_PROXY": "http://p:1"}, {"HTTP_PROXY": ""}, {}, id="container-clears-it"),
+        pytest.param({"HTTP_PROXY": ""}, {}, {}, id="empty"),
+    ],
+)
+def test_adapter_gets_the_proxies_of_this_machine_unless_its_container_sets_them(
+    machine: dict[str, str], container: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert proxies_of(machine, container) == expected

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,33 +15,6 @@ import pytest
 from sources_cli.local.process import Process, exit_text, free_port
 
 DEADLINE_S = 20
-# stdout of the child stays open as long as the child runs, so the test waits for its end.
-ORPHAN = """
-import os, signal, time
-from sources_cli.local.process import end_with_parent
-parent = os.getpid()
-if os.fork() == 0:
-    while os.getppid() == parent:
-        time.sleep(0.01)
-    print("orphaned", flush=True)
-    end_with_parent(parent)
-    print("still runs", flush=True)
-    os._exit(0)
-os.kill(parent, signal.SIGKILL)
-"""
-CHILD = """
-import os, signal, time
-from sources_cli.local.process import end_with_parent
-parent = os.getpid()
-read, write = os.pipe()
-if os.fork() == 0:
-    end_with_parent(parent)
-    print("still runs", flush=True)
-    os.write(write, b"x")
-    time.sleep(600)
-os.read(read, 1)
-os.kill(parent, signal.SIGKILL)
-"""
 SLEEPER = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
 
 
@@ -69,21 +41,6 @@ def test_signal_to_a_process_that_has_just_ended_does_not_lose_its_exit_code(
 
     assert asyncio.run(several()) == [-signal.SIGKILL] * 5
     assert caplog.messages == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
-def test_child_whose_parent_ended_before_its_program_began_ends(tmp_path: Path) -> None:
-    """The child waits until its parent is killed. Only then it calls what runs between fork and exec."""
-    result = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=50, check=False)
-    assert result.returncode == -signal.SIGKILL
-    assert result.stdout == "orphaned\n"  # and not "still runs"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
-def test_child_of_a_living_parent_runs_and_ends_with_it(tmp_path: Path) -> None:
-    result = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=50, check=False)
-    assert result.returncode == -signal.SIGKILL
-    assert result.stdout == "still runs\n"
 
 
 def test_error_about_a_line_is_raised_before_the_process_ends(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from adapter.serving.sockets import listening_socket
 from sources_cli.local.service import LocalService, ServicePorts
 from sources_cli.problem import Problem
+from tests.loopback import ADDRESSES, needs_ipv6
 from tests.process.harness import free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -72,27 +75,61 @@ def test_new_connection_goes_to_the_ready_replica_and_an_open_one_stays() -> Non
     within_deadline(test)
 
 
+@contextlib.contextmanager
+def port_for(name: str, ports: ServicePorts) -> Iterator[int]:
+    """The port that ``name`` gets, on all addresses of this machine. They are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        bound = [stack.enter_context(each) for each in ports.bind(name)]
+        (port,) = {each.getsockname()[1] for each in bound}
+        yield port
+
+
 def test_ports_count_up_and_a_port_in_use_is_skipped_with_a_message() -> None:
     messages: list[str] = []
     ports = ServicePorts(None, messages.append)
-    with ports.bind("a") as first:
-        a = first.getsockname()[1]
+    with port_for("a", ports) as a:
         messages.clear()  # 8888 may be in use on this machine
-        with ServicePorts(None, messages.append).bind("b") as second:
-            b = second.getsockname()[1]
+        with port_for("b", ServicePorts(None, messages.append)) as b:
             assert b > a
             assert messages == [f"port 8888 is in use; b gets port {b}"]
-        with ports.bind("c") as third:
-            assert third.getsockname()[1] > a
+        with port_for("c", ports) as c:
+            assert c > a
 
 
 def test_only_the_port_that_the_user_chose_must_be_free() -> None:
     messages: list[str] = []
     port = free_port()
     ports = ServicePorts(port, messages.append)
-    with ports.bind("a") as first:
-        assert first.getsockname()[1] == port
+    with port_for("a", ports) as a:
+        assert a == port
         with pytest.raises(Problem, match=f"port {port} is in use; choose another one with --listen-port"):
             ServicePorts(port, messages.append).bind("b")
-        with ports.bind("b") as second:
-            assert second.getsockname()[1] > port
+        with port_for("b", ports) as b:
+            assert b > port
+
+
+@needs_ipv6
+def test_port_that_is_in_use_on_one_address_is_in_use() -> None:
+    port = free_port()
+    with listening_socket("::1", port), pytest.raises(Problem, match=f"port {port} is in use"):
+        ServicePorts(port, print).bind("a")
+    with port_for("a", ServicePorts(port, print)) as bound:  # the socket of 127.0.0.1 was closed
+        assert bound == port
+
+
+@pytest.mark.parametrize("host", ADDRESSES)
+def test_service_forwards_connections_to_each_address_of_this_machine(host: str) -> None:
+    async def test() -> None:
+        server = await replica(b"a")
+        service = LocalService(ServicePorts(free_port(), print).bind("a"), lambda: port_of(server))
+        await service.start()
+        streams = await asyncio.open_connection(host, service.port)
+        assert await ask(streams) == b"a\n"
+        streams[1].write_eof()
+        assert await streams[0].read() == b"a bye\n"
+        streams[1].close()
+        await streams[1].wait_closed()
+        service.close()
+        server.close()
+
+    within_deadline(test)

@@ -34,8 +34,9 @@ kinds = pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for ki
 STRUCTURAL = {
     "type", "description", "default", "enum", "pattern", "format", "minLength", "maxLength", "minimum", "maximum",
     "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties",
-    "required", "properties", "additionalProperties", "items", "x-kubernetes-validations", "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
+    "required", "nullable", "properties", "additionalProperties", "items", "x-kubernetes-validations",
+    "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
 }  # fmt: skip
 
 
