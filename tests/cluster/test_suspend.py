@@ -27,7 +27,7 @@ def test_suspended_and_resumed_source_keeps_its_objects_and_is_idle(ns: SourceNa
     ns.edit(suspend=True)
     ns.wait_for_condition("Ready", "False", "Suspended")
     eventually(ns.pods, lambda pods: pods == [], "no pod is left", details=ns.describe)
-    assert "has 0 replicas" in ns.wait_for_condition("Deployed", "False", "Suspended")["message"]
+    stopped(ns)
     assert ns.condition("SinkProvided")["status"] == "True"
     assert writes_when_touched(ns) == 0
     calls = len(ns.cluster.hook_proxy.calls(ns.name, "hello"))
@@ -40,6 +40,16 @@ def test_suspended_and_resumed_source_keeps_its_objects_and_is_idle(ns: SourceNa
     assert after["spec"] == before["spec"]
     assert ns.revision() == 1
     assert writes_when_touched(ns) == 0
+
+
+def stopped(ns: SourceNamespace) -> None:
+    """Wait until the message says that the adapter has stopped."""
+    eventually(
+        lambda: ns.condition("Deployed").get("message", ""),
+        lambda message: "has 0 replicas" in message,
+        "the message says that no replica is left",
+        details=ns.describe,
+    )
 
 
 def ready_of(response: Any) -> tuple[str, str | None]:

@@ -17,8 +17,12 @@ def test_commands_suspend_and_resume_a_source(ns: RestrictedNamespace) -> None:
     ns.kubectl(*suspend)
     ns.wait_for_condition("Ready", "False", "Suspended")
     eventually(ns.adapters, lambda pods: pods == [], "no adapter is left", details=ns.describe)
-    condition = ns.wait_for_condition("Ready", "False", "Suspended")
-    assert "has 0 replicas" in condition["message"]
+    eventually(
+        lambda: ns.condition("Ready").get("message", ""),
+        lambda message: "has 0 replicas" in message,
+        "the message says that no replica is left",
+        details=ns.describe,
+    )
     before = ns.displayed_events()
     assert "Suspended" in ns.kubectl("get", "samplesource", "hello")
     ns.kubectl(*resume)
