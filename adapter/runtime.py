@@ -106,6 +106,10 @@ class Runtime:
         sink_reason = None if self._source.listens else self._delivery.unready_reason()
         return sink_reason or self._source_reason or (None if self._has_started else "starting")
 
+    @property
+    def _callback_limit_s(self) -> float:
+        return self._timeouts.last_poll_s if self._source.is_poller else self._timeouts.listener_drain_s
+
     def _set_unready(self, reason: str | None) -> None:
         self._source_reason = reason
 
@@ -154,7 +158,7 @@ class Runtime:
     async def _shut_down(self, callback: Callable[[], Awaitable[None]]) -> BaseException | None:
         """Run one callback beside the others: one that hangs or fails must not delay or skip them."""
         try:
-            async with asyncio.timeout(self._timeouts.listener_drain_s) as limit:
+            async with asyncio.timeout(self._callback_limit_s) as limit:
                 await callback()
         except TimeoutError as error:
             return None if limit.expired() else error
@@ -192,7 +196,8 @@ class Runtime:
                     if self._stopped_pulling.is_set():
                         return  # asend() returned another event, which is not delivered
             except StopAsyncIteration:
-                self._log.info("the source has no more events")
+                if not self._stopping.is_set():
+                    self._log.info("the source has no more events")
                 await self._stopped_pulling.wait()  # if the process ended, Kubernetes would restart it
 
     async def _send(self, event: Event, *, timeout_s: float) -> Outcome:

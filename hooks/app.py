@@ -60,6 +60,7 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
     return KindOptions(
         types=tuple(filter(None, query.types.split(","))),
         type_field=query.typeField,
+        polls=_option("polls", query.polls, parse_bool) or False,
         image=query.image or None,
         sink_kinds=_option("sinkKinds", query.sinkKinds, parse_sink_kinds),
         diagnose_pods=_option("diagnosePods", query.diagnosePods, parse_bool),

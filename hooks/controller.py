@@ -31,6 +31,7 @@ class KindOptions:
 
     types: Sequence[str] = ()
     type_field: str = ""  # the field of spec that, if set, contains the type of all events
+    polls: bool = False  # the adapter polls once more at its shutdown
     image: str | None = None
     sink_kinds: tuple[str, ...] | None = None
     diagnose_pods: bool | None = None
@@ -78,6 +79,7 @@ def sync(
         source = read_source(
             parent,
             listens="Service.v1" in request.children,
+            polls=options.polls,
             adapter=options.adapter,
             copied_labels=options.copied_labels,
         )

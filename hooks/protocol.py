@@ -94,6 +94,7 @@ class KindQuery(_Message):
 
     types: str = Field("", description="The CloudEvents types of the kind, comma-separated.")
     typeField: str = Field("", description="The field of `spec` that, if set, contains the type of all events.")
+    polls: str = Field("", description="`true`: adapters poll, and poll once more at their shutdown.")
     image: str = Field("", description="The image of the adapters of this kind. Default: `ADAPTER_IMAGE`.")
     sinkKinds: str = Field("", description="Overrides `SINK_KINDS`, for example `v1/Service`.")
     diagnosePods: str = Field("", description="Overrides `DIAGNOSE_PODS`: `true` or `false`.")

@@ -42,6 +42,7 @@ class SourceSpec:
     policy: Policy  # parsed from ``delivery``
     config: Mapping[str, Json]
     listens: bool = False  # the CompositeController of the kind has Services as children
+    polls: bool = False  # the adapter polls once more at its shutdown
     replicas: int = 1
     suspended: bool = False
     adapter: PodSettings = DEFAULT
@@ -56,7 +57,12 @@ class SourceSpec:
 
 
 def read_source(
-    parent: Parent, *, listens: bool = False, adapter: Json = None, copied_labels: tuple[str, ...] = ()
+    parent: Parent,
+    *,
+    listens: bool = False,
+    polls: bool = False,
+    adapter: Json = None,
+    copied_labels: tuple[str, ...] = (),
 ) -> SourceSpec:
     """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
 
@@ -83,13 +89,16 @@ def read_source(
         policy=policy,
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
+        polls=polls,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
         suspended=_suspended(spec.get("suspend")),
         adapter=_adapter(
             spec.get("adapter"),
             adapter,
             copied(parent.metadata.labels, copied_labels),
-            TIMEOUTS.grace_period_s(policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens),
+            TIMEOUTS.grace_period_s(
+                policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens, polls=polls
+            ),
         ),
     )
 

@@ -93,6 +93,7 @@ class Kind:
         parameters = {
             "types": ",".join(self.event_types),
             "typeField": self.source_class.event_type_field,
+            "polls": "true" if self.source_class.is_poller else "",
             "adapter": _checked_defaults(self.name, adapter) if adapter else "",
             "copiedLabels": ",".join(cluster.copied_labels),
         }

@@ -28,6 +28,7 @@ class Timeouts:
     unaccepted_s: float = 30.0  # from the first failure after the last accepted event until a source is unready
     # Shutdown, in this order.
     pre_stop_s: float = 5.0  # listeners: the Service stops sending requests to this pod
+    last_poll_s: float = 10.0  # pollers: one more poll, and the delivery of what it finds
     listener_drain_s: float = 2.0  # listeners: callers close their connections
     drain_margin_s: float = 10.0  # in addition to one whole delivery attempt
     outcome_s: float = 1.0  # the source handles the outcome of its last event
@@ -46,12 +47,12 @@ class Timeouts:
         """How long an event may still be delivered after SIGTERM; ``attempt_s``: the timeout of one attempt."""
         return attempt_s + self.drain_margin_s
 
-    def grace_period_s(self, attempt_s: float, *, dead_letter: bool, listens: bool) -> int:
+    def grace_period_s(self, attempt_s: float, *, dead_letter: bool, listens: bool, polls: bool = False) -> int:
         """``terminationGracePeriodSeconds``: whole seconds from the start of the preStop hook to SIGKILL."""
         attempts_s = self.drain_s(attempt_s) + (attempt_s if dead_letter else 0)
         last_s = 2 * self.outcome_s + self.source_close_s + self.margin_s
         listener_s = self.pre_stop_s + self.listener_drain_s + self.responses_s if listens else 0
-        return round(attempts_s + last_s + listener_s)
+        return round(attempts_s + last_s + listener_s + (self.last_poll_s if polls else 0))
 
 
 TIMEOUTS = Timeouts()

@@ -51,8 +51,8 @@ class Context:
     ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``. A source that
     must connect first calls it before its first ``await``; otherwise it counts as ready once it has started.
 
-    ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds. Events are
-    pulled and sent until it ends.
+    ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds, or 10 seconds
+    if the class has ``is_poller = True``. Events are pulled and sent until it ends.
     """
 
     source: str  # CloudEvents source of the events
@@ -102,6 +102,7 @@ class Source(BaseModel):
     event_type_field: ClassVar[str] = ""  # name of the spec field that sets the type of all events; may be empty
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
     adapter: ClassVar[Mapping[str, Any]] = {}  # defaults for the fields of spec.adapter, like {"resources": {…}}
+    is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 seconds, for a last poll
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

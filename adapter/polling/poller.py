@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from adapter.contract.durations import Interval
-from adapter.model.clock import wait_until
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
-from adapter.polling.progress import OK, WINDOW, Handled, PollMonitor
+from adapter.polling.progress import OK, WINDOW, Handled, LastPoll, PollMonitor
 
 if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and most kinds do not poll
     import ssl
@@ -49,6 +48,8 @@ class Poller(Source):
     The next poll is later if the upstream asks for it: with ``X-Poll-Interval`` in any response, or with
     ``Retry-After`` or a used-up rate limit in a response that ``raise_for_status()`` refuses.
     """
+
+    is_poller = True
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
@@ -122,9 +123,11 @@ class Poller(Source):
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
         upstream = self._upstream(context, transport)
+        last_poll = LastPoll(context, found_again=self.sends_again(Outcome.GAVE_UP, stopping=True))
         due = context.clock.now()
-        async with contextlib.aclosing(upstream), monitor:
+        async with contextlib.aclosing(upstream), monitor, last_poll:
             while True:
+                is_last, complete = last_poll.requested, False
                 limit_s, now = self.poll_limit_s(), context.clock.now
                 async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe) as poll:
                     async for event in poll:
@@ -138,14 +141,20 @@ class Poller(Source):
                             if outcome is not Outcome.REJECTED or not self.sends_again(outcome, stopping=False):
                                 handled.add(key, outcome)
                         poll.outcome = outcome
+                    else:
+                        complete = True
                 skip = skip and poll.result.outcome != OK
                 monitor.record(poll.result)
+                last_poll.polled(poll.result)
+                if is_last:
+                    last_poll.ended(poll.result, complete=complete)
+                    return
                 wait_s = poll.result.retry_after_s
                 earliest = context.clock.now() + timedelta(seconds=wait_s + jitter() * min(wait_s / 10, MAX_JITTER_S))
                 if upstream.poll_interval_s:
                     earliest = max(earliest, due + timedelta(seconds=upstream.poll_interval_s) - 2 * _MICROSECOND)
                 due = _next_due(schedule, earliest)
-                await wait_until(context.clock, due)
+                await last_poll.wait_until(due)
 
     def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
         from adapter.polling.client import Upstream

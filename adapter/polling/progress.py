@@ -1,16 +1,21 @@
-"""The state of a poller between polls: the outcomes of the items that it has sent, and the number of failed polls."""
+"""The state of a poller between polls: the outcomes of its items, the number of failed polls, and the last poll."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from adapter.model.clock import wait_until
 from adapter.serving.logs import LogThrottle
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from adapter.model.event import Outcome
     from adapter.model.source import Context
 
@@ -59,6 +64,61 @@ class Handled:
 
 def _digest(key: str) -> bytes:
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class LastPoll:
+    """On SIGTERM, the source polls once more and sends what it finds.
+
+    During a rolling update, the new process is ready by then: it has polled, and does not send the items that it found.
+    Without the last poll, items that appeared between the two polls would be lost. ``found_again``: the next process
+    sends all items that this one does not send.
+    """
+
+    def __init__(self, context: Context, *, found_again: bool) -> None:
+        self.requested = False
+        self._clock, self._log = context.clock, context.log
+        self._found_again = found_again
+        self._succeeded = False  # a poll of this process has succeeded; before, it has no last poll
+        self._ended = asyncio.Event()
+        self._wait: asyncio.Timeout | None = None
+        context.on_shutdown(self._once_more)
+
+    async def __aenter__(self) -> LastPoll:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.requested and not self._ended.is_set():
+            self._warn("it did not end before the shutdown")
+
+    async def wait_until(self, due: datetime) -> None:
+        """Wait until ``due``, or until the last poll is requested."""
+        if not self.requested:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._wait:
+                    await wait_until(self._clock, due)
+            self._wait = None
+
+    def polled(self, result: PollResult) -> None:
+        self._succeeded = self._succeeded or result.outcome != FAILED
+
+    def ended(self, result: PollResult, *, complete: bool) -> None:
+        """The last poll has ended. ``complete``: each item got an outcome that is final."""
+        self._ended.set()
+        if result.outcome == FAILED:
+            self._warn(result.reason)
+        elif not complete:
+            self._warn("an item was not delivered, so the items after it were not sent")
+
+    def _warn(self, reason: str) -> None:
+        if not self._found_again:
+            self._log.warning("last poll incomplete: new items may be lost", extra={"fields": {"reason": reason}})
+
+    async def _once_more(self) -> None:
+        if self._succeeded:
+            self.requested = True
+            if self._wait:
+                self._wait.reschedule(0)
+            await self._ended.wait()
 
 
 class PollMonitor:

@@ -21,7 +21,10 @@ def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     mounts = [*(_mount(volume) for volume in volumes), *more.volume_mounts]
     env = [*environment(source, sinks, pod), *more.env]
     derived_s = TIMEOUTS.grace_period_s(
-        source.policy.timeout_s, dead_letter=sinks.dead_letter_sink is not None, listens=source.listens
+        source.policy.timeout_s,
+        dead_letter=sinks.dead_letter_sink is not None,
+        listens=source.listens,
+        polls=source.polls,
     )
     return {
         **more.pod,

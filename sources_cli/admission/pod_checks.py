@@ -19,7 +19,12 @@ def pod_violations(kind: Kind, value: Json) -> list[Violation]:
         return []
     delivery = spec.get("delivery") or {}
     dead_letter = delivery.pop("deadLetterSink", None) is not None
-    derived_s = TIMEOUTS.grace_period_s(read_policy(delivery).timeout_s, dead_letter=dead_letter, listens=kind.listens)
+    derived_s = TIMEOUTS.grace_period_s(
+        read_policy(delivery).timeout_s,
+        dead_letter=dead_letter,
+        listens=kind.listens,
+        polls=kind.source_class.is_poller,
+    )
     try:
         settings = read(spec["adapter"], "spec.adapter")
     except InvalidSettings as error:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.process.harness import DEADLINE_S, Start, display, free_port, wait_until
+from tests.process.harness import DEADLINE_S, Adapter, Start, display, free_port, wait_until
 from tests.process.polls import SECRET, ids, poller, polls
 from tests.process.sources import sources
 from tests.process.upstream import Answer, Upstream, items
+
+EDITS = 20 if os.environ.get("LONG") else 3
 
 
 def test_new_items_of_a_growing_list_are_sent_once_and_in_order(start: Start) -> None:
@@ -207,3 +209,28 @@ def test_lint_reports_an_expression_that_is_too_expensive(tmp_path: Path) -> Non
     assert (result.returncode, result.stderr) == (1, "")
     assert "spec.items: " in result.stdout
     assert "can copy its input more than 100 times" in result.stdout
+
+
+def ready(source: Adapter) -> None:
+    source.process.wait_for_log("started")
+    wait_until(lambda: source.get("/readiness")[0] == 200, "the adapter is ready")
+
+
+def test_no_item_is_lost_while_new_processes_replace_old_ones(start: Start) -> None:
+    """A rolling update: the old process stops when the new one is ready. Both poll only once by their schedules."""
+    listed: list[str] = []
+    sink, url = display(start)
+    with Upstream(lambda headers, n: Answer(items(*listed))) as upstream:
+        old = poller(start, url, upstream, "1h", start="now")
+        ready(old)
+        for n in range(EDITS):
+            listed.append(f"before-{n}")
+            new = poller(start, url, upstream, "1h", start="now")
+            ready(new)
+            listed.append(f"after-{n}")
+            assert old.process.stop()[0] == 0
+            old = new
+        assert old.process.stop()[0] == 0
+    seen = ids(sink, len(listed) + EDITS)  # each "after" is also sent by the next process
+    assert list(dict.fromkeys(seen)) == listed
+    assert sink.lines.empty()

@@ -90,6 +90,17 @@ def test_cron_follows_its_time_zone_through_the_change_to_summer_time(run: Run) 
     assert [event.time and event.time.astimezone(UTC).hour for event in events] == [8, 7]
 
 
+def test_cron_skips_times_that_are_over_a_minute_late_after_the_machine_slept(run: Run) -> None:
+    class Asleep(VirtualClock):
+        async def sleep_until(self, deadline: datetime) -> None:
+            await super().sleep_until(deadline)
+            if len(self.sleeps) == 2:
+                self.advance(3 * 3600 + 30)
+
+    events = run(cron("0 * * * *"), 3, clock=Asleep(MORNING), created=MORNING)
+    assert [due[11:16] for due in dues(events)] == ["08:00", "12:00", "13:00"]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -23,8 +23,8 @@ class CronSource(Source):
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         now, recent = context.clock.now, timedelta(minutes=1)  # repeats events that a killed process may have lost
         for due in CronSim(self.schedule, max(context.created, now() - recent).astimezone(self.time_zone)):
-            if now() - due > recent:
+            await context.clock.sleep_until(due)
+            if now() - due > recent:  # the sink was down, the clock was set forward, or the machine slept
                 context.count_missed(1)
                 continue
-            await context.clock.sleep_until(due)
             yield Event("com.example.cron", {"due": due.isoformat()}, f"{context.uid}-{due.timestamp():.0f}", due)

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 
 from adapter.cloudevents.encode import Message, encode
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
+from adapter.model.clock import Clock
 from adapter.observe.metrics import Metrics
 from adapter.runtime import Drain, Runtime
 from adapter.sdk import Context, Event, Outcome, Source
@@ -55,6 +56,7 @@ class FakeAdapter:
         timeouts: Timeouts = TIMEOUTS,
         on_shutdown: Callable[[], Awaitable[None]] | None = None,
         port: int = 8888,
+        clock: Clock | None = None,
     ) -> None:
         self.port = port
         self.book, self.metrics = Logbook(), Metrics("ns", "n", "K")
@@ -67,7 +69,7 @@ class FakeAdapter:
         self.was_cut_short = asyncio.Event()
         self._outcome_of = deliver
         source = events if isinstance(events, Source) else self._scripted(events, workers, on_shutdown)
-        context = Context("/s", "uid", START, VirtualClock(), self.book.log, port=port)
+        context = Context("/s", "uid", START, clock or VirtualClock(), self.book.log, port=port)
         encoder = partial(encode, source="/s", namespace="ns", overrides={})
         self.runtime = Runtime(source, context, encoder, self, self.metrics, drain, timeouts)
 

@@ -41,7 +41,7 @@ def test_openapi_describes_request_response_and_errors(
     assert schema_of(path, "post", "200") == {"$ref": f"#/components/schemas/{response_model}"}
     assert {schema_of(path, "post", error)["$ref"] for error in errors} == {"#/components/schemas/Error"}
     names = [parameter["name"] for parameter in operation["parameters"]]
-    assert names == ["types", "typeField", "image", "sinkKinds", "diagnosePods", "adapter", "copiedLabels"]
+    assert names == ["types", "typeField", "polls", "image", "sinkKinds", "diagnosePods", "adapter", "copiedLabels"]
     assert all(parameter["description"] for parameter in operation["parameters"])
 
 
@@ -64,6 +64,7 @@ def test_pages_that_load_scripts_from_a_cdn_are_disabled(path: str) -> None:
         (b"", KindOptions()),
         (b"types=a,b,&typeField=eventType", KindOptions(types=("a", "b"), type_field="eventType")),
         (b"image=kind:1&sinkKinds=v1%2FService", KindOptions(image="kind:1", sink_kinds=("v1/Service",))),
+        (b"polls=true", KindOptions(polls=True)),
         (b"diagnosePods=true", KindOptions(diagnose_pods=True)),
         (b"diagnosePods=false", KindOptions(diagnose_pods=False)),
         (b"adapter=%7B%22labels%22:%7B%22a%22:null%7D%7D", KindOptions(adapter={"labels": {"a": None}})),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from adapter.contract.timeouts import TIMEOUTS
+from hooks.controller import KindOptions
 from hooks.settings import Settings, read_settings
 from tests.unit.hooks.hook import (
     SERVICE_SINK,
@@ -118,3 +120,8 @@ def test_restrictions_of_the_network_are_variables_of_the_adapter_unless_they_ar
     assert restrictions(read_settings({"ADAPTER_IMAGE": "a:1", "DENIED_NETWORKS": "none"})) == {
         "DENIED_NETWORKS": "none"
     }
+
+
+def test_pod_of_a_polling_kind_has_time_for_a_last_poll() -> None:
+    polling, other = (pod_of(answer({"sink": URL_SINK}, options=KindOptions(polls=polls))) for polls in (True, False))
+    assert polling["terminationGracePeriodSeconds"] == other["terminationGracePeriodSeconds"] + TIMEOUTS.last_poll_s

@@ -10,18 +10,22 @@ from adapter.contract.timeouts import TIMEOUTS
 
 STEPS = {
     "always": ("drain_margin_s", "outcome_s", "outcome_s", "source_close_s"),
+    "polls": ("last_poll_s",),
     "listens": ("pre_stop_s", "listener_drain_s", "responses_s"),
 }
 
 
 @pytest.mark.parametrize("attempt_s", [1.0, 10.0, 600.0])
 @pytest.mark.parametrize("dead_letter", [False, True], ids=["", "dead_letter"])
-@pytest.mark.parametrize("listens", [False, True], ids=["", "listens"])
-def test_shutdown_steps_fit_into_the_grace_period(attempt_s: float, dead_letter: bool, listens: bool) -> None:
+@pytest.mark.parametrize("does", ["nothing", "listens", "polls"])
+def test_shutdown_steps_fit_into_the_grace_period(attempt_s: float, dead_letter: bool, does: str) -> None:
     values = dataclasses.asdict(TIMEOUTS)
-    steps = STEPS["always"] + (STEPS["listens"] if listens else ())
+    steps = STEPS["always"] + STEPS.get(does, ())
     needed_s = sum(values[step] for step in steps) + attempt_s * (2 if dead_letter else 1)
-    assert needed_s < TIMEOUTS.grace_period_s(attempt_s, dead_letter=dead_letter, listens=listens)
+    given_s = TIMEOUTS.grace_period_s(
+        attempt_s, dead_letter=dead_letter, listens=does == "listens", polls=does == "polls"
+    )
+    assert needed_s < given_s
 
 
 @pytest.mark.parametrize(("share", "limit_s"), [(0, 240), (0.5, 300), (1, 360)])

@@ -53,6 +53,8 @@ class Loopback:
             yield self
             for task in filter(None, self._tasks):
                 task.cancel()
+            for _ in range(10):  # a connection whose TLS handshake failed has no task; the loop closes it
+                await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
