@@ -30,11 +30,13 @@ class Reason(StrEnum):
     SINK_MISSING = "SinkMissing"
     INVALID_SINK = "InvalidSink"
     SINK_KIND_NOT_ALLOWED = "SinkKindNotAllowed"
+    SINK_NAMESPACE_NOT_ALLOWED = "SinkNamespaceNotAllowed"
     NOT_FOUND = "NotFound"
     NOT_ADDRESSABLE = "NotAddressable"
     ADDRESS_NOT_FOUND = "AddressNotFound"
     ADDRESS_INVALID = "AddressInvalid"
     # Deployed
+    SUSPENDED = "Suspended"
     SINK_NOT_RESOLVED = "SinkNotResolved"
     ADAPTER_STARTING = "AdapterStarting"
     ADAPTER_UPDATING = "AdapterUpdating"

@@ -59,7 +59,8 @@ def customize(
     parent = request.parent
     destinations = (get_in(parent.spec, "sink"), get_in(parent.spec, "delivery", "deadLetterSink"))
     kinds = options.sink_kinds or settings.sink_kinds
-    rules = sinks.related_rules(destinations, namespace=parent.metadata.namespace, sink_kinds=kinds)
+    scope = sinks.Scope(parent.metadata.namespace, {}, kinds, settings.cluster_domain, settings.sink_namespaces)
+    rules = sinks.related_rules(destinations, scope)
     if _diagnoses_pods(settings, options):
         rules.append(pods.related_rule(parent))
     return {"relatedResources": rules}
@@ -94,14 +95,19 @@ def sync(
     plan = _plan(source, observed, pod, _scope(request, settings, options))
 
     deployed = rollouts.deployed_condition(
-        plan.deployment, observed, old_status=parent.status, now=now, listens=source.listens
+        plan.deployment,
+        observed,
+        old_status=parent.status,
+        now=now,
+        listens=source.listens,
+        suspended=source.suspended,
     )
     if _diagnoses_pods(settings, options):
         deployed = pods.with_pod_diagnosis(deployed, plan.deployment, request.related or {})
     status: Status = {"conditions": conditions.update(parent.status, _states(plan, deployed), now=now)}
     _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
     response: SyncResponse = {"status": status, "children": _children(plan)}
-    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status):
+    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status, now=now):
         response["resyncAfterSeconds"] = wait.total_seconds()
     return response
 
@@ -112,7 +118,7 @@ def _diagnoses_pods(settings: Settings, options: KindOptions) -> bool:
 
 def _scope(request: SyncRequest, settings: Settings, options: KindOptions) -> sinks.Scope:
     namespace, kinds = request.parent.metadata.namespace, options.sink_kinds or settings.sink_kinds
-    return sinks.Scope(namespace, request.related or {}, kinds, settings.cluster_domain)
+    return sinks.Scope(namespace, request.related or {}, kinds, settings.cluster_domain, settings.sink_namespaces)
 
 
 def _invalid_spec(parent: Parent, message: str, now: datetime) -> SyncResponse:
@@ -147,7 +153,8 @@ def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Sc
 
 def _states(plan: Plan, deployed: ConditionState) -> list[ConditionState]:
     provided = _sink_state(ConditionType.SINK_PROVIDED, plan.sink)
-    states = [provided, deployed, conditions.ready(provided, deployed)]
+    first, second = (deployed, provided) if plan.source.suspended else (provided, deployed)
+    states = [provided, deployed, conditions.ready(first, second)]
     if plan.dead_letter_sink:
         states.append(_sink_state(ConditionType.DEAD_LETTER_SINK_RESOLVED, plan.dead_letter_sink))
     return states

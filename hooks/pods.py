@@ -31,7 +31,7 @@ def related_rule(parent: Parent) -> RelatedRule:
 
 def with_pod_diagnosis(deployed: ConditionState, wanted: Object | None, related: Objects) -> ConditionState:
     """``deployed``, with the reason and message of a failed pod of the wanted template if there is one."""
-    if wanted is None or deployed.status == "True":
+    if wanted is None or deployed.status == "True" or deployed.reason == Reason.SUSPENDED:
         return deployed
     pods = [(name, pod) for name, pod in sorted(related.get("Pod.v1", {}).items()) if _is_current(pod, wanted)]
     for name, pod in pods:

@@ -16,6 +16,7 @@ from hooks.protocol import Object
 
 NOT_CREATED_AFTER = timedelta(seconds=15)
 TRY_AGAIN_AFTER = timedelta(seconds=30)
+STARTS_WITHIN = timedelta(seconds=60)  # as progressDeadlineSeconds, which does not apply to a Deployment that is scaled
 _NONE_AVAILABLE = "no replica is available"
 _REMEDIES = (  # part of a message of Kubernetes -> what to do
     ("exceeded quota", "raise the quota, or free some of it"),
@@ -29,12 +30,20 @@ _REMEDIES = (  # part of a message of Kubernetes -> what to do
 
 
 def deployed_condition(
-    wanted: Object | None, observed: Object | None, *, old_status: Json, now: datetime, listens: bool
+    wanted: Object | None,
+    observed: Object | None,
+    *,
+    old_status: Json,
+    now: datetime,
+    listens: bool,
+    suspended: bool,
 ) -> ConditionState:
     """``wanted``: None while the sink is not resolved. ``old_status``: the present status of the source.
 
     ``listens``: the adapter stays ready while the sink accepts no event.
     """
+    if suspended:
+        return _suspended(observed)
     if wanted is None:
         text = "No adapter runs until the sink is resolved; see SinkProvided"
         return _deployed("Unknown", Reason.SINK_NOT_RESOLVED, text)
@@ -44,7 +53,7 @@ def deployed_condition(
     status = get_in(observed, "status") or {}
     available = _condition(status, "Available")
     if not _is_current(wanted, observed):
-        return _in_progress(name, available)
+        return _in_progress(name, status)
     for type, bad in (("ReplicaFailure", "True"), ("Progressing", "False")):
         condition = _condition(status, type)
         if condition.get("status") == bad:
@@ -52,20 +61,23 @@ def deployed_condition(
     counts = [get_in(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
     if counts == [wanted["spec"]["replicas"]] * 3 and available.get("status") == "True":
         return ConditionState(ConditionType.DEPLOYED, "True")
-    rolled_out = _condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable"
-    if rolled_out and available.get("status") == "False":
+    is_down = _is_rolled_out(status) and available.get("status") == "False"
+    if is_down and not _time_to_start(old_status, now):
         return _unavailable(wanted, available, listens)
-    return _in_progress(name, available)
+    return _in_progress(name, status)
 
 
-def resync_after(deployed: ConditionState, observed: Object | None, *, old_status: Json) -> timedelta | None:
-    """When to sync again while the Deployment is missing. Metacontroller gets no event when the obstacle is removed.
+def resync_after(
+    deployed: ConditionState, observed: Object | None, *, old_status: Json, now: datetime
+) -> timedelta | None:
+    """When to sync again, if Metacontroller may get no event: the Deployment is missing, or was scaled up.
 
     The first sync without the Deployment requests nothing: the changed status and the new Deployment cause the next
     sync. A requested sync cannot be taken back, so each source would pay for one that it does not need.
     """
     if observed is not None:
-        return None
+        scaled_up = deployed.reason == Reason.ADAPTER_STARTING and _is_rolled_out(get_in(observed, "status"))
+        return _time_to_start(old_status, now) if scaled_up else None
     if deployed.reason == Reason.DEPLOYMENT_NOT_CREATED:
         return TRY_AGAIN_AFTER
     is_second = _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.ADAPTER_STARTING
@@ -86,6 +98,29 @@ def _is_current(wanted: Object, observed: Object) -> bool:
     )
 
 
+def _is_rolled_out(status: Json) -> bool:
+    """Kubernetes does not take this back when the Deployment is scaled up."""
+    return bool(_condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable")
+
+
+def _time_to_start(old_status: Json, now: datetime) -> timedelta | None:
+    """How long a Deployment that was scaled up may still be unavailable; None if it is not starting."""
+    since = transition_time(old_status, ConditionType.DEPLOYED, "Unknown")
+    return since + STARTS_WITHIN - now if since and now - since < STARTS_WITHIN else None
+
+
+def _suspended(observed: Object | None) -> ConditionState:
+    """Kubernetes before 1.35 does not count pods that are terminating."""
+    text = "spec.suspend is true. No adapter runs"
+    if observed is not None:
+        name = get_in(observed, "metadata", "name")
+        pods = [get_in(observed, "status", key) for key in ("replicas", "terminatingReplicas")]
+        is_stopping = get_in(observed, "spec", "replicas") != 0 or any(pods)
+        state = "is stopping its adapter, which still sends the events in flight" if is_stopping else "has 0 replicas"
+        text = f"spec.suspend is true. Deployment {name} {state}"
+    return _deployed("False", Reason.SUSPENDED, f"{text}. To resume, set spec.suspend to false")
+
+
 def _absent(name: str, old_status: Json, now: datetime) -> ConditionState:
     failed_before = transition_time(old_status, ConditionType.DEPLOYED, "False") and (
         _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.DEPLOYMENT_NOT_CREATED
@@ -103,11 +138,12 @@ def _absent(name: str, old_status: Json, now: datetime) -> ConditionState:
     return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is being created")
 
 
-def _in_progress(name: str, available: Object) -> ConditionState:
-    if available.get("status") == "True":
+def _in_progress(name: str, status: Json) -> ConditionState:
+    # A Deployment with 0 replicas is "available".
+    if _condition(status, "Available").get("status") == "True" and get_in(status, "replicas"):
         text = f"Deployment {name} is rolling out the new template"
         return _deployed("Unknown", Reason.ADAPTER_UPDATING, text)
-    return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is starting its first replica")
+    return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is starting its adapter")
 
 
 def _unavailable(wanted: Object, available: Object, listens: bool) -> ConditionState:

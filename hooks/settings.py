@@ -11,7 +11,7 @@ from typing import Any
 from adapter.contract import variables
 from adapter.contract.declarations import Variable, declare, read_variable, reference_of, variables_of
 from adapter.contract.egress import Network, declare_allowed_hosts, declare_denied_networks
-from hooks.names import API_VERSION, is_dns_subdomain
+from hooks.names import API_VERSION, is_dns_label, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
 _BODY_SIZES = (64 * 1024, 256 * 1024 * 1024)
@@ -25,6 +25,17 @@ def parse_sink_kinds(text: str) -> tuple[str, ...]:
         if not _SINK_KIND.fullmatch(kind):
             raise ValueError(f'"{kind}" is not <apiVersion>/<Kind>; write one like eventing.knative.dev/v1/Broker')
     return kinds
+
+
+def parse_sink_namespaces(text: str) -> tuple[str, ...] | None:
+    """Read ``all``, ``own`` or a list of namespaces. None: all; otherwise those beside that of the source."""
+    namespaces = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if namespaces == ("all",):
+        return None
+    for namespace in namespaces:
+        if namespace == "all" or not is_dns_label(namespace):
+            raise ValueError(f'"{namespace}" is not a namespace; write all, own, or names of namespaces')
+    return tuple(namespace for namespace in namespaces if namespace != "own")
 
 
 def parse_bool(text: str) -> bool:
@@ -65,6 +76,10 @@ def _log_level(text: str) -> str:
 
 _IMAGE = Variable("ADAPTER_IMAGE", "The image of the adapters.", "required", read=_image)
 _SINK_KINDS = "The kinds that `sink.ref` may name: `<apiVersion>/<Kind>`, comma-separated."
+_SINK_NAMESPACES = (
+    "The namespaces that a sink may be in, beside that of its source: `all`, `own` (no other), or names, "
+    "comma-separated."
+)
 _DIAGNOSE_PODS = "`true`: conditions show why a pod of the adapter does not run. Metacontroller then watches all pods."
 _FROM_RESOLV_CONF = "the `svc.` search entry of `/etc/resolv.conf`, else `cluster.local`"
 _TRUST_BUNDLE = "A ConfigMap with PEM certificates that adapters trust, if the namespace of the source has it."
@@ -88,6 +103,9 @@ class Settings:
     port: int = declare(8080, "PORT", "The port to listen on.", read=variables.port)
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join
+    )
+    sink_namespaces: tuple[str, ...] | None = declare(
+        None, "SINK_NAMESPACES", _SINK_NAMESPACES, "`all`", read=parse_sink_namespaces
     )
     cluster_domain: str = declare(
         "cluster.local", "CLUSTER_DOMAIN", "The DNS domain of the cluster.", _FROM_RESOLV_CONF, read=_domain

@@ -5,6 +5,7 @@ The rules are those of Knative's ``resolver`` (knative.dev/pkg).
 
 from __future__ import annotations
 
+import contextlib
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,11 @@ from adapter.contract.formats import Json, is_http_url, is_printable, public_url
 from adapter.contract.kind_names import plural
 from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
 from hooks.conditions import Reason
-from hooks.names import is_api_version, is_dns_label, is_dns_subdomain, is_kind
+from hooks.names import get_in, is_api_version, is_dns_label, is_dns_subdomain, is_kind
 from hooks.protocol import Objects, RelatedRule
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
+_CLUSTER_SET = "clusterset.local"  # multi-cluster Services (KEP-1645)
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,21 @@ class Scope:
     related: Objects
     sink_kinds: tuple[str, ...]  # "<apiVersion>/<Kind>"
     cluster_domain: str
+    sink_namespaces: tuple[str, ...] | None = None  # beside ``namespace``; None: all
+
+    def allows(self, namespace: str) -> bool:
+        return self.sink_namespaces is None or namespace in (self.namespace, *self.sink_namespaces)
 
 
-def related_rules(sinks: Iterable[Json], *, namespace: str, sink_kinds: tuple[str, ...]) -> list[RelatedRule]:
-    """A rule for the object of each sink of an allowed kind.
+def related_rules(sinks: Iterable[Json], scope: Scope) -> list[RelatedRule]:
+    """A rule for the object of each sink of an allowed kind in an allowed namespace.
 
     Metacontroller fails the whole sync for a rule whose API the cluster does not serve. So other kinds get no rule.
     """
     rules: list[RelatedRule] = []
     for sink in sinks:
-        ref = _reference(sink, namespace, "") if isinstance(sink, dict) and sink.get("ref") is not None else None
-        if not isinstance(ref, Reference) or f"{ref.api_version}/{ref.kind}" not in sink_kinds:
+        ref = _reference(sink, scope.namespace, "") if isinstance(sink, dict) and sink.get("ref") is not None else None
+        if not isinstance(ref, Reference) or _forbidden(ref, "", scope):
             continue
         rule = RelatedRule(
             apiVersion=ref.api_version, resource=plural(ref.kind), namespace=ref.namespace, names=[ref.name]
@@ -62,7 +68,7 @@ def resolve(sink: Json, field: str, scope: Scope) -> Resolved | Unresolved:
     if uri is not None and not isinstance(uri, str):
         return _invalid(f"{field}.uri", uri, "write a URL in quotes")
     if sink.get("ref") is None:
-        return _absolute(sink, uri, field)
+        return _absolute(sink, uri, field, scope)
     if uri is not None and (problem := _relative_problem(uri, field)):
         return problem
     reference = _reference(sink, scope.namespace, field)
@@ -93,6 +99,19 @@ def _invalid(field: str, value: Json, expectation: str) -> Unresolved:
 
 
 def _address(reference: Reference, sink: Mapping[str, Json], field: str, scope: Scope) -> Resolved | Unresolved:
+    if problem := _forbidden(reference, field, scope):
+        return problem
+    observed = scope.related.get(f"{reference.kind}.{reference.api_version}", {})
+    target = observed.get(f"{reference.namespace}/{reference.name}")
+    if target is None:
+        return Unresolved(Reason.NOT_FOUND, f"{reference} does not exist; create it or correct {field}.ref")
+    alias = get_in(target, "spec", "externalName") if get_in(target, "spec", "type") == "ExternalName" else None
+    if isinstance(alias, str) and not scope.allows(_namespace_in(alias, scope)):
+        return _other_namespace(f"{reference} is an ExternalName of", "", scope)
+    return address_of(reference, target, sink, scope.cluster_domain, field)
+
+
+def _forbidden(reference: Reference, field: str, scope: Scope) -> Unresolved | None:
     kind = f"{reference.api_version}/{reference.kind}"
     if kind not in scope.sink_kinds:
         return Unresolved(
@@ -101,14 +120,35 @@ def _address(reference: Reference, sink: Mapping[str, Json], field: str, scope: 
             f"{', '.join(scope.sink_kinds) or 'none'}. Allow it with `sources manifests --sink-kinds`, or use "
             f"{field}.uri",
         )
-    observed = scope.related.get(f"{reference.kind}.{reference.api_version}", {})
-    target = observed.get(f"{reference.namespace}/{reference.name}")
-    if target is None:
-        return Unresolved(Reason.NOT_FOUND, f"{reference} does not exist; create it or correct {field}.ref")
-    return address_of(reference, target, sink, scope.cluster_domain, field)
+    if not scope.allows(reference.namespace):
+        return _other_namespace(f"{field}.ref names", reference.namespace, scope)
+    return None
 
 
-def _absolute(sink: Mapping[str, Json], uri: str | None, field: str) -> Resolved | Unresolved:
+def _other_namespace(what: str, namespace: str, scope: Scope) -> Unresolved:
+    allowed = ", ".join((scope.namespace, *(scope.sink_namespaces or ())))
+    where = f"namespace {namespace}" if namespace else "another namespace"
+    text = f"{what} an object in {where}, which is not allowed; use a sink in one of these namespaces: {allowed}"
+    return Unresolved(Reason.SINK_NAMESPACE_NOT_ALLOWED, f"{text}. SINK_NAMESPACES of the hook sets the list")
+
+
+def _namespace_in(host: str, scope: Scope) -> str:
+    """The namespace in the DNS name of a Service or a pod. For other names, or if all are allowed: the source's.
+
+    A name of two labels can be that of a Service, too. But ``example.com`` looks the same.
+    """
+    if scope.sink_namespaces is None:
+        return scope.namespace
+    with contextlib.suppress(UnicodeError):  # the adapter looks the name up in this form
+        host = host.encode("idna").decode("ascii")
+    name = host.lower().rstrip(".")
+    for domain in (scope.cluster_domain, _CLUSTER_SET):
+        name = name.removesuffix(f".{domain}")
+    labels = name.split(".")
+    return labels[-2] if len(labels) > 2 and labels[-1] in ("svc", "pod") else scope.namespace
+
+
+def _absolute(sink: Mapping[str, Json], uri: str | None, field: str, scope: Scope) -> Resolved | Unresolved:
     if uri is None:
         return _missing(field)
     if not is_http_url(uri):
@@ -118,6 +158,9 @@ def _absolute(sink: Mapping[str, Json], uri: str | None, field: str) -> Resolved
         return _invalid(
             f"{field}.uri", uri, f"it has a user or password; write them into a Secret, and use {auth}.basic"
         )
+    namespace = _namespace_in(urlsplit(uri).hostname or "", scope)
+    if not scope.allows(namespace):
+        return _other_namespace(f"{field}.uri names", namespace, scope)
     return Resolved(normalize_url(uri), sink.get("CACerts") or None, sink.get("audience") or None)
 
 
@@ -177,7 +220,8 @@ def _reference(sink: Mapping[str, Json], namespace: str, field: str) -> Referenc
     if not _is_port(port):
         return _invalid(f"{field}.ref.port", port, "write a port number, or the name of a port")
     number = int(port) if isinstance(port, str) and _is_number(port) else port
-    return Reference(ref["apiVersion"], ref["kind"], target, ref["name"], address, number)
+    is_foreign = target != namespace
+    return Reference(ref["apiVersion"], ref["kind"], target, ref["name"], address, number, is_foreign)
 
 
 def _is_port(value: Json) -> bool:

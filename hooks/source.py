@@ -44,6 +44,7 @@ class SourceSpec:
     listens: bool = False  # the CompositeController of the kind has Services as children
     polls: bool = False  # the adapter polls once more at its shutdown
     replicas: int = 1
+    suspended: bool = False
     adapter: PodSettings = DEFAULT
 
     @property
@@ -90,6 +91,7 @@ def read_source(
         listens=listens,
         polls=polls,
         replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
+        suspended=_suspended(spec.get("suspend")),
         adapter=_adapter(
             spec.get("adapter"),
             adapter,
@@ -124,6 +126,12 @@ def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: 
 
 def _replicas(value: Json) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32 else 1
+
+
+def _suspended(value: Json) -> bool:
+    if not isinstance(value, bool | None):
+        raise InvalidSpec(f"spec.suspend is {quoted(value)}: write true or false")
+    return value is True
 
 
 def _service_account(value: Json) -> str:

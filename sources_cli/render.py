@@ -16,7 +16,7 @@ from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import ClusterOptions, kind_named
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.screen import stdout
-from sources_cli.screen.plain import ready_condition
+from sources_cli.screen.plain import find_condition, ready_condition
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class RenderOptions:
 
 
 async def render(options: RenderOptions) -> int:
-    """The exit code: 0, or 1 if a source would not run because of its sink or spec."""
+    """The exit code: 0, or 1 if a source would not run because of its sink or spec.
+
+    A suspended source is judged by its sink.
+    """
     cluster = ClusterOptions(read_adapter_defaults(options.adapter_defaults), options.copied_labels)
     documents, output = read_documents(Files(options.files, options.package)), options.output
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=options.image, cluster=cluster)
@@ -53,10 +56,12 @@ async def _render(hook: Hook, source: Json, documents: Documents, output: str) -
         stdout.show_json(response.decode())
     else:
         stdout.show_text(f"---\n# {source['kind']} {key(source)}\n{yaml.dump([parsed])}")
-    ready = ready_condition(parsed["status"])
-    if ready["status"] == "False":
-        stdout.complain(f"{key(source)}: {ready['reason']}: {ready['message']}")
-    return ready["status"] != "False"
+    judged = ready_condition(parsed["status"])
+    if judged.get("reason") == "Suspended":
+        judged = find_condition(parsed["status"], "SinkProvided")
+    if judged["status"] == "False":
+        stdout.complain(f"{key(source)}: {judged['reason']}: {judged['message']}")
+    return judged["status"] != "False"
 
 
 def _with_fixed_metadata(source: Json) -> Json:

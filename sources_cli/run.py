@@ -201,7 +201,7 @@ class Cluster:
             (service["metadata"]["namespace"], service["metadata"]["name"]): display.port
             for service in self._documents.of_kind("v1", "Service")
             for display in self._displays.values()
-            if selects(service, display.desired)
+            if display.port and selects(service, display.desired)
         }
 
     def _on_event(self, line: str) -> None:

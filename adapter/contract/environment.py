@@ -36,7 +36,7 @@ from adapter.contract.proxies import (
 from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
-SHARED_FIELDS = frozenset(("sink", "sinkAuth", "ceOverrides", "delivery", "serviceAccountName", "adapter"))
+SHARED_FIELDS = frozenset(("sink", "sinkAuth", "ceOverrides", "delivery", "serviceAccountName", "adapter", "suspend"))
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
 TOKEN_DIRECTORY, TRUST_BUNDLES, TLS_SECRETS = "/oidc", "/knative-custom-certs", "/tls-secrets"
 

@@ -34,7 +34,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             "annotations": annotations,
         },
         "spec": {
-            "replicas": source.replicas,
+            "replicas": 0 if source.suspended else source.replicas,
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selected},

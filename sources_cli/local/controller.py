@@ -52,6 +52,10 @@ class SourceController:
         return ready_condition(self.source.get("status") or {}).get("status") == "True"
 
     @property
+    def suspended(self) -> bool:
+        return ready_condition(self.source.get("status") or {}).get("reason") == "Suspended"
+
+    @property
     def url(self) -> str:
         """The URL on which the source listens; empty if it does not."""
         if self._service is None:
@@ -78,6 +82,8 @@ class SourceController:
     @property
     def missing(self) -> str:
         """What ``sources run --once`` still waits for; empty if nothing."""
+        if self.suspended:
+            return ""
         if not self.ready:
             condition = ready_condition(self.source.get("status") or {})
             reason = ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))

@@ -23,16 +23,22 @@ class ReplicaState:
 
 
 def deployment_status(
-    *, generation: int, newest: ReplicaState, old: ReplicaState | None = None, wanted: int = 1
+    *,
+    generation: int,
+    newest: ReplicaState | None,
+    old: ReplicaState | None = None,
+    wanted: int = 1,
+    terminating: int = 0,
 ) -> Json:
     """The status of a Deployment with ``wanted`` replicas, all of them represented by one process.
 
-    ``old`` is the previous replica while a new template rolls out. A crash is reported as ProgressDeadlineExceeded at
-    once; Kubernetes would wait for ``progressDeadlineSeconds``.
+    ``newest`` is None if no replica is wanted. ``old`` is the previous replica while a new template rolls out. A crash
+    is reported as ProgressDeadlineExceeded at once; Kubernetes would wait for ``progressDeadlineSeconds``.
     """
-    replicas = [newest, old] if old else [newest]
+    replicas = [replica for replica in (newest, old) if replica]
+    newest = newest or ReplicaState(was_ready=True)
     ready = sum(replica.ready for replica in replicas)
-    if ready:
+    if ready or not replicas:
         available = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
         message = newest.failure or "Deployment does not have minimum availability."
@@ -50,6 +56,7 @@ def deployment_status(
         "observedGeneration": generation,
         "replicas": total,
         "updatedReplicas": wanted,
+        "terminatingReplicas": terminating,
         **{name: count for name, count in counts.items() if count},
         "conditions": [
             {"type": type_, "status": status, "reason": reason, "message": message}
@@ -62,18 +69,26 @@ def container(deployment: Json) -> Json:
     return deployment["spec"]["template"]["spec"]["containers"][0]
 
 
+def wants_process(deployment: Json) -> bool:
+    """Whether ``replicas`` is not 0. A display always runs: ``sources run`` sends the events to it."""
+    return deployment["spec"].get("replicas") != 0 or is_display(deployment)
+
+
 def is_display(deployment: Json) -> bool:
     words = [*container(deployment).get("command", []), *container(deployment).get("args", [])]
     return DISPLAY_MODULE in words
 
 
 def local_url(url: str, ports: LocalPorts) -> str:
-    """Replaces the cluster address of a Service with its port on this machine. Other URLs stay the same."""
+    """Replaces the cluster address of a Service with its port on this machine. Other URLs stay the same.
+
+    The scheme becomes http: a display has no certificate.
+    """
     parts = urlsplit(url)
     name, _, rest = (parts.hostname or "").partition(".")
     namespace, _, zone = rest.partition(".")
     port = ports.get((namespace, name)) if zone == "svc" or zone.startswith("svc.") else None
-    return url if port is None else parts._replace(netloc=f"127.0.0.1:{port}").geturl()
+    return url if port is None else parts._replace(scheme="http", netloc=f"127.0.0.1:{port}").geturl()
 
 
 def selects(service: Json, deployment: Json) -> bool:

@@ -40,8 +40,9 @@ class SinkRef(BaseModel):
     address: str | None = _string(253, "The name of one of the object's status.addresses. Default: the first.")
     port: int | str | None = Field(
         None,
-        description="The port of a Service, by number or name. Default: its only port, else the port named http, else "
-        "port 80. With CACerts: its only port, else the port named https, else port 443.",
+        description="The TCP port of a Service, by number or name. Default: its only one, else the port named http, "
+        "else port 80. With CACerts: its only one, else the port named https, else port 443. A port with appProtocol "
+        "https, with the name https, or with the number 443 is addressed by https.",
         json_schema_extra=validations(rules.PORT),
     )
 
@@ -126,6 +127,11 @@ class SharedSpec(BaseModel):
     sinkAuth: SinkAuth | None = None
     ceOverrides: CEOverrides | None = None
     delivery: DeliveryFields | None = None
+    suspend: bool = Field(
+        False,
+        description="If true, the source has no pod and sends no events. Nothing is deleted. Ticks that are due "
+        "meanwhile are not sent later.",
+    )
     serviceAccountName: str = Field(
         "default",
         max_length=253,

@@ -10,6 +10,7 @@ from tests.cluster.namespace import SourceNamespace, env_of
 
 STRATEGIES = ("dynamic-apply", "server-side-apply")
 USER = "system:serviceaccount:metacontroller:metacontroller"
+READING = ("get", "list", "watch")
 
 
 def apply_with(cluster: LocalCluster, strategy: str) -> None:
@@ -44,3 +45,17 @@ def deployment_of_source(ns: SourceNamespace, source: str) -> Any:
     ]
     [found] = labelled
     return found
+
+
+def hook_calls(ns: SourceNamespace) -> int:
+    return sum(exchange.parent[0] == ns.name for exchange in list(ns.cluster.hook_proxy.exchanges))
+
+
+def writes(ns: SourceNamespace) -> int:
+    """The number of Metacontroller's writes in this namespace."""
+    entries = [
+        entry
+        for entry in ns.cluster.plane.audit()
+        if entry["user"]["username"] == USER and entry["verb"] not in READING
+    ]
+    return sum((entry.get("objectRef") or {}).get("namespace") == ns.name for entry in entries)

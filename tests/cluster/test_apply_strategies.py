@@ -9,12 +9,11 @@ import pytest
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import eventually
-from tests.cluster.apply_strategies import STRATEGIES, USER, apply_with, edit_and_check
+from tests.cluster.apply_strategies import STRATEGIES, apply_with, edit_and_check, hook_calls, writes
 from tests.cluster.local_cluster import SOURCES
 from tests.cluster.namespace import SourceNamespace
 
 IDLE_S = 300 if os.environ.get("LONG") else 8
-READING = ("get", "list", "watch")
 
 
 _KEY = {"secretKeyRef": {"name": "gateway", "key": "key", "optional": True}}
@@ -106,17 +105,3 @@ def wait_until_idle(ns: SourceNamespace) -> Activity:
 def versions(ns: SourceNamespace) -> dict[str, str]:
     objects = [*ns.deployments(), *(ns.read(name) for name in ("one", "two", "three"))]
     return {f"{document['metadata']['name']}": document["metadata"]["resourceVersion"] for document in objects}
-
-
-def hook_calls(ns: SourceNamespace) -> int:
-    return sum(exchange.parent[0] == ns.name for exchange in list(ns.cluster.hook_proxy.exchanges))
-
-
-def writes(ns: SourceNamespace) -> int:
-    """The number of Metacontroller's writes in this namespace."""
-    entries = [
-        entry
-        for entry in ns.cluster.plane.audit()
-        if entry["user"]["username"] == USER and entry["verb"] not in READING
-    ]
-    return sum((entry.get("objectRef") or {}).get("namespace") == ns.name for entry in entries)

@@ -32,6 +32,13 @@ LOST = {
     "reason": "NotFound",
     "message": "Service people/gone does not exist; create it or correct spec.sink.ref",
 }
+SUSPENDED = {
+    "status": "False",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "reason": "Suspended",
+    "message": "spec.suspend is true. Deployment samplesource-paused-1 has 0 replicas. To resume, "
+    "set spec.suspend to false",
+}
 CommandResult = tuple[int, str, str]  # exit code, stdout, stderr
 
 
@@ -71,11 +78,12 @@ def applied(bare_api_server: ControlPlane, kustomize: Callable[[str], str]) -> d
 
 @pytest.fixture(scope="module")
 def kubectl(bare_api_server: ControlPlane, applied: object) -> Callable[..., str]:
-    """Run kubectl, check that it prints no error, return its stdout. There are two sources; one is Ready."""
+    """Run kubectl, check that it prints no error, return its stdout. There are three sources; one is Ready."""
     write_source(
         bare_api_server, "hello", [{"type": "Ready", **TRUE}], sinkUri="http://display.people.svc.cluster.local"
     )
     write_source(bare_api_server, "lost", [{"type": "Ready", **LOST}])
+    write_source(bare_api_server, "paused", [{"type": "Ready", **SUSPENDED}])
 
     def run(*arguments: str) -> str:
         code, text, errors = bare_api_server.kubectl(*arguments)
@@ -184,7 +192,7 @@ def test_kubectl_get_shows_readiness_and_reason(kubectl: Callable[..., str], out
 @pytest.mark.parametrize("word", ["sources", "knative", "eventing", "ssrc", "samplesource", "samplesources"])
 def test_sources_are_listed_by_category_short_name_and_resource_name(kubectl: Callable[..., str], word: str) -> None:
     found = kubectl("get", word, "-n", NAMESPACE, "-o", "name").split()
-    assert found == [f"{KIND.name.lower()}.{KIND.group}/{name}" for name in ("hello", "lost")]
+    assert found == [f"{KIND.name.lower()}.{KIND.group}/{name}" for name in ("hello", "lost", "paused")]
 
 
 def test_kubectl_wait_returns_when_a_source_is_ready(

@@ -56,7 +56,7 @@ def test_install_commands_show_events_in_the_log_of_the_display(
 def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
     for command in install_commands()[1][:2]:
         cluster.run(command)
-    describe, logs, restart = (
+    describe, logs, restart, *_ = (
         command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands
     )
     assert re.search(r"^Kind: +SampleSource$", cluster.run(describe), re.MULTILINE)

@@ -49,6 +49,7 @@ COVERED_BY = {
     r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,
     r"kubectl logs deployment/event-display": _QUICKSTART,
     r"kubectl (describe|logs|rollout) .*": _OPERATE,
+    r"kubectl patch samplesource hello .*": "tests/e2e/test_suspend.py::test_commands_suspend_and_resume_a_source",
     r"kubectl delete .*": "tests/e2e/installation.py::installation",
     r"ADAPTER_IMAGE=\S+ .venv/bin/python -m hooks": f"{_COMMANDS}::test_the_hook_starts_with_the_settings_of_the_page",
     r"curl -s .*": f"{_COMMANDS}::test_the_curl_call_gets_a_deployment_and_a_status",

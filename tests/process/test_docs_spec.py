@@ -51,6 +51,11 @@ def test_service_account_is_that_of_the_pod_and_of_the_status() -> None:
     assert token["audience"] == "event-display"
 
 
+def test_suspended_source_of_the_example_has_no_replica() -> None:
+    [deployment] = rendered("suspend")["children"]
+    assert deployment["spec"]["replicas"] == 0
+
+
 def test_extensions_of_the_example_reach_the_adapter() -> None:
     overrides = environ(rendered("ceOverrides"))["K_CE_OVERRIDES"]
     assert json.loads(overrides) == {"extensions": {"team": "orders", "stage": "test"}}

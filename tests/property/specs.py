@@ -63,6 +63,7 @@ specs = st.fixed_dictionaries(
         "serviceAccountName": st.sampled_from(["robot", ""]) | names,
         "ceOverrides": st.fixed_dictionaries({}, optional={"extensions": extensions}),
         "delivery": deliveries,
+        "suspend": st.booleans() | st.sampled_from([None, "true", 1]),
         "sinkAuth": sink_auths() | broken_sink_auths,
     },
 )

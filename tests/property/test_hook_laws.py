@@ -55,6 +55,7 @@ specs = st.fixed_dictionaries(
         "ceOverrides": json_values,
         "serviceAccountName": json_values,
         "own": json_values,
+        "suspend": st.booleans() | json_values,
     },
 )
 services = st.fixed_dictionaries(
@@ -130,6 +131,17 @@ def test_response_always_contains_a_running_deployment(request: SyncRequest) -> 
     assert [child["metadata"]["name"] for child in response["children"]] == [
         deployment_name(read_source(request.parent))
     ]
+
+
+@given(requests())
+def test_suspended_source_has_no_replicas_and_is_never_ready(request: SyncRequest) -> None:
+    parent = request.parent.model_copy(update={"spec": {**(request.parent.spec or {}), "suspend": True}})
+    response = answer(request.model_copy(update={"parent": parent}), NOW)
+    if response is None:
+        return
+    assert [child["spec"]["replicas"] for child in response["children"]] in ([], [0])
+    [ready] = [condition for condition in response["status"]["conditions"] if condition["type"] == "Ready"]
+    assert (ready["status"], ready["reason"]) in [("False", "Suspended"), ("False", "InvalidSpec")]
 
 
 @given(requests())

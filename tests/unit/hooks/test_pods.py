@@ -48,7 +48,7 @@ def state(status: Any, reason: str = "", message: str = "") -> ConditionState:
     return ConditionState(ConditionType.DEPLOYED, status, reason, message)
 
 
-STARTING = state("Unknown", "AdapterStarting", "Deployment d is starting its first replica")
+STARTING = state("Unknown", "AdapterStarting", "Deployment d is starting its adapter")
 UNAVAILABLE = state("False", "DeploymentUnavailable", "Deployment d is unavailable; look at its pods")
 
 

@@ -27,6 +27,12 @@ def test_only_the_image_is_required() -> None:
             'SINK_KINDS is "Service": "Service" is not <apiVersion>/<Kind>; write one',
             id="kind-without-version",
         ),
+        pytest.param(
+            IMAGE | {"SINK_NAMESPACES": "own,Shared"},
+            'SINK_NAMESPACES is "own,Shared": "Shared" is not a namespace; write all, own, or names of namespaces',
+            id="namespace",
+        ),
+        pytest.param(IMAGE | {"SINK_NAMESPACES": "all,own"}, '"all" is not a namespace', id="all-and-more"),
         pytest.param(IMAGE | {"CLUSTER_DOMAIN": "a/b"}, 'CLUSTER_DOMAIN is "a/b"', id="domain"),
         pytest.param(IMAGE | {"TRUST_BUNDLE": "a/b"}, 'TRUST_BUNDLE is "a/b": write the name of', id="bundle"),
         pytest.param(IMAGE | {"ALLOWED_HOSTS": "a b"}, 'ALLOWED_HOSTS is "a b": "a b" is not a host', id="hosts"),
@@ -44,6 +50,14 @@ def test_only_the_image_is_required() -> None:
 def test_error_names_the_invalid_setting_and_its_value(environ: dict[str, str], sentence: str) -> None:
     with pytest.raises(EnvError, match=sentence):
         read_settings(environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "namespaces"),
+    [("", None), ("all", None), ("own", ()), ("a, b,a", ("a", "b")), ("own,a", ("a",))],
+)
+def test_sink_namespaces_are_all_or_a_list(text: str, namespaces: tuple[str, ...] | None) -> None:
+    assert read_settings(IMAGE | {"SINK_NAMESPACES": text}).sink_namespaces == namespaces
 
 
 def test_duplicate_sink_kinds_are_removed() -> None:
@@ -70,8 +84,8 @@ def test_cluster_domain_is_read_from_resolv_conf(text: str, expected: str | None
 def test_reference_lists_name_default_and_description_of_each_setting() -> None:
     rows = {name: (default, description) for name, default, description in reference()}
     assert list(rows) == [
-        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE",
-        "ALLOWED_HOSTS", "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
+        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "SINK_NAMESPACES", "CLUSTER_DOMAIN", "DIAGNOSE_PODS",
+        "TRUST_BUNDLE", "ALLOWED_HOSTS", "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
     ]  # fmt: skip
     assert [rows[name][0] for name in ("ADAPTER_IMAGE", "PORT", "SINK_KINDS", "DIAGNOSE_PODS", "TRUST_BUNDLE")] == [
         "required", "`8080`", "`v1/Service`", "`false`", "none",

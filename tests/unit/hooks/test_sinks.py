@@ -187,5 +187,5 @@ def test_message_names_field_value_and_what_to_write(sink: Any, message: str) ->
     ],
 )
 def test_rules_contain_only_objects_of_allowed_kinds(sink: Any, rules: list[Any]) -> None:
-    found = related_rules([sink, sink], namespace="ns", sink_kinds=KINDS)
+    found = related_rules([sink, sink], Scope("ns", {}, KINDS, "cluster.local"))
     assert [(rule["apiVersion"], rule["resource"], rule["namespace"], rule["names"]) for rule in found] == rules

@@ -19,6 +19,7 @@ PORTS = {("default", "event-display"): 4711}
         pytest.param(
             "http://event-display.default.svc.corp:8080/a?b=c", "http://127.0.0.1:4711/a?b=c", id="path-stays"
         ),
+        pytest.param("https://event-display.default.svc:8443/a", "http://127.0.0.1:4711/a", id="tls"),
         pytest.param("http://event-display.default.svc", "http://127.0.0.1:4711", id="short"),
         pytest.param("http://other.default.svc.cluster.local", "http://other.default.svc.cluster.local", id="unknown"),
         pytest.param(
@@ -69,6 +70,13 @@ def test_old_replica_keeps_a_rollout_available(newest: ReplicaState, progressing
     assert (status["replicas"], status["updatedReplicas"]) == (2, 1)
     assert conditions(status)["Available"][0] == "True"
     assert conditions(status)["Progressing"] == progressing
+
+
+def test_deployment_without_replicas_is_rolled_out_and_counts_what_still_stops() -> None:
+    status = deployment_status(generation=2, newest=None, wanted=0, terminating=1)
+    assert (status["replicas"], status["updatedReplicas"], status["terminatingReplicas"]) == (0, 0, 1)
+    assert conditions(status)["Progressing"] == ("True", "NewReplicaSetAvailable")
+    assert conditions(status)["Available"][0] == "True"
 
 
 @pytest.mark.parametrize(
