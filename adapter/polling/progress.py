@@ -88,7 +88,7 @@ class LastPoll:
 
     async def __aexit__(self, *_: object) -> None:
         if self.requested and not self._ended.is_set():
-            self._warn("it did not end before the shutdown")
+            self._incomplete("it did not end before the shutdown")
 
     async def wait_until(self, due: datetime) -> None:
         """Wait until ``due``, or until the last poll is requested."""
@@ -105,11 +105,11 @@ class LastPoll:
         """The last poll has ended. ``complete``: each item got an outcome that is final."""
         self._ended.set()
         if result.outcome == FAILED:
-            self._warn(result.reason)
+            self._incomplete(result.reason)
         elif not complete:
-            self._warn("an item was not delivered, so the items after it were not sent")
+            self._incomplete("an item was not delivered, so the items after it were not sent")
 
-    def _warn(self, reason: str) -> None:
+    def _incomplete(self, reason: str) -> None:
         if not self._found_again:
             self._log.warning("last poll incomplete: new items may be lost", extra={"fields": {"reason": reason}})
 
