@@ -50,7 +50,9 @@ def environ_of(row: dict[str, Any]) -> dict[str, str] | None:
     ``InvalidSpec`` if the hook refuses it.
     """
     kind, source = source_of(row)
-    source["metadata"] = {**parent({})["metadata"], **source["metadata"]}
+    labels = source["metadata"].get("labels") or {}
+    stored_labels = {name: "" if value is None else value for name, value in labels.items()}  # by the API server
+    source["metadata"] = {**parent({})["metadata"], **source["metadata"], "labels": stored_labels}
     children: dict[str, Any] = {"Deployment.apps/v1": {}, **({"Service.v1": {}} if kind.listens else {})}
     request = SyncRequest.model_validate({"parent": source, "children": children})
     answer = sync(request, SETTINGS, now=NOW, observability=Observability(), options=KindOptions())
