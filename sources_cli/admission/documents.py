@@ -120,7 +120,7 @@ class Files:
                 check_object(path, document)
                 objects.append(_stored(path, document, self._package, self._sink))
             except Problem as problem:
-                problems.append(str(problem))
+                problems.extend(str(problem).splitlines())
         return objects, problems
 
 

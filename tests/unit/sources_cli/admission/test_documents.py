@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sources_cli.admission.documents import Documents, Files, key, read_yaml
+from sources_cli.admission.documents import Documents, Files, key, read_documents, read_yaml
 from sources_cli.admission.files import MAX_BYTES
 from sources_cli.local.watch import contents_of
+from sources_cli.problem import Problem
 
 
 def config_map(name: str, value: str) -> str:
@@ -109,6 +110,18 @@ def test_sink_for_all_sources_does_not_hide_a_wrong_spec(tmp_path: Path, spec: s
     )
     _, [found] = Files([tmp_path], "adapter.sources", sink="http://h").read()
     assert "a.yaml:4: SampleSource a: spec: Invalid value: " in found
+
+
+def test_each_problem_of_a_source_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "apiVersion: samples.knative.dev/v1alpha1\nkind: SampleSource\nmetadata: {name: a}\n"
+        "spec:\n  first: 1\n  second: 2\n  sink: {uri: http://h}\n"
+    )
+    with pytest.raises(Problem) as caught:
+        read_documents(Files([tmp_path], "adapter.sources"))
+    first, second = str(caught.value).splitlines()
+    assert "a.yaml:5: SampleSource a: spec.first: unknown field" in first
+    assert "a.yaml:6: SampleSource a: spec.second: unknown field" in second
 
 
 def test_list_of_many_objects_has_their_lines(tmp_path: Path) -> None:
