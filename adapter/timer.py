@@ -23,7 +23,7 @@ from adapter.model.source import Context, Source
 from adapter.serving.logs import LogThrottle
 
 CATCH_UP = timedelta(seconds=1)  # ticks that are at most this late are sent, not skipped
-LATEST = timedelta(minutes=1)  # a tick that is later than this is not sent for the first time, but skipped
+LATEST = timedelta(minutes=1)  # a tick that is later than this is skipped
 
 
 class Timer(Source):
@@ -84,9 +84,9 @@ class Timer(Source):
 
 
 def _after_skipped(n: int, schedule: Schedule, context: Context) -> int:
-    """The tick of this worker that is sent instead of tick ``n``; the ones from ``n`` on, before it, are skipped.
+    """The tick of this worker that is sent next. The ticks from ``n`` on, before it, are skipped.
 
-    If ``n`` is due: the latest one that is due, or the one after it if the latest is too late.
+    If ``n`` is due, it is the latest tick that is due, or the one after it if the latest is too late. Else it is ``n``.
     """
     now = context.clock.now()
     latest = n + (schedule.latest_at(now) - n) // context.workers * context.workers

@@ -97,7 +97,7 @@ def read_networks(text: str) -> tuple[Network, ...]:
 def _mapped_network(network: Network) -> IPv4Network | None:
     """The network of IPv4 that an IPv4-mapped one, such as ``::ffff:10.0.0.0/104``, stands for.
 
-    It would match no connection to such an address. ``::ffff:0:0/96`` is left alone: lists that deny the form name it.
+    Such a network would match no connection. ``::ffff:0:0/96`` is allowed: it denies all addresses of this form.
     """
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen > 96:
         return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96))

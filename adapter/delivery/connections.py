@@ -20,7 +20,7 @@ from adapter.delivery.connection import CLOSED, KEPT_BODY, Connection, NoRespons
 from adapter.delivery.request import Target
 from adapter.delivery.tunnel import open_tunnel
 
-PROXY_AUTHENTICATION_REQUIRED = 407  # only a proxy answers so (RFC 9110, section 15.5.8)
+PROXY_AUTHENTICATION_REQUIRED = 407  # only proxies send this status (RFC 9110, section 15.5.8)
 NEXT_ADDRESS_S = 0.25  # RFC 8305: the time until the next address of a name is tried, too
 
 

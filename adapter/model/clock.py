@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 SET_BACK_S = 1.0  # smaller backward steps only delay the next tick
-LOOK_AGAIN_S = 5.0  # a sleep looks at the clock so often: it may be set forward, and timers stop while a machine sleeps
+LOOK_AGAIN_S = 5.0  # a sleep looks at the clock this often: it may be set forward, or the machine sleeps
 
 
 class Clock(Protocol):

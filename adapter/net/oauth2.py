@@ -21,9 +21,9 @@ from adapter.net.credentials import OAuth2, TokenError
 
 BODY_LIMIT = 64 * 1024  # bytes of an answer
 REQUEST_S = 10.0  # for one request as a whole
-NEW_S = 60.0  # a token that was never accepted is new for so long
+NEW_S = 60.0  # a token that was never accepted counts as new for this time
 RENEWED_EARLY = (0.1, 0.2)  # the share of the lifetime that is left; random, so that adapters do not renew together
-LONGEST_LIFETIME_S = 300.0  # that this share is taken of: a token of an hour is renewed at most a minute early
+LONGEST_LIFETIME_S = 300.0  # for a longer one, the share is taken of this: at most a minute
 DETAIL_LENGTH = 400  # characters
 
 _TOKEN = re.compile("[!-~]+", re.ASCII)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 PLACEHOLDER = "(secret)"
 ERROR_LENGTH, READ_LENGTH, TRACEBACK_FRAMES = 300, 1000, 20  # characters shown, characters read, frames
 METHODS = ("receive", "tick", "poll", "events")  # of kinds; the first one that the author defined makes the events
-SHORTEST_SECRET = 4  # characters; a shorter text is a part of many words: to replace it would show what it is
+SHORTEST_SECRET = 4  # characters; many words contain a shorter text, so a replacement would reveal it
 PART_LENGTH = 8  # so many characters of a secret in a row are replaced, because a message may show only a part of it
 
 

@@ -24,7 +24,7 @@ class VirtualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Set the clock forward, or back if ``seconds`` is negative: as an administrator does, or a machine that slept.
+        """Set the clock forward, or back if ``seconds`` is negative, as an administrator may set the clock of a node.
 
         Call it in the code of a source, for example in ``tick()``, or between two events.
         """

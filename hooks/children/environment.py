@@ -87,7 +87,7 @@ def _created(text: str | None) -> datetime:
 def last_sinks(observed: Object) -> tuple[Resolved | None, Resolved | None]:
     """The sink and the dead letter sink of a running adapter, from the environment in its Deployment.
 
-    Their credentials belong to them: others must not be sent to these URLs.
+    Their credentials are read, too: other credentials must not be sent to these URLs.
     """
     for container in list_in(observed, "spec", "template", "spec", "containers"):
         entries = list_in(container, "env") if get_in(container, "name") == CONTAINER else []

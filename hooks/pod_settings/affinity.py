@@ -131,12 +131,12 @@ class PodAffinity(Shape):
         None, max_length=8, description="All must be true.", json_schema_extra=NULLABLE
     )
     preferredDuringSchedulingIgnoredDuringExecution: list[PreferredPods] | None = Field(
-        None, max_length=8, description="What should be true.", json_schema_extra=NULLABLE
+        None, max_length=8, description="Terms that should be true.", json_schema_extra=NULLABLE
     )
 
 
 class Affinity(Shape):
-    """The nodes and the neighbours that the pod needs or prefers."""
+    """The nodes that the pod may run on or prefers, and the pods that it runs near or far from."""
 
     nodeAffinity: NodeAffinity | None = Field(None, json_schema_extra=NULLABLE)
     podAffinity: PodAffinity | None = Field(

@@ -140,7 +140,9 @@ class AdapterFields(Shape):
     )
 
     resources: Resources | None = Field(None, json_schema_extra=NULLABLE)
-    nodeSelector: Selector | None = Field(None, description="Labels that the node has.", json_schema_extra=NULLABLE)
+    nodeSelector: Selector | None = Field(
+        None, description="Labels that the node must have.", json_schema_extra=NULLABLE
+    )
     tolerations: list[Toleration] | None = Field(
         None, max_length=32, description="The taints that the pod tolerates.", json_schema_extra=NULLABLE
     )
@@ -165,13 +167,13 @@ class AdapterFields(Shape):
         None, description="Volumes of the pod. Each has a mount in volumeMounts.", json_schema_extra=NULLABLE
     )
     volumeMounts: VolumeMounts | None = Field(
-        None, description="Where the adapter's container has the volumes.", json_schema_extra=NULLABLE
+        None, description="Where the volumes are mounted in the adapter's container.", json_schema_extra=NULLABLE
     )
     terminationGracePeriodSeconds: int | None = Field(
         None,
         ge=1,
         le=86400,
-        description="How long the adapter may deliver its last event. Default, and the least: a value that the hook "
-        "derives from spec.delivery.timeout.",
+        description="Seconds that the adapter has to deliver its last event. The hook derives the default from "
+        "spec.delivery.timeout. The default is also the minimum.",
         json_schema_extra=NULLABLE,
     )

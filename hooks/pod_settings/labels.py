@@ -53,7 +53,7 @@ class LabelRequirement(Shape):
 class LabelSelector(Shape):
     """Selects pods or namespaces by their labels. Empty: all of them."""
 
-    matchLabels: Labels | None = Field(None, description="Labels that the object has.")
+    matchLabels: Labels | None = Field(None, description="Labels that the object must have.")
     matchExpressions: list[LabelRequirement] | None = Field(
         None, max_length=8, description="Conditions that the object meets."
     )

@@ -58,9 +58,7 @@ def grace_period_problem(settings: PodSettings, derived_s: int) -> str | None:
     """
     if settings.grace_period_s is None or settings.grace_period_s >= derived_s:
         return None
-    return (
-        f"write at least {derived_s}: this source needs so long to deliver its last event (see spec.delivery.timeout)"
-    )
+    return f"write at least {derived_s}: this source needs this time for its last event (see spec.delivery.timeout)"
 
 
 @lru_cache(maxsize=256)

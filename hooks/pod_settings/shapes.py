@@ -36,7 +36,7 @@ def cel_matches(pattern: str, value: str = "self") -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """``cel`` and ``holds`` say the same about one value; ``cel`` is empty where the schema says it without a rule.
+    """``holds`` checks a value in Python, ``cel`` in the CRD. ``cel`` is empty if the schema has the check.
 
     ``field``: the member that is wrong.
     """
@@ -75,7 +75,7 @@ def keys(pattern: str, remedy: str, *, match: bool = True) -> Rule:
 
 
 class Checked:
-    """An annotation of a type: a value of it keeps ``rules``."""
+    """An annotation of a type: each value of it satisfies ``rules``."""
 
     def __init__(self, *rules: Rule, **schema: Json) -> None:
         self._rules, self._schema = rules, schema
