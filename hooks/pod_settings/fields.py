@@ -112,10 +112,18 @@ def _absent(name: str) -> str:
 
 LabelEntry = Annotated[LabelValue | None, Field(json_schema_extra=NULLABLE)]
 Selector = Annotated[dict[str, LabelEntry], Field(max_length=32), Checked(LABEL_KEYS)]
+_RESERVED_LABELS = (
+    "controllers set knative-eventing-source, knative-eventing-source-name, controller-uid, pod-template-hash and "
+    "labels of knative.dev; remove them"
+)
+_RESERVED_ANNOTATIONS = (
+    "annotations of knative.dev, metacontroller.k8s.io, deployment.kubernetes.io, AppArmor and seccomp are refused; "
+    "remove them"
+)
 PodLabels = Annotated[
     dict[str, LabelEntry],
     Field(max_length=32),
-    Checked(LABEL_KEYS, keys(reserved.LABELS, "a controller sets one of these labels; remove it", match=False)),
+    Checked(LABEL_KEYS, keys(reserved.LABELS, _RESERVED_LABELS, match=False)),
 ]
 PodAnnotations = Annotated[
     dict[str, Annotated[AnnotationText | None, Field(json_schema_extra=NULLABLE)]],
@@ -124,7 +132,7 @@ PodAnnotations = Annotated[
         LABEL_KEYS,
         keys(
             reserved.ANNOTATIONS,
-            "a controller sets one of these annotations, or it changes the security of the pod; remove it",
+            _RESERVED_ANNOTATIONS,
             match=False,
         ),
     ),
