@@ -159,7 +159,7 @@ def _exemption(entry: str) -> Exemption:
         found = _ENTRY.fullmatch(entry)
     if not found:
         raise ValueError(f'"{entry}" is not a host or a network; {_NO_PROXY}')
-    name, port = found["ipv6"] or found["name"], int(found["port"] or 0)
+    name, port = found["ipv6"] or found["name"].rstrip("."), int(found["port"] or 0)
     if addresses := _addresses(name):
         return Exemption(ip_network(addresses[0]), port)
     return Exemption(name.removeprefix("*") if name.startswith("*.") else name, port)

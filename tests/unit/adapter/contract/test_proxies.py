@@ -63,6 +63,7 @@ def test_other_hosts_go_through_the_proxy(host: str) -> None:
             ["myexample.com", "example.org"],
             id="name",
         ),
+        pytest.param("example.com.,10.1.2.3.:80", ["example.com", "a.example.com.", "10.1.2.3"], ["b.com"], id="dot"),
         pytest.param(".example.com", ["a.example.com"], ["example.com", "a.example.com.org"], id="suffix"),
         pytest.param("*.example.com", ["a.example.com"], ["example.com"], id="star-suffix"),
         pytest.param(" a.com , b.com,,", ["a.com", "b.com"], ["c.com"], id="spaces"),
