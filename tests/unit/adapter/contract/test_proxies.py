@@ -140,6 +140,7 @@ def test_user_and_password_become_a_header_and_are_hidden(url: str) -> None:
         pytest.param(
             {"no_proxy": "http://a.com"}, 'no_proxy is "http://a.com": "http://a.com" is not a host', id="url"
         ),
+        pytest.param({"NO_PROXY": "*."}, 'NO_PROXY is "*.": "*." is not a host', id="star-dot"),
         pytest.param({"CLUSTER_DOMAIN": "a b"}, 'CLUSTER_DOMAIN is "a b": write a DNS domain', id="domain"),
     ],
 )
