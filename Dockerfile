@@ -22,7 +22,9 @@ RUN python -c 'from importlib.util import find_spec as f; print(*(p for n in ("p
 # One layer, so that the image does not contain the files that were removed above.
 FROM scratch
 COPY --from=root / /
-ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Without a user site: a volume of spec.adapter could be mounted there.
+ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/app:/app/lib PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 PYTHONNOUSERSITE=1
 WORKDIR /app
 USER 65532:65532
 CMD ["python", "-m", "adapter"]

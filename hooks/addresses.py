@@ -135,7 +135,11 @@ def _endpoint(reference: Reference, service: Object, preferred: str, field: str)
     number = reference.port if isinstance(reference.port, int) else None
     if chosen is None:
         is_free = (has_any_port or headless) and all(port["port"] != number for port in listed)
-        return (number, _scheme({"port": number})) if number and is_free else _no_port(reference, listed, field)
+        if not (number and is_free):
+            return _no_port(reference, listed, field)
+        named = [port for port in listed if _is_tcp(port) and isinstance(port.get("targetPort"), str)]
+        # The number of the pods' only named port, which the Service does not tell.
+        return number, _scheme(named[0] if headless and len(named) == 1 else {"port": number})
     port = chosen.get("targetPort", chosen["port"]) if headless else chosen["port"]
     if not isinstance(port, int):
         port = number

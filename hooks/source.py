@@ -115,7 +115,9 @@ def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: 
     try:
         settings = read(reduce(merge, levels), "spec.adapter")
     except InvalidSettings as error:
-        note = "" if defaults is None else " (merged with the defaults of the kind and of the cluster)"
+        others = ["the defaults of the kind and of the cluster"] if defaults is not None else []
+        others += ["copied labels"] if labels else []
+        note = f" (merged with {' and '.join(others)})" if others else ""
         raise InvalidSpec(f"{error}{note}") from None
     if problem := grace_period_problem(settings, derived_s):
         if get_in(value, "terminationGracePeriodSeconds") is None:

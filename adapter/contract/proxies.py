@@ -157,9 +157,9 @@ def _exemption(entry: str) -> Exemption:
         return Exemption(ip_network(entry, strict=False))  # as in Go, bits of a host are ignored
     except ValueError:
         found = _ENTRY.fullmatch(entry)
-    if not found:
+    if not found or found["name"] in (".", "*."):
         raise ValueError(f'"{entry}" is not a host or a network; {_NO_PROXY}')
-    name, port = found["ipv6"] or found["name"], int(found["port"] or 0)
+    name, port = found["ipv6"] or found["name"].removesuffix("."), int(found["port"] or 0)
     if addresses := _addresses(name):
         return Exemption(ip_network(addresses[0]), port)
     return Exemption(name.removeprefix("*") if name.startswith("*.") else name, port)

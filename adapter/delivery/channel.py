@@ -145,7 +145,7 @@ class Channel:
         return answered(response.status, wait_s, response.body)
 
     def secrets(self) -> Iterator[str]:
-        """Those of the destination, and the current token of OAuth2."""
+        """Those of the destination, and the tokens of OAuth2."""
         yield from self.destination.secrets()
         yield from self._authorization.secrets()
 

@@ -20,7 +20,8 @@ def dead_letter(message: Message, destination: str, attempt: Attempt, secrets: I
     without control characters and ``secrets``, in base64, cut to 1024 characters.
     """
     body = attempt.body if attempt.code.isdecimal() else f"dispatch error: {attempt.reason}".encode()
-    shown = without_secrets(body[: 2 * ERROR_DATA_LIMIT].translate(None, _CONTROL).decode("latin-1"), secrets)
+    octets = [each.encode(errors="surrogateescape").decode("latin-1") for each in secrets]
+    shown = without_secrets(body[: 2 * ERROR_DATA_LIMIT].translate(None, _CONTROL).decode("latin-1"), octets)
     data = b64encode(shown.encode("latin-1")).decode()[:ERROR_DATA_LIMIT]
     code = attempt.code if attempt.code.isdecimal() else "500"
     extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}

@@ -52,7 +52,8 @@ class Context:
     must connect first calls it before its first ``await``; otherwise it counts as ready once it has started.
 
     ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds, or 10 seconds
-    if the class has ``is_poller = True``. Events are pulled and sent until it ends.
+    if the class has ``is_poller = True``. Events are pulled and sent until it ends. A Poller polls once more at the
+    same time, so close what ``poll()`` uses in :meth:`~adapter.model.source.Source.running` instead.
     """
 
     source: str  # CloudEvents source of the events

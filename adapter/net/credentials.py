@@ -90,7 +90,7 @@ class Tokens(Protocol):
         """Takes note of the answer to a request with ``token``. True: send it again, with a new token."""
 
     def secrets(self) -> Iterator[str]:
-        """The current token."""
+        """The current token, and older ones that a request in flight may still have."""
 
     async def aclose(self) -> None: ...
 
@@ -118,7 +118,7 @@ class Authorization:
         return self._tokens.refused(headers["Authorization"].removeprefix("Bearer "), status)
 
     def secrets(self) -> Iterator[str]:
-        """The current token. Other secrets are those of the credentials."""
+        """The tokens. Other secrets are those of the credentials."""
         if self._tokens:
             yield from self._tokens.secrets()
 

@@ -12,6 +12,7 @@ import math
 import random
 import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ NEW_S = 60.0  # a token that was never accepted counts as new for this time
 RENEWED_EARLY = (0.1, 0.2)  # the share of the lifetime that is left; random, so that adapters do not renew together
 LONGEST_LIFETIME_S = 300.0  # for a longer one, the share is taken of this: at most a minute
 DETAIL_LENGTH = 400  # characters
+KEPT_TOKENS = 5  # the current one, and older ones that a request in flight may still have
 
 _TOKEN = re.compile("[!-~]+", re.ASCII)
 
@@ -82,6 +84,7 @@ class TokenClient:
         self._send, self._backoff, self._request_s = send, backoff, request_s
         self._now, self._sleep, self._uniform = now, sleep, uniform
         self._token: _Token | None = None
+        self._values: deque[str] = deque(maxlen=KEPT_TOKENS)
         self._running: asyncio.Task[_Token | TokenError] | None = None
         self._failure: TokenError | None = None  # of the last request
         self._failures = 0  # in a row
@@ -116,8 +119,8 @@ class TokenClient:
         return True
 
     def secrets(self) -> Iterator[str]:
-        if self._token:
-            yield self._token.value
+        """The last tokens: a response to a request with an older one may show it."""
+        yield from self._values
 
     async def aclose(self) -> None:
         if self._running:
@@ -137,6 +140,7 @@ class TokenClient:
             self._not_before = self._now() + self._uniform(0, self._backoff(self._failures))
         else:
             self._failures, self._failure, self._token = 0, None, found
+            self._values.append(found.value)
         return found
 
     async def _request(self) -> _Token | TokenError:

@@ -89,9 +89,16 @@ def _sentence(error: ErrorDetails, field: str) -> str:
         return f"{field}{path} is missing: {remedy}"
     if error["type"] == "extra_forbidden":
         return f"{field}{path} is not a setting of an adapter's pod: remove it"
-    is_secret = error["loc"][:1] == ("env",) and path.endswith(".value")
-    shown = "not a text that can be used" if is_secret else quoted(value)
-    return f"{field}{path} is {shown}: {remedy}"
+    return f"{field}{path} is {_shown(value, path)}: {remedy}"
+
+
+def _shown(value: Json, path: str) -> str:
+    """Without the text of a variable, which may be a secret, wherever in ``env`` someone has written it."""
+    if not path.startswith(".env") or path.endswith((".name", ".key")):
+        return quoted(value)
+    if path.endswith(".value"):
+        return "not a text that can be used"
+    return "a text" if isinstance(value, str) else quoted(value)
 
 
 def _path(place: tuple[int | str, ...]) -> str:

@@ -45,7 +45,12 @@ class Toleration(Shape):
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="The effect of the taint. Empty: all effects."
     )
-    tolerationSeconds: int | None = Field(None, description="How long the pod stays after a NoExecute taint is added.")
+    tolerationSeconds: int | None = Field(
+        None,
+        ge=-(2**31),
+        le=2**31 - 1,
+        description="How long the pod stays after a NoExecute taint is added.",
+    )
 
 
 class TopologySpreadConstraint(Shape):

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adapter.model.clock import LOOK_AGAIN_S
 from tests.bench.bench_adapter import cpu_s, memory_mib, switches_of, verdict
 from tests.bench.bench_delivery import nginx
 from tests.process.harness import free_port, wait_until
@@ -166,7 +167,8 @@ def main() -> None:
     print(f"idle: {ours:.1f} MiB, bare {bare:.1f} MiB (aim {IDLE_MIB}): {verdict(ours <= IDLE_MIB)}")
     woken = [figures["woken"] for figures in rests["adapter"]]
     counts = ", ".join(f"{count:.0f}" for count in woken)
-    print(f"wake-ups in {IDLE_S:.0f} idle s: {counts} (aim 0): {verdict(not any(woken))}")
+    looks = IDLE_S / LOOK_AGAIN_S
+    print(f"wake-ups in {IDLE_S:.0f} idle s: {counts} (aim {looks:.0f}): {verdict(max(woken) <= looks)}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -177,7 +178,8 @@ def test_comparison_detects_values_that_the_api_server_changes(api: Api, change:
     metadata = {"name": "changed", "namespace": NAMESPACE}
     spec = {"sink": {"uri": "http://h"}}
     document = {"apiVersion": SAMPLE.api_version, "kind": SAMPLE.name, "metadata": metadata, "spec": spec}
-    [child] = fake_metacontroller.call_hook(api, create_source(api, document), [], NOW)["children"]
+    [desired] = fake_metacontroller.call_hook(api, create_source(api, document), [], NOW)["children"]
+    child = deepcopy(desired)  # responses of the hook share objects
     change(pod(child))
     observed = api.create(with_last_applied(child, child))
     assert as_json(dynamic_applied(observed, child)) != as_json(observed)

@@ -1,6 +1,6 @@
 """An HTTP API that lists orders as JSON, or as RSS with the newest first below /feed. Runs in a pod.
 
-Requests without KEY in the header `X-Key` get 401. There are three new orders per second. They depend only on the
+Requests without KEY in the header `X-Key` get 401. There are PER_S new orders per second. They depend only on the
 clock, so a new pod also lists the orders that became due while no pod ran.
 """
 
@@ -12,8 +12,9 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PER_S, LISTED = 3, 600
+LISTED = 600
 KEY = sys.argv[1]
+PER_S = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -19,8 +19,8 @@ def broker(status: Any) -> dict[str, Any]:
     return {"Broker.eventing.knative.dev/v1": {"ns/b": {"status": status}}}
 
 
-def headless(target: Any) -> dict[str, Any]:
-    ports = [{"port": 80, "targetPort": target}]
+def headless(target: Any, port: int = 80) -> dict[str, Any]:
+    ports = [{"port": port, "targetPort": target}]
     return {"Service.v1": {"ns/display": {"spec": {"clusterIP": "None", "ports": ports}}}}
 
 
@@ -40,6 +40,8 @@ def headless(target: Any) -> dict[str, Any]:
         pytest.param(SERVICE_SINK | {"uri": "/p?q"}, service(), f"http://{HOST}/p?q", id="relative-uri"),
         pytest.param(SERVICE_SINK, headless(8081), f"http://{HOST}:8081", id="headless"),
         pytest.param(port_of(8082), headless("web"), f"http://{HOST}:8082", id="headless-by-number"),
+        pytest.param(port_of(8443), headless("https"), f"https://{HOST}:8443", id="headless-by-number-over-tls"),
+        pytest.param(port_of(8443), headless("web", 443), f"https://{HOST}:8443", id="headless-443-by-number"),
         pytest.param(
             BROKER_SINK | {"uri": "c"},
             broker({"address": {"url": "http://b/x/y"}}),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hooks.controller import KindOptions
 from hooks.pod_settings.merge import MOST_LABELS, copied, read_label_names
+from tests.unit.hooks.hook import URL_SINK, answer, message
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,10 @@ def test_only_listed_labels_are_copied_in_the_order_of_the_list() -> None:
     labels = {"app": "x", "cost-center": "7", "team": "blue"}
     assert list(copied(labels, ("team", "absent", "cost-center")).items()) == [("team", "blue"), ("cost-center", "7")]
     assert copied(None, ("team",)) == copied(labels, ()) == {}
+
+
+def test_message_about_too_many_labels_mentions_the_copied_ones() -> None:
+    own = {f"l{n}": "x" for n in range(32)}
+    options = KindOptions(copied_labels=("team",))
+    response = answer({"sink": URL_SINK, "adapter": {"labels": own}}, options=options, labels={"team": "a"})
+    assert message(response).endswith("write at most 32 entries (merged with copied labels)")

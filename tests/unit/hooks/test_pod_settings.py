@@ -137,6 +137,16 @@ def test_null_clears_all_resources() -> None:
             {"annotations": {"container.apparmor.security.beta.kubernetes.io/receive-adapter": "unconfined"}},
             "spec.adapter.annotations is an object with the key container.apparmor",
         ),
+        (
+            {"annotations": {"container.seccomp.security.alpha.kubernetes.io/receive-adapter": "unconfined"}},
+            "spec.adapter.annotations is an object with the key container.seccomp",
+        ),
+        (
+            {"tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2**63}]},
+            "spec.adapter.tolerations[0].tolerationSeconds is 9223372036854775808: write at most 2147483647",
+        ),
+        ({"env": ["KEY=s3cret"]}, "spec.adapter.env[0] is a text: write an object"),
+        ({"env": [{"name": "A", "valueFrom": "s3cret"}]}, "spec.adapter.env[0].valueFrom is a text: write an object"),
         ({"volumes": [ENTRY]}, "spec.adapter.volumes is a list with 1 item: a volume has no mount; add one to"),
         ({"volumeMounts": [MOUNT]}, "spec.adapter.volumeMounts is a list with 1 item: a mount names no volume"),
         ({"volumes": [{"name": "a", "hostPath": {"path": "/"}}]}, "spec.adapter.volumes[0].hostPath is not a setting"),
@@ -178,10 +188,17 @@ def test_all_variables_of_the_adapter_and_of_the_pod_are_refused() -> None:
     assert not refused({"env": [{"name": "HTTPS_PROXY"}, {"name": "PORTS"}, {"name": "MY_K_SINK"}]})
 
 
+@pytest.mark.parametrize("name", ["PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "GCONV_PATH", "LOCPATH"])
+def test_variable_that_changes_the_code_of_the_adapter_is_refused(name: str) -> None:
+    assert refused({"env": [{"name": name, "value": "/data"}]})
+    assert not refused({"env": [{"name": f"MY_{name}", "value": "/data"}]})
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/", "/etc", "/oidc", "/oidc/x", "/knative-custom-certs", "/app", "/app/x", "/usr/local", "/proc", "/dev/shm"],
-)
+    ["/", "/etc", "/oidc", "/oidc/x", "/knative-custom-certs", "/app", "/app/x", "/usr/local", "/proc", "/dev/shm",
+     "/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ssl", "/etc/ssl/openssl.cnf"],
+)  # fmt: skip
 def test_mount_over_files_of_the_adapter_is_refused(path: str) -> None:
     assert refused({"volumes": [ENTRY], "volumeMounts": [{**MOUNT, "mountPath": path}]})
 

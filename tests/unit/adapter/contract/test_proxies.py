@@ -63,6 +63,7 @@ def test_other_hosts_go_through_the_proxy(host: str) -> None:
             ["myexample.com", "example.org"],
             id="name",
         ),
+        pytest.param("example.com.,10.1.2.3.:80", ["example.com", "a.example.com.", "10.1.2.3"], ["b.com"], id="dot"),
         pytest.param(".example.com", ["a.example.com"], ["example.com", "a.example.com.org"], id="suffix"),
         pytest.param("*.example.com", ["a.example.com"], ["example.com"], id="star-suffix"),
         pytest.param(" a.com , b.com,,", ["a.com", "b.com"], ["c.com"], id="spaces"),
@@ -139,6 +140,7 @@ def test_user_and_password_become_a_header_and_are_hidden(url: str) -> None:
         pytest.param(
             {"no_proxy": "http://a.com"}, 'no_proxy is "http://a.com": "http://a.com" is not a host', id="url"
         ),
+        pytest.param({"NO_PROXY": "*."}, 'NO_PROXY is "*.": "*." is not a host', id="star-dot"),
         pytest.param({"CLUSTER_DOMAIN": "a b"}, 'CLUSTER_DOMAIN is "a b": write a DNS domain', id="domain"),
     ],
 )

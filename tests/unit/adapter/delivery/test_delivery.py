@@ -147,6 +147,12 @@ def test_dead_letter_has_the_error_extensions_of_knative(attempt: Attempt, code:
     assert len(written or "") <= 1024
 
 
+def test_dead_letter_has_no_secret_that_is_not_ascii() -> None:
+    attempt = Attempt(Disposition.REJECT, "403", "", body="user me, password Schlüß€l".encode())
+    written = dead_letter(MESSAGE, "http://sink", attempt, ["Schlüß€l"]).headers["ce-knativeerrordata"]
+    assert base64.b64decode(written) == b"user me, password (secret)"
+
+
 @pytest.mark.parametrize(("code", "outcome"), [(400, Outcome.REJECTED), (503, Outcome.GAVE_UP)])
 def test_event_that_the_source_sends_again_is_not_logged_as_lost(code: int, outcome: Outcome) -> None:
     scenario = Scenario(then=repeat(status(code)), policy=Policy(retry=0))

@@ -76,6 +76,22 @@ def test_token_is_kept_until_shortly_before_it_expires() -> None:
     asyncio.run(test())
 
 
+def test_token_stays_secret_after_its_renewal_and_refusal() -> None:
+    """A request in flight has the old token, which may still be valid, and its response may show it."""
+
+    async def test() -> None:
+        server = Server(answer("t1", expires_in=3600), answer("t2"), TokenError("down"))
+        await server.token()
+        server.now += 3541
+        await server.token()
+        assert set(server.tokens.secrets()) == {"t1", "t2"}
+        server.tokens.refused("t2", 200)
+        assert server.tokens.refused("t2", 401)
+        assert set(server.tokens.secrets()) == {"t1", "t2"}
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize(("uniform", "kept_s"), [(min, 9.0), (max, 8.0)])
 def test_time_of_the_renewal_is_random(uniform: Callable[[float, float], float], kept_s: float) -> None:
     async def test() -> None:
