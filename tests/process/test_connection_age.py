@@ -81,7 +81,7 @@ def test_callers_lose_and_double_no_event_while_the_listener_closes_old_connecti
 class CountingLoop(asyncio.SelectorEventLoop):
     connections = 0
 
-    async def create_connection(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+    async def create_connection(self, *arguments: object, **options: object) -> object:  # type: ignore[override]  # any arguments
         self.connections += 1
         return await super().create_connection(*arguments, **options)  # type: ignore[arg-type, call-overload]
 
