@@ -63,8 +63,12 @@ class Terminal:
     def wait_until(self, met: Callable[[], bool], what: str, deadline_s: float = 2 * DEADLINE_S) -> None:
         deadline = time.monotonic() + deadline_s
         while not met():
-            if time.monotonic() > deadline or not self._read(0.2):
+            if time.monotonic() > deadline:
                 raise AssertionError(f"not {what}; the screen:\n{self.text}")
+            if not self._read(0.2):  # its output ends a moment before the program does
+                self.process.wait(DEADLINE_S)
+                assert met(), f"not {what}; the screen:\n{self.text}"
+                return
 
     def signal(self, number: int) -> int:
         """Sends a signal. Returns the exit code after all output was read."""
