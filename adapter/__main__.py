@@ -15,7 +15,6 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from adapter.contract.declarations import EnvError
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from logging import Logger
     from types import FrameType
 
-    from adapter.delivery.channel import Channel
-    from adapter.model.clock import Clock
-    from adapter.model.source import Source
     from adapter.observe.blocked import LoopWatch
     from adapter.observe.metrics import Metrics
     from adapter.runtime import Runtime
@@ -136,16 +132,13 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
     import asyncio
     import logging
 
-    from adapter.model.clock import SystemClock
+    from adapter.assemble import assemble
     from adapter.observe.metrics import Metrics
 
-    source, clock, log = load_source(env), SystemClock(), logging.getLogger("adapter")
+    source, log = load_source(env), logging.getLogger("adapter")
     metrics = Metrics(env.namespace, env.name, env.kind)
     async with contextlib.AsyncExitStack() as stack:
-        sink, dead_letters = _channels(env, clock)
-        for channel in filter(None, (sink, dead_letters)):
-            await stack.enter_async_context(contextlib.aclosing(channel))
-        runtime = _runtime(env, source, sink, dead_letters, clock, metrics)
+        runtime, sink = await assemble(env, source, metrics, stack)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         try:
@@ -165,40 +158,6 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
             await server.close()
     log.info("stopped")
     return 0
-
-
-def _runtime(
-    env: AdapterEnv, source: Source, sink: Channel, dead_letters: Channel | None, clock: Clock, metrics: Metrics
-) -> Runtime:
-    import logging
-    from functools import partial
-    from random import Random
-
-    from adapter.cloudevents.encode import encode
-    from adapter.contract.timeouts import TIMEOUTS
-    from adapter.delivery.delivery import Delivery
-    from adapter.model.source import Context
-    from adapter.runtime import Drain, Runtime
-
-    policy, log = env.policy, logging.getLogger("adapter")
-    return Runtime(
-        source,
-        Context(
-            env.source,
-            env.identity,
-            env.created,
-            clock,
-            log,
-            port=env.port,
-            trust_bundles=Path(env.trust_bundles),
-            tls_secrets=Path(env.tls_secrets),
-            egress=env.egress,
-        ),
-        partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts()),
-        metrics,
-        Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
-    )
 
 
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
@@ -223,47 +182,6 @@ async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server
         connections=64,
     )
     return await listen(health(lambda: runtime.unready_reason, metrics_page), port, limits)
-
-
-def _channels(env: AdapterEnv, clock: Clock) -> tuple[Channel, Channel | None]:
-    """The sink and, if it is configured, the dead letter sink."""
-    from functools import partial
-
-    from adapter.delivery.channel import Channel, Destination
-    from adapter.model.http_auth import read_sink_auth
-
-    bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
-    sink = Destination(
-        env.sink,
-        env.ca_certs,
-        env.audience,
-        tokens / "token",
-        bundles,
-        egress=env.egress,
-        credentials=read_sink_auth(env, "SINK_AUTH", env.sink_auth),
-    )
-    policy = env.policy
-    open_channel = partial(
-        Channel,
-        timeout_s=policy.timeout_s,
-        clock=clock,
-        connect_timeout_s=policy.connect_timeout_s,
-        backoff=policy.wait_s,
-    )
-    if env.dead_letter_sink is None:
-        return open_channel(sink), None
-    dead_letters = Destination(
-        env.dead_letter_sink,
-        env.dead_letter_ca_certs,
-        env.dead_letter_audience,
-        tokens / "dead-letter-token",
-        bundles,
-        "DEAD_LETTER_SINK",
-        "DEAD_LETTER_CA_CERTS",
-        env.egress,
-        read_sink_auth(env, "DEAD_LETTER_SINK_AUTH", env.dead_letter_sink_auth),
-    )
-    return open_channel(sink), open_channel(dead_letters)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from adapter.checkpoints.saver import Saver
 from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
@@ -73,6 +74,7 @@ class Runtime:
         metrics: Metrics,
         drain: Drain,
         timeouts: Timeouts = TIMEOUTS,
+        saver: Saver | None = None,
     ) -> None:
         self._source = source
         self._encode = encode
@@ -80,6 +82,7 @@ class Runtime:
         self._metrics = metrics
         self._drain_times = drain
         self._timeouts = timeouts
+        self._saver = saver or Saver(context.checkpoint, None, context.clock, context.log)
         self._log = context.log
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._source_reason: str | None = None
@@ -104,7 +107,12 @@ class Runtime:
         if self._stopping.is_set():
             return "stopping"
         sink_reason = None if self._source.listens else self._delivery.unready_reason()
-        return sink_reason or self._source_reason or (None if self._has_started else "starting")
+        return (
+            self._saver.unready_reason
+            or sink_reason
+            or self._source_reason
+            or (None if self._has_started else "starting")
+        )
 
     @property
     def _callback_limit_s(self) -> float:
@@ -121,11 +129,25 @@ class Runtime:
 
     async def run(self) -> None:
         try:
-            async with self._source.running(self._context):
-                await self._run()
+            if await self._opened():
+                async with self._saver, self._source.running(self._context):
+                    await self._run()
         finally:
             self._throttle.flush()
             self._delivery.flush()
+
+    async def _opened(self) -> bool:
+        """Wait until the checkpoint is loaded. False if the adapter has to stop before that."""
+        tasks = [asyncio.create_task(step) for step in (self._saver.open(), self._stopping.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                tasks[0].result()
+            return tasks[0].done()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         count = self._source.workers()

@@ -36,6 +36,7 @@ class Timer(Source):
     :meth:`~adapter.model.source.Source.workers`, each worker sends every ``workers``-th tick.
     """
 
+    keeps_checkpoint = ("interval",)
     interval: Interval = Field(
         default=Interval("10s"), description='Time between two events, such as "10s" or "1m30s"; at least 1ms.'
     )

@@ -36,7 +36,9 @@ from adapter.contract.proxies import (
 from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
-SHARED_FIELDS = frozenset(("sink", "sinkAuth", "ceOverrides", "delivery", "serviceAccountName", "adapter", "suspend"))
+SHARED_FIELDS = frozenset(
+    ("sink", "sinkAuth", "ceOverrides", "delivery", "serviceAccountName", "adapter", "suspend", "checkpoint")
+)
 HEALTH_PORT, TRAFFIC_PORT = 8080, 8888
 TOKEN_DIRECTORY, TRUST_BUNDLES, TLS_SECRETS = "/oidc", "/knative-custom-certs", "/tls-secrets"
 
@@ -58,6 +60,10 @@ _SINK = Variable("K_SINK", "The URL that events are sent to.", "required", read=
 _SINK_AUTH = "`spec.sinkAuth`, one JSON object: headers, user and password, OAuth 2.0, client certificate."
 _DEAD_LETTER_SINK_AUTH = "`spec.delivery.deadLetterSinkAuth`, one JSON object like `SINK_AUTH`."
 _DEAD_LETTER_SINK = "The URL that receives events which the sink does not accept."
+_CHECKPOINT_URL = (
+    "Where the checkpoint is kept: `postgresql://…`, `redis://…`, `rediss://…`, or `file:///DIRECTORY`. With "
+    "`?shared=true`, other pods have the same directory."
+)
 _HEALTH_PORT = "Port of `/health` (also `/healthz`), `/readiness` (also `/readyz`) and `/metrics`."
 _TRAFFIC_PORT = "Port for the requests to a kind that listens."
 _SINK_TIMEOUT = "Timeout of one delivery attempt in seconds, unless `SOURCE_DELIVERY` has a `timeout`."
@@ -121,6 +127,9 @@ class AdapterEnv:
         None, "DEAD_LETTER_AUDIENCE", "OIDC audience of the dead letter sink; `dead-letter-token` is sent to it."
     )
     dead_letter_sink_auth: Mapping[str, Json] | None = _declare_auth("DEAD_LETTER_SINK_AUTH", _DEAD_LETTER_SINK_AUTH)
+    checkpoint_url: str | None = declare(
+        None, "CHECKPOINT_URL", _CHECKPOINT_URL, read=variables.checkpoint_url, has_secrets=True
+    )
     health_port: int = declare(HEALTH_PORT, "HEALTH_PORT", _HEALTH_PORT, set_by="image", read=variables.port)
     port: int = declare(TRAFFIC_PORT, "PORT", _TRAFFIC_PORT, set_by="image", read=variables.port)
     sink_timeout_s: int = declare(

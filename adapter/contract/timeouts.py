@@ -33,6 +33,7 @@ class Timeouts:
     drain_margin_s: float = 10.0  # in addition to one whole delivery attempt
     outcome_s: float = 1.0  # the source handles the outcome of its last event
     responses_s: float = 2.0  # listeners: the last responses are written
+    checkpoint_s: float = 3.0  # sources with a checkpoint: the last save
     source_close_s: float = 5.0  # the source closes what it opened
     margin_s: float = 3.0  # the interpreter exits
 
@@ -47,12 +48,18 @@ class Timeouts:
         """How long an event may still be delivered after SIGTERM; ``attempt_s``: the timeout of one attempt."""
         return attempt_s + self.drain_margin_s
 
-    def grace_period_s(self, attempt_s: float, *, dead_letter: bool, listens: bool, polls: bool = False) -> int:
-        """``terminationGracePeriodSeconds``: whole seconds from the start of the preStop hook to SIGKILL."""
+    def grace_period_s(
+        self, attempt_s: float, *, dead_letter: bool, listens: bool, polls: bool = False, saves: bool = False
+    ) -> int:
+        """``terminationGracePeriodSeconds``: whole seconds from the start of the preStop hook to SIGKILL.
+
+        ``saves``: the source has a checkpoint.
+        """
         attempts_s = self.drain_s(attempt_s) + (attempt_s if dead_letter else 0)
         last_s = 2 * self.outcome_s + self.source_close_s + self.margin_s
         listener_s = self.pre_stop_s + self.listener_drain_s + self.responses_s if listens else 0
-        return round(attempts_s + last_s + listener_s + (self.last_poll_s if polls else 0))
+        more_s = (self.last_poll_s if polls else 0) + (self.checkpoint_s if saves else 0)
+        return round(attempts_s + last_s + listener_s + more_s)
 
 
 TIMEOUTS = Timeouts()

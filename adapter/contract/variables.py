@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from adapter.contract.delivery_policy import read_policy
 from adapter.contract.formats import (
@@ -20,6 +21,8 @@ from adapter.contract.formats import (
     sorted_json,
 )
 
+CHECKPOINT_SCHEMES = ("file", "postgresql", "redis", "rediss")
+CHECKPOINT_EXPECTATION = "write postgresql://…, redis://… or rediss://… with a host, or file:///DIRECTORY"
 SINK_EXPECTATION = "write the absolute http(s) URL that events are sent to"
 
 
@@ -95,6 +98,19 @@ def positive_seconds(text: str) -> int:
 def url(text: str) -> str:
     if not is_http_url(text):
         raise ValueError(SINK_EXPECTATION)
+    return text
+
+
+def checkpoint_url(text: str) -> str:
+    """``file:///DIRECTORY``, ``postgresql://…``, ``redis://…`` or ``rediss://…``."""
+    try:
+        url = urlsplit(text)
+        valid = url.scheme in CHECKPOINT_SCHEMES and bool(url.path if url.scheme == "file" else url.hostname)
+        valid = valid and (url.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(CHECKPOINT_EXPECTATION)
     return text
 
 

@@ -24,6 +24,7 @@ from adapter.contract.egress import Egress
 from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import quoted
 from adapter.contract.kind_names import api_version_problem, kind_problem, short_name_problem
+from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome, with_defaults
 
@@ -71,6 +72,7 @@ class Context:
     port: int = 8888  # port for the requests to kinds with listens = True
     trust_bundles: Path | None = None  # directory of PEM files to trust; the files may change
     tls_secrets: Path | None = None  # directory with the files of the Secrets in fields `tls.secretName`
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)  # load() and save() a small value
     egress: Egress = field(default_factory=Egress)  # which servers may be connected to, and by which proxy
 
 
@@ -103,6 +105,7 @@ class Source(BaseModel):
     event_type_field: ClassVar[str] = ""  # name of the spec field that sets the type of all events; may be empty
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
     adapter: ClassVar[Mapping[str, Any]] = {}  # defaults for the fields of spec.adapter, like {"resources": {…}}
+    keeps_checkpoint: ClassVar[tuple[str, ...]] = ()  # fields that may change without starting a new checkpoint
     is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 seconds, for a last poll
 
     @classmethod
@@ -116,6 +119,8 @@ class Source(BaseModel):
             raise TypeError(f"{cls.__name__}.short_name {problem}")
         if problem := _adapter_problem(cls.adapter):
             raise TypeError(f"{cls.__name__}.adapter {problem}")
+        if unknown := sorted(cls.fields_that_keep_checkpoint() - cls.model_fields.keys()):
+            raise TypeError(f"{cls.__name__}.keeps_checkpoint names {quoted(unknown[0])}, which is no field; remove it")
         for name, info in cls.model_fields.items():
             if problem := _name_conflict(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
@@ -139,6 +144,11 @@ class Source(BaseModel):
         yield the event.
         """
         return False
+
+    @classmethod
+    def fields_that_keep_checkpoint(cls) -> set[str]:
+        """``keeps_checkpoint`` of this class and of its base classes. A change of another field starts a new one."""
+        return {name for each in cls.__mro__ for name in vars(each).get("keeps_checkpoint", ())}
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yield events. Each ``yield`` returns the :class:`Outcome` of its event.

@@ -7,7 +7,7 @@ and many adapters are never scraped.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Metrics:
         self.in_flight = 0
         self.last_success = 0.0  # Unix time
         self.failing_since = 0.0  # Unix time of the first failure after the last success; 0 if there is none
+        self.checkpoint_age_s: Callable[[], float] | None = None  # None: the source has no store
         self._labels = {"namespace": namespace, "name": name, "kind": kind}
         self._events = dict.fromkeys([*OUTCOMES.values(), RETURNED, SKIPPED], 0)
         self._attempts: dict[str, int] = {}
@@ -95,6 +96,9 @@ class Metrics:
         yield gauge("source_last_success_timestamp_seconds", "When the sink last accepted an event", self.last_success)
         since = "When the first failure after the last accepted event was, 0 if there is none"
         yield gauge("source_failing_since_timestamp_seconds", since, self.failing_since)
+        if self.checkpoint_age_s:
+            age = "Seconds since the first change of the checkpoint that is not saved, 0 if all are saved"
+            yield gauge("source_checkpoint_age_seconds", age, self.checkpoint_age_s())
         yield gauge("source_build_info", "Always 1", 1, version=__version__)
         if self._polls:  # only kinds that poll have this series
             yield counter("source_polls", "Polls by outcome", "outcome", self._polls)

@@ -50,6 +50,7 @@ class Poller(Source):
     """
 
     is_poller = True
+    keeps_checkpoint = ("interval",)
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'

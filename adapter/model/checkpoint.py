@@ -1,0 +1,57 @@
+"""Where a source is in its upstream. The adapter loads the value before ``events()`` and saves its changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+
+from adapter.contract.formats import Json
+
+MAX_BYTES = 64 * 1024  # of the JSON of a value that an author saves
+
+
+class Checkpoint:
+    """A small JSON value that outlives the process, if the source has a store (``spec.checkpoint``).
+
+    Call :meth:`save` after the ``yield`` that returned the outcome, never before it: what is saved counts as delivered.
+    Without a store, the value is kept in memory only.
+
+    ``version`` counts the calls of :meth:`save` since the first start of the source. If two processes overlap, a store
+    keeps the value with the higher version. ``is_shared``: a new process of the source loads what this one saves, even
+    if it runs in another pod.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self.version = 0
+        self.is_shared = is_shared
+        self.on_change: Callable[[], None] = lambda: None
+        self._make: Callable[[], Json] = lambda: None
+
+    def load(self) -> Json:
+        """The value that was saved last, by this process or an earlier one. None at the first start."""
+        return self._make()
+
+    def save(self, value: Json) -> None:
+        """Keep ``value``. The store has it at most 100 ms later, and before the adapter ends.
+
+        ``TypeError`` if it is not JSON, ``ValueError`` if its JSON is longer than 64 KiB.
+        """
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"context.checkpoint.save() takes JSON values; {error}") from None
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"the value for context.checkpoint.save() has {len(text)} bytes of JSON, not {MAX_BYTES}")
+        self.save_later(partial(json.loads, text))
+
+    def save_later(self, make: Callable[[], Json]) -> None:
+        """Like :meth:`save`, but ``make()`` returns the value when it is written. For large values of the kit."""
+        self._make = make
+        self.version += 1
+        self.on_change()
+
+    def restore(self, version: int, value: Json) -> None:
+        """Set what an earlier process saved."""
+        self.version = version
+        self._make = partial(json.loads, json.dumps(value))
