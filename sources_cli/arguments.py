@@ -38,6 +38,7 @@ class ManifestsOptions:
     diagnose_pods: bool = False
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
+    checkpoint: str | None = None  # a file, or the map itself
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -125,6 +126,7 @@ LISTEN_PORT = port_option(
     "Port of the first source that listens. The next ones get the next ports, in the order of the files.",
     "8888, or the next free port",
 )
+CHECK: Any = typer.Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
 HOOK = _name_option("--hook", "Service of the hook.")
 METACONTROLLER = _name_option("--metacontroller", "ServiceAccount of Metacontroller, which gets the role.")
 DIAGNOSE_PODS: Any = typer.Option(
@@ -145,4 +147,10 @@ COPIED_LABELS: Any = typer.Option(
     parser=label_names,
     metavar="NAMES",
     help="Labels of a source that its Deployment and pods get, too, separated by commas.",
+)
+CHECKPOINT: Any = typer.Option(
+    "--checkpoint",
+    metavar="FILE|JSON",
+    help="Default for spec.checkpoint of all sources: a YAML file, or JSON like '{\"pod\":{}}'. "
+    "It replaces that of the kind.",
 )
