@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic_core import to_jsonable_python
@@ -23,8 +24,23 @@ def checkpoint_key(uid: str, source: Source) -> str:
     """
     names = type(source).model_fields.keys() - source.fields_that_keep_checkpoint()
     fields = source.model_dump(include=names, exclude_defaults=True, by_alias=True)
-    text = json.dumps([uid, to_jsonable_python(fields, fallback=repr)], sort_keys=True)
+    text = json.dumps([uid, _canonical(fields)], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> Any:
+    """The value as JSON, which is the same in each process: sets are sorted, and no text has a memory address."""
+    if isinstance(value, Mapping):
+        return {str(name): _canonical(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_canonical(each) for each in value), key=json.dumps)
+    return to_jsonable_python(value, fallback=_stable_text)
+
+
+def _stable_text(value: object) -> str:
+    return type(value).__qualname__ if type(value).__repr__ is object.__repr__ else repr(value)
 
 
 def is_shared(url: str) -> bool:
@@ -36,4 +52,4 @@ def open_store(url: str, key: str) -> Store:
     """The store at ``url``; see :func:`adapter.contract.variables.checkpoint_url`. It does not connect yet."""
     from adapter.checkpoints.file import FileStore
 
-    return FileStore(Path(unquote(urlsplit(url).path)) / f"{key}.json")
+    return FileStore(Path(unquote(urlsplit(url).path)) / f"{key}.json", is_shared=is_shared(url))
