@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,9 @@ from typing import TypeVar
 from adapter.checkpoints.store import LIMIT_S, Record, StoreError
 
 T = TypeVar("T")
+
+_HEAD = re.compile(rb'\{"version": ([0-9]{1,20}), "value": ')
+_HEAD_BYTES = 64
 
 
 class FileStore:
@@ -55,18 +59,32 @@ class FileStore:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, RecursionError):
-            remedy = "delete it (with spec.checkpoint.pod: delete the pod), and the source starts without a checkpoint"
-            raise StoreError(f"{self._path} is damaged; {remedy}") from None
+            raise self._damaged() from None
 
     def _save(self, record: Record) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            stored = self._load()
-            if stored and stored.version >= record.version:
-                return stored.version
-            self._replace(json.dumps({"version": record.version, "value": record.value}))
+            stored = self._stored_version()
+            if stored >= record.version:
+                return stored
+            self._replace(f'{{"version": {record.version}, "value": {json.dumps(record.value)}}}')
             return record.version
+
+    def _stored_version(self) -> int:
+        """0 if there is no record. Reads no value, which may be long."""
+        try:
+            with self._path.open("rb") as file:
+                found = _HEAD.match(file.read(_HEAD_BYTES))
+        except FileNotFoundError:
+            return 0
+        if not found:
+            raise self._damaged()
+        return int(found[1])
+
+    def _damaged(self) -> StoreError:
+        remedy = "delete it (with spec.checkpoint.pod: delete the pod), and the source starts without a checkpoint"
+        return StoreError(f"{self._path} is damaged; {remedy}")
 
     def _replace(self, text: str) -> None:
         new = self._path.with_suffix(".new")

@@ -188,5 +188,5 @@ class CheckpointMachine(RuleBasedStateMachine):
         finally:
             while self.processes:
                 self.crash(pick=0)
-            self.loop.run_until_complete(self.server.aclose())
+            self.wait(self.server.aclose())
             self.loop.close()
