@@ -13,7 +13,7 @@ from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
-from adapter.timer import Timer
+from adapter.timing.timer import Timer
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient as Client

@@ -13,10 +13,11 @@ from pydantic import PydanticUserError, TypeAdapter
 from adapter.contract.formats import Json
 from adapter.loading import describe_error
 from adapter.model.event import EventType
+from adapter.timing.scheduled import Scheduled
 from hooks.status import Status
 from sources_cli.kind import AUTHOR_ERRORS, Kind
 from sources_cli.problem import Problem
-from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, validations
+from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, missed_ticks, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
@@ -82,7 +83,9 @@ def spec_schema(kind: Kind) -> Json:
     of_interval = own["properties"].get("interval", {}).get("x-kubernetes-validations", [])
     if IS_DURATION in of_interval:  # the hook ignores an empty spec.interval
         of_interval[of_interval.index(IS_DURATION)] = IS_DURATION_OR_EMPTY
-    listed = validations(*shared["x-kubernetes-validations"], *own.get("x-kubernetes-validations", ()))
+    has_ticks = issubclass(kind.source_class, Scheduled) and "checkpoint" in shared["properties"]
+    ticks = [missed_ticks()] if has_ticks else []
+    listed = validations(*shared["x-kubernetes-validations"], *ticks, *own.get("x-kubernetes-validations", ()))
     description = {"description": shared["description"]}
     return {**shared, **own, **description, **listed, "properties": own["properties"] | shared["properties"]}
 
