@@ -19,7 +19,7 @@ DEADLINE_S = 30.0
 CLUSTER_SCOPED = frozenset(
     (
         "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CompositeController",
-        "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
+        "PersistentVolume", "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
     )
 )  # fmt: skip
 
