@@ -127,24 +127,23 @@ def run_command(
         Option(
             "--once",
             help="Stop when every source is ready and its first event has arrived. "
-            "Exit code 1 if that takes longer than --for (default: 1m).",
+            "Exit code 1 if that takes longer than --for (default: 1m). Starts without checkpoints and keeps none.",
         ),
     ] = False,
-    sink: Annotated[
-        str | None,
-        Option(parser=arguments.url, metavar="URL", help="Send the events of all sources to this URL."),
-    ] = None,
+    fresh: Annotated[bool, arguments.FRESH] = False,
+    sink: Annotated[str | None, arguments.SINK] = None,
     logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
 ) -> int:
     """Run sources on this machine, without a cluster."""
-    from sources_cli.run import RunOptions, run
+    from sources_cli.run import run
 
-    options = RunOptions(
+    options = arguments.RunOptions(
         files=files,
         package=package,
         for_s=for_s,
         once=once,
+        fresh=fresh,
         sink=sink,
         logs=logs,
         adapter_defaults=adapter_defaults,

@@ -108,6 +108,8 @@ def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> l
     context = _context(source, None, None, [])
 
     async def poll() -> list[Event]:
+        from adapter.polling.poller import note_poll
+
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
             made = source.poll(client)  # type: ignore[attr-defined]  # a Poller; its import would slow down every test run
             found = await made if inspect.isawaitable(made) else made
@@ -116,6 +118,7 @@ def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> l
             _message(source, item, context)
             if not item.id:
                 raise _Failed(f"poll() of {_name(source)} made an Event without id; write Event(id=...) with its key")
+        note_poll(source, items, outcomes[: len(items)])
         return items
 
     return _within(10, poll(), lambda: f"poll() of {_name(source)} did not end")
