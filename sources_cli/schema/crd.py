@@ -75,7 +75,7 @@ def object_schema(kind: Kind) -> Json:
 @cache
 def spec_schema(kind: Kind) -> Json:
     """The structural schema of ``spec``: the fields of the kind, then those of every source."""
-    own = structural(_json_schema(kind))
+    own = {"properties": {}, **structural(_json_schema(kind))}
     shared = structural(SharedSpec.model_json_schema())
     for name, field in own["properties"].items():
         if not field.get("description"):
