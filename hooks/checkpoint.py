@@ -13,7 +13,7 @@ from hooks.pod_settings.shapes import Rule, Shape, wrong
 from hooks.pod_settings.storage import DataKey, ObjectName
 
 FORMS = ("none", "pod", "url", "volume")
-_REMEDY = "write one of none: {}, pod: {}, url: {secretKeyRef: {name, key}} and volume: {claimName: NAME}"
+_REMEDY = "set exactly one of none, pod, url and volume"
 _NO_TEXT = "write secretKeyRef with the name and the key of a Secret; a URL in this field would show its password"
 
 
@@ -48,7 +48,7 @@ class CheckpointVolume(Shape):
 
 
 class Checkpoint(Shape):
-    """Where the adapter keeps its position, so that the next process continues there. Set one of the fields."""
+    """Where the adapter keeps its checkpoint, from which its next process continues. Set one of the fields."""
 
     kept_empty = frozenset(("none", "pod"))
     rules = (
@@ -59,21 +59,24 @@ class Checkpoint(Shape):
         ),
     )
 
-    none: NoFields | None = Field(None, description="In memory. Write {}. A new process starts without a position.")
+    none: NoFields | None = Field(
+        None, description="The checkpoint is in memory only: a new process starts without it. Write {}."
+    )
     pod: NoFields | None = Field(
         None,
-        description="In a file of the pod. Write {}. It survives crashes of the adapter, but not an edit of the "
-        "source, a drain or an eviction.",
+        description="The checkpoint is in a file of the pod. It survives crashes of the adapter, but not an edit of "
+        "the source, a drain or an eviction. Write {}.",
     )
     url: CheckpointUrl | None = Field(
         None,
-        description="In PostgreSQL or Redis. The Secret contains a URL like postgresql://USER:PASSWORD@HOST/DATABASE, "
-        "redis://HOST or rediss://HOST. A URL is refused here: it would show its password.",
+        description="The checkpoint is in PostgreSQL or Redis. A Secret contains the URL, like "
+        "postgresql://USER:PASSWORD@HOST/DATABASE, redis://:PASSWORD@HOST or rediss://:PASSWORD@HOST. In this field, "
+        "the URL would show its password.",
     )
     volume: CheckpointVolume | None = Field(
         None,
-        description="In a file on a PersistentVolumeClaim. During an update, the old pod stops before the new one "
-        "starts.",
+        description="The checkpoint is in a file on a PersistentVolumeClaim. When the source changes, the old pod "
+        "ends before the new one starts.",
     )
 
     @property
@@ -91,7 +94,7 @@ class Checkpoint(Shape):
         return self.form in ("url", "volume")
 
 
-ONE_REPLICA_REMEDY = "set replicas to 1, or use checkpoint.url"
+ONE_REPLICA = "with a checkpoint on a volume, only one pod can run; set replicas to 1, or use checkpoint.url"
 NONE, POD = Checkpoint(none=NoFields()), Checkpoint(pod=NoFields())
 
 

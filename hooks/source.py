@@ -13,7 +13,7 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from adapter.contract.timeouts import TIMEOUTS
-from hooks.checkpoint import NONE, ONE_REPLICA_REMEDY, POD, Checkpoint, read_checkpoint
+from hooks.checkpoint import NONE, ONE_REPLICA, POD, Checkpoint, read_checkpoint
 from hooks.names import get_in, is_dns_subdomain
 from hooks.pod_settings.merge import copied, merge
 from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
@@ -143,10 +143,8 @@ def _checkpoint(value: Json, default: Checkpoint, replicas: int) -> Checkpoint:
     except InvalidSettings as error:
         raise InvalidSpec(str(error)) from None
     if checkpoint.volume and replicas > 1:
-        origin = (
-            "spec.checkpoint.volume" if value is not None else "the volume that is this cluster's default checkpoint"
-        )
-        raise InvalidSpec(f"spec.replicas is {replicas}: with {origin}, only one pod can run; {ONE_REPLICA_REMEDY}")
+        note = "" if value is not None else " (the volume is the default of the cluster)"
+        raise InvalidSpec(f"spec.replicas is {replicas}: {ONE_REPLICA}{note}")
     return checkpoint
 
 

@@ -57,6 +57,7 @@ class ManifestsOptions:
     diagnose_pods: bool = False
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
+    checkpoint: str | None = None  # a file, or the map itself
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -148,6 +149,7 @@ FRESH: Any = typer.Option(
     "--fresh", help="Delete the checkpoints of these sources first, so that they start as if they were new."
 )
 SINK: Any = typer.Option(parser=url, metavar="URL", help="Send the events of all sources to this URL.")
+CHECK: Any = typer.Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
 HOOK = _name_option("--hook", "Service of the hook.")
 METACONTROLLER = _name_option("--metacontroller", "ServiceAccount of Metacontroller, which gets the role.")
 DIAGNOSE_PODS: Any = typer.Option(
@@ -168,4 +170,10 @@ COPIED_LABELS: Any = typer.Option(
     parser=label_names,
     metavar="NAMES",
     help="Labels of a source that its Deployment and pods get, too, separated by commas.",
+)
+CHECKPOINT: Any = typer.Option(
+    "--checkpoint",
+    metavar="FILE|JSON",
+    help="Default for spec.checkpoint of all sources: a YAML file, or JSON like '{\"pod\":{}}'. "
+    "It replaces that of the kind.",
 )

@@ -122,7 +122,7 @@ class Saver:
         saved = False
         try:
             await store.save(Record(self.checkpoint.version, self.checkpoint.load()))
-            saved = True
+            saved = self.checkpoint.is_stored = True
         except Exception as error:
             return _reason(error)
         finally:  # also if it was cancelled

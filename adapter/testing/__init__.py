@@ -138,8 +138,9 @@ def poll() -> Poll:
 
     ``answer`` is the response to each request: an ``httpx2.Response``, or a value that is sent as JSON with status 200.
     If ``poll()`` is a generator, each ``yield`` returns the next one of ``outcomes``, and after them ``DELIVERED``. At
-    ``GAVE_UP`` the generator is closed, as in an adapter. ``AssertionError`` for an event that is invalid or has no id,
-    and after 10 s. Exceptions of the source are raised unchanged.
+    ``GAVE_UP`` the generator is closed, as in an adapter. Each ``Incremental`` of the source moves as in an adapter.
+    ``AssertionError`` for an event that is invalid or has no id, and after 10 s. Exceptions of the source are raised
+    unchanged.
     """
     from adapter.testing.calls import poll
 

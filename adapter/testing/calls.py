@@ -26,6 +26,8 @@ def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> l
     context = context_for(source, None, None, [])
 
     async def poll() -> list[Event]:
+        from adapter.polling.poller import note_poll
+
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)) as client:
             made = source.poll(client)  # type: ignore[attr-defined]  # a Poller; its import would slow down every test run
             found = await made if inspect.isawaitable(made) else made
@@ -34,6 +36,7 @@ def poll(source: Source, answer: Json, *, outcomes: Sequence[Outcome] = ()) -> l
             message_of(source, item, context)
             if not item.id:
                 raise Failed(f"poll() of {name_of(source)} made an Event without id; write Event(id=...) with its key")
+        note_poll(source, items, outcomes[: len(items)])
         return items
 
     return within(10, poll(), lambda: f"poll() of {name_of(source)} did not end")

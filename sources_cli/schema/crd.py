@@ -16,7 +16,7 @@ from adapter.model.event import EventType
 from hooks.status import Status
 from sources_cli.kind import AUTHOR_ERRORS, Kind
 from sources_cli.problem import Problem
-from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, validations
+from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, one_replica, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
@@ -82,7 +82,10 @@ def spec_schema(kind: Kind) -> Json:
     of_interval = own["properties"].get("interval", {}).get("x-kubernetes-validations", [])
     if IS_DURATION in of_interval:  # the hook ignores an empty spec.interval
         of_interval[of_interval.index(IS_DURATION)] = IS_DURATION_OR_EMPTY
-    listed = validations(*shared["x-kubernetes-validations"], *own.get("x-kubernetes-validations", ()))
+    shared["properties"]["checkpoint"]["description"] += f" Default: {kind.default_checkpoint}."
+    replicas = [one_replica(kind.default_checkpoint)] if kind.listens and "replicas" in own["properties"] else []
+    of_own = own.get("x-kubernetes-validations", ())
+    listed = validations(*shared["x-kubernetes-validations"], *replicas, *of_own)
     description = {"description": shared["description"]}
     return {**shared, **own, **description, **listed, "properties": own["properties"] | shared["properties"]}
 

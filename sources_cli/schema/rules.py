@@ -11,6 +11,7 @@ from typing import Any
 from adapter.contract.auth.headers import authorization_in
 from adapter.contract.formats import RESERVED_EXTENSIONS
 from hooks import names
+from hooks.checkpoint import ONE_REPLICA
 
 Rule = dict[str, str]
 
@@ -181,6 +182,17 @@ def sink_auth(sink: str, auth: str) -> list[Rule]:
             field_path=path,
         ),
     ]
+
+
+def one_replica(default_checkpoint: str) -> Rule:
+    """For kinds with ``replicas``. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
+    is_default = default_checkpoint == "volume"
+    stated = "has(self.checkpoint) && !has" if is_default else "!has(self.checkpoint) || !has"
+    return rule(
+        f"!has(self.replicas) || self.replicas <= 1 || {stated}(self.checkpoint.volume)",
+        ONE_REPLICA,
+        field_path=".replicas",
+    )
 
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"

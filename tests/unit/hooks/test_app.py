@@ -18,7 +18,7 @@ from tests.unit.hooks.hook import SETTINGS, URL_SINK, parent
 
 CLIENT = TestClient(create_app(SETTINGS))
 API = CLIENT.get("/openapi.json").json()
-ONE_OF = "write one of none: {}, pod: {}, url: {secretKeyRef: {name, key}} and volume: {claimName: NAME}"
+ONE_OF = "set exactly one of none, pod, url and volume"
 
 
 def schema_of(path: str, method: str, status: str) -> Any:

@@ -20,7 +20,7 @@ FORMS: dict[str, Any] = {
     "volume": {"volume": {"claimName": "positions"}},
 }
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-ONE_OF = "write one of none: {}, pod: {}, url: {secretKeyRef: {name, key}} and volume: {claimName: NAME}"
+ONE_OF = "set exactly one of none, pod, url and volume"
 NO_TEXT = "write secretKeyRef with the name and the key of a Secret; a URL in this field would show its password"
 DOWN = {"type": "Available", "status": "False", "message": "Deployment does not have minimum availability."}
 ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
@@ -216,9 +216,9 @@ def test_several_replicas_of_a_listener_cannot_share_a_volume(own: Any) -> None:
     spec = {"sink": URL_SINK, "replicas": 2, **({"checkpoint": own} if own else {})}
     default = Checkpoint.model_validate(FORMS["volume"])
     response = answer(spec, listens=True, options=KindOptions(checkpoint=default))
-    where = "spec.checkpoint.volume" if own else "the volume that is this cluster's default checkpoint"
-    text = f"spec.replicas is 2: with {where}, only one pod can run; set replicas to 1, or use checkpoint.url"
-    assert message(response) == text
+    text = "with a checkpoint on a volume, only one pod can run; set replicas to 1, or use checkpoint.url"
+    note = "" if own else " (the volume is the default of the cluster)"
+    assert message(response) == f"spec.replicas is 2: {text}{note}"
     one = answer({**spec, "replicas": 1}, listens=True, options=KindOptions(checkpoint=default))
     assert one["children"][0]["spec"]["strategy"] == {"type": "Recreate"}
     many = answer({**spec, "checkpoint": FORMS["url"]}, listens=True)
