@@ -72,8 +72,8 @@ class Process:
             if record := saved._records.get(self._key):
                 self.checkpoint.restore(record.version, record.value)
         self._states = deque([self._record()], maxlen=unsaved + 1)
-        if cut:
-            self.checkpoint.on_change = lambda: self._states.append(self._record())
+        if saved:
+            self.checkpoint.on_change = self._changed
 
     def kill(self) -> None:
         """From now on, nothing is saved."""
@@ -87,6 +87,11 @@ class Process:
             stored = self._saved._records.get(self._key)
             if record.version > (stored.version if stored else 0):
                 self._saved._records[self._key], self._saved.value = record, record.value
+
+    def _changed(self) -> None:
+        self.checkpoint.is_stored = True
+        if self.cut:
+            self._states.append(self._record())
 
     def _record(self) -> Record:
         return Record(self.checkpoint.version, self.checkpoint.load())

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from pydantic import PrivateAttr
 
-from adapter.sdk import Context, Event, Field, Outcome, Source
+from adapter.sdk import Client, Context, Event, Field, Incremental, Outcome, Poller, Source
 from adapter.sources.sample_source import SampleSource
 from adapter.testing import Checkpoints, Deliver, Run, Sink, VirtualClock
 from adapter.testing.clock import START
@@ -103,6 +103,18 @@ class ClosingSource(LetterSource):
         context.checkpoint.save("closed")
 
 
+class OrderSource(Poller):
+    """Polls the orders that are not older than the newest one so far. Each poll finds two more."""
+
+    event_types = ("t",)
+    since = Incremental("number", lag=1)
+    _polls: int = PrivateAttr(0)
+
+    async def poll(self, client: Client) -> list[Event]:
+        since, self._polls = self.since.value or 0, self._polls + 1
+        return [Event("t", {"number": n}, id=f"order-{n}") for n in (since, since + 1, since + 2)]
+
+
 class LastSource(LetterSource):
     """Wrong for the last letter only."""
 
@@ -166,7 +178,9 @@ def test_kill_reveals_a_source_that_saves_before_the_yield(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [LetterSource(), LetterSource(pause_s=3600), ForgetfulSource(), SampleSource()], ids=repr
+    "source",
+    [LetterSource(), LetterSource(pause_s=3600), ForgetfulSource(), SampleSource(), OrderSource()],
+    ids=repr,
 )
 def test_check_cuts_accepts_a_source_that_loses_nothing(source: Source) -> None:
     Checkpoints.check_cuts(source, ticks=4)
@@ -237,6 +251,13 @@ def test_deliver_resumes_and_a_kill_repeats_an_event_with_the_same_id(deliver: D
     assert deliver(LetterSource(), sink, 2, checkpoint=saved, cut=True) == [Outcome.DELIVERED] * 2
     deliver(LetterSource(), sink, 2, checkpoint=saved)
     assert [event["id"] for event in sink.taken] == [f"id-{letter}" for letter in "abcdde"]
+
+
+def test_poller_is_resumed_with_its_cursor(run: Run) -> None:
+    saved = Checkpoints()
+    numbers = [event.data["number"] for event in run(OrderSource(), 5, checkpoint=saved)]
+    assert (numbers, saved.value["cursors"]) == ([0, 1, 2, 3, 4], {"number": 4})
+    assert run(OrderSource(), 1, checkpoint=saved)[0].data == {"number": 5}
 
 
 def test_timer_is_resumed_with_the_tick_of_the_kill(run: Run) -> None:
