@@ -13,7 +13,7 @@ run: .venv/ready  ## Run a source, the hook and a sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
 
 # Four processes also on two cores: most tests wait for the programs that they start. The order of the files is kept,
-# so that the cluster tests come first: one process runs them all.
+# so that the cluster tests come first: they are the largest group of files that one process runs.
 test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
