@@ -159,11 +159,11 @@ class ServerStore(ABC, Generic[Connection]):
         return self.reason(error) or next(filter(None, map(_os_reason, _causes(error))), "the connection failed")
 
 
-def record_of(name: str, version: int, text: str | bytes) -> Record:
+def record_of(name: str, version: int | bytes, text: str | bytes) -> Record:
     """``name``: how an operator finds the record."""
     try:
-        return Record(version, json.loads(text))
-    except ValueError:
+        return Record(int(version), json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         raise StoreError(f"{name} is damaged; delete it, and the source starts without a checkpoint") from None
 
 
