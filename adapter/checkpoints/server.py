@@ -178,7 +178,8 @@ def _os_reason(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not valid: {error.verify_message.lower().rstrip('.')}"
         case ssl.SSLError():
-            return f"TLS failed: {error.reason.lower().replace('_', ' ')}" if error.reason else str(error.strerror)
+            reason: str | None = getattr(error, "reason", None)  # None: the error of add_bundles()
+            return f"TLS failed: {reason.lower().replace('_', ' ')}" if reason else str(error.args[0])
         case socket.gaierror():
             return f"host name not resolved: {error.strerror}"
         case UnicodeError():
