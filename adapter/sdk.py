@@ -11,9 +11,10 @@ from adapter.model.event import Event, EventType, Outcome
 from adapter.model.fields import Certificates
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
+from adapter.polling.incremental import Incremental
 from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
-from adapter.timer import Timer
+from adapter.timing.timer import Timer
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient as Client
@@ -26,6 +27,7 @@ __all__ = [
     "EventType",
     "Field",
     "HttpUrl",
+    "Incremental",
     "Interval",
     "Listener",
     "Outcome",

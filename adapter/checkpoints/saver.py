@@ -143,7 +143,7 @@ class Saver:
         try:
             record = Record(self.checkpoint.version, self.checkpoint.load())
             stored = await store.save(record)
-            saved = True
+            saved = self.checkpoint.is_stored = True
         except Exception as error:
             return _reason(error)
         finally:  # also if it was cancelled

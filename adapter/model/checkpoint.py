@@ -21,12 +21,13 @@ class Checkpoint:
 
     ``version`` counts the calls of :meth:`save` since the first start of the source. If two processes overlap, a store
     keeps the value with the higher version. ``is_shared``: a new process of the source loads what this one saves, even
-    if it runs in another pod.
+    if it runs in another pod. ``is_stored``: the store has a value of this source, this one or an earlier one.
     """
 
     def __init__(self, *, is_shared: bool = False) -> None:
         self.version = 0
         self.is_shared = is_shared
+        self.is_stored = False
         self.on_change: Callable[[], None] = lambda: None
         self._make: Callable[[], Json] = lambda: None
 
@@ -52,13 +53,17 @@ class Checkpoint:
             raise ValueError(f"the value for context.checkpoint.save() {problem}")
         self.save_later(partial(json.loads, text))
 
-    def save_later(self, make: Callable[[], Json]) -> None:
-        """Like :meth:`save`, but ``make()`` returns the value when it is written. For large values of the kit."""
+    def save_later(self, make: Callable[[], Json], steps: int = 1) -> None:
+        """Like :meth:`save`, but ``make()`` returns the value when it is written. For large values of the kit.
+
+        ``steps``: how much the version grows.
+        """
         self._make = make
-        self.version += 1
+        self.version += steps
         self.on_change()
 
     def restore(self, version: int, value: Json) -> None:
         """Set what an earlier process saved."""
         self.version = version
+        self.is_stored = True
         self._make = partial(json.loads, json.dumps(value))

@@ -11,6 +11,7 @@ from typing import Any
 from adapter.contract.auth.headers import authorization_in
 from adapter.contract.formats import RESERVED_EXTENSIONS
 from hooks import names
+from hooks.checkpoint import ONE_REPLICA
 
 Rule = dict[str, str]
 
@@ -48,6 +49,17 @@ def _required(name: str, message: str) -> Rule:
     return rule(f"has(self.{name}) && self.{name} != ''", message, field_path=f".{name}", required=True)
 
 
+def missed_ticks(default_checkpoint: str) -> Rule:
+    """For kinds with ticks. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
+    stores = "has(self.checkpoint.url) || has(self.checkpoint.volume)"
+    without = "true" if default_checkpoint in ("url", "volume") else "false"
+    return rule(
+        f"!has(self.missed) || self.missed == 'skip' || (has(self.checkpoint) ? {stores} : {without})",
+        "latest and all need a position that outlives the pod: write checkpoint with url or volume, or write skip",
+        field_path=".missed",
+    )
+
+
 # A Go duration overflows at 292 years. With these limits of digits and 16 characters, a duration stays below that.
 _NUMBER = r"([0-9]{1,%d}(\.[0-9]*)?|\.[0-9]+)"
 _DURATION = rf"\+?({_NUMBER % 6}h|{_NUMBER % 7}m|{_NUMBER % 9}s|{_NUMBER % 12}(ms|us|µs|μs|ns))+"
@@ -57,6 +69,12 @@ DURATION_MAX_LENGTH = 16
 IS_DURATION = rule(_MATCHES_DURATION, _DURATION_MESSAGE)
 IS_DURATION_OR_EMPTY = rule(f"self == '' || {_MATCHES_DURATION}", _DURATION_MESSAGE)
 DURATION = [IS_DURATION, rule(f"!{_MATCHES_DURATION} || duration(self) >= duration('1ms')", "must be at least 1ms")]
+
+
+def at_most(limit: str) -> Rule:
+    """A duration that is not longer than ``limit``. Other texts are left to ``IS_DURATION``."""
+    return rule(f"!{_MATCHES_DURATION} || duration(self) <= duration('{limit}')", f"must be at most {limit}")
+
 
 # CEL cannot parse ISO 8601, and arithmetic on parts of a text exceeds the API server's cost limit. So the grammar
 # contains the bounds.
@@ -181,6 +199,17 @@ def sink_auth(sink: str, auth: str) -> list[Rule]:
             field_path=path,
         ),
     ]
+
+
+def one_replica(default_checkpoint: str) -> Rule:
+    """For kinds with ``replicas``. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
+    is_default = default_checkpoint == "volume"
+    stated = "has(self.checkpoint) && !has" if is_default else "!has(self.checkpoint) || !has"
+    return rule(
+        f"!has(self.replicas) || self.replicas <= 1 || {stated}(self.checkpoint.volume)",
+        ONE_REPLICA,
+        field_path=".replicas",
+    )
 
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"

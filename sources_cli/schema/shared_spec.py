@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from adapter.contract import delivery_policy as policy
 from adapter.contract.auth.fields import SinkAuth
+from hooks.checkpoint import Checkpoint
 from hooks.pod_settings.fields import AdapterFields
 from hooks.pod_settings.shapes import NULLABLE
 from sources_cli.schema import rules
@@ -130,7 +131,7 @@ class SharedSpec(BaseModel):
     suspend: bool = Field(
         False,
         description="If true, the source has no pod and sends no events. Nothing is deleted. Ticks that are due "
-        "meanwhile are not sent later.",
+        "meanwhile are missed ticks; see spec.missed of the kinds that have it.",
     )
     serviceAccountName: str = Field(
         "default",
@@ -139,3 +140,4 @@ class SharedSpec(BaseModel):
         json_schema_extra=validations(rules.OBJECT_NAME),
     )
     adapter: AdapterFields | None = Field(None, json_schema_extra=NULLABLE)
+    checkpoint: Checkpoint | None = None
