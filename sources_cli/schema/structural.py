@@ -39,7 +39,8 @@ class _Structural:
         if "$ref" in schema:
             return self._reference(schema, at)
         if schema.get("format") in _EXPANSIONS:
-            more = validations(*schema.get("x-kubernetes-validations", ()))
+            limits = [rules.at_most(schema["maxDuration"])] if "maxDuration" in schema else []
+            more = validations(*limits, *schema.get("x-kubernetes-validations", ()))
             return _merged({**_described(schema), **_EXPANSIONS[schema["format"]]}, more)
         if schema.get("type") == "int-or-string":
             return {**_kept(schema), "x-kubernetes-int-or-string": True}
