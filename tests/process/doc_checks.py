@@ -35,6 +35,9 @@ COVERED_BY = {
     r"sources lint bad.yaml": f"{_COMMANDS}::test_lint_prints_what_the_page_shows",
     r"sources render .*": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
     r"python -m adapter.display --help": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
+    r"sources manifests .* --checkpoint .*": (
+        "tests/process/test_adapter_defaults.py::test_default_checkpoint_reaches_manifests_render_and_lint"
+    ),
     r"sources manifests .* --adapter-defaults .*": f"{_COMMANDS}::test_file_of_defaults_reaches_the_hook",
     r"sources manifests adapter.sources.sample_source .*": f"{_COMMANDS}::test_sink_kinds_reach_hook_and_role",
     r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
@@ -74,9 +77,13 @@ def check_console(block: Block, directory: Path) -> None:
 def check_yaml(block: Block, directory: Path) -> None:
     """Sources, and parts of a ``spec``, are what lint accepts. Other YAML is a file of ``--adapter-defaults``.
 
-    A source refers to keys that Secrets beside it have.
+    A source refers to keys that Secrets beside it have, and to claims beside it.
     """
     documents = list(yaml.safe_load_all(block.text))
+    claims = [document for document in documents if document.get("kind") == "PersistentVolumeClaim"]
+    for claim in claims:
+        assert f"claimName: {claim['metadata']['name']}" in block.text, "no field refers to the claim"
+    documents = [document for document in documents if document not in claims]
     secrets = [document for document in documents if document.get("kind") == "Secret"]
     for secret in secrets:
         for key in secret["stringData"]:
