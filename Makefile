@@ -18,7 +18,8 @@ test: check control-plane  ## Run all checks and the tests that this machine can
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle minutes, 50 edits, 100 kills of each kind, …
-	LONG=1 $(BIN)/pytest tests/cluster tests/process/test_delivery.py tests/process/kinds tests/process/checkpoints/test_kills.py \
+	LONG=1 $(BIN)/pytest tests/property/test_poller_cuts.py tests/cluster tests/process/test_delivery.py \
+		tests/process/kinds tests/process/checkpoints/test_kills.py \
 		tests/process/test_attacks.py tests/process/test_attacks_hook.py
 
 fuzz: MINUTES ?= 10
