@@ -1,6 +1,6 @@
 """The base class of every kind. Its fields are the kind's ``spec``; its ``events()`` yields the events.
 
-Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
+Authors subclass :class:`~adapter.timing.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
 :class:`~adapter.listening.listener.Listener`; anything else subclasses :class:`Source`.
 """
 

@@ -39,7 +39,10 @@ class SourceNamespace:
             return self.api.find("v1", "serviceaccounts", "default", namespace)
 
         eventually(account, bool, f"the default ServiceAccount of {namespace} exists")
-        self._audit_start = cluster.plane.audit_position()
+        self._audit_start = self.audit_position()
+
+    def audit_position(self) -> int:
+        return self.cluster.plane.audit_position()
 
     def close(self) -> None:
         self.cluster.hook_proxy.reset()

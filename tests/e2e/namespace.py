@@ -55,6 +55,9 @@ class RestrictedNamespace(SourceNamespace):
         kind, api_version = self.kind_and_version
         return api_version, plural(kind)
 
+    def audit_position(self) -> int:
+        return 0  # tests cannot read the audit log of an existing cluster
+
     def close(self) -> None:
         for undo in reversed(self._cleanups):
             undo()
