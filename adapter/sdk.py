@@ -11,6 +11,7 @@ from adapter.model.event import Event, EventType, Outcome
 from adapter.model.fields import Certificates
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
+from adapter.polling.incremental import Incremental
 from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
 from adapter.timing.timer import Timer
@@ -26,6 +27,7 @@ __all__ = [
     "EventType",
     "Field",
     "HttpUrl",
+    "Incremental",
     "Interval",
     "Listener",
     "Outcome",

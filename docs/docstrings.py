@@ -31,7 +31,7 @@ def sdk(table: Table) -> str:
     parts.append("### Field\n\n`Field` is [pydantic's](https://docs.pydantic.dev/latest/concepts/fields/).\n")
     parts.append("## adapter.testing\n")
     parts += [_fixture(node, testing) for node in ast.parse(inspect.getsource(testing)).body if _is_fixture(node)]
-    for name in ("Sink", "SinkReply", "RESET", "VirtualClock"):
+    for name in ("Sink", "SinkReply", "RESET", "VirtualClock", "Checkpoints"):
         value = getattr(testing, name)
         text = f"### {name}\n\n`{name}` is `{type(value).__name__}(reset=True)`: the sink closes the connection.\n"
         parts.append(_entry(name, value, table) if isinstance(value, type) else text)

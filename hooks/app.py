@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from adapter import __version__
 from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
+from hooks.checkpoint import read_checkpoint
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions, Unprocessable, customize, sync
 from hooks.pod_settings.merge import read_label_names
@@ -66,21 +67,24 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
         diagnose_pods=_option("diagnosePods", query.diagnosePods, parse_bool),
         adapter=_defaults(query.adapter),
         copied_labels=_option("copiedLabels", query.copiedLabels, read_label_names) or (),
+        checkpoint=_json_option("checkpoint", query.checkpoint, read_checkpoint),
     )
 
 
 def _defaults(text: str) -> Json:
     """The parameter ``adapter``: None if it is empty. Alone, it must be valid: each source would repeat a mistake."""
-    if not text:
-        return None
+    _json_option("adapter", text, read_pod_settings)
+    return from_json(text) if text else None
+
+
+def _json_option(name: str, text: str, read: Callable[[Json, str], T]) -> T | None:
+    """``read``: gets the value and the name of the parameter; raises ``InvalidSettings``."""
     try:
-        defaults = from_json(text, allow_inf_nan=False)
-        read_pod_settings(defaults, "adapter")
-        return defaults
+        return read(from_json(text, allow_inf_nan=False), name) if text else None
     except InvalidSettings as error:
         raise BadRequest(f"query parameter {error}") from None
     except ValueError as error:
-        raise BadRequest(f"query parameter adapter is not JSON: {error}; write an object") from None
+        raise BadRequest(f"query parameter {name} is not JSON: {error}; write an object") from None
 
 
 def _option(name: str, text: str, read: Callable[[str], T]) -> T | None:

@@ -11,6 +11,7 @@ from adapter.contract.formats import Json, public_url
 from adapter.contract.proxies import Proxies
 from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
+from hooks.checkpoint import Checkpoint
 from hooks.children.deployment import desired
 from hooks.children.environment import last_sinks
 from hooks.children.inputs import Pod, Sinks
@@ -37,6 +38,7 @@ class KindOptions:
     diagnose_pods: bool | None = None
     adapter: Json = None  # defaults for the fields of spec.adapter, merged from the class and the cluster
     copied_labels: tuple[str, ...] = ()  # names of labels of the source
+    checkpoint: Checkpoint | None = None  # the default for spec.checkpoint
 
 
 class Unprocessable(Exception):
@@ -82,6 +84,7 @@ def sync(
             polls=options.polls,
             adapter=options.adapter,
             copied_labels=options.copied_labels,
+            checkpoint=options.checkpoint,
         )
     except InvalidSpec as error:
         if running:

@@ -18,6 +18,8 @@ from hooks.protocol import Object, Objects, Parent, RelatedRule
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _TEXT_LIMIT = 600
+_NODE_REMEDY = "add a node that fits, or change spec.adapter.tolerations, nodeSelector, affinity or resources"
+_CLAIM_REMEDY = "create the PersistentVolumeClaim in the namespace, or see `kubectl describe pvc` why it is not bound"
 
 
 def related_rule(parent: Parent) -> RelatedRule:
@@ -55,7 +57,7 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
     scheduled = find(get_in(pod, "status"), "PodScheduled") or {}
     if scheduled.get("status") == "False":
         message = _short(scheduled.get("message")).rstrip(".") or "no node fits"
-        remedy = "add a node that fits, or change spec.adapter.tolerations, nodeSelector, affinity or resources"
+        remedy = _CLAIM_REMEDY if "persistentvolumeclaim" in message.lower() else _NODE_REMEDY
         yield Reason.UNSCHEDULABLE, f"{name} cannot be scheduled: {message}; {remedy}"
     for container in list_in(pod, "status", "containerStatuses"):
         if not get_in(container, "ready"):
@@ -67,15 +69,14 @@ def _failures(pod: Object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _unready(pod: Object, name: str) -> Iterator[str]:
-    """Messages about running containers that are not ready, and about those that wait for the files of a Secret.
+    """Messages about running containers that are not ready, and about those that wait for a Secret or a claim.
 
     They refer to the log and to events: the pod's status has no details.
     """
     for container in list_in(pod, "status", "containerStatuses"):
-        if get_in(container, "state", "waiting", "reason") == "ContainerCreating" and (secrets := _secrets(pod)):
+        if get_in(container, "state", "waiting", "reason") == "ContainerCreating" and (names := _needed(pod)):
             namespace = get_in(pod, "metadata", "namespace")
             where = f"kubectl describe pod -n {namespace} {get_in(pod, 'metadata', 'name')}"
-            names = f"Secret{'s' if len(secrets) > 1 else ''} {', '.join(secrets)}"
             yield f"{name} waits for its files; create {names} in namespace {namespace} if missing; see `{where}`"
         if isinstance(get_in(container, "state", "running"), dict) and not get_in(container, "ready"):
             where = f"kubectl logs -n {get_in(pod, 'metadata', 'namespace')} {get_in(pod, 'metadata', 'name')}"
@@ -84,10 +85,20 @@ def _unready(pod: Object, name: str) -> Iterator[str]:
             yield f"{name} is running but {unready}; see its log: `{where}`"
 
 
-def _secrets(pod: Object) -> list[str]:
-    """The Secrets without which the kubelet does not create the containers."""
-    secrets = (get_in(volume, "secret") for volume in list_in(pod, "spec", "volumes"))
-    return [str(get_in(secret, "secretName")) for secret in secrets if secret and not get_in(secret, "optional")]
+def _needed(pod: Object) -> str:
+    """The Secrets and claims without which the kubelet does not create the containers."""
+    volumes = list_in(pod, "spec", "volumes")
+    secrets = [secret for volume in volumes if (secret := get_in(volume, "secret")) and not get_in(secret, "optional")]
+    claims = [claim for volume in volumes if (claim := get_in(volume, "persistentVolumeClaim"))]
+    listed = (
+        _listed("Secret", [str(get_in(secret, "secretName")) for secret in secrets]),
+        _listed("PersistentVolumeClaim", [str(get_in(claim, "claimName")) for claim in claims]),
+    )
+    return " and ".join(filter(None, listed))
+
+
+def _listed(kind: str, names: list[str]) -> str:
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else ""
 
 
 def _waiting(container: Json, pod: Object, name: str) -> Iterator[tuple[str, str]]:

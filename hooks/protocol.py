@@ -102,6 +102,7 @@ class KindQuery(_Message):
     copiedLabels: str = Field(
         "", description="Labels of the source that its Deployment and pods get, too, comma-separated."
     )
+    checkpoint: str = Field("", description="The default for `spec.checkpoint` of all sources of this kind, as JSON.")
 
 
 class SyncResponse(TypedDict):

@@ -61,23 +61,26 @@ def deployed_condition(
     counts = [get_in(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
     if counts == [wanted["spec"]["replicas"]] * 3 and available.get("status") == "True":
         return ConditionState(ConditionType.DEPLOYED, "True")
-    is_down = _is_rolled_out(status) and available.get("status") == "False"
-    if is_down and not _time_to_start(old_status, now):
-        return _unavailable(wanted, available, listens)
-    return _in_progress(name, status)
+    if not (_is_rolled_out(status) and available.get("status") == "False"):
+        return _in_progress(name, status)
+    if _recreates(wanted) and not get_in(status, "updatedReplicas"):
+        return _between_pods(wanted, old_status, now)
+    if _time_to_start(wanted, old_status, now):
+        return _in_progress(name, status)
+    return _unavailable(wanted, available, listens)
 
 
 def resync_after(
     deployed: ConditionState, observed: Object | None, *, old_status: Json, now: datetime
 ) -> timedelta | None:
-    """When to sync again, if Metacontroller may get no event: the Deployment is missing, or was scaled up.
+    """When to sync again, if Metacontroller may get no event: the Deployment is missing, was scaled up, or recreates.
 
     The first sync without the Deployment requests nothing: the changed status and the new Deployment cause the next
     sync. A requested sync cannot be taken back, so each source would pay for one that it does not need.
     """
     if observed is not None:
         scaled_up = deployed.reason == Reason.ADAPTER_STARTING and _is_rolled_out(get_in(observed, "status"))
-        return _time_to_start(old_status, now) if scaled_up else None
+        return _time_to_start(observed, old_status, now) if scaled_up else None
     if deployed.reason == Reason.DEPLOYMENT_NOT_CREATED:
         return TRY_AGAIN_AFTER
     is_second = _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.ADAPTER_STARTING
@@ -103,10 +106,38 @@ def _is_rolled_out(status: Json) -> bool:
     return bool(_condition(status, "Progressing").get("reason") == "NewReplicaSetAvailable")
 
 
-def _time_to_start(old_status: Json, now: datetime) -> timedelta | None:
-    """How long a Deployment that was scaled up may still be unavailable; None if it is not starting."""
+def _recreates(deployment: Object) -> bool:
+    return bool(get_in(deployment, "spec", "strategy", "type") == "Recreate")
+
+
+def _grace_period(deployment: Object) -> timedelta:
+    return timedelta(seconds=get_in(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 0)
+
+
+def _time_to_start(deployment: Object, old_status: Json, now: datetime) -> timedelta | None:
+    """How long a Deployment that was scaled up, or recreates, may still be unavailable; None if it is not starting."""
+    within = STARTS_WITHIN + (_grace_period(deployment) if _recreates(deployment) else timedelta())
     since = transition_time(old_status, ConditionType.DEPLOYED, "Unknown")
-    return since + STARTS_WITHIN - now if since and now - since < STARTS_WITHIN else None
+    return since + within - now if since and now - since < within else None
+
+
+def _between_pods(wanted: Object, old_status: Json, now: datetime) -> ConditionState:
+    """The strategy Recreate: the old pod is stopping. Kubernetes does not count it, and still reports the old rollout.
+
+    The status of the source may be older than the Deployment. So only a wait that has begun can be too long.
+    """
+    meta = wanted["metadata"]
+    old = _condition(old_status, ConditionType.DEPLOYED)
+    waited = old.get("status") == "Unknown" or old.get("reason") == Reason.DEPLOYMENT_UNAVAILABLE
+    if waited and not _time_to_start(wanted, old_status, now):
+        text = (
+            f"Deployment {meta['name']} is unavailable: its old pod has not ended within its grace period of "
+            f"{_grace_period(wanted).total_seconds():.0f} s, and the new one starts after it. The node of the old pod "
+            f"may be down; see `kubectl get pods -o wide -n {meta['namespace']}`"
+        )
+        return _deployed("False", Reason.DEPLOYMENT_UNAVAILABLE, text)
+    text = f"Deployment {meta['name']} starts its new pod when the old one has ended, because of its checkpoint volume"
+    return _deployed("Unknown", Reason.ADAPTER_STARTING, text)
 
 
 def _suspended(observed: Object | None) -> ConditionState:

@@ -13,6 +13,7 @@ from adapter.contract.environment import SHARED_FIELDS
 from adapter.contract.formats import Json, extension_problem, is_printable, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from adapter.contract.timeouts import TIMEOUTS
+from hooks.checkpoint import NONE, ONE_REPLICA, POD, Checkpoint, read_checkpoint
 from hooks.names import get_in, is_dns_subdomain
 from hooks.pod_settings.merge import copied, merge
 from hooks.pod_settings.read import DEFAULT, grace_period_problem, read
@@ -46,6 +47,7 @@ class SourceSpec:
     replicas: int = 1
     suspended: bool = False
     adapter: PodSettings = DEFAULT
+    checkpoint: Checkpoint = NONE
 
     @property
     def event_source(self) -> str:
@@ -63,10 +65,12 @@ def read_source(
     polls: bool = False,
     adapter: Json = None,
     copied_labels: tuple[str, ...] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> SourceSpec:
     """Check the shared fields. ``InvalidSpec`` for values that the CRD of this version rejects.
 
     ``adapter``: defaults for ``spec.adapter``. ``copied_labels``: names of labels that the pod gets, too.
+    ``checkpoint``: the default of the cluster for ``spec.checkpoint``.
     """
     spec = parent.spec or {}
     if problem := kind_problem(parent.kind):  # no class refuses it for an adapter in another language
@@ -76,6 +80,8 @@ def read_source(
     # ``replicas`` of a kind that listens is for the Deployment only: in the pod's environment it would change the
     # template, and scaling would restart all pods.
     known = {*SHARED_FIELDS, "interval", *(("replicas",) if listens else ())}
+    replicas = _replicas(spec.get("replicas")) if listens else 1  # each replica of a timer would send all events
+    store = _checkpoint(spec.get("checkpoint"), checkpoint or (POD if polls else NONE), replicas)
     return SourceSpec(
         parent=parent,
         service_account=_service_account(spec.get("serviceAccountName")),
@@ -90,14 +96,19 @@ def read_source(
         config={key: value for key, value in spec.items() if key not in known},
         listens=listens,
         polls=polls,
-        replicas=_replicas(spec.get("replicas")) if listens else 1,  # each replica of a timer would send all events
+        replicas=replicas,
+        checkpoint=store,
         suspended=_suspended(spec.get("suspend")),
         adapter=_adapter(
             spec.get("adapter"),
             adapter,
             copied(parent.metadata.labels, copied_labels),
             TIMEOUTS.grace_period_s(
-                policy.timeout_s, dead_letter=dead_letter_sink is not None, listens=listens, polls=polls
+                policy.timeout_s,
+                dead_letter=dead_letter_sink is not None,
+                listens=listens,
+                polls=polls,
+                saves=store.has_store,
             ),
         ),
     )
@@ -124,6 +135,17 @@ def _adapter(value: Json, defaults: Json, labels: Mapping[str, str], derived_s: 
             return replace(settings, grace_period_s=None)
         raise InvalidSpec(f"spec.adapter.terminationGracePeriodSeconds is {settings.grace_period_s}: {problem}")
     return settings
+
+
+def _checkpoint(value: Json, default: Checkpoint, replicas: int) -> Checkpoint:
+    try:
+        checkpoint = default if value is None else read_checkpoint(value, "spec.checkpoint")
+    except InvalidSettings as error:
+        raise InvalidSpec(str(error)) from None
+    if checkpoint.volume and replicas > 1:
+        note = "" if value is not None else " (the volume is the default of the cluster)"
+        raise InvalidSpec(f"spec.replicas is {replicas}: {ONE_REPLICA}{note}")
+    return checkpoint
 
 
 def _replicas(value: Json) -> int:

@@ -6,7 +6,7 @@ Imports only fast modules: shell completion loads this module at each press of T
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,26 @@ OWN_PACKAGE = "kinds"
 BASE_IMAGE = "registry.local/sample-source:dev"
 LOCAL_IMAGE = "sample-source:local"
 SINK_KINDS = "v1/Service"
+ONCE_LIMIT_S = 60.0  # how long --once waits without --for
 _SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    files: Sequence[Path]
+    package: str
+    for_s: float | None = None
+    hook_port: int | None = None  # None: a free port
+    listen_port: int | None = None  # of the first source that listens; None: 8888 or the next free port
+    once: bool = False
+    fresh: bool = False
+    sink: str | None = None
+    logs: bool = False
+    adapter_defaults: Path | None = None
+
+    @property
+    def limit_s(self) -> float | None:
+        return self.for_s or (ONCE_LIMIT_S if self.once else None)
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,7 @@ class ManifestsOptions:
     diagnose_pods: bool = False
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
+    checkpoint: str | None = None  # a file, or the map itself
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -125,6 +145,11 @@ LISTEN_PORT = port_option(
     "Port of the first source that listens. The next ones get the next ports, in the order of the files.",
     "8888, or the next free port",
 )
+FRESH: Any = typer.Option(
+    "--fresh", help="Delete the checkpoints of these sources first, so that they start as if they were new."
+)
+SINK: Any = typer.Option(parser=url, metavar="URL", help="Send the events of all sources to this URL.")
+CHECK: Any = typer.Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
 HOOK = _name_option("--hook", "Service of the hook.")
 METACONTROLLER = _name_option("--metacontroller", "ServiceAccount of Metacontroller, which gets the role.")
 DIAGNOSE_PODS: Any = typer.Option(
@@ -145,4 +170,10 @@ COPIED_LABELS: Any = typer.Option(
     parser=label_names,
     metavar="NAMES",
     help="Labels of a source that its Deployment and pods get, too, separated by commas.",
+)
+CHECKPOINT: Any = typer.Option(
+    "--checkpoint",
+    metavar="FILE|JSON",
+    help="Default for spec.checkpoint of all sources: a YAML file, or JSON like '{\"pod\":{}}'. "
+    "It replaces that of the kind.",
 )

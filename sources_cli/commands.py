@@ -127,24 +127,23 @@ def run_command(
         Option(
             "--once",
             help="Stop when every source is ready and its first event has arrived. "
-            "Exit code 1 if that takes longer than --for (default: 1m).",
+            "Exit code 1 if that takes longer than --for (default: 1m). Starts without checkpoints and keeps none.",
         ),
     ] = False,
-    sink: Annotated[
-        str | None,
-        Option(parser=arguments.url, metavar="URL", help="Send the events of all sources to this URL."),
-    ] = None,
+    fresh: Annotated[bool, arguments.FRESH] = False,
+    sink: Annotated[str | None, arguments.SINK] = None,
     logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
 ) -> int:
     """Run sources on this machine, without a cluster."""
-    from sources_cli.run import RunOptions, run
+    from sources_cli.run import run
 
-    options = RunOptions(
+    options = arguments.RunOptions(
         files=files,
         package=package,
         for_s=for_s,
         once=once,
+        fresh=fresh,
         sink=sink,
         logs=logs,
         adapter_defaults=adapter_defaults,
@@ -165,11 +164,12 @@ def render_command(
     image: Annotated[str, Option(metavar="IMAGE", help="Image of the adapters.")] = arguments.LOCAL_IMAGE,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
     copied_labels: Annotated[Any, arguments.COPIED_LABELS] = None,
+    checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
 ) -> int:
     """Print the Deployment and the status that each source would get."""
     from sources_cli.render import RenderOptions, render
 
-    options = RenderOptions(files, package, output, image, adapter_defaults, copied_labels or ())
+    options = RenderOptions(files, package, output, image, adapter_defaults, copied_labels or (), checkpoint)
     return _run(render(options))
 
 
@@ -178,11 +178,12 @@ def lint_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
     output: Annotated[Literal["text", "yaml", "json"], Option("-o", "--output", help="Output format.")] = "text",
+    checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
 ) -> int:
     """Check sources as the API server and the kind's class would."""
     from sources_cli.lint import LintOptions, lint
 
-    return _run(lint(LintOptions(files, output, package)))
+    return _run(lint(LintOptions(files, output, package, checkpoint)))
 
 
 @app.command(
@@ -203,9 +204,7 @@ def manifests_command(
         Path | None,
         Option("-o", "--output", metavar="DIR", show_default="print to stdout", help="Directory to write to."),
     ] = None,
-    check: Annotated[
-        bool, Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
-    ] = False,
+    check: Annotated[bool, arguments.CHECK] = False,
     sink_kinds: Annotated[
         Any,
         Option(parser=arguments.sink_kinds, metavar="KINDS", help="Kinds that sink.ref may name, separated by commas."),
@@ -216,6 +215,7 @@ def manifests_command(
     image: Annotated[str | None, arguments.KIND_IMAGE] = None,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
     copied_labels: Annotated[Any, arguments.COPIED_LABELS] = None,
+    checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
 ) -> int:
     """Write the manifests that install a kind in a cluster."""
     from sources_cli.manifests import manifests
@@ -231,6 +231,7 @@ def manifests_command(
         diagnose_pods=diagnose_pods,
         adapter_defaults=adapter_defaults,
         copied_labels=copied_labels or (),
+        checkpoint=checkpoint,
     )
     return _run(manifests(options))
 

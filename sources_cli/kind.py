@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from adapter.loading import describe_error, load_module, module_name, source_cla
 from adapter.model.event import EventType
 from adapter.model.source import Source
 from adapter.serving.failures import author_line
+from hooks.checkpoint import Checkpoint
 from hooks.pod_settings.merge import merge
 from hooks.pod_settings.read import read
 from hooks.pod_settings.settings import InvalidSettings
@@ -35,12 +36,16 @@ class ClusterOptions:
 
     adapter_defaults: Mapping[str, Json] = field(default_factory=dict)  # fields of spec.adapter
     copied_labels: tuple[str, ...] = ()  # names of labels that the Deployment and the pods of a source get, too
+    checkpoint: Checkpoint | None = None  # the default for spec.checkpoint
 
 
 @dataclass(frozen=True)
 class Kind:
+    """``cluster_checkpoint``: the field of ``spec.checkpoint`` that is the default of the cluster; empty if none is."""
+
     source_class: type[Source]
     package: str
+    cluster_checkpoint: str = ""
 
     @property
     def name(self) -> str:
@@ -80,6 +85,15 @@ class Kind:
         return self.source_class.listens
 
     @property
+    def default_checkpoint(self) -> str:
+        """The field of ``spec.checkpoint`` that applies to sources without one."""
+        return self.cluster_checkpoint or ("pod" if self.source_class.is_poller else "none")
+
+    def in_cluster(self, checkpoint: Checkpoint | None) -> Kind:
+        """This kind where ``checkpoint`` is the default of the cluster."""
+        return replace(self, cluster_checkpoint=checkpoint.form if checkpoint else "")
+
+    @property
     def event_types(self) -> tuple[EventType, ...]:
         types = self.source_class.event_types
         return tuple(type_ if isinstance(type_, EventType) else EventType(type_) for type_ in types)
@@ -96,6 +110,7 @@ class Kind:
             "polls": "true" if self.source_class.is_poller else "",
             "adapter": _checked_defaults(self.name, adapter) if adapter else "",
             "copiedLabels": ",".join(cluster.copied_labels),
+            "checkpoint": sorted_json(cluster.checkpoint.canonical()) if cluster.checkpoint else "",
         }
         return {name: value for name, value in parameters.items() if value}
 

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adapter.contract.formats import Json
+from hooks.checkpoint import Checkpoint
 from sources_cli.admission import yaml
+from sources_cli.admission.adapter_defaults import read_checkpoint_default
 from sources_cli.admission.class_checks import class_violations
 from sources_cli.admission.documents import NO_SOURCE, check_object, needs_kind, read_yaml
 from sources_cli.admission.pod_checks import pod_violations
@@ -26,6 +28,7 @@ class LintOptions:
     files: Sequence[Path]
     output: str = "text"
     package: str = "adapter.sources"
+    checkpoint: str | None = None  # the default of the cluster: a file, or the map itself
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,14 @@ async def lint(options: LintOptions) -> int:
 
     Returns the exit code: 0 if every source would be accepted, 1 if not, 2 if a file or document cannot be read.
     """
+    default = read_checkpoint_default(options.checkpoint)
     findings, problems = list[Finding](), list[Problem]()
     checked, unchecked = 0, set[str]()
     for file in files_of(options.files):
         for document in _readable(file, problems):
             if needs_kind(document.value, options.package):
                 checked += 1
-                findings += _findings(str(file), document, options.package, unchecked)
+                findings += _findings(str(file), document, options.package, default, unchecked)
     if not checked and not problems:
         raise Problem(f"{', '.join(map(str, options.files))}: {NO_SOURCE}")
     if checked and (findings or not problems or options.output != "text"):
@@ -77,11 +81,14 @@ def _readable(file: Path, problems: list[Problem]) -> Iterator[yaml.YamlDocument
             yield document
 
 
-def _findings(file: str, document: yaml.YamlDocument, package: str, unchecked: set[str]) -> Iterator[Finding]:
+def _findings(
+    file: str, document: yaml.YamlDocument, package: str, default: Checkpoint | None, unchecked: set[str]
+) -> Iterator[Finding]:
+    """``default``: for spec.checkpoint. Adds the rules that lint cannot evaluate to ``unchecked``."""
     value = document.value
     place = _place(value)
     try:
-        kind = kind_named(value["kind"], package)
+        kind = kind_named(value["kind"], package).in_cluster(default)
     except Problem as problem:
         yield Finding(file, document.line(("kind",)), value["kind"], place, str(problem))
         return

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from adapter.contract.formats import Json
 from sources_cli.admission import yaml
-from sources_cli.admission.adapter_defaults import read_adapter_defaults
+from sources_cli.admission.adapter_defaults import read_adapter_defaults, read_checkpoint_default
 from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.generate.sample import sample
@@ -31,7 +31,8 @@ _KUSTOMIZATION = {
 
 async def manifests(options: ManifestsOptions) -> int:
     """The exit code: 0, or 1 if ``check`` is set and a file in ``output`` is out of date."""
-    kind = kind_of_module(options.module)
+    checkpoint = read_checkpoint_default(options.checkpoint)
+    kind = kind_of_module(options.module).in_cluster(checkpoint)
     header = f"{_MARK}{kind.module}`. Do not edit: changes are lost."
     files = {name: yaml.dump(documents, header=header) for name, documents in _documents(kind, options).items()}
     if options.output is None:
@@ -67,7 +68,11 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
     """
     related = {"sinkKinds": ",".join(options.sink_kinds), **({"diagnosePods": "true"} if options.diagnose_pods else {})}
     image = {"image": options.image} if options.image else {}
-    cluster = ClusterOptions(read_adapter_defaults(options.adapter_defaults), options.copied_labels)
+    cluster = ClusterOptions(
+        read_adapter_defaults(options.adapter_defaults),
+        options.copied_labels,
+        read_checkpoint_default(options.checkpoint),
+    )
     return {
         "apiVersion": "metacontroller.k8s.io/v1alpha1",
         "kind": "CompositeController",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapter.contract.formats import EPOCH, Json, format_time
 from sources_cli.admission import yaml
-from sources_cli.admission.adapter_defaults import read_adapter_defaults
+from sources_cli.admission.adapter_defaults import read_adapter_defaults, read_checkpoint_default
 from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.arguments import LOCAL_IMAGE
 from sources_cli.kind import ClusterOptions, kind_named
@@ -27,6 +27,7 @@ class RenderOptions:
     image: str = LOCAL_IMAGE
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
+    checkpoint: str | None = None  # a file, or the map itself
 
 
 async def render(options: RenderOptions) -> int:
@@ -34,7 +35,11 @@ async def render(options: RenderOptions) -> int:
 
     A suspended source is judged by its sink.
     """
-    cluster = ClusterOptions(read_adapter_defaults(options.adapter_defaults), options.copied_labels)
+    cluster = ClusterOptions(
+        read_adapter_defaults(options.adapter_defaults),
+        options.copied_labels,
+        read_checkpoint_default(options.checkpoint),
+    )
     documents, output = read_documents(Files(options.files, options.package)), options.output
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=options.image, cluster=cluster)
     try:

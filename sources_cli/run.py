@@ -11,8 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from adapter.loading import describe_error
 from adapter.serving.failures import author_line
 from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from sources_cli.admission.documents import Documents, Files, key, read_documents
+from sources_cli.arguments import RunOptions
 from sources_cli.kind import ClusterOptions
+from sources_cli.local.checkpoints import Checkpoints
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
@@ -35,40 +36,20 @@ from sources_cli.screen.plain import PlainScreen, Screen
 
 DISPLAY_START_S = 20.0
 SILENT_STOP_S = 3.0  # then say what the run waits for
-ONCE_LIMIT_S = 60.0  # how long --once waits without --for
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    files: Sequence[Path]
-    package: str
-    for_s: float | None = None
-    hook_port: int | None = None  # None: a free port
-    listen_port: int | None = None  # of the first source that listens; None: 8888 or the next free port
-    once: bool = False
-    sink: str | None = None
-    logs: bool = False
-    adapter_defaults: Path | None = None
-
-    @property
-    def limit_s(self) -> float | None:
-        return self.for_s or (ONCE_LIMIT_S if self.once else None)
-
-    def open(self) -> Files:
-        return Files(self.files, self.package, sink=self.sink)
 
 
 async def run(options: RunOptions, screen: Callable[[Documents], Screen] | None = None) -> int:
     """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
     contents = contents_of(options.files)  # before they are read, so that no later edit is missed
-    files = options.open()
-    documents = read_documents(files)
-    cluster = Cluster(options, files, documents, contents, (screen or _screen)(documents))
-    with _on_signal(cluster.interrupt):
-        try:
-            await cluster.run()
-        except Exception as error:
-            raise _reported(error) from error
+    with contextlib.closing(Checkpoints(kept=not options.once, fresh=options.fresh)) as checkpoints:
+        files = Files(options.files, options.package, sink=options.sink, identity=checkpoints.identity)
+        documents = read_documents(files)
+        cluster = Cluster(options, files, documents, contents, (screen or _screen)(documents), checkpoints)
+        with _on_signal(cluster.interrupt):
+            try:
+                await cluster.run()
+            except Exception as error:
+                raise _reported(error) from error
     missing = cluster.missing if options.once else []
     for text in missing:
         stdout.complain(f"sources: --once: {text}")
@@ -83,6 +64,7 @@ class Cluster:
         documents: Documents,
         contents: Mapping[Path, bytes],
         screen: Screen,
+        checkpoints: Checkpoints,
     ) -> None:
         self._options = options
         self._files = files
@@ -106,6 +88,7 @@ class Cluster:
             message=screen.message,
             supervise=self._supervise,
             service_ports=ServicePorts(options.listen_port, screen.message),
+            checkpoints=checkpoints,
             package=options.package,
             once=options.once,
         )

@@ -14,20 +14,33 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
-class OneProcessForTheCluster(LoadFileScheduling):
-    """All cluster tests run in one process, because they share a control plane. Each other file is run by one process.
+# Each process of pytest starts what its cluster tests need: a control plane, or only an API server. The files of a
+# group run in one process, so that these are started once. Other files of tests/cluster are one more group.
+API_SERVER = "tests that need only an API server"
+GROUPS = {
+    "tests/cluster/test_api_server.py": API_SERVER,
+    "tests/cluster/test_fixed_point.py": API_SERVER,
+    "tests/cluster/test_pod_values.py": API_SERVER,
+    "tests/cluster/test_kubectl.py": "an API server of its own",
+    "tests/cluster/test_uninstall.py": "a control plane of its own",
+}
+
+
+class ClusterScheduling(LoadFileScheduling):
+    """Each group of cluster tests, and each other file, is run by one process.
 
     The mark ``xdist_group`` has no effect with pytest 9.2 and pytest-xdist 3.8.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/cluster" if nodeid.startswith("tests/cluster/") else super()._split_scope(nodeid)
+        file = str(super()._split_scope(nodeid))
+        return GROUPS.get(file, "the cluster" if file.startswith("tests/cluster/") else file)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     """For ``make test``, which runs several processes of pytest with ``--dist loadfile``."""
-    return OneProcessForTheCluster(config, log) if config.getvalue("dist") == "loadfile" else None
+    return ClusterScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

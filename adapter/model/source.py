@@ -52,6 +52,12 @@ class Context:
     ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``. A source that
     must connect first calls it before its first ``await``; otherwise it counts as ready once it has started.
 
+    ``checkpoint.load()`` returns the value that was saved last, by this process or an earlier one of the source. It is
+    None at the first start. ``checkpoint.save(value)`` keeps a JSON value of at most 64 KiB: ``TypeError`` if it is not
+    JSON, ``ValueError`` if it is longer. Save after the ``yield`` that returned the outcome, because what is saved
+    counts as delivered. ``spec.checkpoint`` says where the value is stored. Without a store, it is lost when the
+    process ends. Timers and pollers save their own position there.
+
     ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds, or 10 seconds
     if the class has ``is_poller = True``. Events are pulled and sent until it ends. A Poller polls once more at the
     same time, so close what ``poll()`` uses in :meth:`~adapter.model.source.Source.running` instead.
@@ -89,6 +95,18 @@ def with_id_and_time(event: Event, context: Context) -> Event:
     return with_defaults(event, f"{context.uid}-{uuid.uuid4()}", now)
 
 
+class ClassAttribute:
+    """An attribute of the class of a kind that is no field of its ``spec``. It is written without a type."""
+
+    def problem(self, cls: type[Source]) -> str | None:
+        """Why ``cls`` cannot have this attribute, or None."""
+        return None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        raise TypeError(f"an {cls.__name__} is no field; write it without a type, like `since = {cls.__name__}(…)`")
+
+
 class Source(BaseModel):
     """Base class of every kind. Its fields are the fields of ``spec``; its docstring is the description in the CRD.
 
@@ -97,7 +115,13 @@ class Source(BaseModel):
     """
 
     # Defaults are validated, so that ``Field("1s")`` gives an Interval in tests, too: an adapter gets it from the CRD.
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        validate_default=True,
+        ignored_types=(ClassAttribute,),
+    )
 
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"  # group and version of the CRD
     short_name: ClassVar[str] = ""  # short name for kubectl; default: initials and "src", like "ssrc"
@@ -121,6 +145,9 @@ class Source(BaseModel):
             raise TypeError(f"{cls.__name__}.adapter {problem}")
         if unknown := sorted(cls.fields_that_keep_checkpoint() - cls.model_fields.keys()):
             raise TypeError(f"{cls.__name__}.keeps_checkpoint names {quoted(unknown[0])}, which is no field; remove it")
+        for name, value in vars(cls).items():
+            if isinstance(value, ClassAttribute) and (problem := value.problem(cls)):
+                raise TypeError(f"{cls.__name__}.{name} {problem}")
         for name, info in cls.model_fields.items():
             if problem := _name_conflict(cls, name, info.alias or name):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")

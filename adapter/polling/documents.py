@@ -65,9 +65,9 @@ def to_utf8(body: bytes) -> bytes:
 
 def read_feed(body: bytes, content_type: str, url: str) -> Document:
     """Parse a feed from ``url``. This can take hours and much memory, and block other threads: see
-    :mod:`~adapter.polling.feed_process`.
+    :mod:`~adapter.polling.feeds.feed_process`.
     """
-    from adapter.polling.feed_parser import parse
+    from adapter.polling.feeds.feed_parser import parse
 
     if body.startswith(codecs.BOM_UTF8):  # the mark is more reliable than the header and the XML declaration
         content_type = "application/xml; charset=utf-8"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import httpx2
 
@@ -20,6 +21,7 @@ from adapter.net.credentials import Authorization, Credentials, TokenError, Toke
 from adapter.net.retry_after import reason_of
 from adapter.polling.client import MAX_REDIRECTS, Upstream
 from adapter.polling.errors import PollFailed, Unchanged
+from adapter.polling.position import Validators
 from adapter.polling.rate_limits import status_failure
 from adapter.serving.failures import without_secrets
 
@@ -95,7 +97,7 @@ class Login(httpx2.Auth):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A response of ``url``, after redirects. ``conditions``: the headers that make a request for this URL conditional.
+    """A response of ``url``, after redirects.
 
     Validators say nothing about other URLs (RFC 9110, section 8.8.3): ``"1"`` of one page is not ``"1"`` of another.
     """
@@ -103,30 +105,35 @@ class Fetched:
     url: httpx2.URL
     body: bytes
     content_type: str
-    conditions: Mapping[str, str]
-
-
-_LAST: WeakKeyDictionary[httpx2.AsyncClient, Fetched] = WeakKeyDictionary()  # without the body
+    validators: Validators
 
 
 async def fetch(
-    client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], secrets: Mapping[str, str]
+    client: httpx2.AsyncClient,
+    url: str,
+    headers: Mapping[str, str],
+    secrets: Mapping[str, str],
+    last: Validators | None = None,
 ) -> Fetched:
     """Raises ``Unchanged`` for 304, and ``PollFailed`` for a status that is not 2xx and for a refused redirect.
 
     ``secrets`` replace ``headers``, and both replace the default headers. Names are case-insensitive.
+    The request is conditional if ``last`` has validators of the same URL and the same ``headers``, and both or none of
+    the requests have credentials.
     There are no limits here: ``client`` limits the size, and the budget of the poll limits the time.
     """
     merged = httpx2.Headers({"Accept": _ACCEPT})
     for given in (headers, secrets):
         merged.update(given)  # replaces a header of the same name, in any case
     request = client.build_request("GET", url, headers=merged, timeout=None)
+    is_private = bool(secrets) or client.auth is not None
     for _ in range(MAX_REDIRECTS + 1):
-        _make_conditional(request, _LAST.get(client), _CONDITION_NAMES - merged.keys())
+        made_for = _digest(request.url, headers, is_private=is_private)
+        _make_conditional(request, last, made_for, _CONDITION_NAMES - merged.keys())
         async with contextlib.aclosing(await client.send(request, stream=True, follow_redirects=False)) as response:
             following = response.next_request
             if following is None:
-                return await _read(response)
+                return await _read(response, made_for, is_private=is_private)
         if following.url.scheme == "https" and url.lower().startswith("http:"):  # the client has no CA certificates
             raise PollFailed(f"url redirects to https://{following.url.host}; write an https URL")
         if _origin(following.url) != _origin(request.url):
@@ -136,25 +143,26 @@ async def fetch(
     raise PollFailed(f"url redirects more than {MAX_REDIRECTS} times")
 
 
-def remember(client: httpx2.AsyncClient, fetched: Fetched) -> None:
-    """Make the next requests of this client for the same URL conditional."""
-    _LAST[client] = replace(fetched, body=b"")
-
-
-def _make_conditional(request: httpx2.Request, last: Fetched | None, names: Set[str]) -> None:
+def _make_conditional(request: httpx2.Request, last: Validators | None, made_for: str, names: Set[str]) -> None:
     """Set the conditions with these names. A redirect has copied those of the request before."""
-    conditions = last.conditions if last and last.url == request.url else {}
+    conditions = last.conditions if last and last.request == made_for else {}
     for name in names:
         request.headers.pop(name, None)
         if name in conditions:
             request.headers[name] = conditions[name]
 
 
+def _digest(url: httpx2.URL, headers: Mapping[str, str], *, is_private: bool) -> str:
+    """Identifies a request. A checkpoint holds it, so it hides the URL: one of a redirect can contain a signature."""
+    text = json.dumps([str(url), sorted((name.lower(), value) for name, value in headers.items()), is_private])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-async def _read(response: httpx2.Response) -> Fetched:
+async def _read(response: httpx2.Response, made_for: str, *, is_private: bool) -> Fetched:
     headers, status = response.headers, response.status_code
     if status == 304 and response.request.headers.keys() & _CONDITION_NAMES:
         await response.aread()  # there is no body, but the connection stays open only if the response is read
@@ -162,4 +170,5 @@ async def _read(response: httpx2.Response) -> Fetched:
     if not 200 <= status < 300 or status == 206:  # 206 is a part of the document, and no part was requested
         raise status_failure(response, datetime.now(UTC))
     conditions = {_CONDITIONS[name]: headers[name] for name in _CONDITIONS if name in headers}
-    return Fetched(response.request.url, await response.aread(), headers.get("Content-Type", ""), conditions)
+    validators = Validators(request=made_for, conditions=conditions, is_private=is_private)
+    return Fetched(response.request.url, await response.aread(), headers.get("Content-Type", ""), validators)

@@ -21,6 +21,7 @@ Events = AsyncGenerator[Event, Outcome | None]
 GetClient = Callable[[], Awaitable[httpx2.AsyncClient]]
 StartPoll = Callable[[httpx2.AsyncClient], Any]
 Describe = Callable[[Exception], dict[str, Any]]
+See = Callable[[Event], None]
 T = TypeVar("T")
 
 
@@ -33,7 +34,8 @@ class OnePoll:
     An exception of ``start`` or of its generator ends the iteration and becomes the result. A ``NotImplementedError``
     is raised instead: a missing ``poll()`` is a mistake of the class, not a failure of the upstream.
     ``budget_s``: how long the poll itself may take. The time of deliveries does not count. ``describe(error)``: the
-    log fields ``error``, ``at`` and ``traceback`` of an exception.
+    log fields ``error``, ``at`` and ``traceback`` of an exception. ``see(event)`` gets each event before it is sent.
+    Its exception also becomes the result.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class OnePoll:
         budget_s: float,
         now: Callable[[], datetime],
         describe: Describe,
+        see: See,
     ) -> None:
         self.result = PollResult(OK)
         self.outcome: Outcome | None = None
@@ -51,6 +54,7 @@ class OnePoll:
         self._budget_s = self._left_s = budget_s
         self._now = now
         self._describe = describe
+        self._see = see
         self._loop_time = asyncio.get_running_loop().time
         self._events: Events | None = None
 
@@ -73,7 +77,9 @@ class OnePoll:
             if self._events is None:
                 client = await self._client()
                 self._events = await self._within_budget(_started(self._start, client))
-            return await self._within_budget(self._events.asend(self.outcome))
+            event = await self._within_budget(self._events.asend(self.outcome))
+            self._see(event)
+            return event
         except (StopAsyncIteration, NotImplementedError):
             raise
         except Exception as error:

@@ -2,26 +2,30 @@
 
 The next event is sent only after the delivery of the last one has ended. A ``poll()`` that is a generator goes on only
 once its event is delivered, dead-lettered or refused, and gets that outcome; otherwise it is closed. A failed poll is
-logged and counted, and three in a row make the source unready; the adapter keeps running. The outcomes of the last
-10,000 items are kept in memory, and nothing else.
+logged and counted, and three in a row make the source unready; the adapter keeps running. The checkpoint is saved after
+each final outcome and at the end of a poll.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from adapter.contract.durations import Interval
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
-from adapter.polling.progress import OK, WINDOW, Handled, LastPoll, PollMonitor
+from adapter.polling.incremental import Incremental
+from adapter.polling.position import WINDOW, Position, UnusableRecord
+from adapter.polling.progress import OK, LastPoll, PollMonitor
 
 if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and most kinds do not poll
     import ssl
@@ -37,7 +41,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Poller(Source):
     """A source that polls an upstream once per interval and sends one event for each new item, in order.
 
-    An item is new if its event id is not among the last 10,000 ids. What becomes of an item:
+    An item is new if its event id is not among the last 10,000 ids. These ids are in the checkpoint, with the values of
+    each :class:`Incremental`. What becomes of an item:
 
     * ``DELIVERED``, ``DEAD_LETTERED``: the poll goes on.
     * ``REJECTED``: the item is lost and not sent again, unless :meth:`sends_again` says so. The poll goes on.
@@ -50,11 +55,13 @@ class Poller(Source):
     """
 
     is_poller = True
-    keeps_checkpoint = ("interval",)
+    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("interval",)
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
     )
+
+    _position: Position = PrivateAttr(default_factory=Position)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -81,13 +88,20 @@ class Poller(Source):
     def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
         """Default: True only for ``GAVE_UP``, because the next poll of this or a later process finds the item again.
 
+        While the adapter stops, it is False if the next process may skip the item: if :meth:`skip_existing` is True,
+        and the checkpoint is not shared with that process or not yet saved.
+
         Return True for ``REJECTED``, too, if ``poll()`` keeps a refused item, for example by not moving its cursor. The
         next poll that finds the item then sends it again.
         """
-        return outcome is Outcome.GAVE_UP and not (stopping and self.skip_existing())
+        may_skip = self.skip_existing() and not self._position.is_kept
+        return outcome is Outcome.GAVE_UP and not (stopping and may_skip)
 
     def skip_existing(self) -> bool:
-        """True: the first successful poll after a start sends nothing, and only remembers the ids of its items."""
+        """True: without a checkpoint, the first successful poll sends nothing, and only remembers the ids of its items.
+
+        If a later process with this checkpoint returns False, it sends the skipped items that are still listed.
+        """
         return False
 
     def tls_context(self) -> ssl.SSLContext:
@@ -121,30 +135,42 @@ class Poller(Source):
         """
         from adapter.polling.one_poll import OnePoll
 
+        position = self._position = await self._restored(context, window)
+        incrementals, skip = _incrementals(type(self)), self.skip_existing() and not position.is_restored
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        monitor, handled, skip = PollMonitor(context), Handled(window), self.skip_existing()
-        upstream = self._upstream(context, transport)
-        last_poll = LastPoll(context, found_again=self.sends_again(Outcome.GAVE_UP, stopping=True))
+        monitor, upstream = PollMonitor(context), self._upstream(context, transport)
+        last_poll = LastPoll(
+            context,
+            is_needed=not (context.checkpoint.is_shared and position.is_restored),
+            found_again=lambda: self.sends_again(Outcome.GAVE_UP, stopping=True),
+        )
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor, last_poll:
             while True:
-                is_last, complete = last_poll.requested, False
+                is_last, complete, is_final = last_poll.requested, False, True
                 limit_s, now = self.poll_limit_s(), context.clock.now
-                async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe) as poll:
+                see = partial(position.see, incrementals=incrementals)
+                async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe, see) as poll:
                     async for event in poll:
                         monitor.first_item_seen()
                         key = self._key(event)
-                        known, outcome = handled.find(key)
-                        if not known:
-                            outcome = None if skip else (yield event)
+                        known, outcome = position.handled.find(key)
+                        if not known and skip:
+                            position.skip(key)
+                        elif not known:
+                            outcome = yield event
                             if outcome is Outcome.GAVE_UP:
                                 break  # poll() does not go on: the next poll sends this item before those after it
-                            if outcome is not Outcome.REJECTED or not self.sends_again(outcome, stopping=False):
-                                handled.add(key, outcome)
+                            if outcome is Outcome.REJECTED and self.sends_again(outcome, stopping=False):
+                                is_final = False
+                            else:
+                                position.add(key, outcome)
                         poll.outcome = outcome
                     else:
                         complete = True
-                skip = skip and poll.result.outcome != OK
+                succeeded = poll.result.outcome == OK
+                skip = skip and not succeeded
+                position.end_poll(is_final=complete and is_final and succeeded)
                 monitor.record(poll.result)
                 last_poll.polled(poll.result)
                 if is_last:
@@ -156,6 +182,17 @@ class Poller(Source):
                     earliest = max(earliest, due + timedelta(seconds=upstream.poll_interval_s) - 2 * _MICROSECOND)
                 due = _next_due(schedule, earliest)
                 await last_poll.wait_until(due)
+
+    async def _restored(self, context: Context, window: int) -> Position:
+        """The position in the checkpoint. If it cannot be read, the source stays unready and sends nothing."""
+        try:
+            return Position.restored(context.checkpoint, sends_skipped=not self.skip_existing(), window=window)
+        except UnusableRecord as error:
+            reason = f"the checkpoint cannot be used: {error}; delete it to start without one, then restart the pod"
+            context.log.error("checkpoint not usable; the source does not start", extra={"fields": {"reason": reason}})
+            context.set_unready(reason)
+            await asyncio.Event().wait()
+            raise
 
     def _upstream(self, context: Context, transport: httpx2.AsyncBaseTransport | None) -> Upstream:
         from adapter.polling.client import Upstream
@@ -180,3 +217,23 @@ class Poller(Source):
 def _next_due(schedule: Schedule, earliest: datetime) -> datetime:
     """The first tick after ``earliest``. One microsecond is added: a clock does not show a tick's nanoseconds."""
     return schedule.due(schedule.latest_at(earliest + _MICROSECOND) + 1)
+
+
+def _incrementals(cls: type[Poller]) -> list[Incremental]:
+    values = {name: value for each in reversed(cls.__mro__) for name, value in vars(each).items()}
+    return [value for value in values.values() if isinstance(value, Incremental)]
+
+
+def position_of(source: Poller) -> Position:
+    """The position of a source in this process."""
+    return source._position
+
+
+def note_poll(source: object, events: Iterable[Event], outcomes: Iterable[Outcome]) -> None:
+    """Move the cursors of a Poller after a poll outside an adapter. ``outcomes``: those that the poll got."""
+    if not isinstance(source, Poller):
+        return
+    for event in events:
+        source._position.see(event, _incrementals(type(source)))
+    again = any(source.sends_again(outcome, stopping=False) for outcome in outcomes)
+    source._position.end_poll(is_final=not again)

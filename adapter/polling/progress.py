@@ -1,12 +1,10 @@
-"""The state of a poller between polls: the outcomes of its items, the number of failed polls, and the last poll."""
+"""How the polls of a process went: results, failures, readiness, and the last poll at the shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +14,8 @@ from adapter.serving.logs import LogThrottle
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from adapter.model.event import Outcome
     from adapter.model.source import Context
 
-WINDOW = 10_000  # number of items kept
 FAILURES_UNTIL_UNREADY = 3
 NO_SUCCESS_YET = "no poll has succeeded yet"
 OK, UNCHANGED, FAILED = "ok", "unchanged", "failed"
@@ -38,50 +34,24 @@ class PollResult:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Handled:
-    """The outcomes of the ``size`` items that were used last, by key; a lookup counts as use.
-
-    The outcome of a skipped item is None. The keys are stored as digests: a key can be of any length.
-    """
-
-    def __init__(self, size: int = WINDOW) -> None:
-        self._size = size
-        self._outcomes: OrderedDict[bytes, Outcome | None] = OrderedDict()  # the item that was used last comes last
-
-    def find(self, key: str) -> tuple[bool, Outcome | None]:
-        """Whether the item is known, and its outcome."""
-        digest = _digest(key)
-        if digest not in self._outcomes:
-            return False, None
-        self._outcomes.move_to_end(digest)
-        return True, self._outcomes[digest]
-
-    def add(self, key: str, outcome: Outcome | None) -> None:
-        self._outcomes[_digest(key)] = outcome
-        if len(self._outcomes) > self._size:
-            self._outcomes.popitem(last=False)
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
 class LastPoll:
     """On SIGTERM, the source polls once more and sends what it finds.
 
     During a rolling update, the new process is ready by then: it has polled, and does not send the items that it found.
-    Without the last poll, items that appeared between the two polls would be lost. ``found_again``: the next process
-    sends all items that this one does not send.
+    Without the last poll, items that appeared between the two polls would be lost. If the new process has started with
+    the position of this one (``is_needed`` is False), it sends these items itself. ``found_again()``: whether the next
+    process sends all items that this one does not send.
     """
 
-    def __init__(self, context: Context, *, found_again: bool) -> None:
+    def __init__(self, context: Context, *, is_needed: bool, found_again: Callable[[], bool]) -> None:
         self.requested = False
         self._clock, self._log = context.clock, context.log
         self._found_again = found_again
         self._succeeded = False  # a poll of this process has succeeded; before, it has no last poll
         self._ended = asyncio.Event()
         self._wait: asyncio.Timeout | None = None
-        context.on_shutdown(self._once_more)
+        if is_needed:
+            context.on_shutdown(self._once_more)
 
     async def __aenter__(self) -> LastPoll:
         return self
@@ -110,7 +80,7 @@ class LastPoll:
             self._incomplete("an item was not delivered, so the items after it were not sent")
 
     def _incomplete(self, reason: str) -> None:
-        if not self._found_again:
+        if not self._found_again():
             self._log.warning("last poll incomplete: new items may be lost", extra={"fields": {"reason": reason}})
 
     async def _once_more(self) -> None:

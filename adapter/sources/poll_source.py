@@ -28,10 +28,10 @@ from adapter.polling.client import Upstream
 from adapter.polling.documents import Document, read_json, time_of, to_utf8
 from adapter.polling.errors import TooLong
 from adapter.polling.expressions import Evaluation, check_expression
-from adapter.polling.feed_process import parse_in_subprocess
-from adapter.polling.fetch import Fetched, Login, fetch, remember
-from adapter.polling.markup import check_feed, is_markup
-from adapter.polling.progress import WINDOW
+from adapter.polling.feeds.feed_process import parse_in_subprocess
+from adapter.polling.feeds.markup import check_feed, is_markup
+from adapter.polling.fetch import Fetched, Login, fetch
+from adapter.polling.position import WINDOW
 from adapter.sdk import (
     Certificates,
     Context,
@@ -79,6 +79,17 @@ class PollSource(Poller):
 
     event_types = (EventType(EVENT_TYPE, "A new item of the polled list. The data is the item."),)
     event_type_field = "eventType"
+    keeps_checkpoint = (
+        "headers",
+        "secret_headers",
+        "auth",
+        "event_type",
+        "subject",
+        "start",
+        "timeout",
+        "max_bytes",
+        "ca_certs",
+    )
     model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_AUTH_RULES]})
 
     url: Annotated[HttpUrl, AfterValidator(_check_url)] = Field(
@@ -128,8 +139,8 @@ class PollSource(Poller):
     )
     start: Literal["now", "earliest"] = Field(
         "now",
-        description="Which items to send after each start of the adapter: now sends only items that appear after the "
-        "first poll, earliest also sends the items that the first poll finds.",
+        description="Which items to send if there is no checkpoint: now sends only items that appear after the first "
+        "poll, earliest also sends the items that the first poll finds.",
     )
     timeout: Interval = Field(Interval("10s"), description="Time limit of a poll, including parsing the response.")
     max_bytes: int = Field(
@@ -189,12 +200,14 @@ class PollSource(Poller):
         response = replace(response, body=b"")  # the body takes memory while the events are sent
         for event in self._events(document):
             yield event
-        remember(client, response)  # not earlier: a 304 would hide the events that the sink has not accepted
+        self._position.found(
+            response.validators
+        )  # not earlier: a 304 would hide the events that the sink has not accepted
 
     async def _fetch(self, client: httpx2.AsyncClient) -> Fetched:
         secrets = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
         try:
-            return await fetch(client, self.url, self.headers, secrets)
+            return await fetch(client, self.url, self.headers, secrets, self._position.validators)
         except TooLong:
             raise PollFailed(f"the response is longer than maxBytes ({self.max_bytes})") from None
 

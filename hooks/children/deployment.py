@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from pydantic_core import to_json
 
+from hooks.children import checkpoint
 from hooks.children.inputs import Pod, Sinks
 from hooks.children.names import deployment_name, pod_labels
 from hooks.children.pod import pod_spec
@@ -19,11 +20,11 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     selected, more = pod_labels(source.parent), source.adapter
     labels = {**selected, **more.labels}
     template: Object = {"metadata": {"labels": labels}, "spec": pod_spec(source, sinks, pod)}
-    if more.annotations:
-        template["metadata"]["annotations"] = more.annotations
+    if of_pod := checkpoint.pod_annotations(source.checkpoint, more.annotations):
+        template["metadata"]["annotations"] = of_pod
     annotations = {TEMPLATE_HASH: template_hash(template)}
     # So that each pod names the template that it runs.
-    template["metadata"]["annotations"] = {**more.annotations, **annotations}
+    template["metadata"]["annotations"] = {**of_pod, **annotations}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -38,8 +39,7 @@ def desired(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
             "progressDeadlineSeconds": 60,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selected},
-            # The new adapter is ready before the old one stops. Meanwhile both send the same events with the same ids.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "strategy": checkpoint.strategy(source.checkpoint),
             "template": template,
         },
     }

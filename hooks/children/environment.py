@@ -11,6 +11,7 @@ from adapter.contract.environment import AdapterEnv
 from adapter.contract.formats import EPOCH, Json, parse_time
 from adapter.contract.secret_refs import join_references, split_references
 from hooks.addresses import Resolved
+from hooks.children import checkpoint
 from hooks.children.inputs import Pod, Sinks
 from hooks.names import get_in, list_in
 from hooks.protocol import Object
@@ -52,10 +53,12 @@ def environment(source: SourceSpec, sinks: Sinks, pod: Pod) -> list[Object]:
         dead_letter_ca_certs=dead_letter_sink.ca_certs if dead_letter_sink else None,
         dead_letter_audience=dead_letter_sink.audience if dead_letter_sink else None,
         dead_letter_sink_auth=auths[1],
+        checkpoint_url=checkpoint.url(source.checkpoint),
         allowed_hosts=pod.egress.allowed_hosts,
         denied_networks=pod.egress.denied_networks,
         cluster_domain=pod.egress.proxies.cluster_domain,
     ).to_environ()
+    references |= checkpoint.references(source.checkpoint)
     return [_variable(name, value, references) for name, value in environ.items()]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from adapter.contract.environment import HEALTH_PORT, TLS_SECRETS, TRAFFIC_PORT
 from adapter.contract.secret_refs import tls_secrets
 from adapter.contract.timeouts import TIMEOUTS
+from hooks.children import checkpoint
 from hooks.children.environment import CONTAINER, environment
 from hooks.children.inputs import Pod, Sinks
-from hooks.pod_settings.reserved import MOUNTS, TLS_VOLUME
+from hooks.pod_settings.reserved import CHECKPOINT_VOLUME, MOUNTS, TLS_VOLUME
 from hooks.protocol import Object
 from hooks.source import SourceSpec
 
@@ -17,7 +18,8 @@ READ_ONLY = 0o444
 
 def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     more = source.adapter
-    volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks)]
+    stored = checkpoint.volumes(source.checkpoint)
+    volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks), *stored]
     mounts = [*(_mount(volume) for volume in volumes), *more.volume_mounts]
     env = [*environment(source, sinks, pod), *more.env]
     derived_s = TIMEOUTS.grace_period_s(
@@ -25,14 +27,16 @@ def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
         dead_letter=sinks.dead_letter_sink is not None,
         listens=source.listens,
         polls=source.polls,
+        saves=source.checkpoint.has_store,
     )
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     return {
         **more.pod,
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": more.grace_period_s or derived_s,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {**checkpoint.pod_security(source.checkpoint), **security},
         "containers": [_adapter(source, pod, env, mounts)],
         **({"volumes": [*volumes, *more.volumes]} if mounts else {}),
     }
@@ -100,4 +104,4 @@ def _certificates(source: SourceSpec, sinks: Sinks) -> list[Object]:
 def _mount(volume: Object) -> Object:
     name = volume["name"]
     path = f"{TLS_SECRETS}/{volume['secret']['secretName']}" if name.startswith(TLS_VOLUME) else MOUNTS[name]
-    return {"name": name, "mountPath": path, "readOnly": True}
+    return {"name": name, "mountPath": path, **({} if name == CHECKPOINT_VOLUME else {"readOnly": True})}

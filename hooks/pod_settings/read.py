@@ -48,7 +48,8 @@ def read(value: Json, field: str) -> PodSettings:
     try:
         return _read(sorted_json(value))
     except ValidationError as error:
-        raise InvalidSettings(_sentence(error.errors(include_url=False)[0], field)) from None
+        details = error.errors(include_url=False)[0]
+        raise InvalidSettings(sentence(details, field, "setting of an adapter's pod")) from None
 
 
 def grace_period_problem(settings: PodSettings, derived_s: int) -> str | None:
@@ -79,17 +80,19 @@ def _read(text: str) -> PodSettings:
     )
 
 
-def _sentence(error: ErrorDetails, field: str) -> str:
+def sentence(error: ErrorDetails, field: str, member: str, *, hidden: bool = False) -> str:
+    """``member``: what the fields of the shape are called. ``hidden``: show no text of the value."""
     context = error.get("ctx", {})
     remedy = _REMEDIES.get(error["type"], error["msg"]).format(**context)
     path, value = _path(error["loc"]), error["input"]
-    if member := context.get("field"):
-        path, value = f"{path}.{member}", get_in(value, *member.split("."))
+    if inner := context.get("field"):
+        path, value = f"{path}.{inner}", get_in(value, *inner.split("."))
     if error["type"] == "missing":
         return f"{field}{path} is missing: {remedy}"
     if error["type"] == "extra_forbidden":
-        return f"{field}{path} is not a setting of an adapter's pod: remove it"
-    return f"{field}{path} is {_shown(value, path)}: {remedy}"
+        return f"{field}{path} is not a {member}: remove it"
+    shown = "a text" if hidden and isinstance(value, str) else _shown(value, path)
+    return f"{field}{path} is {shown}: {remedy}"
 
 
 def _shown(value: Json, path: str) -> str:

@@ -7,8 +7,13 @@ import re
 from adapter.contract.declarations import USER
 from adapter.contract.environment import TLS_SECRETS, TOKEN_DIRECTORY, TRUST_BUNDLES, reference
 
+CHECKPOINT_VOLUME, CHECKPOINT_DIRECTORY = "checkpoint", "/checkpoint"
 # The volumes that the hook adds, and where it mounts them.
-MOUNTS = {"oidc-token": TOKEN_DIRECTORY, "knative-custom-certs": TRUST_BUNDLES}
+MOUNTS = {
+    "oidc-token": TOKEN_DIRECTORY,
+    "knative-custom-certs": TRUST_BUNDLES,
+    CHECKPOINT_VOLUME: CHECKPOINT_DIRECTORY,
+}
 TLS_VOLUME = "tls-secret-"  # and a number: the name of a Secret may be too long for that of a volume
 # No volume may hide the programs of the image: /app has the adapter, /usr has Python. /proc, /sys and /dev are the
 # kernel's. A volume below /etc or /var is allowed, one over the whole directory is not. The dynamic linker and OpenSSL

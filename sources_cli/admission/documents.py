@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from sources_cli.kind import Kind, UnknownKind, kind_named, kinds_in
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
 
+Identity = Callable[[dict[str, Json]], dict[str, Json]]  # object -> its uid and creationTimestamp
 NO_SOURCE = "no sources found; add an object whose kind ends in Source"
 _NO_OBJECT = "not a Kubernetes object; each document needs apiVersion, kind and metadata"
 
@@ -79,17 +80,25 @@ def key(document: dict[str, Json]) -> str:
     return f"{document['metadata']['namespace']}/{document['metadata']['name']}"
 
 
+def new_identity(document: dict[str, Json]) -> dict[str, Json]:
+    """What the API server would set in the metadata of a new object."""
+    return {"uid": str(uuid.uuid4()), "creationTimestamp": format_time(datetime.now(UTC))}
+
+
 class Files:
     """The files of a command, which can be read again after an edit.
 
     ``paths``: files and directories. ``package``: the package with the sources' classes. ``sink``: a URL that replaces
-    the sink of every source.
+    the sink of every source. ``identity``: the uid and the creation time of an object whose file has none.
     """
 
-    def __init__(self, paths: Sequence[Path], package: str, *, sink: str | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], package: str, *, sink: str | None = None, identity: Identity = new_identity
+    ) -> None:
         self.paths = paths
         self._package = package
         self._sink = sink
+        self._identity = identity
         self._objects: dict[Path, list[dict[str, Json]]] = {}  # of each file when it was valid last
 
     def read(self) -> tuple[Documents, list[str]]:
@@ -118,7 +127,7 @@ class Files:
         for document in documents:
             try:
                 check_object(path, document)
-                objects.append(_stored(path, document, self._package, self._sink))
+                objects.append(_stored(path, document, self._package, self._sink, self._identity))
             except Problem as problem:
                 problems.extend(str(problem).splitlines())
         return objects, problems
@@ -164,7 +173,9 @@ def _is_object(value: Json) -> bool:
     return all(isinstance(name, str) and name for name in names)
 
 
-def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | None) -> dict[str, Json]:
+def _stored(
+    path: Path, written: yaml.YamlDocument, package: str, sink: str | None, identity: Identity
+) -> dict[str, Json]:
     """The object as the API server stores it. ``Problem`` if the API server would reject the object."""
     document = written.value
     metadata = document.get("metadata")
@@ -179,13 +190,9 @@ def _stored(path: Path, written: yaml.YamlDocument, package: str, sink: str | No
     else:
         _require_none(path, written, others.violations(document))
         document = others.stored_object(document)
-    created = {
-        "namespace": "default",
-        "uid": str(uuid.uuid4()),
-        "creationTimestamp": format_time(datetime.now(UTC)),
-        "generation": 1,
-    }
-    return {**document, "metadata": created | {name: value for name, value in metadata.items() if value is not None}}
+    given = {name: value for name, value in metadata.items() if value is not None}
+    stored = {**document, "metadata": {"namespace": "default", "generation": 1, **given}}
+    return {**stored, "metadata": {**identity(stored), **stored["metadata"]}}
 
 
 def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:

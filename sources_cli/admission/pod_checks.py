@@ -24,6 +24,7 @@ def pod_violations(kind: Kind, value: Json) -> list[Violation]:
         dead_letter=dead_letter,
         listens=kind.listens,
         polls=kind.source_class.is_poller,
+        saves="none" not in (spec.get("checkpoint") or {kind.default_checkpoint: {}}),
     )
     try:
         settings = read(spec["adapter"], "spec.adapter")

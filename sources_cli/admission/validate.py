@@ -21,6 +21,7 @@ Path = tuple[str | int, ...]
 _TYPES = {bool: "boolean", str: "string", dict: "object", list: "array", type(None): "null"}
 _SIZES = {"string": ("Length", "characters"), "array": ("Items", "items"), "object": ("Properties", "entries")}
 _HIDDEN_VALUE = re.compile(r"\n|://[^/]*@|.{200}")  # may contain a private key or a password, or is too long to read
+_NO_SECRET = "; write secretKeyRef with name and key, because a text in this field would show the secret"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _invalid(schema: Json, value: Json, path: Path) -> Iterator[Violation]:
     got, expected = _type_of(value), _expected_types(schema)
     if expected and not _is_of_type(schema, got, expected):
         shown = None if expected == ["object"] else value  # a string may be a secret, written without secretKeyRef
-        problem = invalid(shown, f"must be of type {' or '.join(expected)}, not {got}")
+        remedy = _NO_SECRET if got == "string" and "secretKeyRef" in schema.get("properties", ()) else ""
+        problem = invalid(shown, f"must be of type {' or '.join(expected)}, not {got}{remedy}")
         yield Violation(path, problem, prevents_rules=True)
         return
     if schema.get("format") == "date-time" and got == "string" and not _is_time(value):

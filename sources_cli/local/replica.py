@@ -14,6 +14,7 @@ import httpx2
 
 from adapter.contract.crash import crash_cause
 from adapter.contract.formats import Json, printable
+from sources_cli.local.checkpoints import Checkpoints
 from sources_cli.local.environ import Values, container_environ, proxies_of
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, ReplicaState, container, is_display, local_url
 from sources_cli.local.process import OnLine, Process, exit_text, free_port
@@ -38,6 +39,7 @@ class ClusterEnv:
     message: OnLine
     supervise: Callable[[asyncio.Future[Any]], None]  # gets each background task; an error in one ends the run
     service_ports: ServicePorts
+    checkpoints: Checkpoints
     package: str  # SOURCES_PACKAGE, which an image sets in a cluster
     once: bool = False  # `sources run` waits for the first event of each source
 
@@ -103,6 +105,7 @@ class Replica:
             environ["TOKEN_DIRECTORY"] = self._tokens.name
         environ |= self._tls_secrets.environ(self._cluster.values())
         environ.setdefault("SOURCES_PACKAGE", self._cluster.package)
+        environ |= self._cluster.checkpoints.environ(environ, self._cluster.message)
         for variable in ("K_SINK", "DEAD_LETTER_SINK"):
             if variable in environ:
                 environ[variable] = local_url(environ[variable], self._cluster.ports())

@@ -11,6 +11,7 @@ from typing import Any
 from adapter.contract.auth.headers import authorization_in
 from adapter.contract.formats import RESERVED_EXTENSIONS
 from hooks import names
+from hooks.checkpoint import ONE_REPLICA
 
 Rule = dict[str, str]
 
@@ -48,10 +49,10 @@ def _required(name: str, message: str) -> Rule:
     return rule(f"has(self.{name}) && self.{name} != ''", message, field_path=f".{name}", required=True)
 
 
-def missed_ticks(default_store: str = "none") -> Rule:
-    """For kinds with ticks. ``default_store``: the member of ``spec.checkpoint`` that is the default of the cluster."""
+def missed_ticks(default_checkpoint: str) -> Rule:
+    """For kinds with ticks. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
     stores = "has(self.checkpoint.url) || has(self.checkpoint.volume)"
-    without = "true" if default_store in ("url", "volume") else "false"
+    without = "true" if default_checkpoint in ("url", "volume") else "false"
     return rule(
         f"!has(self.missed) || self.missed == 'skip' || (has(self.checkpoint) ? {stores} : {without})",
         "latest and all need a position that outlives the pod: write checkpoint with url or volume, or write skip",
@@ -198,6 +199,17 @@ def sink_auth(sink: str, auth: str) -> list[Rule]:
             field_path=path,
         ),
     ]
+
+
+def one_replica(default_checkpoint: str) -> Rule:
+    """For kinds with ``replicas``. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
+    is_default = default_checkpoint == "volume"
+    stated = "has(self.checkpoint) && !has" if is_default else "!has(self.checkpoint) || !has"
+    return rule(
+        f"!has(self.replicas) || self.replicas <= 1 || {stated}(self.checkpoint.volume)",
+        ONE_REPLICA,
+        field_path=".replicas",
+    )
 
 
 _PEM = r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from adapter.contract import delivery_policy as policy
 from adapter.contract.auth.fields import SinkAuth
+from hooks.checkpoint import Checkpoint
 from hooks.pod_settings.fields import AdapterFields
 from hooks.pod_settings.shapes import NULLABLE
 from sources_cli.schema import rules
@@ -139,3 +140,4 @@ class SharedSpec(BaseModel):
         json_schema_extra=validations(rules.OBJECT_NAME),
     )
     adapter: AdapterFields | None = Field(None, json_schema_extra=NULLABLE)
+    checkpoint: Checkpoint | None = None

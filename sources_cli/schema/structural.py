@@ -84,7 +84,7 @@ class _Structural:
         if "properties" in schema:
             more = {"x-kubernetes-preserve-unknown-fields": True} if schema.get("additionalProperties") is True else {}
             named = {name: self.convert(field, f"{at}.{name}") for name, field in schema["properties"].items()}
-            return {**more, "properties": named}
+            return {**more, **({"properties": named} if named else {})}  # the API server removes an empty map
         values = schema.get("additionalProperties")
         if not isinstance(values, dict) or not values:
             return {"x-kubernetes-preserve-unknown-fields": True}

@@ -18,8 +18,8 @@ Object = dict[str, Any]
 DEADLINE_S = 30.0
 CLUSTER_SCOPED = frozenset(
     (
-        "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CompositeController",
-        "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
+        "Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+        "CompositeController", "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
     )
 )  # fmt: skip
 
@@ -92,11 +92,29 @@ class Api:
             self._send("DELETE", f"{_path(api_version, resource, namespace)}/{name}", options or None)
 
     def serve(self, crd: Object) -> None:
-        """Apply a CustomResourceDefinition and wait until the API server serves its resource."""
+        """Apply a CustomResourceDefinition and wait until clients can find and use its resource."""
         self.apply(crd)
-        api_version = f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
-        path = _path(api_version, crd["spec"]["names"]["plural"], None)
-        eventually(lambda: self._client.get(path).status_code, lambda count: count == 200, f"{path} is served")
+        self.wait_until_served(crd)
+
+    def wait_until_served(self, *crds: Object) -> None:
+        """Wait until the API server lists the resources for clients that look for kinds, and answers requests."""
+        wanted = {(crd["spec"]["group"], crd["spec"]["names"]["plural"]) for crd in crds}
+        eventually(self._discovered, lambda found: found >= wanted, f"{wanted} are listed")
+        for crd in crds:
+            api_version = f"{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
+            path = _path(api_version, crd["spec"]["names"]["plural"], None)
+            eventually(lambda path=path: self._client.get(path).status_code, lambda code: code == 200, f"{path}: 200")
+
+    def _discovered(self) -> set[tuple[str, str]]:
+        """Group and plural of each resource that the API server lists."""
+        headers = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+        groups = self._client.get("/apis", headers=headers).json()["items"]
+        return {
+            (group["metadata"]["name"], resource["resource"])
+            for group in groups
+            for version in group["versions"]
+            for resource in version.get("resources", [])
+        }
 
     def token(self, account: str, namespace: str) -> str:
         """A token of a ServiceAccount, valid for one day."""

@@ -11,10 +11,10 @@ import pytest
 
 from tests.cluster import build, metacontroller
 from tests.cluster.apply_strategies import apply_with
-from tests.cluster.control_plane import ControlPlane, api_server, control_plane
-from tests.cluster.local_cluster import LocalCluster, running_cluster
+from tests.cluster.control_plane import ControlPlane, api_server
+from tests.cluster.local_cluster import LocalCluster, control_plane_with, running_cluster
 from tests.cluster.namespace import SourceNamespace
-from tests.cluster.samples import apply_crds
+from tests.cluster.samples import LONGEST_KIND, SAMPLES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,26 +35,29 @@ def binaries() -> Path:
 
 
 @pytest.fixture(scope="session")
-def plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with control_plane(binaries, tmp_path_factory.mktemp("plane")) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
 def bare_api_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """An API server for this module, without controllers: nothing changes what a test writes."""
+    """An API server without controllers: nothing changes what a test writes. Each module has its own namespace."""
     with api_server(binaries, tmp_path_factory.mktemp("alone")) as plane:
         yield plane
 
 
 @pytest.fixture(scope="session")
-def cluster(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """The control plane with the CRD, the roles, the hook and a running Metacontroller."""
+def needs_metacontroller() -> None:
     missing = list(_missing(metacontroller.binary, metacontroller.crds))
     if missing:
         pytest.skip(" · ".join(missing))
-    with running_cluster(plane, tmp_path_factory.mktemp("cluster")) as cluster:
-        apply_crds(cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    needs_metacontroller: None, binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalCluster]:
+    """A control plane with the CRDs, the roles, the hook and a running Metacontroller."""
+    kinds = [*(sample.kind for sample in SAMPLES), LONGEST_KIND]
+    with (
+        control_plane_with(kinds, binaries, tmp_path_factory.mktemp("plane")) as plane,
+        running_cluster(plane, tmp_path_factory.mktemp("cluster")) as cluster,
+    ):
         yield cluster
 
 

@@ -18,11 +18,12 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.api import Api, NotFoundError
+from tests.cluster.api import Api, NotFoundError, Object
 from tests.process.harness import free_port
 
 START_S = 60.0
 BY_HAND = "by-hand"
+UNLIMITED = ("--kube-api-qps=1000", "--kube-api-burst=2000")  # by default, controllers send 20 requests a second
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -37,7 +38,7 @@ NODE = {
 
 
 class ControlPlane:
-    """``api`` has administrator rights; ``audit()`` reads the API server's audit log from its start."""
+    """``api`` has administrator rights."""
 
     def __init__(self, binaries: Path, directory: Path) -> None:
         self.binaries = binaries
@@ -48,16 +49,25 @@ class ControlPlane:
         self._etcd = f"http://127.0.0.1:{free_port()}"
         self._prepare()
 
-    def start(self) -> None:
+    def start(self, crds: Sequence[Object] = ()) -> None:
+        """Start all programs. Every program knows the kinds of ``crds`` from its start.
+
+        The API server and kube-controller-manager look for other kinds only every 30 s.
+        """
         self.start_api_server()
+        if crds:
+            code, _, errors = self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(crds))
+            assert (code, errors) == (0, ""), errors
+            self.api.wait_until_served(*crds)
         kubeconfig = str(self.kubeconfig)
         account_key = str(self.directory / "pki/account.key")
         self._spawn(
             "kube-controller-manager", "--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0",
             "--service-account-private-key-file", account_key, "--node-monitor-grace-period=1h",
             f"--root-ca-file={self.directory}/pki/apiserver.crt", "--use-service-account-credentials=true",
+            *UNLIMITED,
         )  # fmt: skip
-        self._spawn("kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0")
+        self._spawn("kube-scheduler", "--kubeconfig", kubeconfig, "--leader-elect=false", "--secure-port=0", *UNLIMITED)
         self._spawn(
             "kwok", "--kubeconfig", kubeconfig, "--config", str(self._stages()), "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
@@ -94,10 +104,19 @@ class ControlPlane:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def audit(self) -> Iterator[dict[str, Any]]:
-        with (self.directory / "audit.log").open() as lines:
-            for line in lines:
-                yield json.loads(line)
+    def audit_position(self) -> int:
+        """The size of the API server's audit log, in bytes."""
+        return (self.directory / "audit.log").stat().st_size
+
+    def audit(self, since: int = 0) -> Iterator[dict[str, Any]]:
+        """The entries of the API server's audit log from the position ``since``, one for each request."""
+        with (self.directory / "audit.log").open("rb") as log:
+            if since:  # the position may be inside a line
+                log.seek(since - 1)
+                log.readline()
+            for line in log:
+                if line.endswith(b"\n"):  # the last line may be half written
+                    yield json.loads(line)
 
     def write_kubeconfig(self, name: str, token: str) -> Path:
         config = {
@@ -191,10 +210,10 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(binaries: Path, directory: Path) -> Iterator[ControlPlane]:
+def control_plane(binaries: Path, directory: Path, crds: Sequence[Object] = ()) -> Iterator[ControlPlane]:
     plane = ControlPlane(binaries, directory)
     try:
-        plane.start()
+        plane.start(crds)
         yield plane
     finally:
         plane.stop()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sources_cli.kind import Kind, kind_named
 from sources_cli.schema.crd import crd
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.hook_proxy import HookProxy
 from tests.cluster.metacontroller import Metacontroller
 from tests.process.harness import Process, Start, free_port, listens, processes, wait_until
@@ -83,12 +83,24 @@ class LocalCluster:
         self.api.apply(document)
 
 
+def control_plane_with(kinds: Iterable[Kind], binaries: Path, directory: Path) -> AbstractContextManager[ControlPlane]:
+    """A control plane that knows Metacontroller's kinds and these from its start."""
+    return control_plane(binaries, directory, [*read_yaml(metacontroller.crds()), *map(crd, kinds)])
+
+
 @contextmanager
 def running_cluster(plane: ControlPlane, directory: Path) -> Iterator[LocalCluster]:
-    """Metacontroller has only the generated roles."""
+    """With a hook, SampleSource, and a running Metacontroller that has only the generated roles."""
+    with cluster_with_hook(plane, directory) as cluster:
+        cluster.install()
+        cluster.metacontroller.start()
+        yield cluster
+
+
+@contextmanager
+def cluster_with_hook(plane: ControlPlane, directory: Path) -> Iterator[LocalCluster]:
+    """With a hook, and the account and the role of a Metacontroller that does not run yet."""
     api = plane.api
-    for document in [*read_yaml(metacontroller.crds()), crd(KIND)]:
-        api.serve(document)
     _create_unless_exists(
         api.create, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metacontroller.NAMESPACE}}
     )
@@ -103,8 +115,6 @@ def running_cluster(plane: ControlPlane, directory: Path) -> Iterator[LocalClust
         cluster = LocalCluster(plane, hook_proxy, running, start, directory / "config")
         try:
             hook_proxy.backends.append(cluster.start_hook())
-            cluster.install()
-            running.start()
             yield cluster
         finally:
             running.stop()

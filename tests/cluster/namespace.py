@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sources_cli.kind import Kind
@@ -39,6 +39,10 @@ class SourceNamespace:
             return self.api.find("v1", "serviceaccounts", "default", namespace)
 
         eventually(account, bool, f"the default ServiceAccount of {namespace} exists")
+        self._audit_start = self.audit_position()
+
+    def audit_position(self) -> int:
+        return self.cluster.plane.audit_position()
 
     def close(self) -> None:
         self.cluster.hook_proxy.reset()
@@ -137,6 +141,10 @@ class SourceNamespace:
         """If RECORD is set: save one exchange about the source, by default the last. tests/contract replays it."""
         if os.environ.get("RECORD"):
             save(situation, self.cluster.hook_proxy.calls(self.name, name)[which])
+
+    def audit(self) -> Iterator[Object]:
+        """The API server's audit log since this namespace was created, of the whole cluster."""
+        return self.cluster.plane.audit(self._audit_start)
 
     def events(self, reason: str = "") -> list[str]:
         """``reason: message`` of each event in the namespace."""

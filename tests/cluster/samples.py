@@ -11,11 +11,10 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from adapter.contract.kind_names import plural
-from sources_cli.kind import Kind, kind_of_module
-from sources_cli.schema.crd import crd
+from sources_cli.kind import Kind, kind_named, kind_of_module
 from tests.cluster import metacontroller
 from tests.cluster.api import Api, ApiError, Object, eventually
-from tests.cluster.local_cluster import KIND, ROOT, LocalCluster, read_yaml, with_hook_url
+from tests.cluster.local_cluster import ROOT, LocalCluster, read_yaml, with_hook_url
 from tests.process.sources import sources
 
 PACKAGE = "metacontroller.samples.kinds"
@@ -53,11 +52,7 @@ EXAMPLE_SAMPLES = [
     Sample(kind_of_module(f"{PACKAGE}.{file.stem}"), file) for file in sorted(EXAMPLE_DIRECTORY.glob("*.yaml"))
 ]
 SAMPLES = [*SHIPPED_SAMPLES, *EXAMPLE_SAMPLES]
-
-
-def apply_crds(cluster: LocalCluster) -> None:
-    """Apply the CRDs early: kube-controller-manager looks for new kinds only every 30 s."""
-    kubectl_apply(cluster, [crd(sample.kind) for sample in SAMPLES if sample.kind != KIND])
+LONGEST_KIND = kind_named("KindWithTheLongestNamesKubernetesAllowsSource", "tests.kinds")
 
 
 @contextmanager

@@ -9,8 +9,15 @@ import pytest
 
 from adapter.contract.formats import parse_time
 from tests.cluster.api import eventually
-from tests.cluster.apply_strategies import STRATEGIES, apply_with, edit_and_check, hook_calls, writes
-from tests.cluster.local_cluster import SOURCES
+from tests.cluster.apply_strategies import (
+    STRATEGIES,
+    apply_with,
+    edit_and_check,
+    hook_calls,
+    sync,
+    wait_until_idle,
+    writes,
+)
 from tests.cluster.namespace import SourceNamespace
 
 IDLE_S = 300 if os.environ.get("LONG") else 8
@@ -62,15 +69,15 @@ def test_idle_sources_cause_no_hook_call_and_no_write(
         ns.wait_until_ready(name)
     due = "the last sync that an answer requested with resyncAfterSeconds"
     eventually(lambda: requested_sync_time(ns) < time.time(), bool, due, deadline_s=120)
-    idle = wait_until_idle(ns)
+    wait_until_idle(ns)
+    idle = Activity(ns)
     time.sleep(IDLE_S)  # measures a period without calls and writes
     assert versions(ns) == idle.versions, ns.describe("one")
     assert hook_calls(ns) == idle.hook_calls, ns.cluster.hook_proxy.describe_last_exchange(ns.name)
     assert writes(ns) == idle.writes
     # A sync without a change sends no write, not even one that the API server would treat as no change.
-    ns.api.patch(*SOURCES, "one", {"metadata": {"labels": {"touched": "yes"}}}, ns.name)
-    eventually(lambda: hook_calls(ns), lambda count: count > idle.hook_calls, "a sync", details=ns.describe)
-    assert wait_until_idle(ns).writes == idle.writes
+    sync(ns, "one")
+    assert writes(ns) == idle.writes
 
 
 def requested_sync_time(ns: SourceNamespace) -> float:
@@ -85,21 +92,6 @@ def requested_sync_time(ns: SourceNamespace) -> float:
 class Activity:
     def __init__(self, ns: SourceNamespace) -> None:
         self.versions, self.hook_calls, self.writes = versions(ns), hook_calls(ns), writes(ns)
-
-
-def wait_until_idle(ns: SourceNamespace) -> Activity:
-    """Wait until nothing changes for one second: the syncs after the last rollout are over."""
-    last = [Activity(ns)]
-
-    def same() -> bool:
-        time.sleep(1)
-        last.append(Activity(ns))
-        return vars(last[-1]) == vars(last[-2])
-
-    eventually(
-        same, bool, "no change within one second", details=lambda: str([vars(activity) for activity in last[-2:]])
-    )
-    return last[-1]
 
 
 def versions(ns: SourceNamespace) -> dict[str, str]:

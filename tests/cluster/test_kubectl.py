@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import yaml
 from tests.cluster import metacontroller
 from tests.cluster.api import eventually
 from tests.cluster.build import Unavailable
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.control_plane import ControlPlane, api_server
 from tests.cluster.local_cluster import KIND, ROOT, read_yaml
 from tests.unit.hooks.hook import answer
 
@@ -40,6 +40,13 @@ SUSPENDED = {
     "set spec.suspend to false",
 }
 CommandResult = tuple[int, str, str]  # exit code, stdout, stderr
+
+
+@pytest.fixture(scope="module")
+def bare_api_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server of this module: others have no kind yet that the commands could show."""
+    with api_server(binaries, tmp_path_factory.mktemp("kubectl")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")

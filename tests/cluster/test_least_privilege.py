@@ -6,7 +6,6 @@ The hook and the adapters send no request to the API server.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from sources_cli.generate.rbac import rbac
 from tests.cluster.api import eventually
@@ -22,8 +21,6 @@ UNSEEN = {("samples.knative.dev", "samplesources/finalizers", "update")}
 
 
 def test_metacontroller_uses_every_granted_permission_and_no_other(ns: SourceNamespace, default_strategy: None) -> None:
-    # Skips the entries of earlier tests, some of which remove permissions.
-    before = sum(1 for _ in ns.cluster.plane.audit())
     ns.service()
     ns.source()
     ns.wait_until_ready()
@@ -40,7 +37,7 @@ def test_metacontroller_uses_every_granted_permission_and_no_other(ns: SourceNam
     ns.cluster.hook_proxy.reset()
     ns.wait_until_ready(deadline_s=60)
 
-    requests = [entry for entry in islice(ns.cluster.plane.audit(), before, None) if entry["user"]["username"] == USER]
+    requests = [entry for entry in ns.audit() if entry["user"]["username"] == USER]
     refused = [entry for entry in requests if entry["annotations"].get("authorization.k8s.io/decision") == "forbid"]
     assert refused == []
     used = {_grant(entry) for entry in requests if "objectRef" in entry and "resource" in entry["objectRef"]}

@@ -182,19 +182,3 @@ def test_deleting_a_source_deletes_its_deployment_and_its_pods(ns: SourceNamespa
         return [*ns.deployments(), *ns.api.list("apps/v1", "replicasets", ns.name), *ns.pods()]
 
     eventually(left, lambda found: found == [], "the namespace is empty", deadline_s=90)
-
-
-def test_sync_without_a_change_does_not_write_the_status(ns: SourceNamespace) -> None:
-    ns.service()
-    ns.source()
-    settled = ns.wait_until_ready()
-    again = ns.api.patch(*SOURCES, "hello", {"metadata": {"labels": {"touched": "yes"}}}, ns.name)
-    calls_before = len(ns.cluster.hook_proxy.calls(ns.name, "hello"))
-    eventually(
-        lambda: len(ns.cluster.hook_proxy.calls(ns.name, "hello")),
-        lambda count: count > calls_before,
-        "a sync",
-        details=ns.describe,
-    )
-    assert ns.read()["status"] == settled["status"]
-    assert ns.read()["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from adapter.contract.kind_names import controller_label
-from sources_cli.kind import kind_named
 from tests.cluster.local_cluster import LocalCluster
 from tests.cluster.namespace import SourceNamespace
+from tests.cluster.samples import LONGEST_KIND as KIND
 from tests.cluster.samples import installed
-
-KIND = kind_named("KindWithTheLongestNamesKubernetesAllowsSource", "tests.kinds")
 
 
 @pytest.fixture

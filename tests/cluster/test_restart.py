@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from sources_cli.kind import kind_named
 from tests.cluster.api import Object, eventually
-from tests.cluster.apply_strategies import STRATEGIES, USER, apply_with
+from tests.cluster.apply_strategies import STRATEGIES, apply_with, sync, writes
 from tests.cluster.edits import statuses_of_ready
 from tests.cluster.local_cluster import SOURCES, LocalCluster
 from tests.cluster.namespace import SourceNamespace
@@ -19,30 +18,10 @@ from tests.cluster.samples import installed
 RESTART = ("rollout", "restart", "deployment", "-l", "knative-eventing-source-name=hello")  # as in docs/operate.md
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 WEBHOOK = kind_named("WebhookSource", "adapter.sources")
-READING = ("get", "list", "watch")
 
 
 def pod_uids(ns: SourceNamespace) -> list[str]:
     return [pod["metadata"]["uid"] for pod in ns.pods() if "deletionTimestamp" not in pod["metadata"]]
-
-
-def written(ns: SourceNamespace) -> list[str]:
-    """The verbs of Metacontroller's writes of Deployments in this namespace."""
-    entries = [entry for entry in ns.cluster.plane.audit() if entry["user"]["username"] == USER]
-    objects = [(entry["verb"], entry.get("objectRef") or {}) for entry in entries if entry["verb"] not in READING]
-    return [verb for verb, each in objects if (each.get("namespace"), each.get("resource")) == (ns.name, "deployments")]
-
-
-def sync_twice(ns: SourceNamespace) -> None:
-    """When the second sync begins, Metacontroller has applied the answer of the first."""
-    for _ in range(2):
-        before = len(ns.cluster.hook_proxy.calls(ns.name, "hello"))
-        ns.api.patch(*SOURCES, "hello", {"metadata": {"labels": {"touched": uuid.uuid4().hex}}}, ns.name)
-        eventually(
-            lambda: ns.cluster.hook_proxy.calls(ns.name, "hello"),
-            lambda calls, before=before: len(calls) > before,
-            "a sync",
-        )
 
 
 def template(ns: SourceNamespace) -> Any:
@@ -56,8 +35,8 @@ def test_rollout_restart_makes_one_new_pod_and_is_not_reverted(ns: SourceNamespa
     ns.service()
     ns.source()
     ns.wait_until_ready()
-    sync_twice(ns)
-    [old], revision, writes = pod_uids(ns), ns.revision(), written(ns)
+    sync(ns)
+    [old], revision, written = pod_uids(ns), ns.revision(), writes(ns, "deployments")
     generation = ns.deployment()["metadata"]["generation"]
     with ns.api.watch(*SOURCES, ns.name) as seen:
         code, _, errors = ns.cluster.plane.kubectl(*RESTART, "-n", ns.name)
@@ -68,13 +47,15 @@ def test_rollout_restart_makes_one_new_pod_and_is_not_reverted(ns: SourceNamespa
         eventually(lambda: statuses_of_ready(seen), lambda found: found[-1:] == ["True"], "Ready", details=ns.describe)
         assert statuses_of_ready(seen)[-2:] == ["Unknown", "True"]
     restarted = template(ns)[RESTARTED]
-    sync_twice(ns)
+    sync(ns)
     assert (template(ns)[RESTARTED], pod_uids(ns), ns.revision()) == (restarted, [new], revision + 1)
     assert ns.deployment()["metadata"]["generation"] == generation + 1
-    again = written(ns)  # server-side-apply applies once more after a change of others, which changes nothing
-    assert len(again) <= len(writes) + (strategy == "server-side-apply"), again
-    sync_twice(ns)
-    assert written(ns) == again
+    again = writes(
+        ns, "deployments"
+    )  # server-side-apply applies once more after a change of others, which changes nothing
+    assert again <= written + (strategy == "server-side-apply")
+    sync(ns)
+    assert writes(ns, "deployments") == again
     ns.edit(interval="20s")
     ns.wait_until_ready()
     assert (template(ns)[RESTARTED], ns.revision()) == (restarted, revision + 2)

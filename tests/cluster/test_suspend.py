@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from hooks.conditions import find
 from sources_cli.kind import kind_named
 from tests.cluster.api import eventually
-from tests.cluster.apply_strategies import STRATEGIES, apply_with, hook_calls, writes
-from tests.cluster.local_cluster import SOURCES
+from tests.cluster.apply_strategies import STRATEGIES, apply_with, sync, wait_until_idle, writes
 from tests.cluster.namespace import SourceNamespace
 from tests.cluster.samples import installed
 
@@ -58,27 +56,12 @@ def ready_of(response: Any) -> tuple[str, str | None]:
 
 
 def writes_when_touched(ns: SourceNamespace) -> int:
-    """Metacontroller's writes in two syncs without a change."""
-    before = wait_until_idle(ns)
-    for label in ("one", "two"):
-        calls, _ = wait_until_idle(ns)
-        ns.api.patch(*SOURCES, "hello", {"metadata": {"labels": {"touched": label}}}, ns.name)
-        eventually(lambda: hook_calls(ns), lambda count, calls=calls: count > calls, "a sync", details=ns.describe)
-    return wait_until_idle(ns)[1] - before[1]
-
-
-def wait_until_idle(ns: SourceNamespace) -> tuple[int, int]:
-    """Wait until nothing changes for one second. Return the numbers of calls of the hook and of writes."""
-    last = (-1, -1)
-
-    def same() -> bool:
-        nonlocal last
-        time.sleep(1)  # measures a period without calls and writes
-        before, last = last, (hook_calls(ns), writes(ns))
-        return before == last
-
-    eventually(same, bool, "no change within one second", details=ns.describe)
-    return last
+    """Metacontroller's writes in three syncs without a change."""
+    wait_until_idle(ns)
+    before = writes(ns)
+    for _ in range(2):
+        sync(ns)
+    return writes(ns) - before
 
 
 def test_source_created_suspended_starts_when_it_is_resumed(ns: SourceNamespace) -> None:

@@ -1,6 +1,7 @@
 """Uninstalling works in any order: no deletion hangs, and no object is left.
 
-Each order has its own kind, hook address and Metacontroller, so that several run in parallel.
+Each order has its own kind, hook address and Metacontroller, so that several run in parallel. Each test has its own
+control plane, which knows these kinds from its start: kube-controller-manager looks for new kinds only every 30 s.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from adapter.sdk import Event, Timer
 from sources_cli.arguments import ManifestsOptions
 from sources_cli.generate.rbac import rbac
 from sources_cli.kind import Kind
-from sources_cli.schema.crd import crd
 from tests.cluster.api import NotFoundError, eventually
 from tests.cluster.hook_proxy import HookProxy
-from tests.cluster.local_cluster import CONTROLLERS, DEPLOYMENTS, LocalCluster, composite_controller
+from tests.cluster.local_cluster import (
+    CONTROLLERS,
+    DEPLOYMENTS,
+    LocalCluster,
+    cluster_with_hook,
+    composite_controller,
+    control_plane_with,
+)
 from tests.cluster.metacontroller import Metacontroller
 from tests.cluster.namespace import SourceNamespace
 
@@ -41,27 +48,33 @@ ORDERS = (
 )
 
 
-def test_six_uninstall_orders_leave_nothing(
-    cluster: LocalCluster, without_metacontroller: None, tmp_path: Path
-) -> None:
-    uninstall_all(cluster, ORDERS, tmp_path)
+@pytest.mark.usefixtures("needs_metacontroller")
+def test_six_uninstall_orders_leave_nothing(binaries: Path, tmp_path: Path) -> None:
+    uninstall_all(binaries, ORDERS, tmp_path)
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("needs_metacontroller")
 @pytest.mark.parametrize(
     "first", [pytest.param(parts, id="-".join(parts)) for parts in itertools.permutations(PARTS, 2)]
 )
-def test_every_uninstall_order_leaves_nothing(
-    cluster: LocalCluster, without_metacontroller: None, tmp_path: Path, first: tuple[str, str]
-) -> None:
+def test_every_uninstall_order_leaves_nothing(binaries: Path, tmp_path: Path, first: tuple[str, str]) -> None:
     """All 120 orders: 20 test cases with 6 orders each."""
     rest = [part for part in PARTS if part not in first]
-    uninstall_all(cluster, [(*first, *others) for others in itertools.permutations(rest)], tmp_path)
+    uninstall_all(binaries, [(*first, *others) for others in itertools.permutations(rest)], tmp_path)
 
 
-def uninstall_all(cluster: LocalCluster, orders: Sequence[Sequence[str]], directory: Path) -> None:
-    with ExitStack() as stack, ThreadPoolExecutor(len(orders)) as pool:
-        each = [installed(cluster, directory / "-".join(order)) for order in orders]
+def uninstall_all(binaries: Path, orders: Sequence[Sequence[str]], directory: Path) -> None:
+    kinds = [new_kind() for _ in orders]
+    with (
+        control_plane_with(kinds, binaries, directory / "plane") as plane,
+        cluster_with_hook(plane, directory) as cluster,
+        ExitStack() as stack,
+        ThreadPoolExecutor(len(orders)) as pool,
+    ):
+        each = [
+            installed(cluster, kind, directory / "-".join(order)) for kind, order in zip(kinds, orders, strict=True)
+        ]
         installations = list(pool.map(stack.enter_context, each))
         wait_for_watches(cluster, {installation.kind.plural for installation in installations})
         list(pool.map(Installation.wait_for_garbage_collector, installations))
@@ -69,7 +82,7 @@ def uninstall_all(cluster: LocalCluster, orders: Sequence[Sequence[str]], direct
 
 
 def wait_for_watches(cluster: LocalCluster, plurals: set[str]) -> None:
-    """kube-controller-manager looks for new kinds every 30 s. It never deletes dependents of a kind it did not find."""
+    """Wait until kube-controller-manager watches the kinds: it deletes no dependents of a kind that it did not find."""
     watched: set[str] = set()
     with (cluster.plane.directory / "audit.log").open() as audit:
 
@@ -146,10 +159,9 @@ class Installation:
 
 
 @contextmanager
-def installed(cluster: LocalCluster, directory: Path) -> Iterator[Installation]:
-    """A new kind with one source that is ready."""
+def installed(cluster: LocalCluster, kind: Kind, directory: Path) -> Iterator[Installation]:
+    """The roles and the controller of a kind, a Metacontroller for it, and one source that is ready."""
     directory.mkdir()
-    kind = new_kind()
     api, options = cluster.api, ManifestsOptions("")
     hook_proxy = HookProxy(cluster.hook_proxy.backends)
     own = Metacontroller(cluster.plane, directory)
@@ -159,7 +171,6 @@ def installed(cluster: LocalCluster, directory: Path) -> Iterator[Installation]:
     installation = Installation(cluster, kind, ns, hook_proxy, own)
     roles = rbac(kind, options.sink_kinds, options.metacontroller)
     try:
-        api.serve(crd(kind))
         for role_or_controller in (*roles, document):
             api.apply(role_or_controller)
         own.start("dynamic-apply", f"--target-label-selector=order={kind.plural}")
@@ -170,11 +181,6 @@ def installed(cluster: LocalCluster, directory: Path) -> Iterator[Installation]:
     finally:
         own.stop()
         hook_proxy.close()
-        for resource, name in ((CONTROLLERS, installation.name), (CRDS, installation.name)):
-            api.delete(*resource, name)
-        api.delete("v1", "namespaces", ns.name)
-        for role in roles:
-            api.delete(role["apiVersion"], f"{role['kind'].lower()}s", role["metadata"]["name"])
 
 
 def new_kind() -> Kind:
@@ -187,11 +193,3 @@ def new_kind() -> Kind:
 def is_ready(source: Any) -> bool:
     conditions = source.get("status", {}).get("conditions", [])
     return ("Ready", "True") in [(condition["type"], condition["status"]) for condition in conditions]
-
-
-@pytest.fixture
-def without_metacontroller(cluster: LocalCluster) -> Iterator[None]:
-    """Stop the Metacontroller of the other tests, which would manage these kinds too."""
-    cluster.metacontroller.stop()
-    yield
-    cluster.metacontroller.start()

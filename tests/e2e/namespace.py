@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,17 @@ from tests.e2e.installation import QUICKSTART
 
 PROGRAMS = Path(__file__).parent / "programs"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+
+# Twelve processes of 12 MiB each exceed 128 MiB together. Each is smaller than the adapter, so the kernel kills the
+# adapter.
+TOO_MUCH = """
+import os, time
+for _ in range(12):
+    if not os.fork():
+        held = os.urandom(12 << 20)
+        time.sleep(60)
+time.sleep(60)
+"""
 
 
 class RestrictedNamespace(SourceNamespace):
@@ -42,6 +54,9 @@ class RestrictedNamespace(SourceNamespace):
     def sources(self) -> tuple[str, str]:
         kind, api_version = self.kind_and_version
         return api_version, plural(kind)
+
+    def audit_position(self) -> int:
+        return 0  # tests cannot read the audit log of an existing cluster
 
     def close(self) -> None:
         for undo in reversed(self._cleanups):
@@ -81,6 +96,14 @@ class RestrictedNamespace(SourceNamespace):
         self.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
         self.api.create(_pod_of(metadata, self.cluster.image, arguments))
         self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+    @contextmanager
+    def exhausted_memory(self) -> Iterator[None]:
+        """Use up the memory of the adapter's pod, so that the kernel kills the adapter."""
+        exec = ["kubectl", "-n", self.name, "exec", self.adapter()["metadata"]["name"], "--"]
+        with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as process:
+            yield
+            process.kill()
 
     def wait_for_fault(self, reason: str, name: str = "hello") -> str:
         """Wait for the reason in Deployed and Ready; return their message, which names the pod."""

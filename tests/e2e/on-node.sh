@@ -26,6 +26,8 @@ said=$("$node" up | tee >(cat >&2)) || case $said in
 esac
 
 "$node" image . "$SOURCE_IMAGE" || not_run "the image could not be built"
+export REDIS_IMAGE=registry.local/redis:7
+"$node" debian "$REDIS_IMAGE" redis-server || { echo "no image with Redis, so its test is skipped" >&2; unset REDIS_IMAGE; }
 metacontroller=${METACONTROLLER:-$(command -v metacontroller || true)}
 if [ -n "$metacontroller" ]; then
   root=$(mktemp -d)

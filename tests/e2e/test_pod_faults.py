@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from tests.cluster.api import eventually
@@ -11,16 +9,6 @@ from tests.e2e.installation import QUEUE, SAMPLE, Install
 from tests.e2e.namespace import RestrictedNamespace
 
 NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
-# Twelve processes of 12 MiB each exceed 128 MiB together. Each is smaller than the adapter, so the kernel kills the
-# adapter.
-TOO_MUCH = """
-import os, time
-for _ in range(12):
-    if not os.fork():
-        held = os.urandom(12 << 20)
-        time.sleep(60)
-time.sleep(60)
-"""
 
 
 def test_missing_image_sets_image_pull_back_off(ns: RestrictedNamespace, install: Install) -> None:
@@ -53,10 +41,8 @@ def test_out_of_memory_kill_reports_the_memory_limit(ns: RestrictedNamespace, in
     install(SAMPLE)
     ns.source(sink={"uri": "http://sink.example.com"})
     ns.wait_until_ready()
-    exec = ["kubectl", "-n", ns.name, "exec", ns.adapter()["metadata"]["name"], "--"]
-    with subprocess.Popen([*exec, "python", "-c", TOO_MUCH], stderr=subprocess.DEVNULL) as process:
+    with ns.exhausted_memory():
         message = ns.wait_for_fault("OOMKilled")
-        process.kill()
     assert "exceeded its memory limit of 128Mi; raise spec.adapter.resources.limits.memory" in message
     ns.wait_until_ready()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapter.polling.documents import FEED_TIMES, Document, read_feed, read_json, time_of, to_utf8
 from adapter.polling.errors import PollFailed
-from adapter.polling.markup import check_feed, is_markup
+from adapter.polling.feeds.markup import check_feed, is_markup
 from tests.fuzz.engine import Target, require
 from tests.property.specs import documents, urls
 

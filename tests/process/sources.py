@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 
 import typer
@@ -33,20 +34,23 @@ def sources(
 
 
 @contextmanager
-def running(*arguments: str | Path, cwd: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
-    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 60 s, or at the end."""
+def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 60 s, or at the end.
+
+    ``cwd``: default an empty directory, so that no checkpoint of another run is found.
+    """
     words = [*COMMAND, "run", *map(str, arguments)]
-    process = subprocess.Popen(
-        words, cwd=cwd, env=os.environ | ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    )
-    deadline = threading.Timer(60, process.kill)
-    deadline.start()
-    try:
-        yield process
-    finally:
-        deadline.cancel()
-        process.kill()
-        process.communicate()
+    environ, pipe = os.environ | ENVIRON, subprocess.PIPE
+    with TemporaryDirectory() as empty:
+        process = subprocess.Popen(words, cwd=cwd or empty, env=environ, stdout=pipe, stderr=pipe, text=True, bufsize=1)
+        deadline = threading.Timer(60, process.kill)
+        deadline.start()
+        try:
+            yield process
+        finally:
+            deadline.cancel()
+            process.kill()
+            process.communicate()
 
 
 def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "stdout") -> str:

@@ -70,6 +70,29 @@ def test_same_options_give_current_manifests(files: Path) -> None:
     assert sources("manifests", "kinds/tiny_source.py", "-o", "made", "--check", cwd=files).returncode == 1
 
 
+def test_default_checkpoint_reaches_manifests_render_and_lint(files: Path) -> None:
+    """The same default as a file and as JSON. A source with another checkpoint keeps it."""
+    (files / "checkpoint.yaml").write_text("volume: {claimName: positions}\n")
+    inline = ("--checkpoint", '{"volume":{"claimName":"positions"}}')
+    for option in (inline, ("--checkpoint", "checkpoint.yaml")):
+        made = sources("manifests", "kinds/tiny_source.py", *option, "-o", "made", cwd=files)
+        assert (made.returncode, made.stderr) == (0, "")
+        assert rendered(files, *option)["spec"]["strategy"] == {"type": "Recreate"}
+    assert "written" not in made.stdout
+    assert "&checkpoint=%7B%22volume" in (files / "made/controller.yaml").read_text()
+    assert "Default: volume." in (files / "made/crd.yaml").read_text()
+    check = ("manifests", "kinds/tiny_source.py", "-o", "made", "--check")
+    assert sources(*check, *inline, cwd=files).returncode == 0
+    stale = sources(*check, cwd=files)
+    assert (stale.returncode, stale.stderr.count("is out of date")) == (1, 2)
+    webhook = {"apiVersion": SOURCE["apiVersion"], "kind": "WebhookSource", "metadata": {"name": "w"}}
+    (files / "webhook.yaml").write_text(json.dumps({**webhook, "spec": {"sink": {"uri": "http://h"}, "replicas": 2}}))
+    assert sources("lint", "webhook.yaml", cwd=files).returncode == 0
+    refused = sources("lint", "webhook.yaml", *inline, cwd=files)
+    assert refused.returncode == 1
+    assert refused.stdout.startswith("webhook.yaml:1: WebhookSource default/w: spec.replicas: Invalid value: with a ")
+
+
 def test_wrong_default_of_a_class_is_refused_with_class_field_and_remedy(tmp_path: Path) -> None:
     write_kind(tmp_path, "adapter = {'resources': {'limits': {'memory': 'lots'}}}")
     wrong = 'TinySource.adapter.resources.limits.memory is "lots": write bytes like "256Mi", at least 1Mi'

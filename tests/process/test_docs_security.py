@@ -7,7 +7,8 @@ from typing import Any
 from adapter.contract import egress
 from adapter.listening.listener import EVENTS_LIMIT
 from adapter.observe import lookups
-from adapter.polling import documents, expressions, feed_process
+from adapter.polling import documents, expressions
+from adapter.polling.feeds import feed_process
 from adapter.serving import limits, wire
 from hooks import server
 from hooks.settings import Settings

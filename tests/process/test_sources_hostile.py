@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sources_cli.arguments import RunOptions
 from sources_cli.problem import Problem
-from sources_cli.run import RunOptions, run
+from sources_cli.run import run
 from sources_cli.screen.plain import PlainScreen
 from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, quickstart_with, sources
 from tests.unit.sources_cli.screen.hostile import TEXTS, unsafe

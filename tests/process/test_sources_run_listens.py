@@ -97,7 +97,7 @@ spec:
 def test_failed_poll_is_shown_once_and_counted_at_the_end(tmp_path: Path) -> None:
     file = tmp_path / "polls.yaml"
     file.write_text("---".join(QUICKSTART.read_text().split("---")[:2]) + POLLS % free_port())
-    result = sources("run", file, "--for", "10s")
+    result = sources("run", file, "--for", "10s", cwd=tmp_path)
     shown = [line for line in result.stderr.splitlines() if "poll failed" in line]
     assert [line.startswith("feed: poll failed: ConnectError: ") for line in shown] == [True], result.stderr
     assert re.search(r"^feed: 0 events arrived; poll failed \(\d+ times\); its", result.stdout, re.MULTILINE), result

@@ -56,6 +56,24 @@ deliveries = st.fixed_dictionaries(
         "deadLetterSinkAuth": sink_auths(),
     },
 )
+object_names = st.sampled_from(["db", "db", "a.b", "A", ""])
+checkpoints = st.fixed_dictionaries(
+    {},
+    optional={
+        "none": st.just({}),
+        "pod": st.sampled_from([{}, {}, None, {"a": 1}, "x"]),
+        "url": st.fixed_dictionaries(
+            {},
+            optional={
+                "secretKeyRef": st.fixed_dictionaries(
+                    {}, optional={"name": object_names, "key": st.sampled_from(["url", ".a", "..a"])}
+                )
+            },
+        )
+        | st.sampled_from([{}, "redis://h"]),
+        "volume": st.fixed_dictionaries({}, optional={"claimName": object_names}),
+    },
+)
 specs = st.fixed_dictionaries(
     {"sink": sinks},
     optional={
@@ -65,6 +83,7 @@ specs = st.fixed_dictionaries(
         "delivery": deliveries,
         "suspend": st.booleans() | st.sampled_from([None, "true", 1]),
         "sinkAuth": sink_auths() | broken_sink_auths,
+        "checkpoint": checkpoints | st.sampled_from([{"pod": {}}, {"volume": {"claimName": "a"}}, None, "pod"]),
     },
 )
 

@@ -47,6 +47,15 @@ sinks = st.one_of(
     st.fixed_dictionaries({"uri": urls}, optional=trust),
     st.fixed_dictionaries({"ref": json_values}, optional={"uri": json_values, **trust}),
 )
+checkpoints = st.sampled_from(
+    [
+        {"none": {}},
+        {"pod": {}},
+        {"volume": {"claimName": "c"}},
+        {"url": {"secretKeyRef": {"name": "a", "key": "b"}}},
+        {"url": "redis://:S3CRET@h"},
+    ]
+)
 specs = st.fixed_dictionaries(
     {},
     optional={
@@ -56,6 +65,7 @@ specs = st.fixed_dictionaries(
         "serviceAccountName": json_values,
         "own": json_values,
         "suspend": st.booleans() | json_values,
+        "checkpoint": checkpoints | json_values,
     },
 )
 services = st.fixed_dictionaries(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import PrivateAttr
 
 from adapter.cloudevents.encode import Message, encode
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
+from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import Clock
 from adapter.observe.metrics import Metrics
 from adapter.runtime import Drain, Runtime
@@ -57,6 +59,7 @@ class FakeAdapter:
         on_shutdown: Callable[[], Awaitable[None]] | None = None,
         port: int = 8888,
         clock: Clock | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.port = port
         self.book, self.metrics = Logbook(), Metrics("ns", "n", "K")
@@ -70,6 +73,7 @@ class FakeAdapter:
         self._outcome_of = deliver
         source = events if isinstance(events, Source) else self._scripted(events, workers, on_shutdown)
         context = Context("/s", "uid", START, clock or VirtualClock(), self.book.log, port=port)
+        context = replace(context, checkpoint=checkpoint or context.checkpoint)
         encoder = partial(encode, source="/s", namespace="ns", overrides={})
         self.runtime = Runtime(source, context, encoder, self, self.metrics, drain, timeouts)
 

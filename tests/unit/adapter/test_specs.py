@@ -63,9 +63,13 @@ def environ_of(row: dict[str, Any]) -> dict[str, str] | None:
     if not answer["children"]:
         return None
     [container] = answer["children"][0]["spec"]["template"]["spec"]["containers"]
-    variables = [{"name": v["name"], "value": "s3cret"} if is_secret(v) else v for v in container["env"]]
+    variables = [{"name": v["name"], "value": secret_value(v["name"])} if is_secret(v) else v for v in container["env"]]
     environ = container_environ(variables, {"metadata.namespace": "ns"}, {})
     return environ | {"SOURCES_PACKAGE": kind.package}
+
+
+def secret_value(name: str) -> str:
+    return "redis://store" if name == "CHECKPOINT_URL" else "s3cret"
 
 
 def is_secret(variable: dict[str, Any]) -> bool:

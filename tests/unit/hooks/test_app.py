@@ -11,12 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hooks.app import create_app, options_from
+from hooks.checkpoint import POD
 from hooks.controller import KindOptions
 from hooks.settings import Settings
 from tests.unit.hooks.hook import SETTINGS, URL_SINK, parent
 
 CLIENT = TestClient(create_app(SETTINGS))
 API = CLIENT.get("/openapi.json").json()
+ONE_OF = "set exactly one of none, pod, url and volume"
 
 
 def schema_of(path: str, method: str, status: str) -> Any:
@@ -41,7 +43,8 @@ def test_openapi_describes_request_response_and_errors(
     assert schema_of(path, "post", "200") == {"$ref": f"#/components/schemas/{response_model}"}
     assert {schema_of(path, "post", error)["$ref"] for error in errors} == {"#/components/schemas/Error"}
     names = [parameter["name"] for parameter in operation["parameters"]]
-    assert names == ["types", "typeField", "polls", "image", "sinkKinds", "diagnosePods", "adapter", "copiedLabels"]
+    expected = "types typeField polls image sinkKinds diagnosePods adapter copiedLabels checkpoint"
+    assert names == expected.split()
     assert all(parameter["description"] for parameter in operation["parameters"])
 
 
@@ -68,6 +71,7 @@ def test_pages_that_load_scripts_from_a_cdn_are_disabled(path: str) -> None:
         (b"diagnosePods=true", KindOptions(diagnose_pods=True)),
         (b"diagnosePods=false", KindOptions(diagnose_pods=False)),
         (b"adapter=%7B%22labels%22:%7B%22a%22:null%7D%7D", KindOptions(adapter={"labels": {"a": None}})),
+        (b"polls=true&checkpoint=%7B%22pod%22:%7B%7D%7D", KindOptions(polls=True, checkpoint=POD)),
         (
             b"copiedLabels=team,example.com/cost-center,team",
             KindOptions(copied_labels=("team", "example.com/cost-center")),
@@ -97,6 +101,16 @@ def test_query_parameters_become_options(query: bytes, options: KindOptions) -> 
             "query parameter adapter is not JSON: EOF while parsing an object at line 1 column 1; write an object",
         ),
         ("adapter=[]", "query parameter adapter is an empty list: write an object"),
+        ("checkpoint=[]", f"query parameter checkpoint is not an object: {ONE_OF}"),
+        (
+            "checkpoint={",
+            "query parameter checkpoint is not JSON: EOF while parsing an object at line 1 column 1; write an object",
+        ),
+        ("checkpoint={}", f"query parameter checkpoint is an empty object: {ONE_OF}"),
+        (
+            "checkpoint=%7B%22volume%22:%7B%22claimName%22:%22A%22%7D%7D",
+            "query parameter checkpoint.volume.claimName is a text: write the name of an object",
+        ),
         (
             "adapter=%7B%22resources%22:%7B%22limits%22:%7B%22memory%22:%22x%22%7D%7D%7D",
             'query parameter adapter.resources.limits.memory is "x": write bytes like "256Mi", at least 1Mi',

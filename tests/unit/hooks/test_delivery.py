@@ -123,5 +123,6 @@ def test_restrictions_of_the_network_are_variables_of_the_adapter_unless_they_ar
 
 
 def test_pod_of_a_polling_kind_has_time_for_a_last_poll() -> None:
-    polling, other = (pod_of(answer({"sink": URL_SINK}, options=KindOptions(polls=polls))) for polls in (True, False))
+    spec = {"sink": URL_SINK, "checkpoint": {"none": {}}}
+    polling, other = (pod_of(answer(spec, options=KindOptions(polls=polls))) for polls in (True, False))
     assert polling["terminationGracePeriodSeconds"] == other["terminationGracePeriodSeconds"] + TIMEOUTS.last_poll_s

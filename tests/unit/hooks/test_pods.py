@@ -112,6 +112,21 @@ def terminated(code: int, reason: str = "Error", message: str = "") -> dict[str,
             id="node",
         ),
         pytest.param(
+            pod(
+                conditions=[
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "message": '0/1 nodes are available: persistentvolumeclaim "positions" not found.',
+                    }
+                ]
+            ),
+            "Unschedulable",
+            'Pod ns/p0 cannot be scheduled: 0/1 nodes are available: persistentvolumeclaim "positions" not found; '
+            "create the PersistentVolumeClaim in the namespace, or see `kubectl describe pvc` why it is not bound",
+            id="claim",
+        ),
+        pytest.param(
             pod(phase="Failed", reason="Evicted", message="The node was low on memory."), "Evicted",
             "Pod ns/p0 failed: The node was low on memory.", id="evicted",
         ),
@@ -136,8 +151,8 @@ def test_other_pods_do_not_change_the_condition(other: dict[str, Any]) -> None:
     assert diagnosed(other) == STARTING
 
 
-def test_message_names_the_secrets_of_a_pod_that_waits_for_its_files() -> None:
-    """The kubelet reports a Secret that is missing in events only."""
+def test_message_names_the_secrets_and_claims_of_a_pod_that_waits_for_its_files() -> None:
+    """The kubelet reports a Secret that is missing, and a volume that it cannot attach, in events only."""
     waits = pod(waiting("ContainerCreating"))
     waits["spec"]["volumes"] = [
         {"name": "a", "secret": {"secretName": "client"}},
@@ -150,6 +165,9 @@ def test_message_names_the_secrets_of_a_pod_that_waits_for_its_files() -> None:
     )
     assert diagnosed(waits, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
     assert diagnosed(waits) == STARTING
+    waits["spec"]["volumes"].append({"name": "d", "persistentVolumeClaim": {"claimName": "positions"}})
+    text = text.replace("Secret client", "Secret client and PersistentVolumeClaim positions")
+    assert diagnosed(waits, deployed=UNAVAILABLE) == state("False", "DeploymentUnavailable", text)
     waits["spec"]["volumes"] = []
     assert diagnosed(waits, deployed=UNAVAILABLE) == UNAVAILABLE
 

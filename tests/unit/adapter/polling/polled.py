@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from adapter.polling.client import make_client
+from adapter.polling.poller import note_poll
 from adapter.sdk import Event, PollFailed
 from adapter.sources.poll_source import PollSource
 
@@ -44,7 +45,9 @@ def found(answer: Handler | bytes | Any, **fields: Any) -> list[Event]:
 
 
 async def poll(source: PollSource, client: httpx2.AsyncClient) -> list[Event]:
-    return [event async for event in source.poll(client)]
+    events = [event async for event in source.poll(client)]
+    note_poll(source, events, [])
+    return events
 
 
 def ok(body: bytes | Any, **headers: str) -> httpx2.Response:

@@ -11,7 +11,7 @@ import pytest
 
 from adapter.contract.durations import Interval
 from adapter.model.schedule import Schedule
-from adapter.polling.progress import WINDOW
+from adapter.polling.position import WINDOW
 from adapter.sdk import Context, Event, Field, Outcome, Poller
 from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook

@@ -53,9 +53,10 @@ def test_conditions_are_those_of_the_last_response() -> None:
         return responses[len(asked) - 1]
 
     async def polls() -> None:
+        source = PollSource(url=URL)
         async with make_client(httpx2.MockTransport(answer), 1024) as client:
             for _ in responses:
-                await poll(PollSource(url=URL), client)
+                await poll(source, client)
 
     asyncio.run(polls())
     assert asked == [None, '"1"', None]
@@ -100,10 +101,11 @@ def test_validators_of_a_redirect_target_are_not_sent_to_the_next_target() -> No
         return ok([], ETag='"1"')
 
     async def polls() -> None:
+        source = PollSource(url=URL)
         async with make_client(httpx2.MockTransport(answer), 1024) as client:
-            await poll(PollSource(url=URL), client)
+            await poll(source, client)
             moved["/items"] = "/new"
-            await poll(PollSource(url=URL), client)
+            await poll(source, client)
 
     asyncio.run(polls())
     assert asked == [("/items", None), ("/items", '"1"'), ("/new", None)]

@@ -12,6 +12,7 @@ import pytest
 from pydantic import PrivateAttr
 
 from adapter.contract.timeouts import TIMEOUTS
+from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import SystemClock
 from adapter.sdk import Event, Interval, Outcome, Poller
 from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever, within_deadline
@@ -137,3 +138,41 @@ def test_items_after_one_that_is_not_delivered_are_named_in_a_warning() -> None:
     adapter = stopped(list_source(find), deliver=give_up)
     assert ids(adapter) == ["a"]
     assert len(adapter.book.logged(INCOMPLETE)) == 1
+
+
+def checkpoint_of(*, is_shared: bool, is_stored: bool) -> Checkpoint:
+    checkpoint = Checkpoint(is_shared=is_shared)
+    if is_stored:
+        checkpoint.restore(1, {"poller": 1, "seen": "", "cursors": {}})
+    return checkpoint
+
+
+@pytest.mark.parametrize(("is_shared", "is_stored"), [(True, True), (True, False), (False, True), (False, False)])
+def test_last_poll_is_left_out_if_the_next_process_has_started_with_the_same_checkpoint(
+    is_shared: bool, is_stored: bool
+) -> None:
+    """A store that had no checkpoint when this process started may have had none for the next one either."""
+
+    async def find(n: int) -> list[str]:
+        return [str(each) for each in range(n)]
+
+    source = list_source(find)
+    stopped(source, checkpoint=checkpoint_of(is_shared=is_shared, is_stored=is_stored))
+    assert source._polls == (1 if is_shared and is_stored else 2)
+
+
+@pytest.mark.parametrize(("is_shared", "warnings"), [(True, 0), (False, 1)])
+def test_incomplete_last_poll_loses_nothing_if_the_next_process_loads_the_checkpoint(
+    is_shared: bool, warnings: int
+) -> None:
+    async def find(n: int) -> list[str]:
+        if n > 1:
+            raise LookupError("down")
+        return []
+
+    source = list_source(find)
+    checkpoint = Checkpoint(is_shared=is_shared)
+    checkpoint.on_change = lambda: setattr(checkpoint, "is_stored", True)  # a store that saves at once
+    adapter = stopped(source, checkpoint=checkpoint)
+    assert source._polls == 2
+    assert len(adapter.book.logged(INCOMPLETE)) == warnings

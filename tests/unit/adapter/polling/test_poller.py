@@ -17,7 +17,7 @@ from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.model.clock import SystemClock
 from adapter.polling.client import MAX_REDIRECTS
-from adapter.polling.progress import WINDOW, Handled
+from adapter.polling.position import WINDOW, Handled
 from adapter.sdk import Event, Outcome, Poller, PollFailed, Unchanged
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, Scripted, run
 

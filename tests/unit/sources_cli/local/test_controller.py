@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from sources_cli.admission.documents import Documents
+from sources_cli.local.checkpoints import Checkpoints
 from sources_cli.local.controller import SETTLE_SYNCS, SourceController
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.replica import ClusterEnv
@@ -50,7 +51,9 @@ class Running:
         self.hook = hook
         ignored = self.messages.append
         ports = ServicePorts(None, self.messages.append)
-        cluster = ClusterEnv(dict, dict, ignored, ignored, self.messages.append, ignored, ports, "adapter.sources")
+        cluster = ClusterEnv(
+            dict, dict, ignored, ignored, self.messages.append, ignored, ports, Checkpoints(), "adapter.sources"
+        )
         self.controller = SourceController(source, hook, cluster, lambda controller: None)
 
     async def __aenter__(self) -> Running:

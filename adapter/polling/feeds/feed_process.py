@@ -3,8 +3,8 @@
 A malicious feed can make feedparser use hours and gigabytes: with hundreds of thousands of tags, or with one long word
 as an author, on which a regular expression backtracks and blocks all threads.
 
-The subprocess is ``python -m adapter.polling.feed_process PID``, with the process id of the adapter, and ends together
-with it. stdin: one line of JSON (content type and URL), then the feed. stdout: JSON, ``{"value": …}`` or
+The subprocess is ``python -m adapter.polling.feeds.feed_process PID``, with the process id of the adapter, and ends
+together with it. stdin: one line of JSON (content type and URL), then the feed. stdout: JSON, ``{"value": …}`` or
 ``{"failed": "reason"}``.
 """
 

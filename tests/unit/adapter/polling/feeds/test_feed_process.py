@@ -9,7 +9,7 @@ import pytest
 
 from adapter.polling.documents import Document
 from adapter.polling.errors import PollFailed
-from adapter.polling.feed_process import COMMAND, parse_in_subprocess
+from adapter.polling.feeds.feed_process import COMMAND, parse_in_subprocess
 
 ATOM = b"<feed xmlns='http://www.w3.org/2005/Atom'><title>t</title><entry><id>urn:1</id></entry></feed>"
 

@@ -1,7 +1,7 @@
 """feedparser with three changes: it resolves all links, keeps ids as they are, and makes lists of repeated elements.
 
 feedparser has no setting for them, so its two parser classes (one for valid XML, one for other markup) are replaced by
-subclasses. Only the process of :mod:`~adapter.polling.feed_process` imports this module.
+subclasses. Only the process of :mod:`~adapter.polling.feeds.feed_process` imports this module.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from adapter.polling.errors import PollFailed
-from adapter.polling.markup import check_feed
+from adapter.polling.feeds.markup import check_feed
 from adapter.sources.poll_source import PollSource
 from tests.unit.adapter.polling.polled import URL, found, ok
 from tests.unit.adapter.polling.polling_run import Run
