@@ -28,11 +28,12 @@ _SCHEDULE_FORM = 'write a cron expression with five fields, like "0 9 * * MON-FR
 _ZONE_FORM = "write the name of an IANA time zone, like Europe/Berlin or UTC"
 _DATE_FORM = "write a date like 2026-12-25"
 # Names in the files of a system that are not time zones: that of the machine, its default rules, and two directories.
-_NO_ZONES = re.compile("(?i)local|localtime|posixrules|factory|(posix|right)(/.*)?")
+_NO_ZONE = "(?i)(local|localtime|posixrules|factory|(posix|right)(/.*)?)"
 
 
-def _rules(pattern: str, message: str) -> dict[str, Any]:
-    return {"x-kubernetes-validations": [{"rule": f"self.matches('^({pattern})$')", "message": message}]}
+def _rules(pattern: str, message: str, forbidden: str = "") -> dict[str, Any]:
+    rules = [f"self.matches('^({pattern})$')", *([f"!self.matches('^{forbidden}$')"] if forbidden else [])]
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule in rules]}
 
 
 def _check_schedule(text: str) -> str:
@@ -43,7 +44,7 @@ def _check_schedule(text: str) -> str:
 
 
 def _check_zone(name: str) -> str:
-    if not re.fullmatch(_ZONE, name) or _NO_ZONES.fullmatch(name):
+    if not re.fullmatch(_ZONE, name) or re.fullmatch(_NO_ZONE, name):
         raise ValueError(_ZONE_FORM)
     try:
         ZoneInfo(name)
@@ -103,7 +104,7 @@ class CronSource(Scheduled):
         alias="timeZone",
         max_length=64,
         description="The IANA time zone of schedule and exclude, such as Europe/Berlin.",
-        json_schema_extra=_rules(_ZONE, _ZONE_FORM),
+        json_schema_extra=_rules(_ZONE, _ZONE_FORM, _NO_ZONE),
     )
     exclude: list[Date] = Field(
         [], max_length=366, description="Dates in the time zone on which no event is sent, such as 2026-12-25."
