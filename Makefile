@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-KINDS := sample_source poll_source webhook_source
+KINDS := sample_source cron_source poll_source webhook_source
 MANIFESTS = set -e; for kind in $(KINDS); do $(BIN)/sources manifests adapter.sources.$$kind -o metacontroller/sources/$$kind
 
 run: .venv/ready  ## Run a source, the hook and a sink on this machine

@@ -86,7 +86,7 @@ def test_all_problems_of_all_files_are_listed(tmp_path: Path, command: str) -> N
 
 def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
     file = quickstart_with(tmp_path, "kind: SampleSource", "kind: TelepathySource")
-    known = "there are: PollSource, SampleSource, WebhookSource"
+    known = "there are: CronSource, PollSource, SampleSource, WebhookSource"
     assert_one_line(sources("run", file), 'kind is "TelepathySource"', known)
 
 
