@@ -164,7 +164,7 @@ class Saver:
         elif self._other is None or self._other[0] != stored:
             self._other = stored, self._monotonic()
         elif self._monotonic() - self._other[1] >= SILENT_S and self.checkpoint.version <= stored:
-            self.checkpoint.version = stored + 1
+            self.checkpoint.version += 2 * ((stored - self.checkpoint.version) // 2 + 1)  # pollers read if it is even
             self._on_change()
 
     async def _refresh(self, store: Store) -> None:

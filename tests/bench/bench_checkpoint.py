@@ -37,7 +37,7 @@ from adapter.observe.metrics import Metrics  # noqa: E402
 from adapter.runtime import Drain, Runtime  # noqa: E402
 from adapter.sdk import Context, Event, Outcome, Source  # noqa: E402
 
-SAVES, ROUNDS, EVENTS = 200, 9, 3000
+SAVES, ROUNDS, EVENTS = 200, 7, 1500
 VALUES = {"1 KB": "x" * 1000, "110 KB": [f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}" for n in range(5800)]}
 LIMITS_MS = {"file": 1.0, "volume": None, "postgresql": 5.0, "redis": 5.0}  # volume: it waits for the disk
 SAVE_US, THROUGHPUT = 20.0, 0.9

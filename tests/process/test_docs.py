@@ -214,6 +214,7 @@ def test_log_messages_are_those_of_the_code(title: str, directories: list[str], 
 def test_the_metrics_are_those_of_an_adapter() -> None:
     metrics = Metrics("ns", "name", "kind")
     metrics.count_polls("ok")
+    metrics.checkpoint_age_s = lambda: 0.0
     families = {}
     for line in metrics.render().decode().splitlines():
         if kind := re.match(r"# TYPE (\S+) (\w+)", line):
