@@ -104,6 +104,8 @@ def _attributes(cls: type) -> Iterator[tuple[str, ...]]:
             continue
         name, type_ = ast.unparse(node.target), ast.unparse(node.annotation)
         if type_.startswith("ClassVar["):
+            if name not in vars(cls):
+                continue
             type_, default, meaning = type_[9:-1], _shown(getattr(cls, name)), comment
         elif name in fields:
             default, meaning = _shown(fields[name].default), fields[name].description or comment

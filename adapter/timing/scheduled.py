@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -14,16 +15,17 @@ from adapter.timing.missed import Policy
 MAX_WINDOW = "168h"
 
 
-def _check_window(window: Interval) -> Interval:
-    if window.ns > parse_duration(MAX_WINDOW):
-        raise ValueError(f'"{window}" is longer than 7 days; write at most {MAX_WINDOW}')
-    return window
+def check_at_most(limit: str, value: Interval) -> Interval:
+    """``value``; ``ValueError`` if it is longer than the duration ``limit``. In the CRD: the key ``maxDuration``."""
+    if value.ns > parse_duration(limit):
+        raise ValueError(f'"{value}" is longer than {limit}; write at most {limit}')
+    return value
 
 
 class Scheduled(Source):
     """A source that sends events at fixed times."""
 
-    keeps_checkpoint = ("missed", "missed_window")
+    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("missed", "missed_window")
 
     missed: Literal["skip", "latest", "all"] = Field(
         "skip",
@@ -31,7 +33,7 @@ class Scheduled(Source):
         "at most one minute late. latest: the latest is sent, if it is at most missedWindow late. all: all that are at "
         "most missedWindow late are sent, at most the last 1000. latest and all need a checkpoint with url or volume.",
     )
-    missed_window: Annotated[Interval, AfterValidator(_check_window)] = Field(
+    missed_window: Annotated[Interval, AfterValidator(partial(check_at_most, MAX_WINDOW))] = Field(
         Interval("1h"),
         alias="missedWindow",
         description="With missed latest or all: how late a tick may be and still be sent, such as 30m; at most 168h.",

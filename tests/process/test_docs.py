@@ -128,7 +128,7 @@ def test_every_field_of_event_and_context_is_explained() -> None:
     assert {field.name for field in fields(sdk.Event) if not re.search(rf"\b{field.name}\b", events)} == set()
 
 
-@pytest.mark.parametrize("kind", ["SampleSource", "PollSource", "WebhookSource"])
+@pytest.mark.parametrize("kind", ["SampleSource", "CronSource", "PollSource", "WebhookSource"])
 def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
     text = page(f"docs/sources/{kind.removesuffix('Source').lower()}.md")
     model_fields = kind_named(kind, "adapter.sources").source_class.model_fields

@@ -5,7 +5,7 @@ documented reason, in order.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from adapter.contract.durations import Interval
 from adapter.model.schedule import Schedule
-from adapter.sdk import Outcome
+from adapter.sdk import Outcome, Source
+from adapter.sources.cron_source import CronSource
 from adapter.sources.sample_source import SampleSource
 from adapter.testing.clock import START, VirtualClock
 from tests.ticking import UID, Life
@@ -27,17 +28,34 @@ jumps = st.lists(st.tuples(st.sampled_from(Outcome), st.floats(-3000, 3000) | st
 lives = st.lists(st.tuples(seconds, st.floats(0, 2000), jumps), min_size=1, max_size=4)
 
 
+CRON: dict[str, Callable[[datetime], bool]] = {  # in Kathmandu, 5:45 ahead of UTC: whether it is due
+    "*/10 * * * *": lambda wall: wall.minute % 10 == 0,
+    "30 * * * *": lambda wall: wall.minute == 30,
+    "15 6,18 * * *": lambda wall: wall.minute == 15 and wall.hour in (6, 18),
+}
+
+
 @cache
-def all_ticks(interval: str) -> list[datetime]:
-    schedule = Schedule.of(UID, START, Interval(interval).ns)
+def all_ticks(times: str) -> list[datetime]:
+    """Of ten days. ``times``: an interval or a cron expression."""
+    if is_due := CRON.get(times):
+        minutes = [START + n * MINUTE for n in range(int(10 * DAY_S / 60))]
+        return [at for at in minutes if is_due(at + timedelta(hours=5, minutes=45))]
+    schedule = Schedule.of(UID, START, Interval(times).ns)
     return [schedule.due(n) for n in range(int(10 * DAY_S / schedule.interval_ns * 10**9))]
+
+
+def source_with(times: str, fields: dict[str, str]) -> Source:
+    if times in CRON:
+        return CronSource.model_validate({"schedule": times, "timeZone": "Asia/Kathmandu", **fields})
+    return SampleSource.model_validate({"interval": times, **fields})
 
 
 class Model:
     """All ticks of a worker, and how many of them were handled."""
 
-    def __init__(self, missed: str, window: timedelta, interval: str, worker: int, workers: int) -> None:
-        self.ticks = all_ticks(interval)[worker::workers]
+    def __init__(self, missed: str, window: timedelta, times: str, worker: int, workers: int) -> None:
+        self.ticks = all_ticks(times)[worker::workers]
         self.missed, self.window = missed, window
         self.next = self.answered = 0
 
@@ -77,7 +95,7 @@ class Model:
 
 @given(
     lives,
-    st.sampled_from(["10s", "59s", "1m", "61s", "1h", "25h"]),
+    st.sampled_from(["10s", "59s", "1m", "61s", "1h", "25h", *CRON]),
     st.sampled_from(["skip", "latest", "all"]),
     st.sampled_from(sorted(WINDOWS)),
     st.integers(1, 3),
@@ -85,16 +103,16 @@ class Model:
 )
 def test_each_tick_is_sent_in_order_or_skipped_for_a_documented_reason(
     processes: list[tuple[float, float, list[tuple[Outcome, float]]]],
-    interval: str,
+    times: str,
     missed: str,
     window: str,
     workers: int,
     data: st.DataObject,
 ) -> None:
-    fields = {"interval": interval, "missed": missed, "missedWindow": window}
-    source, worker = Life(lambda: SampleSource.model_validate(fields)), data.draw(st.integers(0, workers - 1))
+    fields, workers = {"missed": missed, "missedWindow": window}, 1 if times in CRON else workers
+    source, worker = Life(lambda: source_with(times, fields)), data.draw(st.integers(0, workers - 1))
     source.only, source.workers = worker, workers
-    model = Model(missed, timedelta(seconds=WINDOWS[window]), interval, worker, workers)
+    model = Model(missed, timedelta(seconds=WINDOWS[window]), times, worker, workers)
     source.on_skipped, source.on_sent = model.skip, model.send
     source.process(0)
     for pause_s, run_s, answers in processes:
