@@ -1,6 +1,6 @@
 """A checkpoint in PostgreSQL: one row of a table, which is made when it is missing.
 
-Each statement runs in a transaction, and no prepared statement has a name. So PgBouncer can be in between.
+No prepared statement has a name, and asyncpg sends no Sync between Parse and Bind. So PgBouncer can be in between.
 """
 
 from __future__ import annotations
@@ -59,30 +59,25 @@ class PostgresStore(ServerStore[Connection]):
         text = json.dumps(record.value)
 
         async def save(connection: Connection) -> int:
-            async with connection.transaction():
-                written = await connection.fetchval(SAVE, self._key, record.version, text)
-                return int(written or await connection.fetchval(VERSION, self._key))
+            written = await connection.fetchval(SAVE, self._key, record.version, text)
+            return int(written or await connection.fetchval(VERSION, self._key) or 0)
 
         return await self.call(save)
 
     async def _load(self, connection: Connection) -> Record | None:
         try:
-            row = await self._row(connection)
+            row = await connection.fetchrow(LOAD, self._key)
         except asyncpg.UndefinedTableError:
             # Of two that create it at once, one gets an error.
             with suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateObjectError):
                 await connection.execute(CREATE)
-            row = await self._row(connection)
+            row = await connection.fetchrow(LOAD, self._key)
         if not self._has_deleted:
             with suppress(asyncpg.InsufficientPrivilegeError):  # another adapter may have the right
                 await connection.execute(DELETE)
             self._has_deleted = True
         name = f"the row {self._key} of the table source_checkpoints"
         return record_of(name, row["version"], row["value"]) if row else None
-
-    async def _row(self, connection: Connection) -> Any:
-        async with connection.transaction():
-            return await connection.fetchrow(LOAD, self._key)
 
     async def connect(self, address: str) -> Connection:
         server = self.server

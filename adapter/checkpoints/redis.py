@@ -41,6 +41,9 @@ KINDS: dict[type[Exception], str] = {  # the driver removes the code from the te
 }
 
 
+_IN_SCRIPT = re.compile("can't (run|access)|No permissions")  # the codes of Redis 7 and newer are ERR in scripts
+
+
 class RedisStore(ServerStore[Connection]):
     """The hash ``source-checkpoint:KEY``."""
 
@@ -50,7 +53,7 @@ class RedisStore(ServerStore[Connection]):
 
     async def load(self) -> Record | None:
         version, value = await self._eval(LOAD, RETENTION_S)
-        return record_of(f"the Redis key {self._key}", int(version), value) if version is not None else None
+        return record_of(f"the Redis key {self._key}", version, value) if version is not None else None
 
     async def save(self, record: Record) -> int:
         return int(await self._eval(SAVE, RETENTION_S, record.version, json.dumps(record.value)))
@@ -67,7 +70,7 @@ class RedisStore(ServerStore[Connection]):
         options: dict[str, Any] = {
             "host": address,
             "port": server.port,
-            "db": server.database,
+            "db": int(server.database),  # 0 needs no SELECT
             "username": server.user,
             "password": server.password,
             "socket_timeout": limit_s,
@@ -95,7 +98,8 @@ class RedisStore(ServerStore[Connection]):
             if isinstance(error, kind):
                 return REASONS[code]
         if isinstance(error, exceptions.ResponseError):
-            found = re.search(rf"\b({'|'.join(REASONS)})\b", str(error)) or re.match(r"([A-Z]{3,20}) ", str(error))
+            text = _IN_SCRIPT.sub("NOPERM", str(error))
+            found = re.search(rf"\b({'|'.join(REASONS)})\b", text) or re.match(r"([A-Z]{3,20}) ", text)
             code = found[1] if found else "ERR"
             return REASONS.get(code, f"Redis answered with the error {code}")
         if isinstance(error, exceptions.ConnectionError) and not error.__context__:

@@ -159,11 +159,11 @@ class ServerStore(ABC, Generic[Connection]):
         return self.reason(error) or next(filter(None, map(_os_reason, _causes(error))), "the connection failed")
 
 
-def record_of(name: str, version: int, text: str | bytes) -> Record:
+def record_of(name: str, version: int | bytes, text: str | bytes) -> Record:
     """``name``: how an operator finds the record."""
     try:
-        return Record(version, json.loads(text))
-    except ValueError:
+        return Record(int(version), json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         raise StoreError(f"{name} is damaged; delete it, and the source starts without a checkpoint") from None
 
 
@@ -178,7 +178,8 @@ def _os_reason(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not valid: {error.verify_message.lower().rstrip('.')}"
         case ssl.SSLError():
-            return f"TLS failed: {error.reason.lower().replace('_', ' ')}" if error.reason else str(error.strerror)
+            reason: str | None = getattr(error, "reason", None)  # None: the error of add_bundles()
+            return f"TLS failed: {reason.lower().replace('_', ' ')}" if reason else str(error.args[0])
         case socket.gaierror():
             return f"host name not resolved: {error.strerror}"
         case UnicodeError():

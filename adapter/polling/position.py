@@ -10,7 +10,6 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
@@ -56,17 +55,17 @@ class Handled:
             self._codes.popitem(last=False)
 
     def to_bytes(self) -> bytes:
-        """Nine bytes for each item, in order of use: its digest and the code of its outcome."""
-        return b"".join(chain.from_iterable(self._codes.items()))
+        """The digests in order of use, eight bytes each. Then the codes of the outcomes, one byte each."""
+        return b"".join(self._codes) + b"".join(self._codes.values())
 
     def restore(self, packed: bytes) -> None:
         """Add what :meth:`to_bytes` returned. ``ValueError`` if it is something else."""
-        length = _DIGEST_BYTES + 1
-        for start in range(0, len(packed), length):
-            digest, code = packed[start : start + _DIGEST_BYTES], packed[start + _DIGEST_BYTES : start + length]
-            if code not in _OUTCOMES:
-                raise ValueError(f"no code of an outcome at byte {start + _DIGEST_BYTES}")
-            self._put(digest, code)
+        count, rest = divmod(len(packed), _DIGEST_BYTES + 1)
+        codes = packed[len(packed) - count :]
+        if rest or not set(codes) <= set(b"".join(_OUTCOMES)):
+            raise ValueError("this is no list of outcomes")
+        for n in range(count):
+            self._put(packed[n * _DIGEST_BYTES : (n + 1) * _DIGEST_BYTES], codes[n : n + 1])
 
     def forget_skipped(self) -> bool:
         """Make the skipped items unknown. False if there is none."""

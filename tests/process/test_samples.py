@@ -18,6 +18,7 @@ import pytest
 from adapter import sdk
 from adapter.testing import Poll, Receive
 from tests.pages import rows, section
+from tests.process.harness import DEADLINE_S
 from tests.process.sources import ROOT, read_until, running, sources
 from tests.process.upstream import Answer, Upstream
 
@@ -150,7 +151,11 @@ def test_github_sample_runs_and_accepts_only_signed_requests() -> None:
         read_until(process, r"^github +GithubWebhookSource +True ")
         for signed, status in (("sha256=0", 401), (signature, 202)):
             sent = httpx2.post(
-                url[1], content=body, headers={**headers, "X-Hub-Signature-256": signed}, trust_env=False
+                url[1],
+                content=body,
+                headers={**headers, "X-Hub-Signature-256": signed},
+                trust_env=False,
+                timeout=DEADLINE_S,
             )
             assert sent.status_code == status
         read_until(process, r'github  com\.github\.push  \{"repository": ')

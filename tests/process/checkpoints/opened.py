@@ -35,11 +35,11 @@ async def opened(url: str, key: str = "key", **options: Any) -> AsyncIterator[Se
         await store.aclose()
 
 
-def failure(url: str, *, saves: bool = False, **options: Any) -> str:
+def failure(url: str, key: str = "key", *, saves: bool = False, **options: Any) -> str:
     """The text of the StoreError of load(), or of save()."""
 
     async def fail() -> str:
-        async with opened(url, **options) as store:
+        async with opened(url, key, **options) as store:
             with pytest.raises(StoreError) as raised:
                 await (store.save(Record(1, "value")) if saves else store.load())
             return str(raised.value)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from adapter.checkpoints.urls import checkpoint_key, is_shared
+from adapter.checkpoints.postgres import PostgresStore
+from adapter.checkpoints.urls import checkpoint_key, is_shared, open_store
+from adapter.contract.declarations import EnvError
 from adapter.sdk import Interval, Source
 
 
@@ -78,3 +80,38 @@ def test_key_is_the_same_in_each_process() -> None:
 )
 def test_servers_and_shared_directories_outlive_the_pod(url: str, shared: bool) -> None:
     assert is_shared(url) is shared
+
+
+@pytest.mark.parametrize(
+    ("url", "expectation"),
+    [
+        ("file://host/dir", "write file:///DIRECTORY or file:///DIRECTORY?shared=true"),
+        ("file:///dir?shared=yes", "write file:///DIRECTORY or file:///DIRECTORY?shared=true"),
+        ("postgresql://host/db", "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
+        ("postgresql://s3cret@host", "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
+        (
+            "postgresql://u:s3cret@host/db?sslmode=s3cret",
+            "the only parameter is sslmode; write one of disable, prefer, require, verify-ca, verify-full",
+        ),
+        (
+            "postgresql://u:s3cret@host/db?options=s3cret",
+            "the only parameter is sslmode; write one of disable, prefer, require, verify-ca, verify-full",
+        ),
+        ("redis://:s3@cret@host/db", "write redis://USER:PASSWORD@HOST:PORT/NUMBER, with the number of the database"),
+        ("rediss://host?s3cret=x", "write rediss://USER:PASSWORD@HOST:PORT/NUMBER, with the number of the database"),
+        ("redis://:a#s3cret@host", "write %23 for each # in it"),
+    ],
+)
+def test_invalid_url_is_an_environment_error_that_does_not_show_it(url: str, expectation: str) -> None:
+    with pytest.raises(EnvError) as raised:
+        open_store(url, "key")
+    assert str(raised.value) == f"CHECKPOINT_URL is not valid: {expectation}"
+
+
+def test_parts_of_a_url_are_decoded() -> None:
+    store = open_store("postgresql://u%40x:p%2F%3F@[::1]/d%2Fb?sslmode=require", "key")
+    assert isinstance(store, PostgresStore)
+    server = store.server
+    assert (server.user, server.password, server.database) == ("u@x", "p/?", "d/b")
+    assert (str(server), server.port) == ("[::1]:5432", 5432)
+    assert "p/?" not in repr(server)
