@@ -6,19 +6,20 @@ BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-KINDS := sample_source poll_source webhook_source
+KINDS := sample_source cron_source poll_source webhook_source
 MANIFESTS = set -e; for kind in $(KINDS); do $(BIN)/sources manifests adapter.sources.$$kind -o metacontroller/sources/$$kind
 
 run: .venv/ready  ## Run a source, the hook and a sink on this machine
 	$(BIN)/sources run metacontroller/samples/quickstart.yaml
 
 # Four processes also on two cores: most tests wait for the programs that they start. The order of the files is kept,
-# so that the cluster tests come first: one process runs them all.
+# so that the cluster tests come first: they are the largest group of files that one process runs.
 test: check control-plane  ## Run all checks and the tests that this machine can run; lists the skipped ones
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle minutes, 50 edits, 100 kills of each kind, …
-	LONG=1 $(BIN)/pytest tests/property/test_poller_cuts.py tests/cluster tests/process/test_delivery.py tests/process/kinds \
+	LONG=1 $(BIN)/pytest tests/property/test_poller_cuts.py tests/cluster tests/process/test_delivery.py \
+		tests/process/kinds tests/process/checkpoints/test_kills.py \
 		tests/process/test_attacks.py tests/process/test_attacks_hook.py
 
 fuzz: MINUTES ?= 10

@@ -62,7 +62,8 @@ def _saver(env: AdapterEnv, source: Source, clock: SystemClock, log: logging.Log
         return Saver(Checkpoint(), None, clock, log)
     from adapter.checkpoints.urls import checkpoint_key, is_shared, open_store
 
-    store = open_store(env.checkpoint_url, checkpoint_key(env.identity, source))
+    key = checkpoint_key(env.identity, source)
+    store = open_store(env.checkpoint_url, key, env.egress, Path(env.trust_bundles))
     saver = Saver(Checkpoint(is_shared=is_shared(env.checkpoint_url)), store, clock, log)
     metrics.checkpoint_age_s = saver.age_s
     return saver

@@ -14,7 +14,7 @@ from adapter.polling.errors import PollFailed, Unchanged
 from adapter.polling.incremental import Incremental
 from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
-from adapter.timer import Timer
+from adapter.timing.timer import Timer
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient as Client

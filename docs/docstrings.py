@@ -31,7 +31,7 @@ def sdk(table: Table) -> str:
     parts.append("### Field\n\n`Field` is [pydantic's](https://docs.pydantic.dev/latest/concepts/fields/).\n")
     parts.append("## adapter.testing\n")
     parts += [_fixture(node, testing) for node in ast.parse(inspect.getsource(testing)).body if _is_fixture(node)]
-    for name in ("Sink", "SinkReply", "RESET", "VirtualClock"):
+    for name in ("Sink", "SinkReply", "RESET", "VirtualClock", "Checkpoints"):
         value = getattr(testing, name)
         text = f"### {name}\n\n`{name}` is `{type(value).__name__}(reset=True)`: the sink closes the connection.\n"
         parts.append(_entry(name, value, table) if isinstance(value, type) else text)
@@ -55,7 +55,7 @@ def _signature(name: str, cls: type) -> str:
     if issubclass(cls, str):
         return f"class {name}(str)"
     if hasattr(cls, "model_fields"):
-        return f"class {name}({', '.join(base.__name__ for base in cls.__bases__)})"
+        return f"class {name}({', '.join(base.__name__ for base in _parts(cls)[-1].__bases__)})"
     return f"{name}{_parameters(cls.__init__)}"
 
 
@@ -97,20 +97,32 @@ def _attributes(cls: type) -> Iterator[tuple[str, ...]]:
     """Annotated names of the class body; of an enumeration, its members."""
     fields = getattr(cls, "model_fields", {})
     defaults = {field.name: field for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
-    for node, comment in _body(cls):
+    for node, comment in (each for part in _parts(cls) for each in _body(part)):
         if isinstance(node, ast.Assign) and enum.Enum in cls.__mro__:
             yield f"`{ast.unparse(node.targets[0])}`", "", "", comment
         if not isinstance(node, ast.AnnAssign) or ast.unparse(node.target).startswith("_"):
             continue
         name, type_ = ast.unparse(node.target), ast.unparse(node.annotation)
         if type_.startswith("ClassVar["):
+            if name not in vars(cls):
+                continue
             type_, default, meaning = type_[9:-1], _shown(getattr(cls, name)), comment
         elif name in fields:
             default, meaning = _shown(fields[name].default), fields[name].description or comment
         else:
             field = defaults.get(name)
             default, meaning = _shown(field.default if field else PydanticUndefined), comment
+        type_ = re.sub(r"^Annotated\[(\w+),.*", r"\1", type_)
         yield f"`{name}`", f"`{type_}`", default, meaning
+
+
+def _parts(cls: type) -> list[type]:
+    """The class and its base classes up to the first one that authors can import."""
+    from adapter import sdk
+
+    own = [base for base in cls.__bases__ if base.__module__.startswith("adapter.") and hasattr(base, "model_fields")]
+    private = [base for base in own if base.__name__ not in sdk.__all__]
+    return [cls, *(part for base in private for part in _parts(base))]
 
 
 def _shown(default: Any) -> str:

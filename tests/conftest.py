@@ -21,7 +21,7 @@ GROUPS = {
     "tests/cluster/test_api_server.py": API_SERVER,
     "tests/cluster/test_fixed_point.py": API_SERVER,
     "tests/cluster/test_pod_values.py": API_SERVER,
-    "tests/cluster/test_kubectl.py": "an API server of its own",
+    "tests/cluster/test_kubectl.py": API_SERVER,
     "tests/cluster/test_uninstall.py": "a control plane of its own",
 }
 

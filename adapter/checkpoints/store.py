@@ -7,6 +7,8 @@ from typing import Protocol
 
 from adapter.contract.formats import Json
 
+LIMIT_S = 5.0  # of one call of a store
+
 
 class StoreError(Exception):
     """The store cannot be reached, read or written. The text says why. It is one line and contains no secret."""
@@ -21,18 +23,20 @@ class Record:
 
 
 class Store(Protocol):
-    """Both methods raise ``StoreError``, at the latest after the timeout of the store."""
+    """Both methods raise ``StoreError``, at the latest after ``LIMIT_S``."""
 
     async def load(self) -> Record | None:
-        """The record that was saved last, or None."""
+        """The record that was saved last, or None. It counts as used now: servers delete unused records in the end."""
 
-    async def save(self, record: Record) -> bool:
+    async def save(self, record: Record) -> int:
         """Write ``record`` if its version is higher than that of the stored one, in one atomic step.
 
-        False if it is not: another process of the same source is further, and its record stays.
+        Returns the version that is stored then. If it is higher than that of ``record``, another process of the same
+        source is further, and its record stays.
         """
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Close the connection. It may wait for nothing."""
 
 
 class MemoryStore:
@@ -44,11 +48,10 @@ class MemoryStore:
     async def load(self) -> Record | None:
         return self.record
 
-    async def save(self, record: Record) -> bool:
-        if self.record and self.record.version >= record.version:
-            return False
-        self.record = record
-        return True
+    async def save(self, record: Record) -> int:
+        if not self.record or self.record.version < record.version:
+            self.record = record
+        return self.record.version
 
     async def aclose(self) -> None:
         pass

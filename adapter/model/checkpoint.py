@@ -10,6 +10,8 @@ from adapter.contract.formats import Json
 
 MAX_BYTES = 64 * 1024  # of the JSON of a value that an author saves
 
+_to_json = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make an encoder for each call
+
 
 class Checkpoint:
     """A small JSON value that outlives the process, if the source has a store (``spec.checkpoint``).
@@ -30,20 +32,25 @@ class Checkpoint:
         self._make: Callable[[], Json] = lambda: None
 
     def load(self) -> Json:
-        """The value that was saved last, by this process or an earlier one. None at the first start."""
+        """The value that was saved last, by this process or an earlier one. None at the first start.
+
+        Each call returns a new copy.
+        """
         return self._make()
 
     def save(self, value: Json) -> None:
-        """Keep ``value``. The store has it at most 100 ms later, and before the adapter ends.
+        """Keep a copy of ``value``. The store has it about 100 ms later, and before the adapter ends.
 
-        ``TypeError`` if it is not JSON, ``ValueError`` if its JSON is longer than 64 KiB.
+        As in all JSON, the keys of an object become strings, and a tuple becomes a list. ``TypeError`` if the value is
+        not JSON, ``ValueError`` if its JSON is longer than 64 KiB.
         """
         try:
-            text = json.dumps(value, allow_nan=False)
+            text = _to_json(value)
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"context.checkpoint.save() takes JSON values; {error}") from None
         if len(text) > MAX_BYTES:
-            raise ValueError(f"the value for context.checkpoint.save() has {len(text)} bytes of JSON, not {MAX_BYTES}")
+            problem = f"has {len(text)} bytes of JSON; save at most {MAX_BYTES}, such as a cursor"
+            raise ValueError(f"the value for context.checkpoint.save() {problem}")
         self.save_later(partial(json.loads, text))
 
     def save_later(self, make: Callable[[], Json], steps: int = 1) -> None:

@@ -1,6 +1,6 @@
 """The base class of every kind. Its fields are the kind's ``spec``; its ``events()`` yields the events.
 
-Authors subclass :class:`~adapter.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
+Authors subclass :class:`~adapter.timing.timer.Timer`, :class:`~adapter.polling.poller.Poller` or
 :class:`~adapter.listening.listener.Listener`; anything else subclasses :class:`Source`.
 """
 
@@ -51,6 +51,12 @@ class Context:
 
     ``set_unready(reason)`` makes ``/readiness`` answer 503 with the reason, until ``set_unready(None)``. A source that
     must connect first calls it before its first ``await``; otherwise it counts as ready once it has started.
+
+    ``checkpoint.load()`` returns the value that was saved last, by this process or an earlier one of the source. It is
+    None at the first start. ``checkpoint.save(value)`` keeps a JSON value of at most 64 KiB: ``TypeError`` if it is not
+    JSON, ``ValueError`` if it is longer. Save after the ``yield`` that returned the outcome, because what is saved
+    counts as delivered. ``spec.checkpoint`` says where the value is stored. Without a store, it is lost when the
+    process ends. Timers and pollers save their own position there.
 
     ``on_shutdown(callback)`` registers a coroutine function that runs on SIGTERM for at most 2 seconds, or 10 seconds
     if the class has ``is_poller = True``. Events are pulled and sent until it ends. A Poller polls once more at the

@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from adapter.model.event import Event, Outcome
     from adapter.model.source import Source
     from adapter.serving.messages import Request
+    from adapter.testing.checkpoints import Checkpoints
     from adapter.testing.clock import VirtualClock
     from adapter.testing.sink import RESET, Sink, SinkReply
 
-__all__ = ["RESET", "Deliver", "Poll", "Receive", "Run", "Sink", "SinkReply", "VirtualClock"]
+__all__ = ["RESET", "Checkpoints", "Deliver", "Poll", "Receive", "Run", "Sink", "SinkReply", "VirtualClock"]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
+    from adapter.testing.checkpoints import Checkpoints
     from adapter.testing.clock import VirtualClock
     from adapter.testing.sink import RESET, Sink, SinkReply
 
-    return {"RESET": RESET, "SinkReply": SinkReply, "Sink": Sink, "VirtualClock": VirtualClock}[name]
+    public = (Checkpoints, Sink, SinkReply, VirtualClock)
+    return RESET if name == "RESET" else {each.__name__: each for each in public}[name]
 
 
 class Run(Protocol):
@@ -43,6 +46,9 @@ class Run(Protocol):
         clock: Clock | None = None,
         created: datetime | None = None,
         deadline_s: float = 10,
+        checkpoint: Checkpoints | None = None,
+        cut: bool = False,
+        unsaved: int = 0,
     ) -> list[Event]: ...
 
 
@@ -57,6 +63,9 @@ class Deliver(Protocol):
         dead_letters: Sink | None = None,
         clock: Clock | None = None,
         deadline_s: float = 30,
+        checkpoint: Checkpoints | None = None,
+        cut: bool = False,
+        unsaved: int = 0,
     ) -> list[Outcome]: ...
 
 
@@ -96,6 +105,11 @@ def run() -> Run:
     source is closed. ``clock``: default a :class:`VirtualClock`. ``created``: the ``creationTimestamp`` of the source,
     default 2026-01-01 UTC. ``deadline_s``: seconds of real time.
 
+    ``checkpoint``: a :class:`Checkpoints`, so that the next call with it resumes the source. The end of a call is an
+    ordered stop: all that the source has saved is stored. With ``cut=True`` it is a kill: the last event was sent, the
+    source does not get its outcome, and nothing more is saved. The last ``unsaved`` changes are then not stored,
+    either: an adapter stores changes at most every 100 ms.
+
     ``AssertionError`` for an invalid event, and if the events end early or take longer than ``deadline_s``. The message
     then has the last reason that the source gave to ``set_unready()``. Exceptions of the source are raised unchanged.
     """
@@ -111,7 +125,7 @@ def deliver() -> Deliver:
     It uses the delivery code of the adapter. ``delivery``: ``spec.delivery`` as a mapping, like ``{"retry": 1}``; the
     fields and defaults are those of the CRD. ``dead_letters``: a second :class:`Sink`, the dead letter sink. Waits
     between attempts advance a virtual clock; timeouts are real. The source gets each outcome, as in the fixture
-    ``run``. The errors are the same, too.
+    ``run``. ``checkpoint``, ``cut``, ``unsaved`` and the errors are those of ``run``, too.
     """
     from adapter.testing.harness import deliver
 
@@ -128,7 +142,7 @@ def poll() -> Poll:
     ``AssertionError`` for an event that is invalid or has no id, and after 10 s. Exceptions of the source are raised
     unchanged.
     """
-    from adapter.testing.harness import poll
+    from adapter.testing.calls import poll
 
     return poll
 
@@ -142,7 +156,7 @@ def receive() -> Receive:
     404 or 405 for another path or method. ``AssertionError`` for an invalid event or result, and after 10 s. Exceptions
     of the source, like ``Refusal``, are raised unchanged.
     """
-    from adapter.testing.harness import receive
+    from adapter.testing.calls import receive
 
     return receive
 

@@ -14,7 +14,7 @@ from hooks.protocol import Object
 
 VARIABLE = "CHECKPOINT_URL"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"  # names of volumes, comma-separated
-# A checkpoint and its next version, each far below 8 MiB. The kubelet evicts a pod that uses more.
+# A checkpoint and its next version, each far below 1 MiB. The kubelet evicts a pod that uses more.
 SIZE_LIMIT = "16Mi"
 IMAGE_USER = 65532  # USER in the Dockerfile. Files of this group can be written by any user of the pod.
 _DIRECTORY_URL = f"file://{CHECKPOINT_DIRECTORY}"

@@ -25,6 +25,7 @@ from sources_cli.problem import Problem
 DIRECTORY = Path(".sources/checkpoints")  # below the working directory
 VARIABLE = "CHECKPOINT_URL"
 IDENTITY = "identity.json"
+FRESH = "--fresh starts without it"
 
 
 class Checkpoints:
@@ -56,7 +57,7 @@ class Checkpoints:
     def environ(self, environ: Mapping[str, str], message: OnLine) -> dict[str, str]:
         """The variable of an adapter with ``environ``, with a directory of this machine in place of a volume.
 
-        A database of a Secret stays. ``message`` gets a line if the adapter continues from an earlier run.
+        A database of a Secret stays. ``message`` gets a line if the adapter may continue from an earlier run.
         """
         if VARIABLE not in environ:
             return {}
@@ -64,13 +65,12 @@ class Checkpoints:
             env = AdapterEnv.from_environ(environ)
         except EnvError:  # the adapter ends with it
             return {}
-        directory = self._directory(env.namespace, env.kind, env.name)
+        directory, is_volume = self._directory(env.namespace, env.kind, env.name), environ[VARIABLE].startswith("file:")
         try:
-            self._prepare(directory, env, message)
+            self._prepare(directory, env, message, is_volume=is_volume)
         except OSError as error:
             hint = "start in a directory that you may write to, or use --once"
             raise Problem(f"the checkpoint {directory} cannot be written: {error.strerror}; {hint}") from None
-        is_volume = environ[VARIABLE].startswith("file:")
         return {VARIABLE: f"file://{quote(str(directory.absolute()))}?shared=true"} if is_volume else {}
 
     def close(self) -> None:
@@ -80,13 +80,15 @@ class Checkpoints:
     def _directory(self, namespace: str, kind: str, name: str) -> Path:
         return self._root / namespace / kind / name
 
-    def _prepare(self, directory: Path, env: AdapterEnv, message: OnLine) -> None:
+    def _prepare(self, directory: Path, env: AdapterEnv, message: OnLine, *, is_volume: bool) -> None:
         if directory not in self._started:
             self._started.add(directory)
             if self._fresh:
                 shutil.rmtree(directory, ignore_errors=True)
-            elif _has_checkpoint(directory, env):
-                message(f"{env.name}: continues from its checkpoint in {directory}; --fresh starts without it")
+            elif is_volume and _has_checkpoint(directory, env):
+                message(f"{env.name}: continues from its checkpoint in {directory}; {FRESH}")
+            elif not is_volume and (directory / IDENTITY).is_file():
+                message(f"{env.name}: continues from its checkpoint in the database, if there is one; {FRESH}")
         directory.mkdir(parents=True, exist_ok=True)
         (self._root.parent / ".gitignore").write_text("*\n")
         identity = {"uid": env.identity, "creationTimestamp": format_time(env.created)}

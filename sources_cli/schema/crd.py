@@ -13,10 +13,11 @@ from pydantic import PydanticUserError, TypeAdapter
 from adapter.contract.formats import Json
 from adapter.loading import describe_error
 from adapter.model.event import EventType
+from adapter.timing.scheduled import Scheduled
 from hooks.status import Status
 from sources_cli.kind import AUTHOR_ERRORS, Kind
 from sources_cli.problem import Problem
-from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, one_replica, validations
+from sources_cli.schema.rules import IS_DURATION, IS_DURATION_OR_EMPTY, missed_ticks, one_replica, validations
 from sources_cli.schema.shared_spec import SharedSpec
 from sources_cli.schema.structural import structural
 
@@ -74,7 +75,7 @@ def object_schema(kind: Kind) -> Json:
 @cache
 def spec_schema(kind: Kind) -> Json:
     """The structural schema of ``spec``: the fields of the kind, then those of every source."""
-    own = structural(_json_schema(kind))
+    own = {"properties": {}, **structural(_json_schema(kind))}
     shared = structural(SharedSpec.model_json_schema())
     for name, field in own["properties"].items():
         if not field.get("description"):
@@ -82,10 +83,12 @@ def spec_schema(kind: Kind) -> Json:
     of_interval = own["properties"].get("interval", {}).get("x-kubernetes-validations", [])
     if IS_DURATION in of_interval:  # the hook ignores an empty spec.interval
         of_interval[of_interval.index(IS_DURATION)] = IS_DURATION_OR_EMPTY
-    shared["properties"]["checkpoint"]["description"] += f" Default: {kind.default_checkpoint}."
-    replicas = [one_replica(kind.default_checkpoint)] if kind.listens and "replicas" in own["properties"] else []
+    default = kind.default_checkpoint
+    shared["properties"]["checkpoint"]["description"] += f" Default: {default}."
+    replicas = [one_replica(default)] if kind.listens and "replicas" in own["properties"] else []
+    ticks = [missed_ticks(default)] if issubclass(kind.source_class, Scheduled) else []
     of_own = own.get("x-kubernetes-validations", ())
-    listed = validations(*shared["x-kubernetes-validations"], *replicas, *of_own)
+    listed = validations(*shared["x-kubernetes-validations"], *replicas, *ticks, *of_own)
     description = {"description": shared["description"]}
     return {**shared, **own, **description, **listed, "properties": own["properties"] | shared["properties"]}
 

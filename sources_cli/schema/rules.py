@@ -49,6 +49,17 @@ def _required(name: str, message: str) -> Rule:
     return rule(f"has(self.{name}) && self.{name} != ''", message, field_path=f".{name}", required=True)
 
 
+def missed_ticks(default_checkpoint: str) -> Rule:
+    """For kinds with ticks. ``default_checkpoint``: the field of ``spec.checkpoint`` that is the default."""
+    stores = "has(self.checkpoint.url) || has(self.checkpoint.volume)"
+    without = "true" if default_checkpoint in ("url", "volume") else "false"
+    return rule(
+        f"!has(self.missed) || self.missed == 'skip' || (has(self.checkpoint) ? {stores} : {without})",
+        "latest and all need a position that outlives the pod: write checkpoint with url or volume, or write skip",
+        field_path=".missed",
+    )
+
+
 # A Go duration overflows at 292 years. With these limits of digits and 16 characters, a duration stays below that.
 _NUMBER = r"([0-9]{1,%d}(\.[0-9]*)?|\.[0-9]+)"
 _DURATION = rf"\+?({_NUMBER % 6}h|{_NUMBER % 7}m|{_NUMBER % 9}s|{_NUMBER % 12}(ms|us|µs|μs|ns))+"
@@ -58,6 +69,12 @@ DURATION_MAX_LENGTH = 16
 IS_DURATION = rule(_MATCHES_DURATION, _DURATION_MESSAGE)
 IS_DURATION_OR_EMPTY = rule(f"self == '' || {_MATCHES_DURATION}", _DURATION_MESSAGE)
 DURATION = [IS_DURATION, rule(f"!{_MATCHES_DURATION} || duration(self) >= duration('1ms')", "must be at least 1ms")]
+
+
+def at_most(limit: str) -> Rule:
+    """A duration that is not longer than ``limit``. Other texts are left to ``IS_DURATION``."""
+    return rule(f"!{_MATCHES_DURATION} || duration(self) <= duration('{limit}')", f"must be at most {limit}")
+
 
 # CEL cannot parse ISO 8601, and arithmetic on parts of a text exceeds the API server's cost limit. So the grammar
 # contains the bounds.

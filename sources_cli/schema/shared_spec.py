@@ -131,7 +131,7 @@ class SharedSpec(BaseModel):
     suspend: bool = Field(
         False,
         description="If true, the source has no pod and sends no events. Nothing is deleted. Ticks that are due "
-        "meanwhile are not sent later.",
+        "meanwhile are missed ticks; see spec.missed of the kinds that have it.",
     )
     serviceAccountName: str = Field(
         "default",

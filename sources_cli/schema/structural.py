@@ -39,7 +39,8 @@ class _Structural:
         if "$ref" in schema:
             return self._reference(schema, at)
         if schema.get("format") in _EXPANSIONS:
-            more = validations(*schema.get("x-kubernetes-validations", ()))
+            limits = [rules.at_most(schema["maxDuration"])] if "maxDuration" in schema else []
+            more = validations(*limits, *schema.get("x-kubernetes-validations", ()))
             return _merged({**_described(schema), **_EXPANSIONS[schema["format"]]}, more)
         if schema.get("type") == "int-or-string":
             return {**_kept(schema), "x-kubernetes-int-or-string": True}
@@ -83,7 +84,7 @@ class _Structural:
         if "properties" in schema:
             more = {"x-kubernetes-preserve-unknown-fields": True} if schema.get("additionalProperties") is True else {}
             named = {name: self.convert(field, f"{at}.{name}") for name, field in schema["properties"].items()}
-            return {**more, "properties": named}
+            return {**more, **({"properties": named} if named else {})}  # the API server removes an empty map
         values = schema.get("additionalProperties")
         if not isinstance(values, dict) or not values:
             return {"x-kubernetes-preserve-unknown-fields": True}

@@ -18,8 +18,8 @@ Object = dict[str, Any]
 DEADLINE_S = 30.0
 CLUSTER_SCOPED = frozenset(
     (
-        "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CompositeController",
-        "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
+        "Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+        "CompositeController", "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
     )
 )  # fmt: skip
 

@@ -60,6 +60,7 @@ def test_each_edit_of_a_poll_source_causes_one_rollout_and_ready_is_unknown_unti
     secret(polls)
     environ = environ_of(polls, "orders")
     assert environ["INTERVAL"] == "20s"
+    assert environ["CHECKPOINT_URL"] == "file:///checkpoint"  # the default of a kind that polls
     assert json.loads(environ["SOURCE_CONFIG"])["url"] == "http://shop.example/open-orders"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -135,11 +136,12 @@ def test_github_sample_forwards_a_signed_webhook(ns: SourceNamespace) -> None:
     assert event["source"].endswith(f"/namespaces/{ns.name}/githubwebhooksources/github")
 
 
-def test_cron_sample_sends_an_event(ns: SourceNamespace) -> None:
+def test_cron_source_sends_an_event(ns: SourceNamespace) -> None:
     environ = environ_of_sample(ns, sample_of("CronSource"))
+    every_second = json.dumps({**json.loads(environ["SOURCE_CONFIG"]), "schedule": "* * * * * *"})
     with processes() as start:
         shown, url = display(start)
-        run_adapter(start, environ, url)
-        event = shown.event()  # due every 10 s; events due since the creation come at once
+        run_adapter(start, {**environ, "SOURCE_CONFIG": every_second}, url)
+        event = shown.event()
     assert event["id"].startswith(environ["SOURCE_UID"])
-    assert event["type"] == "com.example.cron"
+    assert event["type"] == "dev.knative.cron.tick"

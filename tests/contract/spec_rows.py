@@ -8,7 +8,7 @@ from sources_cli.admission import yaml
 from tests.cluster.recordings import TABLE
 
 ROWS: list[dict[str, Any]] = yaml.load(TABLE.read_text())[0].value
-SHIPPED = ("SampleSource", "PollSource", "WebhookSource")
+SHIPPED = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
 
 
 def package_of(kind: str) -> str:

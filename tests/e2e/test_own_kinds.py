@@ -1,8 +1,7 @@
-"""User-defined kinds, from an empty directory to events in a cluster: in Python, with a library, and in Perl."""
+"""User-defined kinds, from an empty directory to events in a cluster: in Python and in Perl."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.api import Object, eventually
-from tests.cluster.local_cluster import ROOT, read_yaml
+from tests.cluster.local_cluster import ROOT
 from tests.e2e.cluster import Cluster
 from tests.e2e.kind_project import KindProject
 from tests.e2e.namespace import RestrictedNamespace
@@ -75,22 +74,16 @@ def test_documented_commands_create_install_and_run_a_new_kind(
 
 
 @pytest.fixture(scope="module")
-def two_kinds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> KindProject:
-    """A kind from `sources new` and the cron sample, both in the image ``KINDS``.
-
-    The sample's library is copied from this environment, because pip in the Dockerfile would need a package index.
-    """
-    project = KindProject(cluster, tmp_path_factory.mktemp("two"))
+def letterbox(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> KindProject:
+    """A kind from `sources new`, in the image ``KINDS``."""
+    project = KindProject(cluster, tmp_path_factory.mktemp("letterbox"))
     project.run("sources new LetterboxSource --listen")
-    shutil.copy(SAMPLES / "kinds/cron_source.py", project.directory / "kinds")
-    [package] = importlib.util.find_spec("cronsim").submodule_search_locations
-    shutil.copytree(package, project.directory / "lib/cronsim")
-    project.build(project.run("sources image") + "COPY lib lib\n", KINDS)
+    project.build(project.run("sources image"), KINDS)
     return project
 
 
-def test_new_listening_kind_receives_requests_at_its_status_address(two_kinds: KindProject) -> None:
-    with two_kinds.installed("LetterboxSource", KINDS) as ns:
+def test_new_listening_kind_receives_requests_at_its_status_address(letterbox: KindProject) -> None:
+    with letterbox.installed("LetterboxSource", KINDS) as ns:
         url = ns.read()["status"]["address"]["url"]
         command = f"kubectl -n {ns.name} exec deployment/event-display -- python -c '{CALL}' {url} 2>&1 || true"
         # The pod is ready, but kube-proxy may need a moment longer to route to it.
@@ -102,15 +95,6 @@ def test_new_listening_kind_receives_requests_at_its_status_address(two_kinds: K
         )
         [event, *_] = _wait_for_events(ns)
     assert (event["type"], event["data"]) == ("com.example.letterbox", {"path": "/", "body": "ding"})
-
-
-def test_cron_sample_runs_with_its_library_in_the_image(two_kinds: KindProject) -> None:
-    [written] = read_yaml(SAMPLES / "kinds/cron_source.yaml")
-    spec = {name: value for name, value in written["spec"].items() if name != "sink"}
-    with two_kinds.installed("CronSource", KINDS, **spec) as ns:
-        [event, *_] = _wait_for_events(ns)
-    assert event["type"] == "com.example.cron"
-    assert re.search(r":\d0\+0[12]:00$", event["data"]["due"])  # UTC offset of Berlin
 
 
 def test_perl_adapter_sends_events_in_the_cluster(project: KindProject) -> None:

@@ -18,7 +18,9 @@ from sources_cli.problem import Problem
 from tests.fuzz.engine import Target
 from tests.property.specs import documents, specs
 
-KINDS = {name: kind_named(name, "adapter.sources") for name in ("SampleSource", "PollSource", "WebhookSource")}
+KINDS = {
+    name: kind_named(name, "adapter.sources") for name in ("SampleSource", "CronSource", "PollSource", "WebhookSource")
+}
 FILE = Path(tempfile.mkdtemp(prefix="fuzz-")) / "sources.yaml"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from sources_cli.admission.adapter_defaults import read_adapter_defaults
 from tests.installed import environ_with
 from tests.pages import ROOT, Block, blocks
+from tests.process.sources import sources
 
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
 OVERLAY = ROOT / "metacontroller/overlays/example"
@@ -29,11 +31,16 @@ COVERED_BY = {
     r"make run": f"{_COMMANDS}::test_make_run_shows_events",
     r"make [\w-]+": f"{_COMMANDS}::test_every_make_target_of_the_pages_exists",
     r"sources run --for 5s metacontroller/samples/quickstart.yaml": f"{_COMMANDS}::test_sources_run_stops_by_itself",
+    r"sources run --once .* metacontroller/samples/cron.yaml": "tests/process/test_cron.py::"
+    "test_command_of_the_page_sends_an_event",
     r"sources run --package metacontroller.samples.kinds .*": "tests/process/test_samples.py::"
-    "test_command_of_the_page_runs_the_cron_sample",
+    "test_github_sample_runs_and_accepts_only_signed_requests",
     r"sources lint bad.yaml": f"{_COMMANDS}::test_lint_prints_what_the_page_shows",
     r"sources render .*": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
     r"python -m adapter.display --help": f"{_COMMANDS}::test_render_and_the_help_of_the_display_work",
+    r"sources manifests .* --checkpoint .*": (
+        "tests/process/test_adapter_defaults.py::test_default_checkpoint_reaches_manifests_render_and_lint"
+    ),
     r"sources manifests .* --adapter-defaults .*": f"{_COMMANDS}::test_file_of_defaults_reaches_the_hook",
     r"sources manifests adapter.sources.sample_source .*": f"{_COMMANDS}::test_sink_kinds_reach_hook_and_role",
     r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
@@ -73,9 +80,13 @@ def check_console(block: Block, directory: Path) -> None:
 def check_yaml(block: Block, directory: Path) -> None:
     """Sources, and parts of a ``spec``, are what lint accepts. Other YAML is a file of ``--adapter-defaults``.
 
-    A source refers to keys that Secrets beside it have.
+    A source refers to keys that Secrets beside it have, and to claims beside it.
     """
     documents = list(yaml.safe_load_all(block.text))
+    claims = [document for document in documents if document.get("kind") == "PersistentVolumeClaim"]
+    for claim in claims:
+        assert f"claimName: {claim['metadata']['name']}" in block.text, "no field refers to the claim"
+    documents = [document for document in documents if document not in claims]
     secrets = [document for document in documents if document.get("kind") == "Secret"]
     for secret in secrets:
         for key in secret["stringData"]:
@@ -90,7 +101,7 @@ def check_yaml(block: Block, directory: Path) -> None:
         assert document["kind"].endswith("Source"), f"no check for {document['kind']}"
         file = directory / "block.yaml"
         file.write_text(yaml.safe_dump(document))
-        done = _run([sys.executable, "-m", "sources_cli", "lint", str(file)], ROOT)
+        done = sources("lint", file)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
@@ -104,26 +115,27 @@ def check_python(block: Block, directory: Path) -> None:
     (directory / "tests").mkdir()
     for name, text in kinds.items():
         (directory / f"kinds/{_snake_case(name)}.py").write_text(text)
-    environ = environ_with(directory / "site")
     if "\ndef test_" in block.text:
         (directory / "tests/test_block.py").write_text(block.text)
-        done = _run([sys.executable, "-m", "pytest", "-q", "tests"], directory, environ)
+        words, environ = [sys.executable, "-m", "pytest", "-q", "tests"], environ_with(directory / "site")
+        done = subprocess.run(
+            words, cwd=directory, env=environ, capture_output=True, text=True, timeout=100, check=False
+        )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return
     names = re.findall(r"^class (\w+Source)\(", block.text, re.MULTILINE)
     assert names, "neither a kind nor a test"
     for name in names:
         module = f"kinds/{_snake_case(name)}.py"
-        done = _run([sys.executable, "-m", "sources_cli", "manifests", module, "-o", "manifests"], directory, environ)
+        done = sources("manifests", module, "-o", "manifests", cwd=directory)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-        lint = [sys.executable, "-m", "sources_cli", "lint", "--package", "kinds", "manifests/sample.yaml"]
-        done = _run(lint, directory, environ)
+        done = sources("lint", "--package", "kinds", "manifests/sample.yaml", cwd=directory)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
 def check_dockerfile(block: Block, directory: Path) -> None:
     """What ``sources image`` prints; a stage before it may add a library to ``lib``."""
-    done = _run([sys.executable, "-m", "sources_cli", "image"], ROOT)
+    done = sources("image")
     if "COPY --from" not in block.text:
         assert block.text == done.stdout
         return
@@ -132,8 +144,8 @@ def check_dockerfile(block: Block, directory: Path) -> None:
     [base] = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert stage[0].split()[1] == base, "the library is for the image's Python"
     assert stage[1].split()[:4] == ["RUN", "pip", "install", "--target"]
-    library = stage[1].split()[-1]
-    assert library in (ROOT / "metacontroller/samples/kinds/cron_source.py").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not any(one.startswith(stage[1].split()[-1]) for one in project["dependencies"]), "the image has it"
     assert "\n".join([line for line in final if not line.startswith("COPY --from")]) + "\n" == done.stdout
 
 
@@ -189,7 +201,3 @@ def source_with(part: dict[str, Any]) -> dict[str, Any]:
 
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _run(words: list[str], directory: Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=directory, env=environ, capture_output=True, text=True, timeout=50, check=False)

@@ -26,7 +26,7 @@ from adapter.contract.durations import parse_duration
 from adapter.model.schedule import Schedule
 from sources_cli.local.process import free_port
 
-DEADLINE_S = 20
+DEADLINE_S = 40  # a loaded machine is slow
 UID = "u1"
 
 
@@ -101,9 +101,9 @@ class Process:
     def ended(self) -> int:
         """Wait for the end; return the exit code. ``errors`` is complete then."""
         try:
-            code = self.child.wait(40)
+            code = self.child.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after 40 s; stderr: {self.errors}") from None
+            raise AssertionError(f"still running after {DEADLINE_S} s; stderr: {self.errors}") from None
         for reader in self._readers:
             reader.join()
         return code
@@ -186,7 +186,7 @@ class Adapter:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=DEADLINE_S) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -194,26 +194,35 @@ class Adapter:
 
     def metric(self, series: str) -> float:
         """The sum of the values whose line begins with ``series``; 0 while the adapter does not answer."""
+        return self.metrics(series)[0]
+
+    def metrics(self, *series: str) -> list[float]:
+        """As ``metric``, for several series at the same moment."""
         try:
             lines = self.get("/metrics")[1].splitlines()
         except OSError:
-            return 0.0
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series))
+            lines = []
+        return [sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(each)) for each in series]
 
     def wait_for(self, series: str, least: float = 1) -> None:
         wait_until(lambda: self.metric(series) >= least, f"{series} >= {least}", lambda: self.process.errors)
 
     def attempts(self, code: str) -> float:
-        return self.metric(f'source_delivery_attempts_total{{code="{code}"')
+        return self.metric(attempts(code))
 
     def wait_for_attempts(self, code: str, least: float = 1) -> None:
-        self.wait_for(f'source_delivery_attempts_total{{code="{code}"', least)
+        self.wait_for(attempts(code), least)
 
     def assert_log_is_json(self) -> None:
         """Every line is JSON, so there is no traceback and no warning of the interpreter."""
         for line in self.process.errors:
             assert line.startswith("{"), self.process.errors
             assert "Traceback" not in line, self.process.errors
+
+
+def attempts(code: str) -> str:
+    """The series that counts the delivery attempts with this code; all attempts if it is empty."""
+    return "source_delivery_attempts_total{" + (f'code="{code}"' if code else "")
 
 
 def soon(interval: str) -> str:
@@ -231,6 +240,7 @@ class ScriptedSink:
 
     def __init__(self, script: Callable[[socket.socket, int], None], context: ssl.SSLContext | None = None) -> None:
         sink = self
+        numbering = threading.Lock()
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.stopped = threading.Event()
 
@@ -239,8 +249,11 @@ class ScriptedSink:
                 try:
                     connection = context.wrap_socket(self.request, server_side=True) if context else self.request
                     with connection:
-                        sink.requests.append(_read_request(connection))
-                        script(connection, len(sink.requests) - 1)
+                        request = _read_request(connection)
+                        with numbering:
+                            sink.requests.append(request)
+                            n = len(sink.requests) - 1
+                        script(connection, n)
                 except (OSError, EOFError):
                     pass  # the adapter closed the connection, or did not trust the certificate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -16,26 +17,25 @@ from typing import Any, NamedTuple, cast
 import typer
 
 from sources_cli.commands import app
+from tests.process import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
 COMMAND = [sys.executable, "-m", "sources_cli"]
 ENVIRON = {"PYTHONPATH": str(ROOT)}
+Ended = subprocess.CompletedProcess[str]
 
 
 def sources(
     *arguments: str | Path, cwd: Path = ROOT, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end. It finds kinds below ``cwd``."""
-    words = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(
-        words, cwd=cwd, env=ENVIRON | environ, input=stdin, capture_output=True, text=True, timeout=50, check=False
-    )
+    return forked.run([*map(str, arguments)], cwd, environ, stdin, timeout_s=50)
 
 
 @contextmanager
 def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 60 s, or at the end.
+    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 100 s, or at the end.
 
     ``cwd``: default an empty directory, so that no checkpoint of another run is found.
     """
@@ -43,7 +43,7 @@ def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subproc
     environ, pipe = os.environ | ENVIRON, subprocess.PIPE
     with TemporaryDirectory() as empty:
         process = subprocess.Popen(words, cwd=cwd or empty, env=environ, stdout=pipe, stderr=pipe, text=True, bufsize=1)
-        deadline = threading.Timer(60, process.kill)
+        deadline = threading.Timer(100, process.kill)
         deadline.start()
         try:
             yield process
@@ -61,6 +61,23 @@ def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "s
         if re.search(pattern, line):
             return seen
     raise AssertionError(f"no line matched {pattern!r} in: {seen}")
+
+
+def interrupted(process: subprocess.Popen[str], seen: str = "", *, stream: str = "stdout") -> Ended:
+    """Sends Ctrl-C and waits for the end. ``seen``: the lines of ``stream`` that were read before."""
+    process.send_signal(signal.SIGINT)
+    output, errors = (getattr(process, name).read() for name in ("stdout", "stderr"))
+    if stream == "stdout":
+        output = seen + output
+    else:
+        errors = seen + errors
+    return subprocess.CompletedProcess(process.args, process.wait(), output, errors)
+
+
+def run_until(pattern: str, *arguments: str | Path, stream: str = "stdout", cwd: Path = ROOT) -> Ended:
+    """``sources run`` until a line matches, then Ctrl-C."""
+    with running(*arguments, cwd=cwd) as process:
+        return interrupted(process, read_until(process, pattern, stream=stream), stream=stream)
 
 
 def quickstart_with(directory: Path, old: str, new: str) -> Path:

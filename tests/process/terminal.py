@@ -76,7 +76,7 @@ class Terminal:
         deadline = time.monotonic() + 2 * DEADLINE_S
         while self._read(0.2):
             assert time.monotonic() < deadline, self.text
-        return self.process.wait(5)
+        return self.process.wait(DEADLINE_S)
 
     def close(self) -> None:
         self.process.kill()

@@ -15,7 +15,7 @@ from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.channel import Channel, Destination
 from adapter.testing.clock import VirtualClock
-from tests.process.harness import Start, display
+from tests.process.harness import DEADLINE_S, Start, display
 from tests.process.webhook import Webhook
 
 KIND = '''
@@ -45,7 +45,7 @@ HEAD = {"ce-specversion": "1.0", "ce-type": "com.example.short", "ce-source": "/
 
 def call(port: int, number: int, statuses: Counter[int], closes: Counter[int]) -> None:
     """Requests on one kept connection, which is made again only after the listener has said so."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     for n in range(REQUESTS):
         connection.request("POST", "/", b"{}", {"X-Id": f"{number}-{n}"})
         response = connection.getresponse()

@@ -16,7 +16,7 @@ import yaml
 
 from tests.pages import blocks
 from tests.process.harness import ScriptedSink, wait_until
-from tests.process.sources import running, sources
+from tests.process.sources import interrupted, read_until, run_until, running
 
 PAGE = "docs/credentials.md"
 SECRET = "hunter2-4c0ffee5"
@@ -64,10 +64,12 @@ def written(directory: Path, objects: list[Any]) -> Path:
     ],
 )
 def test_gateway_gets_the_credentials_of_the_example(tmp_path: Path, heading: str, name: str, value: str) -> None:
-    with Gateway(name, value) as gateway:
-        result = sources("run", "--logs", "--for", "4s", written(tmp_path, example(heading, gateway.url)))
+    gateway = Gateway(name, value)
+    with gateway, running("--logs", written(tmp_path, example(heading, gateway.url))) as process:
+        seen = read_until(process, "^hello +SampleSource +True ")
+        gateway.wait_for(1)
+        result = interrupted(process, seen)
     assert result.returncode == 0, result.stderr
-    assert gateway.requests
     assert {headers.get(name) for headers, _ in gateway.requests} == {value}
     assert re.search(r"^hello +SampleSource +True ", result.stdout, re.MULTILINE), result.stdout
     assert_hidden(result.stdout + result.stderr)
@@ -82,8 +84,8 @@ def test_gateway_gets_the_credentials_of_the_example(tmp_path: Path, heading: st
 )
 def test_refused_credentials_are_reported_without_their_text(tmp_path: Path, heading: str, name: str) -> None:
     with Gateway(name, "another") as gateway:
-        result = sources("run", "--logs", "--for", "4s", written(tmp_path, example(heading, gateway.url)))
-    assert '"code": "401"' in result.stderr, result.stderr
+        file = written(tmp_path, example(heading, gateway.url))
+        result = run_until('"code": "401"', "--logs", file, stream="stderr")
     assert "not authorized" in result.stderr, result.stderr
     assert "(secret)" in result.stderr, result.stderr
     assert_hidden(result.stdout + result.stderr)
@@ -95,16 +97,15 @@ def test_gateway_refuses_a_source_without_its_credentials(tmp_path: Path) -> Non
 
     with Gateway("x-api-key", SECRET) as gateway:
         file = written(tmp_path, example("## An API key", gateway.url, without))
-        result = sources("run", "--logs", "--for", "4s", file)
-    assert '"code": "401"' in result.stderr, result.stderr
+        run_until('"code": "401"', "--logs", file, stream="stderr")
     assert "x-api-key" not in gateway.requests[0][0]
 
 
 def test_missing_secret_is_named_and_the_source_is_not_ready(tmp_path: Path) -> None:
     for heading, name in (("## An API key", "gateway"), ("## A client certificate", "hello-client")):
         *_, source = example(heading, "https://127.0.0.1:1/")
-        result = sources("run", "--for", "2s", written(tmp_path, [source]))
-        assert f'CreateContainerConfigError: Secret "{name}" not found in namespace "default"' in result.stdout
+        missing = f'CreateContainerConfigError: Secret "{name}" not found in namespace "default"'
+        result = run_until(re.escape(missing), written(tmp_path, [source]))
         assert not re.search(r"^hello +SampleSource +True ", result.stdout, re.MULTILINE), result.stdout
 
 

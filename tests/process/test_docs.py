@@ -106,8 +106,10 @@ def test_the_fixtures_are_those_of_the_plugin() -> None:
 
 
 def overridable(cls: type[sdk.Source]) -> set[str]:
-    """The public names a base class defines or annotates itself."""
-    return {name for name in {*vars(cls), *cls.__annotations__} if not name.startswith(("_", "model_"))}
+    """The public names that a base class defines or annotates, itself or in a class that authors do not import."""
+    parts = [cls, *(base for base in cls.__mro__ if issubclass(base, sdk.Source) and base.__name__ not in sdk.__all__)]
+    names = set[str]().union(*({*vars(part), *part.__annotations__} for part in parts))
+    return {name for name in names if not name.startswith(("_", "model_"))}
 
 
 def test_what_a_class_can_define_is_listed() -> None:
@@ -128,7 +130,7 @@ def test_every_field_of_event_and_context_is_explained() -> None:
     assert {field.name for field in fields(sdk.Event) if not re.search(rf"\b{field.name}\b", events)} == set()
 
 
-@pytest.mark.parametrize("kind", ["SampleSource", "PollSource", "WebhookSource"])
+@pytest.mark.parametrize("kind", ["SampleSource", "CronSource", "PollSource", "WebhookSource"])
 def test_the_page_of_a_kind_lists_its_fields(kind: str) -> None:
     text = page(f"docs/sources/{kind.removesuffix('Source').lower()}.md")
     model_fields = kind_named(kind, "adapter.sources").source_class.model_fields
@@ -214,6 +216,7 @@ def test_log_messages_are_those_of_the_code(title: str, directories: list[str], 
 def test_the_metrics_are_those_of_an_adapter() -> None:
     metrics = Metrics("ns", "name", "kind")
     metrics.count_polls("ok")
+    metrics.checkpoint_age_s = lambda: 0.0
     families = {}
     for line in metrics.render().decode().splitlines():
         if kind := re.match(r"# TYPE (\S+) (\w+)", line):

@@ -69,7 +69,7 @@ def test_hook_serves_only_the_addresses_of_its_setting(start: Start, host: str, 
     hook = start("hooks", ADAPTER_IMAGE="a:1", PORT=str(port), HOST=host)
     assert status(hook, url(served, port, "/healthz")) == 200
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(url(IPV6 if served == IPV4 else IPV4, port, "/healthz"), trust_env=False)
+        httpx2.get(url(IPV6 if served == IPV4 else IPV4, port, "/healthz"), trust_env=False, timeout=DEADLINE_S)
 
 
 def test_hook_names_an_address_that_the_host_does_not_have(start: Start) -> None:
@@ -97,7 +97,7 @@ def test_listener_serves_each_address_of_the_host(start: Start) -> None:
     source, _ = adapter(start, url(ADDRESSES[0], display_port(sink)), SOURCE_KIND="WebhookSource", PORT=str(port))
     for address in ADDRESSES:
         assert status(source, url(address, port)) == 405
-        assert httpx2.post(url(address, port), content=b"x", trust_env=False).status_code == 202
+        assert httpx2.post(url(address, port), content=b"x", trust_env=False, timeout=DEADLINE_S).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,9 @@ def test_listener_of_sources_run_is_reached_over_each_address(tmp_path: Path) ->
     port = free_port()
     with running(file, "--listen-port", str(port)) as run:
         read_until(run, "inbox: listens on", stream="stderr")
-        posted = [httpx2.post(url(address, port), content=b"{}", trust_env=False) for address in ADDRESSES]
+        posted = [
+            httpx2.post(url(address, port), content=b"{}", trust_env=False, timeout=DEADLINE_S) for address in ADDRESSES
+        ]
         assert [answer.status_code for answer in posted] == [202] * len(ADDRESSES)
 
 

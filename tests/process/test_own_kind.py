@@ -93,7 +93,7 @@ def test_kind_is_unknown_without_its_package(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert ran.stderr == (
         'sources: all.yaml:9: kind is "QueueDepthSource": adapter.sources has no such kind; '
-        "there are: PollSource, SampleSource, WebhookSource\n"
+        "there are: CronSource, PollSource, SampleSource, WebhookSource\n"
     )
 
 

@@ -91,7 +91,7 @@ def test_memory_does_not_grow_while_endless_responses_are_cut_off(start: Start) 
         before = source.process.memory_kib()
         wait_until(lambda: polls(source, "failed") >= 60, "failures", lambda: source.process.errors)
         assert source.process.memory_kib() - before < 2048
-    assert upstream.hung_up >= 50
+        wait_until(lambda: upstream.hung_up >= 50, "50 connections that the adapter closed", lambda: upstream.hung_up)
 
 
 # A regular expression of feedparser backtracks on this for hours and blocks all threads of the process.
@@ -115,7 +115,7 @@ def test_stop_while_a_feed_is_parsed_is_quick_and_leaves_no_process(start: Start
         code, seconds = source.process.stop()
     assert code == 0
     assert seconds < 5
-    assert not Path("/proc", parser).exists()
+    wait_until(lambda: not Path("/proc", parser).exists(), "the end of the parser")
     source.assert_log_is_json()
 
 
@@ -159,7 +159,7 @@ def test_source_is_unready_until_its_first_poll_succeeds(start: Start) -> None:
         failed = (503, "no poll has succeeded yet: HTTP status 429\n")
         wait_until(lambda: source.get("/readiness") == failed, "why", lambda: source.get("/readiness"))
         assert ids(sink, 1) == ["a"]
-        assert source.get("/readiness") == (200, "ok\n")
+        wait_until(lambda: source.get("/readiness") == (200, "ok\n"), "ready", lambda: source.get("/readiness"))
 
 
 BOMB = Answer(gzip.compress(b" " * 300_000_000), headers={"Content-Encoding": "gzip"})

@@ -30,7 +30,7 @@ def bad(tmp_path: Path) -> Path:
 
 def test_valid_file_prints_one_line_and_exits_0() -> None:
     result = sources("lint", QUICKSTART, *COMMITTED.glob("*/sample.yaml"))
-    assert (result.returncode, result.stdout, result.stderr) == (0, "4 sources, no problems\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "5 sources, no problems\n", "")
 
 
 def test_each_mistake_is_printed_with_file_line_and_field(bad: Path) -> None:
@@ -80,7 +80,7 @@ def test_unreadable_file_prints_one_line_and_exits_2(tmp_path: Path, text: str, 
     [
         pytest.param(
             "SampleSource", "PingSource", ':2: PingSource default/a: kind is "PingSource": adapter.sources has no such '
-            "kind; there are: PollSource, SampleSource, WebhookSource", id="unknown kind",
+            "kind; there are: CronSource, PollSource, SampleSource, WebhookSource", id="unknown kind",
         ),
         pytest.param(
             "v1alpha1", "v1", ':1: SampleSource default/a: apiVersion: Invalid value: "samples.knative.dev/v1": '
@@ -115,7 +115,7 @@ def test_rule_of_an_author_is_checked_or_named(tmp_path: Path, rule: str, code: 
     assert (result.returncode, result.stdout, result.stderr) == (code, out, err)
 
 
-NO_KIND = "adapter.sources has no such kind; there are: PollSource, SampleSource, WebhookSource"
+NO_KIND = "adapter.sources has no such kind; there are: CronSource, PollSource, SampleSource, WebhookSource"
 MISSPELLED = GOOD.replace("SampleSource", "SampleSorce")
 
 
@@ -203,7 +203,7 @@ def test_unreadable_files_do_not_hide_findings_in_others(tmp_path: Path, output:
     assert (result.returncode, result.stdout) == (2, "")
 
 
-CRON = """apiVersion: samples.example.com/v1
+CRON = """apiVersion: samples.knative.dev/v1alpha1
 kind: CronSource
 metadata: {name: a}
 spec:
@@ -218,15 +218,29 @@ BY_CLASS = "(rejected by CronSource; the API server would accept it, but the ada
     ("old", "new", "message"),
     [
         pytest.param("Berlin", "Berln", 'a.yaml:7: CronSource default/a: spec.timeZone: Invalid value: "Europe/Berln": '
-                     f"invalid timezone: Europe/Berln {BY_CLASS}", id="field"),
-        pytest.param("MON", "MN", "a.yaml:4: CronSource default/a: spec: Invalid value: CronSimError: Bad day-of-week "
-                     f"{BY_CLASS}", id="error of a library"),
+                     'there is no time zone "Europe/Berln"; write the name of an IANA time zone, like Europe/Berlin or '
+                     f"UTC {BY_CLASS}", id="time zone"),
+        pytest.param("MON", "MN", 'a.yaml:6: CronSource default/a: spec.schedule: Invalid value: "0 9 * * MN": '
+                     '"0 9 * * MN" is not a cron expression: bad day-of-week; write one like "0 9 * * MON-FRI" '
+                     f"{BY_CLASS}", id="expression"),
     ],
 )  # fmt: skip
 def test_value_that_only_the_class_rejects_is_a_finding(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "a.yaml").write_text(CRON.replace(old, new))
-    result = sources("lint", "--package", "metacontroller.samples.kinds", tmp_path / "a.yaml")
+    result = sources("lint", tmp_path / "a.yaml")
     assert (result.returncode, result.stdout) == (1, f"{tmp_path}/{message}")
+
+
+def test_any_error_of_a_class_is_a_finding(tmp_path: Path) -> None:
+    write_kind(tmp_path, "def model_post_init(self, _):\n        raise KeyError('odd')")
+    document = "apiVersion: samples.knative.dev/v1alpha1\nkind: TinySource\nmetadata: {name: a}\nspec: {sink: {uri: http://h}}\n"
+    (tmp_path / "a.yaml").write_text(document)
+    result = sources("lint", "--package", "kinds", "a.yaml", cwd=tmp_path)
+    note = BY_CLASS.replace("Cron", "Tiny")
+    assert (result.returncode, result.stdout) == (
+        1,
+        f"a.yaml:4: TinySource default/a: spec: Invalid value: KeyError: 'odd' {note}",
+    )
 
 
 PICKY = """

@@ -89,3 +89,28 @@ def test_once_starts_without_a_checkpoint_and_keeps_none(tmp_path: Path) -> None
         assert (ran.returncode, ran.stderr) == (0, "")
         assert numbers(ran.stdout)[0] == 0
     assert not (tmp_path / ".sources").exists()
+
+
+def test_database_without_its_secret_is_named_and_nothing_else_is_used_instead(tmp_path: Path) -> None:
+    file = counting(tmp_path) / "count.yaml"
+    file.write_text(f"{file.read_text()}  checkpoint: {{url: {{secretKeyRef: {{name: db, key: url}}}}}}\n")
+    ran = sources("run", "--package", "kinds", "count.yaml", "--for", "3s", cwd=tmp_path)
+    assert numbers(ran.stdout) == []
+    assert 'CreateContainerConfigError: Secret "db" not found in namespace "default"; add it to the YAML' in ran.stderr
+    assert not (tmp_path / ".sources").exists()
+
+
+def test_source_without_a_checkpoint_starts_anew_and_keeps_nothing(tmp_path: Path) -> None:
+    file = counting(tmp_path) / "count.yaml"
+    file.write_text(f"{file.read_text()}  checkpoint: {{none: {{}}}}\n")
+    for _ in range(2):
+        assert counted(tmp_path)[0][0] == 0
+    assert not (tmp_path / ".sources").exists()
+
+
+def test_render_shows_the_volume_of_a_cluster(tmp_path: Path) -> None:
+    counting(tmp_path)
+    rendered = sources("render", "--package", "kinds", "count.yaml", cwd=tmp_path)
+    assert "file:///checkpoint" in rendered.stdout
+    assert "emptyDir" in rendered.stdout
+    assert not (tmp_path / ".sources").exists()

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.process.harness import ScriptedSink
-from tests.process.sources import QUICKSTART, quickstart_with, read_until, running, source_without_sink, sources
+from tests.process.sources import (
+    QUICKSTART,
+    interrupted,
+    quickstart_with,
+    read_until,
+    run_until,
+    running,
+    source_without_sink,
+    sources,
+)
 from tests.process.webhook import ACCEPTED
 
 NO_EVENT = """from adapter.sdk import Timer
@@ -77,7 +86,7 @@ def test_all_problems_of_all_files_are_listed(tmp_path: Path, command: str) -> N
 
 def test_unknown_kind_lists_the_known_kinds(tmp_path: Path) -> None:
     file = quickstart_with(tmp_path, "kind: SampleSource", "kind: TelepathySource")
-    known = "there are: PollSource, SampleSource, WebhookSource"
+    known = "there are: CronSource, PollSource, SampleSource, WebhookSource"
     assert_one_line(sources("run", file), 'kind is "TelepathySource"', known)
 
 
@@ -127,7 +136,7 @@ def test_wrong_option_is_one_line(arguments: list[str], message: str) -> None:
 
 
 def test_missing_service_is_a_condition_and_not_an_error(tmp_path: Path) -> None:
-    result = sources("run", source_without_sink(tmp_path), "--for", "2s")
+    result = run_until("SampleSource  False    NotFound ", source_without_sink(tmp_path))
     assert result.returncode == 0, result
     assert re.search(r"^hello   SampleSource  False    NotFound ", result.stdout, re.MULTILINE), result.stdout
     assert "hello: 0 events arrived; no adapter ran" in result.stdout
@@ -142,13 +151,15 @@ def test_spec_that_the_api_server_would_reject_is_one_line_with_its_position(tmp
 
 def test_crashed_adapter_restarts_with_increasing_delay_and_its_error_is_printed(tmp_path: Path) -> None:
     broken = 'sink:\n    CACerts: "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----"'
-    result = sources("run", quickstart_with(tmp_path, "sink:", broken), "--for", "6s")
+    with running(quickstart_with(tmp_path, "sink:", broken)) as process:
+        errors = read_until(process, "restarts in 2s", stream="stderr")
+        read_until(process, "SampleSource  False    ProgressDeadlineExceeded ")
+        result = interrupted(process, errors, stream="stderr")
     crashes = re.findall(
         r"^hello: process exited with code 2: (.*) \(restarts in (\d+)s\)$", result.stderr, re.MULTILINE
     )
     assert [seconds for _, seconds in crashes][:2] == ["1", "2"], result.stderr
     assert "K_CA_CERTS" in crashes[0][0]
-    assert re.search(r"^hello   SampleSource  False    ProgressDeadlineExceeded ", result.stdout, re.MULTILINE)
     assert "Traceback" not in result.stdout + result.stderr
 
 

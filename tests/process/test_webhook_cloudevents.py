@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.process.harness import ScriptedSink, Start, display
+from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display
 from tests.process.webhook import ACCEPTED, SECRET, Webhook, github
 
 
@@ -31,7 +31,7 @@ def test_cloudevent_is_forwarded_with_its_own_attributes(
     sink, url = display(start)
     body, headers = mode()
     hook = Webhook(start, url)
-    assert httpx2.post(hook.url, content=body, headers=headers, trust_env=False).status_code == 202
+    assert httpx2.post(hook.url, content=body, headers=headers, trust_env=False, timeout=DEADLINE_S).status_code == 202
     event = sink.event()
     assert [event[name] for name in ("id", "source", "type", "data")] == ["7", "/theirs", "their.type", "hi"]
     assert event["extensions"]["region"] == "eu"

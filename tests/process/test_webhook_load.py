@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from tests.process.harness import ScriptedSink, Start, wait_until
+from tests.process.harness import DEADLINE_S, ScriptedSink, Start, wait_until
 from tests.process.webhook import ACCEPTED, Webhook
 
 PER_S, CALLERS = 200, 8
@@ -47,7 +47,7 @@ class Callers:
 
 
 def post(port: int, id: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
         connection.request("POST", "/", b"{}", {"X-GitHub-Delivery": id})
         return connection.getresponse().status

@@ -16,7 +16,9 @@ def terminate(hook: Webhook) -> None:
     hook.process.child.terminate()
     readiness = f"http://127.0.0.1:{hook.health_port}/readiness"
     wait_until(
-        lambda: httpx2.get(readiness, trust_env=False).text == "stopping\n", "a stop", lambda: hook.process.errors
+        lambda: httpx2.get(readiness, trust_env=False, timeout=DEADLINE_S).text == "stopping\n",
+        "a stop",
+        lambda: hook.process.errors,
     )
 
 

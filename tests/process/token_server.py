@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
+from tests.process.harness import free_port
+
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -27,7 +29,7 @@ class TokenServer:
         self._client, self._secret, self._scopes, self._lifetime_s = client, secret, scopes, lifetime_s
         self._until: dict[str, float] = {}
         self._at_once, self._lock = 0, threading.Lock()
-        self._port = 0
+        self._port = free_port()  # stays free while the server is stopped
         self.start()
 
     @property
@@ -67,7 +69,6 @@ class TokenServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
-        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 

@@ -31,13 +31,16 @@ class Upstream:
         self.hung_up = 0
         self.closed = threading.Event()
         upstream = self
+        counting = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                upstream.paths.append(self.path)
-                upstream.asked.append(headers)
-                response = answer(headers, len(upstream.asked) - 1)
+                with counting:
+                    upstream.paths.append(self.path)
+                    upstream.asked.append(headers)
+                    n = len(upstream.asked) - 1
+                response = answer(headers, n)
                 body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
                 self.send_response(response.status)
                 for name, value in response.headers.items():
@@ -48,7 +51,8 @@ class Upstream:
                     while response.endless and not upstream.closed.wait(response.pause_s):
                         self.wfile.write(body)
                 except OSError:
-                    upstream.hung_up += 1
+                    with counting:
+                        upstream.hung_up += 1
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -21,7 +21,9 @@ right_key = st.just({"secretKeyRef": {"name": "s", "key": "k"}})
 texts = st.text(max_size=6)
 expressions = st.sampled_from(["@", "data.items", "a || `$(HOME)`"])
 
+CHECKPOINTS = [{"none": {}}, {"pod": {}}, {"url": {"secretKeyRef": {"name": "s", "key": "k"}}}]
 POLL: Fields = {
+    "checkpoint": st.sampled_from([*CHECKPOINTS, {"volume": {"claimName": "a"}}]),
     "url": st.sampled_from(["http://h", "https://h.example:8443/a?b=$(HOME)&c=%20#d", "http://h/@me"]),
     "interval": st.sampled_from(["10s", "1h30m", ""]),
     "headers": st.dictionaries(st.sampled_from(["Accept", "X-Api-Key"]), texts, max_size=2),
@@ -48,6 +50,7 @@ WEBHOOK: Fields = {
     "maxInFlight": st.integers(1, 256),
     "answerWithin": st.sampled_from(["1ms", "8s"]),
     "replicas": st.integers(1, 32),
+    "checkpoint": st.sampled_from(CHECKPOINTS),
 }
 _things = st.sampled_from([None, "", "x", 0, 1.5, True, [], ["x"], [{"a": 1}], {}, {"a": {"b": 1}}])
 _durations = st.sampled_from(["", "10", "0s", "1d"])
@@ -73,6 +76,7 @@ MISTAKES: Fields = {
     "maxInFlight": st.sampled_from([0, 257]),
     "answerWithin": _durations,
     "replicas": st.sampled_from([0, 33, "1"]),
+    "checkpoint": st.sampled_from([{"volume": {"claimName": "a"}}, {}, {"pod": {}, "none": {}}, {"url": "x"}]),
 }
 
 

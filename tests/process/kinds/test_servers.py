@@ -27,4 +27,4 @@ def test_test_without_its_server_fails_in_ci(monkeypatch: pytest.MonkeyPatch) ->
 def test_ci_installs_the_servers() -> None:
     script = (ROOT / ".ci/run").read_text()
     assert "\nexport CI=true" in script
-    assert "\nservers=(postgresql redis-server tinyproxy)\n" in script
+    assert "\nservers=(pgbouncer postgresql redis-server tinyproxy)\n" in script

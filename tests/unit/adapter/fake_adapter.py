@@ -22,7 +22,7 @@ from adapter.testing.clock import START, VirtualClock
 from tests.logbook import Logbook
 
 Events = AsyncGenerator[Event, Outcome]
-DEADLINE_S = 10
+DEADLINE_S = 40
 DRAIN = Drain(20)
 
 

@@ -32,6 +32,10 @@ BEYOND_THE_CRD = {
     "CACerts without content",
     # CEL needs too much time to compare all names.
     "headers that differ in case",
+    # CEL knows neither cron nor time zones, and a date is a text.
+    "a cron schedule with an hour that does not exist", "a cron schedule that is never due",
+    "a cron schedule every five minutes by name", "a time zone that does not exist",
+    "an excluded date that does not exist",
     # The API server checks the format of a time in strings only, and accepts a list.
     "an empty list in place of a time",
 }  # fmt: skip

@@ -16,7 +16,7 @@ from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
 
-DEADLINE_S = 10
+DEADLINE_S = 40
 LIMITS = Limits(head_s=10, body_s=10, keep_alive_s=10)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

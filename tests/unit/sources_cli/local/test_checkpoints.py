@@ -107,6 +107,8 @@ def test_database_stays_and_the_source_keeps_its_uid() -> None:
     first, second = Run("redis://db:6379/0"), Run("redis://db:6379/0")
     assert first.environ["CHECKPOINT_URL"] == "redis://db:6379/0"
     assert second.metadata == first.metadata
+    text = "orders: continues from its checkpoint in the database, if there is one; --fresh starts without it"
+    assert (first.messages, second.messages) == ([], [text])
 
 
 def test_source_without_a_checkpoint_has_no_directory_and_a_new_uid_in_each_run() -> None:

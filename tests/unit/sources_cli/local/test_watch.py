@@ -12,7 +12,7 @@ import pytest
 
 from sources_cli.local.watch import contents_of, edits
 
-DEADLINE_S = 10
+DEADLINE_S = 40
 
 
 def rewrite(file: Path) -> None:

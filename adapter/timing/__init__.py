@@ -1,0 +1,1 @@
+"""Sources that act at fixed times: when their ticks are due, and which of the late ticks are sent."""

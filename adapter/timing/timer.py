@@ -1,0 +1,84 @@
+"""Sources that act at fixed times: tick n is due at ``created + phase + n * interval``.
+
+The times and numbers depend only on the resource. So event ids are the same after a restart and in each replica, and a
+gap in n is the number of missed ticks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable
+from functools import partial
+
+from pydantic import Field
+
+from adapter.contract.durations import Interval
+from adapter.model.event import Event, Outcome, with_defaults
+from adapter.model.schedule import Schedule
+from adapter.model.source import Context
+from adapter.timing.scheduled import Scheduled
+from adapter.timing.ticks import GAP_S, Plan, ticks
+from adapter.timing.times import Every
+
+
+class Timer(Scheduled):
+    """A source that sends one event per interval.
+
+    A tick that is more than one second late is missed: the sink was slow or down, no adapter ran, the clock was set
+    forward, or the machine slept. ``missed`` says what happens then:
+
+    * ``skip``: only the latest tick is sent, if it is at most one minute late.
+    * ``latest``: the latest tick is sent, if it is at most ``missed_window`` late.
+    * ``all``: all ticks that are at most ``missed_window`` late are sent, in order; at most the last 1000.
+
+    The others are skipped, counted and logged. With ``latest`` and ``all``, a tick with the outcome ``GAVE_UP`` is
+    missed, too, so it is sent again. If the last tick is unknown after a restart, the last one is sent again with the
+    same id if it was due at most one minute ago, because it may not have been delivered. With several
+    :meth:`~adapter.model.source.Source.workers`, each worker sends every ``workers``-th tick.
+
+    A Timer keeps its position in ``context.checkpoint``, so do not save another value there.
+    """
+
+    interval: Interval = Field(
+        default=Interval("10s"), description='Time between two events, such as "10s" or "1m30s"; at least 1ms.'
+    )
+
+    @classmethod
+    def fields_that_keep_checkpoint(cls) -> set[str]:
+        """All: the ticks depend on ``interval`` only. A new interval starts with its next tick."""
+        return set(cls.model_fields)
+
+    def tick(self, n: int) -> Event | Awaitable[Event]:
+        """Return the event of tick ``n``, counted from the creation of the resource. May be ``async``.
+
+        An event without id gets the id ``<uid>-<Unix milliseconds of the tick>``; an event without time gets the time
+        of the tick. An exception ends the adapter with exit code 1.
+        """
+        raise TypeError(f"{type(self).__name__} has no tick(); define `def tick(self, n): return Event(...)`")
+
+    def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
+        """Yields the event of each tick when it is due."""
+        schedule = Schedule.of(context.uid, context.created, self.interval.ns)
+        return ticks(
+            context,
+            Plan(
+                Every.of(schedule, context.worker, context.workers),
+                Every.of(schedule),
+                self._policy(),
+                partial(self._event_at, schedule, context.uid),
+                lambda due: {"sequence": _number(schedule, due)},
+                min(GAP_S, self.interval.total_seconds() / 2) * context.workers,
+            ),
+        )
+
+    async def _event_at(self, schedule: Schedule, uid: str, due: int) -> Event:
+        n = _number(schedule, due)
+        made = self.tick(n)
+        event = await made if inspect.isawaitable(made) else made
+        if not isinstance(event, Event):
+            raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
+        return with_defaults(event, f"{uid}-{due // 1_000_000}", schedule.due(n))
+
+
+def _number(schedule: Schedule, due: int) -> int:
+    return (due - schedule.first_ns) // schedule.interval_ns
