@@ -106,8 +106,11 @@ def test_the_fixtures_are_those_of_the_plugin() -> None:
 
 
 def overridable(cls: type[sdk.Source]) -> set[str]:
-    """The public names a base class defines or annotates itself."""
-    return {name for name in {*vars(cls), *cls.__annotations__} if not name.startswith(("_", "model_"))}
+    """The public names that a base class defines or annotates, or a part of it that authors cannot import."""
+    kinds = [base for base in cls.__mro__[1:] if issubclass(base, sdk.Source)]
+    parts = [cls, *(base for base in kinds if not hasattr(sdk, base.__name__))]
+    names = {name for part in parts for name in (*vars(part), *part.__annotations__)}
+    return {name for name in names if not name.startswith(("_", "model_"))}
 
 
 def test_what_a_class_can_define_is_listed() -> None:
