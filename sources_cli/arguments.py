@@ -39,6 +39,7 @@ class RunOptions:
     sink: str | None = None
     logs: bool = False
     adapter_defaults: Path | None = None
+    checkpoint: str | None = None  # a file, or the map itself
 
     @property
     def limit_s(self) -> float | None:

@@ -134,6 +134,7 @@ def run_command(
     sink: Annotated[str | None, arguments.SINK] = None,
     logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
+    checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
 ) -> int:
     """Run sources on this machine, without a cluster."""
     from sources_cli.run import run
@@ -147,6 +148,7 @@ def run_command(
         sink=sink,
         logs=logs,
         adapter_defaults=adapter_defaults,
+        checkpoint=checkpoint,
         hook_port=hook_port,
         listen_port=listen_port,
     )

@@ -40,7 +40,8 @@ async def render(options: RenderOptions) -> int:
         options.copied_labels,
         read_checkpoint_default(options.checkpoint),
     )
-    documents, output = read_documents(Files(options.files, options.package)), options.output
+    files = Files(options.files, options.package, checkpoint=cluster.checkpoint)
+    documents, output = read_documents(files), options.output
     hook = await Hook.start(None, documents.sink_kinds, lambda line: None, image=options.image, cluster=cluster)
     try:
         runs = [await _render(hook, _with_fixed_metadata(source), documents, output) for source in documents.sources]

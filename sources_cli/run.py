@@ -17,7 +17,7 @@ from typing import Any
 
 from adapter.loading import describe_error
 from adapter.serving.failures import author_line
-from sources_cli.admission.adapter_defaults import read_adapter_defaults
+from sources_cli.admission.adapter_defaults import read_adapter_defaults, read_checkpoint_default
 from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.arguments import RunOptions
 from sources_cli.kind import ClusterOptions
@@ -42,7 +42,13 @@ async def run(options: RunOptions, screen: Callable[[Documents], Screen] | None 
     """The exit code: 0, or 1 if ``once`` is set and a source was not ready or no event of it arrived in time."""
     contents = contents_of(options.files)  # before they are read, so that no later edit is missed
     with contextlib.closing(Checkpoints(kept=not options.once, fresh=options.fresh)) as checkpoints:
-        files = Files(options.files, options.package, sink=options.sink, identity=checkpoints.identity)
+        files = Files(
+            options.files,
+            options.package,
+            sink=options.sink,
+            identity=checkpoints.identity,
+            checkpoint=read_checkpoint_default(options.checkpoint),
+        )
         documents = read_documents(files)
         cluster = Cluster(options, files, documents, contents, (screen or _screen)(documents), checkpoints)
         with _on_signal(cluster.interrupt):
@@ -76,7 +82,9 @@ class Cluster:
         self._deployments_seen: set[str] = set()  # the "namespace/name" of the Deployments in the files
         self._displays: dict[str, LocalDeployment] = {}
         self._hook: Hook | None = None
-        self._adapter_defaults = read_adapter_defaults(options.adapter_defaults)
+        self._defaults = ClusterOptions(
+            read_adapter_defaults(options.adapter_defaults), checkpoint=read_checkpoint_default(options.checkpoint)
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
         self._failure: BaseException | None = None  # of a background task
@@ -101,9 +109,8 @@ class Cluster:
     async def run(self) -> None:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
-            cluster = ClusterOptions(self._adapter_defaults)
             kinds, port = self._documents.sink_kinds, self._options.hook_port
-            self._hook = await Hook.start(port, kinds, self._on_log, cluster=cluster)
+            self._hook = await Hook.start(port, kinds, self._on_log, cluster=self._defaults)
             self._supervise(self._hook.process.output)
             await self._start_displays()
             self._screen.start(self._supervise)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adapter.contract.formats import Json, format_time
 from adapter.contract.kind_names import plural
+from hooks.checkpoint import Checkpoint
 from sources_cli.admission import others, yaml
 from sources_cli.admission.files import text_of
 from sources_cli.admission.resource import object_violations
@@ -90,15 +91,23 @@ class Files:
 
     ``paths``: files and directories. ``package``: the package with the sources' classes. ``sink``: a URL that replaces
     the sink of every source. ``identity``: the uid and the creation time of an object whose file has none.
+    ``checkpoint``: the default of the cluster for ``spec.checkpoint``.
     """
 
     def __init__(
-        self, paths: Sequence[Path], package: str, *, sink: str | None = None, identity: Identity = new_identity
+        self,
+        paths: Sequence[Path],
+        package: str,
+        *,
+        sink: str | None = None,
+        identity: Identity = new_identity,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.paths = paths
         self._package = package
         self._sink = sink
         self._identity = identity
+        self._checkpoint = checkpoint
         self._objects: dict[Path, list[dict[str, Json]]] = {}  # of each file when it was valid last
 
     def read(self) -> tuple[Documents, list[str]]:
@@ -127,10 +136,30 @@ class Files:
         for document in documents:
             try:
                 check_object(path, document)
-                objects.append(_stored(path, document, self._package, self._sink, self._identity))
+                objects.append(self._stored(path, document))
             except Problem as problem:
                 problems.extend(str(problem).splitlines())
         return objects, problems
+
+    def _stored(self, path: Path, written: yaml.YamlDocument) -> dict[str, Json]:
+        """The object as the API server stores it. ``Problem`` if the API server would reject the object."""
+        document = written.value
+        metadata = document.get("metadata")
+        if not isinstance(metadata, dict):
+            raise Problem(f"{path}: {_NO_OBJECT}")
+        if not metadata.get("name"):
+            raise Problem(f"{path}: {document['kind']} needs metadata.name")
+        if needs_kind(document, self._package):
+            if self._sink and isinstance(document.get("spec"), dict | None):
+                document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": self._sink}}
+            kind = _kind(path, written, self._package).in_cluster(self._checkpoint)
+            document = _as_source(path, written, kind)
+        else:
+            _require_none(path, written, others.violations(document))
+            document = others.stored_object(document)
+        given = {name: value for name, value in metadata.items() if value is not None}
+        stored = {**document, "metadata": {"namespace": "default", "generation": 1, **given}}
+        return {**stored, "metadata": {**self._identity(stored), **stored["metadata"]}}
 
 
 def read_documents(files: Files) -> Documents:
@@ -171,28 +200,6 @@ def _items(document: yaml.YamlDocument) -> Iterator[yaml.YamlDocument]:
 def _is_object(value: Json) -> bool:
     names = (value.get("apiVersion"), value.get("kind")) if isinstance(value, dict) else ("",)
     return all(isinstance(name, str) and name for name in names)
-
-
-def _stored(
-    path: Path, written: yaml.YamlDocument, package: str, sink: str | None, identity: Identity
-) -> dict[str, Json]:
-    """The object as the API server stores it. ``Problem`` if the API server would reject the object."""
-    document = written.value
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict):
-        raise Problem(f"{path}: {_NO_OBJECT}")
-    if not metadata.get("name"):
-        raise Problem(f"{path}: {document['kind']} needs metadata.name")
-    if needs_kind(document, package):
-        if sink and isinstance(document.get("spec"), dict | None):
-            document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": sink}}
-        document = _as_source(path, written, _kind(path, written, package))
-    else:
-        _require_none(path, written, others.violations(document))
-        document = others.stored_object(document)
-    given = {name: value for name, value in metadata.items() if value is not None}
-    stored = {**document, "metadata": {"namespace": "default", "generation": 1, **given}}
-    return {**stored, "metadata": {**identity(stored), **stored["metadata"]}}
 
 
 def _kind(path: Path, written: yaml.YamlDocument, package: str) -> Kind:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hooks.app import create_app
 from hooks.settings import Settings
 from tests.fuzz.engine import Target
-from tests.property.specs import documents, specs
+from tests.property.specs import checkpoints, documents, specs
 
 CLIENT = TestClient(create_app(Settings(adapter_image="adapter:1")))
 
@@ -47,9 +47,13 @@ bodies = st.fixed_dictionaries(
         "controller": documents,
     },
 )
-queries = st.sampled_from(
-    ["", "types=a.b", "types=a,b&typeField=t", "image=%00", "sinkKinds=v1/A", "x=1", "copiedLabels=a,b/c"]
-) | st.builds("adapter={}&copiedLabels=team".format, documents.map(json.dumps))
+queries = st.one_of(
+    st.sampled_from(
+        ["", "types=a.b", "types=a,b&typeField=t", "image=%00", "sinkKinds=v1/A", "x=1", "copiedLabels=a,b/c"]
+    ),
+    st.builds("adapter={}&copiedLabels=team".format, documents.map(json.dumps)),
+    st.builds("polls=true&checkpoint={}".format, (documents | checkpoints).map(json.dumps)),
+)
 
 
 def check(data: bytes) -> None:

@@ -93,6 +93,22 @@ def test_default_checkpoint_reaches_manifests_render_and_lint(files: Path) -> No
     assert refused.stdout.startswith("webhook.yaml:1: WebhookSource default/w: spec.replicas: Invalid value: with a ")
 
 
+def test_default_checkpoint_is_what_missed_ticks_need(tmp_path: Path) -> None:
+    """``missed: all`` needs a checkpoint that outlives the pod, in the source or in the cluster."""
+    *shown, source = yaml.safe_load_all(QUICKSTART.read_text())
+    source["spec"] |= {"missed": "all", "interval": "500ms"}
+    (tmp_path / "missed.yaml").write_text(yaml.safe_dump_all([*shown, source]))
+    (tmp_path / "checkpoint.yaml").write_text("volume: {claimName: positions}\n")
+    for command in (("render",), ("lint",), ("run", "--once")):
+        refused = sources(*command, "missed.yaml", cwd=tmp_path)
+        assert refused.returncode == (1 if command == ("lint",) else 2)
+        assert "spec.missed: Invalid value: latest and all need a position that outlives the pod" in (
+            refused.stdout + refused.stderr
+        )
+        accepted = sources(*command, "missed.yaml", "--checkpoint", "checkpoint.yaml", cwd=tmp_path)
+        assert accepted.returncode == 0, accepted
+
+
 def test_wrong_default_of_a_class_is_refused_with_class_field_and_remedy(tmp_path: Path) -> None:
     write_kind(tmp_path, "adapter = {'resources': {'limits': {'memory': 'lots'}}}")
     wrong = 'TinySource.adapter.resources.limits.memory is "lots": write bytes like "256Mi", at least 1Mi'

@@ -106,8 +106,10 @@ def test_the_fixtures_are_those_of_the_plugin() -> None:
 
 
 def overridable(cls: type[sdk.Source]) -> set[str]:
-    """The public names a base class defines or annotates itself."""
-    return {name for name in {*vars(cls), *cls.__annotations__} if not name.startswith(("_", "model_"))}
+    """The public names that a base class defines or annotates, itself or in a class that authors do not import."""
+    parts = [cls, *(base for base in cls.__mro__ if issubclass(base, sdk.Source) and base.__name__ not in sdk.__all__)]
+    names = set[str]().union(*({*vars(part), *part.__annotations__} for part in parts))
+    return {name for name in names if not name.startswith(("_", "model_"))}
 
 
 def test_what_a_class_can_define_is_listed() -> None:

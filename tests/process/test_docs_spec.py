@@ -56,6 +56,13 @@ def test_suspended_source_of_the_example_has_no_replica() -> None:
     assert deployment["spec"]["replicas"] == 0
 
 
+def test_checkpoint_of_the_example_is_read_from_its_secret() -> None:
+    [deployment] = rendered("checkpoint")["children"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    reference = {"secretKeyRef": {"name": "checkpoints", "key": "url"}}
+    assert {"name": "CHECKPOINT_URL", "valueFrom": reference} in container["env"]
+
+
 def test_extensions_of_the_example_reach_the_adapter() -> None:
     overrides = environ(rendered("ceOverrides"))["K_CE_OVERRIDES"]
     assert json.loads(overrides) == {"extensions": {"team": "orders", "stage": "test"}}

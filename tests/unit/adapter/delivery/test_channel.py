@@ -199,10 +199,13 @@ def test_endless_body_does_not_change_the_disposition_of_the_status() -> None:
 
 
 def test_stalled_body_does_not_change_the_disposition_of_the_status() -> None:
-    started = time.monotonic()
-    attempt = post(HEAD % (400, 9) + b"why", timeout_s=30, body_s=0.01)
-    assert (attempt.disposition, attempt.body) == (Disposition.REJECT, b"why")
-    assert time.monotonic() - started < 0.9  # neither the default nor the timeout of the attempt
+    seconds = []
+    for _ in range(3):  # a loaded machine may delay one
+        started = time.monotonic()
+        attempt = post(HEAD % (400, 9) + b"why", timeout_s=30, body_s=0.01)
+        assert (attempt.disposition, attempt.body) == (Disposition.REJECT, b"why")
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 0.9  # neither the default nor the timeout of the attempt
 
 
 @pytest.mark.parametrize("end", [CLOSE, b"Transfer-Encoding"], ids=["closed", "garbage"])

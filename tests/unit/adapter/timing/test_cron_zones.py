@@ -6,6 +6,7 @@ The long form (``LONG=1``) takes every zone and every change of 2000 to 2037.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,10 @@ def check(times: Times, zone: ZoneInfo, change: datetime) -> None:
     context = f"{times.text} in {zone.key} about {change}"
     assert list(forward(cron, start, stop)) == ticks, context
     assert list(backward(cron, start, stop)) == ticks[::-1], context
+    for at in range(to_ns(change - 3 * HOUR), to_ns(change + 5 * HOUR), 10 * 60 * 10**9 + 1):
+        n = bisect_right(ticks, at)
+        assert n == len(ticks) or cron.next(at) == ticks[n], context
+        assert n == 0 or cron.latest(at) == ticks[n - 1], context
     middle = to_ns(change + HOUR)
     assert cron.count(start, stop) == len(ticks), context
     assert cron.count(start, middle) == sum(tick <= middle for tick in ticks), context
