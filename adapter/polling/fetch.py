@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -158,6 +159,19 @@ def _digest(url: httpx2.URL, headers: Mapping[str, str], *, is_private: bool) ->
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _is_settled(headers: httpx2.Headers) -> bool:
+    """Whether ``Last-Modified`` is at least one second before the response (RFC 9110, section 8.8.2.2).
+
+    Otherwise the list may change again in this second, and a 304 would hide the new items.
+    """
+    try:
+        modified = parsedate_to_datetime(headers["Last-Modified"])
+        sent = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
+        return sent - modified >= timedelta(seconds=1)
+    except (ValueError, TypeError, OverflowError):  # no date; or one of them has no time zone
+        return False
+
+
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
@@ -169,6 +183,7 @@ async def _read(response: httpx2.Response, made_for: str, *, is_private: bool) -
         raise Unchanged
     if not 200 <= status < 300 or status == 206:  # 206 is a part of the document, and no part was requested
         raise status_failure(response, datetime.now(UTC))
-    conditions = {_CONDITIONS[name]: headers[name] for name in _CONDITIONS if name in headers}
+    usable = [name for name in _CONDITIONS if name in headers and (name == "ETag" or _is_settled(headers))]
+    conditions = {_CONDITIONS[name]: headers[name] for name in usable}
     validators = Validators(request=made_for, conditions=conditions, is_private=is_private)
     return Fetched(response.request.url, await response.aread(), headers.get("Content-Type", ""), validators)

@@ -17,6 +17,8 @@ from adapter.sources.poll_source import PollSource
 from tests.unit.adapter.polling.polled import URL, failure, found, ok, poll
 from tests.unit.adapter.polling.polling_run import Run
 
+YESTERDAY, TODAY = "Fri, 27 Nov 2026 09:00:00 GMT", "Sat, 28 Nov 2026 09:00:00 GMT"
+
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
 def test_error_status_fails_with_status_and_retry_after(status: int) -> None:
@@ -31,7 +33,7 @@ def test_next_request_is_conditional_and_304_is_unchanged() -> None:
         asked.append((request.headers.get("If-None-Match"), request.headers.get("If-Modified-Since")))
         if len(asked) > 1:
             return httpx2.Response(304)
-        return ok([], ETag='"1"', Last_Modified="yesterday")
+        return ok([], ETag='"1"', Last_Modified=YESTERDAY)
 
     async def polls() -> None:
         source = PollSource(url=URL)
@@ -41,7 +43,37 @@ def test_next_request_is_conditional_and_304_is_unchanged() -> None:
                 await poll(source, client)
 
     asyncio.run(polls())
-    assert asked == [(None, None), ('"1"', "yesterday")]
+    assert asked == [(None, None), ('"1"', YESTERDAY)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        pytest.param({"Last-Modified": YESTERDAY, "Date": TODAY}, YESTERDAY, id="a day before the response"),
+        pytest.param({"Last-Modified": YESTERDAY}, YESTERDAY, id="without Date"),
+        pytest.param({"Last-Modified": TODAY, "Date": TODAY}, None, id="in the second of the response"),
+        pytest.param({"Last-Modified": TODAY, "Date": YESTERDAY}, None, id="after the response"),
+        pytest.param({"Last-Modified": "yesterday", "Date": TODAY}, None, id="no date"),
+        pytest.param({"Last-Modified": YESTERDAY[:-4], "Date": TODAY}, None, id="without a time zone"),
+    ],
+)
+def test_last_modified_is_sent_only_if_the_list_cannot_change_again_in_that_second(
+    headers: dict[str, str], sent: str | None
+) -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers.get("If-Modified-Since"))
+        return httpx2.Response(200, headers=headers, json=[])
+
+    async def polls() -> None:
+        source = PollSource(url=URL)
+        async with make_client(httpx2.MockTransport(answer), 1024) as client:
+            for _ in range(2):
+                await poll(source, client)
+
+    asyncio.run(polls())
+    assert asked == [None, sent]
 
 
 def test_conditions_are_those_of_the_last_response() -> None:
@@ -62,7 +94,7 @@ def test_conditions_are_those_of_the_last_response() -> None:
     assert asked == [None, '"1"', None]
 
 
-@pytest.mark.parametrize("validator", [{"ETag": '"1"'}, {"Last-Modified": "yesterday"}], ids=["etag", "date"])
+@pytest.mark.parametrize("validator", [{"ETag": '"1"'}, {"Last-Modified": YESTERDAY}], ids=["etag", "date"])
 def test_validators_are_sent_only_to_the_url_that_sent_them(validator: dict[str, str]) -> None:
     """Otherwise /day2, which has the ETag of /day1, would be 304 and would never be read."""
     conditional: list[tuple[str, bool]] = []
