@@ -101,7 +101,8 @@ def test_class_variables_are_not_fields() -> None:
         def tick(self, n: int) -> Event:
             return Event(type="a")
 
-    assert set(PlainSource.model_fields) == {"interval"} == set(SampleSource.model_fields)
+    fields = {"interval", "missed", "missed_window"}
+    assert set(PlainSource.model_fields) == fields == set(SampleSource.model_fields)
 
 
 def test_default_has_the_type_of_its_field() -> None:
@@ -120,6 +121,8 @@ def test_default_has_the_type_of_its_field() -> None:
         "delay": Interval,
         "url": HttpUrl,
         "token": SecretText,
+        "missed": str,
+        "missed_window": Interval,
     }
 
 
