@@ -188,7 +188,8 @@ class Poller(Source):
         try:
             return Position.restored(context.checkpoint, sends_skipped=not self.skip_existing(), window=window)
         except UnusableRecord as error:
-            reason = f"the checkpoint cannot be used: {error}; delete it to start without one, then restart the pod"
+            remedy = f"delete the record {context.checkpoint.key} to start without one, then restart the pod"
+            reason = f"the checkpoint cannot be used: {error}; {remedy}"
             context.log.error("checkpoint not usable; the source does not start", extra={"fields": {"reason": reason}})
             context.set_unready(reason)
             await asyncio.Event().wait()
