@@ -130,7 +130,7 @@ class Source(BaseModel):
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
     adapter: ClassVar[Mapping[str, Any]] = {}  # defaults for the fields of spec.adapter, like {"resources": {…}}
     keeps_checkpoint: ClassVar[tuple[str, ...]] = ()  # fields that may change without starting a new checkpoint
-    is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 seconds, for a last poll
+    is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 s, and the default of spec.checkpoint is pod
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
