@@ -143,8 +143,8 @@ class Source(BaseModel):
             raise TypeError(f"{cls.__name__}.short_name {problem}")
         if problem := _adapter_problem(cls.adapter):
             raise TypeError(f"{cls.__name__}.adapter {problem}")
-        if unknown := sorted(cls.fields_that_keep_checkpoint() - cls.model_fields.keys()):
-            raise TypeError(f"{cls.__name__}.keeps_checkpoint names {quoted(unknown[0])}, which is no field; remove it")
+        if problem := _keeps_problem(cls):
+            raise TypeError(f"{cls.__name__}.keeps_checkpoint {problem}")
         for name, value in vars(cls).items():
             if isinstance(value, ClassAttribute) and (problem := value.problem(cls)):
                 raise TypeError(f"{cls.__name__}.{name} {problem}")
@@ -186,6 +186,14 @@ class Source(BaseModel):
         raise TypeError(
             f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define events()"
         )
+
+
+def _keeps_problem(cls: type[Source]) -> str | None:
+    own = vars(cls).get("keeps_checkpoint", ())
+    if isinstance(own, str):
+        return f"is a text; write a tuple, like ({quoted(own)},)"
+    unknown = sorted({*own, *cls.fields_that_keep_checkpoint()} - cls.model_fields.keys())
+    return f"names {quoted(unknown[0])}, which is no field; remove it" if unknown else None
 
 
 def _adapter_problem(value: Any) -> str | None:

@@ -55,7 +55,7 @@ class Poller(Source):
     """
 
     is_poller = True
-    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("interval",)
+    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("interval",)  # a kind adds its own fields to it
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
