@@ -39,7 +39,7 @@ async def killed(world: World, process: Process) -> None:
 
     world.loop.on_step(count)
     if left:
-        await done.wait()
+        await asyncio.wait([asyncio.ensure_future(done.wait())], timeout=OUTAGE_S)  # an idle process makes few steps
     process.kill()
     world.loop.on_step(lambda: None)
 
