@@ -64,7 +64,7 @@ def _saver(env: AdapterEnv, source: Source, clock: SystemClock, log: logging.Log
 
     key = checkpoint_key(env.identity, source)
     store = open_store(env.checkpoint_url, key, env.egress, Path(env.trust_bundles))
-    saver = Saver(Checkpoint(is_shared=is_shared(env.checkpoint_url)), store, clock, log)
+    saver = Saver(Checkpoint(is_shared=is_shared(env.checkpoint_url), key=key), store, clock, log)
     metrics.checkpoint_age_s = saver.age_s
     return saver
 

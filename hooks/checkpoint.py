@@ -70,8 +70,8 @@ class Checkpoint(Shape):
     url: CheckpointUrl | None = Field(
         None,
         description="The checkpoint is in PostgreSQL or Redis. A Secret contains the URL, like "
-        "postgresql://USER:PASSWORD@HOST/DATABASE, redis://:PASSWORD@HOST or rediss://:PASSWORD@HOST. In this field, "
-        "the URL would show its password.",
+        "postgresql://USER:PASSWORD@HOST/DATABASE, redis://:PASSWORD@HOST or rediss://:PASSWORD@HOST. A URL in the "
+        "spec would show its password.",
     )
     volume: CheckpointVolume | None = Field(
         None,

@@ -53,7 +53,9 @@ class Saver:
         self._changed = asyncio.Event()  # since the beginning of the last save
         self._changed_at = 0.0  # the first of these changes
         self._unsaved_since: float | None = None
-        self._other: tuple[int, float] | None = None  # the version of a process that is further, and its first sight
+        self._other: tuple[int, float] | None = (
+            None  # the version of a process that is further, and when it was first seen
+        )
         self._task: asyncio.Task[None] | None = None
 
     def age_s(self) -> float:
@@ -164,7 +166,9 @@ class Saver:
         elif self._other is None or self._other[0] != stored:
             self._other = stored, self._monotonic()
         elif self._monotonic() - self._other[1] >= SILENT_S and self.checkpoint.version <= stored:
-            self.checkpoint.version += 2 * ((stored - self.checkpoint.version) // 2 + 1)  # pollers read if it is even
+            self.checkpoint.version += 2 * (
+                (stored - self.checkpoint.version) // 2 + 1
+            )  # even or odd as before: pollers use that
             self._on_change()
 
     async def _refresh(self, store: Store) -> None:

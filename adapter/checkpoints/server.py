@@ -29,7 +29,7 @@ IDLE_S = 90.0  # a connection unused for so long is closed: servers and load bal
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The parts of a URL, and what the platform team says about connections."""
+    """The parts of a URL, and the settings of the platform team for connections."""
 
     host: str
     port: int

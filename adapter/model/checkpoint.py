@@ -22,9 +22,11 @@ class Checkpoint:
     ``version`` counts the calls of :meth:`save` since the first start of the source. If two processes overlap, a store
     keeps the value with the higher version. ``is_shared``: a new process of the source loads what this one saves, even
     if it runs in another pod. ``is_stored``: the store has a value of this source, this one or an earlier one.
+    ``key``: the name of the record in the store, for messages; empty without a store.
     """
 
-    def __init__(self, *, is_shared: bool = False) -> None:
+    def __init__(self, *, is_shared: bool = False, key: str = "") -> None:
+        self.key = key
         self.version = 0
         self.is_shared = is_shared
         self.is_stored = False

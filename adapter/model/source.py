@@ -135,7 +135,7 @@ class Source(BaseModel):
     listens: ClassVar[bool] = False  # True: the hook creates a Service for Context.port
     adapter: ClassVar[Mapping[str, Any]] = {}  # defaults for the fields of spec.adapter, like {"resources": {…}}
     keeps_checkpoint: ClassVar[tuple[str, ...]] = ()  # fields that may change without starting a new checkpoint
-    is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 seconds, for a last poll
+    is_poller: ClassVar[bool] = False  # True: on_shutdown callbacks get 10 s, and the default of spec.checkpoint is pod
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -148,8 +148,8 @@ class Source(BaseModel):
             raise TypeError(f"{cls.__name__}.short_name {problem}")
         if problem := _adapter_problem(cls.adapter):
             raise TypeError(f"{cls.__name__}.adapter {problem}")
-        if unknown := sorted(cls.fields_that_keep_checkpoint() - cls.model_fields.keys()):
-            raise TypeError(f"{cls.__name__}.keeps_checkpoint names {quoted(unknown[0])}, which is no field; remove it")
+        if problem := _keeps_problem(cls):
+            raise TypeError(f"{cls.__name__}.keeps_checkpoint {problem}")
         for name, value in vars(cls).items():
             if isinstance(value, ClassAttribute) and (problem := value.problem(cls)):
                 raise TypeError(f"{cls.__name__}.{name} {problem}")
@@ -193,6 +193,14 @@ class Source(BaseModel):
         raise TypeError(
             f"{type(self).__name__} has no events(); subclass Timer, Poller or Listener, or define events()"
         )
+
+
+def _keeps_problem(cls: type[Source]) -> str | None:
+    own = vars(cls).get("keeps_checkpoint", ())
+    if isinstance(own, str):
+        return f"is a text; write a tuple, like ({quoted(own)},)"
+    unknown = sorted({*own, *cls.fields_that_keep_checkpoint()} - cls.model_fields.keys())
+    return f"names {quoted(unknown[0])}, which is no field; remove it" if unknown else None
 
 
 def _adapter_problem(value: Any) -> str | None:

@@ -59,6 +59,7 @@ class Incremental(ClassAttribute):
         self._name = f"{owner.__name__}.{name}"
 
     def problem(self, cls: type[Source]) -> str | None:
+        """Why ``cls`` cannot have this attribute, or None. The adapter calls it."""
         from adapter.polling.poller import Poller
 
         return None if issubclass(cls, Poller) else "is an Incremental, which works only in a Poller; remove it"

@@ -61,7 +61,7 @@ class Poller(Source):
     """
 
     is_poller = True
-    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("interval",)
+    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("interval",)  # a kind adds its own fields to it
 
     interval: Interval = Field(
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
@@ -199,7 +199,8 @@ class Poller(Source):
                 context.checkpoint, sends_skipped=not self.skip_existing(), window=window or WINDOW
             )
         except UnusableRecord as error:
-            reason = f"the checkpoint cannot be used: {error}; delete it to start without one, then restart the pod"
+            remedy = f"delete the record {context.checkpoint.key} to start without one, then restart the pod"
+            reason = f"the checkpoint cannot be used: {error}; {remedy}"
             context.log.error("checkpoint not usable; the source does not start", extra={"fields": {"reason": reason}})
             context.set_unready(reason)
             await asyncio.Event().wait()

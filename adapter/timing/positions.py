@@ -1,4 +1,4 @@
-"""The checkpoint of a source with ticks: the last tick of each worker that needs not be sent again."""
+"""The checkpoint of a source with ticks: for each worker, the last tick that need not be sent again."""
 
 from __future__ import annotations
 

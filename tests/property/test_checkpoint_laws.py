@@ -40,12 +40,14 @@ def test_position_never_moves_back_and_covers_only_what_was_acknowledged() -> No
     run_state_machine_as_test(CheckpointMachine, settings=settings(SETTINGS, max_examples=100))
 
 
-def test_the_same_holds_for_a_file() -> None:
+def test_position_in_a_file_obeys_the_same_laws() -> None:
     run_state_machine_as_test(OnFile, settings=settings(SETTINGS, max_examples=30))
 
 
 @pytest.mark.parametrize("mistake", [Unchecked, SavesFirst])
-def test_mistake_breaks_a_law(mistake: type[CheckpointMachine]) -> None:
+def test_laws_fail_without_the_check_of_versions_or_if_a_source_saves_too_early(
+    mistake: type[CheckpointMachine],
+) -> None:
     """Without the check of versions, or if a source saves before the acknowledgement, the laws above fail."""
     found = settings(SETTINGS, max_examples=500, phases=[Phase.generate], database=None, report_multiple_bugs=False)
     with pytest.raises(AssertionError):

@@ -60,6 +60,17 @@ def test_defaults_of_the_pod_that_are_no_json_are_an_error(value: Any, shown: st
         kind_with({}, (Source,), adapter=value)
 
 
+@pytest.mark.parametrize("base", [Source, Timer])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("limit", r'is a text; write a tuple, like \("limit",\)'), (("limt",), 'names "limt", which is no field')],
+)
+def test_keeps_checkpoint_that_names_no_fields_is_an_error(value: object, problem: str, base: type) -> None:
+    field = {"limit": (int, Field(1, description="A limit."))}
+    with pytest.raises(TypeError, match=rf"TinySource\.keeps_checkpoint {problem}"):
+        kind_with(field, (base,), keeps_checkpoint=value)
+
+
 def test_redefined_field_may_have_another_default() -> None:
     field = Field(4, ge=1, alias="maxInFlight", description="A field.")
     assert (
@@ -123,6 +134,8 @@ def test_default_has_the_type_of_its_field() -> None:
         "delay": Interval,
         "url": HttpUrl,
         "token": SecretText,
+        "missed": str,
+        "missed_window": Interval,
     }
 
 

@@ -163,7 +163,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("value", "problem"), UNUSABLE)
 def test_unusable_checkpoint_keeps_the_source_unready_and_sends_nothing(value: Json, problem: str) -> None:
-    checkpoint = Checkpoint()
+    checkpoint = Checkpoint(key="5f0c")
     checkpoint.restore(1, value)
     run = Run(scripted(["a"], skips=True))
     run.context = replace(run.context, checkpoint=checkpoint)
@@ -173,7 +173,9 @@ def test_unusable_checkpoint_keeps_the_source_unready_and_sends_nothing(value: J
 
     with pytest.raises(TimeoutError):
         asyncio.run(first())
-    reason = f"the checkpoint cannot be used: {problem}; delete it to start without one, then restart the pod"
+    reason = (
+        f"the checkpoint cannot be used: {problem}; delete the record 5f0c to start without one, then restart the pod"
+    )
     assert run.unready == [reason]
     (line,) = run.book.lines
     assert (line["level"], line["reason"]) == ("error", reason)
