@@ -99,7 +99,7 @@ class PollMonitor:
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._failures = 0  # in a row
         self._failed_polls = 0  # since the last line that says that polls succeed again
-        self._ready = False  # True since the first item or the first successful poll
+        self._ready = False  # True since the first item to send or the first successful poll
         context.set_unready(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.count_poll(outcome, 0)
