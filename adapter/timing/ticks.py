@@ -67,7 +67,7 @@ class _Worker:
         now = self._now()
         is_current, saved = self._positions.load()
         self._position = self._plan.policy.start(self._plan.all_times, saved, now) if is_current else now
-        if saved != self._position:
+        if saved != self._position or not is_current:
             self._positions.save(self._position)
         if (ahead_s := (self._position - now) / 1e9) >= SET_BACK_S:
             self._log_set_back(ahead_s, self._times.next(self._position))
