@@ -81,7 +81,9 @@ class _Worker:
         while (due := self._times.next(self._position)) is not None:
             await self._sleep_until(due)
             now = self._now()
-            following = self._plan.policy.following(self._times, due, now) if now - due > IN_TIME else due
+            following: int | None = due
+            if now - due > IN_TIME:
+                following = self._plan.policy.following(self._times, due, now, self._plan.all_times)
             if following == due:
                 if not has_skipped:
                     self._throttle.recovered()

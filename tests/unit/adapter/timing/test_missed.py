@@ -313,6 +313,17 @@ def test_each_worker_continues_at_its_own_position() -> None:
     assert sorted(sent.event.data["sequence"] for sent in source.sent) == list(range(11))
 
 
+def test_at_most_1000_missed_ticks_are_sent_by_all_workers_together() -> None:
+    source = life("10s", window="168h", workers=3)
+    source.process(45)
+    sent = len(source.sent)
+    source.pause(HOURS_48)
+    back = source.now
+    late = [each for each in source.process(1000) if each.time <= back]
+    assert len(late) == 1000
+    assert source.count_skipped == len(due("10s", START, back)) - 1000 - sent
+
+
 def test_another_number_of_workers_continues_at_the_smallest_position() -> None:
     source = life("10s", workers=3)
     source.process(35)
