@@ -140,11 +140,7 @@ class Poller(Source):
         incrementals, skip = _incrementals(type(self)), self.skip_existing() and not position.is_restored
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, upstream = PollMonitor(context), self._upstream(context, transport)
-        last_poll = LastPoll(
-            context,
-            is_needed=not (context.checkpoint.is_shared and position.is_restored),
-            found_again=lambda: self.sends_again(Outcome.GAVE_UP, stopping=True),
-        )
+        last_poll = LastPoll(context, found_again=lambda: self.sends_again(Outcome.GAVE_UP, stopping=True))
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor, last_poll:
             while True:
