@@ -11,13 +11,14 @@ from adapter.model.event import Event, EventType, Outcome
 from adapter.model.fields import Certificates
 from adapter.model.source import Context, Source
 from adapter.polling.errors import PollFailed, Unchanged
-from adapter.polling.incremental import Incremental
 from adapter.polling.poller import Poller
 from adapter.serving.messages import Refusal, Reply, Request
 from adapter.timing.timer import Timer
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient as Client
+
+    from adapter.polling.incremental import Incremental
 
 __all__ = [
     "Certificates",
@@ -44,9 +45,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``Client`` at its first use: only kinds that poll need httpx2."""
-    if name != "Client":
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    from httpx2 import AsyncClient
+    """Import what only some kinds that poll need at its first use."""
+    if name == "Client":
+        from httpx2 import AsyncClient
 
-    return AsyncClient
+        return AsyncClient
+    if name == "Incremental":
+        from adapter.polling.incremental import Incremental
+
+        return Incremental
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from aiohappyeyeballs import start_connection
+
 from adapter.contract.egress import Egress
 from adapter.contract.proxies import Proxy
 from adapter.contract.timeouts import Timeouts
@@ -149,8 +151,11 @@ class Connections:
         return transport, connection
 
     async def _connected(self, host: str, port: int) -> tuple[asyncio.Transport, Connection]:
+        """``create_connection()`` of asyncio races addresses, too, but if it is cancelled it may not close a socket."""
         loop = asyncio.get_running_loop()
-        return await loop.create_connection(self._protocol, host, port, happy_eyeballs_delay=NEXT_ADDRESS_S)
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1)
+        return await loop.create_connection(self._protocol, sock=sock)
 
     async def _start_tls(self, transport: asyncio.Transport, connection: Connection, context: ssl.SSLContext) -> None:
         try:

@@ -95,6 +95,9 @@ def with_id_and_time(event: Event, context: Context) -> Event:
     return with_defaults(event, f"{context.uid}-{uuid.uuid4()}", now)
 
 
+_BASE_CLASSES = ("adapter.timing.", "adapter.polling.", "adapter.listening.")
+
+
 class ClassAttribute:
     """An attribute of the class of a kind that is no field of its ``spec``. It is written without a type."""
 
@@ -121,6 +124,8 @@ class Source(BaseModel):
         populate_by_name=True,
         validate_default=True,
         ignored_types=(ClassAttribute,),
+        cache_strings="none",  # the cache takes 256 KiB, and a source is validated once
+        defer_build=True,  # the base classes have no objects of their own, and a validator takes memory
     )
 
     api_version: ClassVar[str] = "samples.knative.dev/v1alpha1"  # group and version of the CRD
@@ -153,6 +158,8 @@ class Source(BaseModel):
                 raise TypeError(f"{cls.__name__}.{name}: {problem}; choose another name")
             if problem := _redefinition(cls, name, info):
                 raise TypeError(f"{cls.__name__}.{name} {problem}, or choose another name")
+        if not cls.__module__.startswith(_BASE_CLASSES):
+            cls.model_rebuild()
 
     def workers(self) -> int:
         """How many generators of :meth:`events` run concurrently, at least 1. Events keep their order only with one."""

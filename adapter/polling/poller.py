@@ -23,8 +23,6 @@ from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
 from adapter.model.schedule import Schedule
 from adapter.model.source import Context, Source
-from adapter.polling.incremental import Incremental
-from adapter.polling.position import WINDOW, Position, UnusableRecord
 from adapter.polling.progress import OK, LastPoll, PollMonitor
 
 if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and most kinds do not poll
@@ -33,9 +31,17 @@ if TYPE_CHECKING:  # httpx2 would double the time to import adapter.sdk, and mos
     import httpx2
 
     from adapter.polling.client import Upstream
+    from adapter.polling.incremental import Incremental
+    from adapter.polling.position import Position
 
 MAX_JITTER_S = 60.0  # the jitter is at most a tenth of the wait
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def _new_position() -> Position:
+    from adapter.polling.position import Position
+
+    return Position()
 
 
 class Poller(Source):
@@ -62,7 +68,7 @@ class Poller(Source):
         default=Interval("1m"), description='Time between two polls, such as "30s" or "5m"; at least 1ms.'
     )
 
-    _position: Position = PrivateAttr(default_factory=Position)
+    _position: Position = PrivateAttr(default_factory=_new_position)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -127,10 +133,11 @@ class Poller(Source):
         context: Context,
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
-        window: int = WINDOW,
+        window: int | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> AsyncGenerator[Event, Outcome]:
-        """Yields the new items of each poll. ``transport`` replaces the network; ``window``: how many ids to keep.
+        """Yields the new items of each poll. ``transport`` replaces the network; ``window``: how many ids to keep,
+        default 10,000.
 
         ``jitter``: from 0 to 1, the share of the longest jitter that is added to a wait that the upstream asks for.
         """
@@ -181,10 +188,14 @@ class Poller(Source):
                 due = _next_due(schedule, earliest)
                 await last_poll.wait_until(due)
 
-    async def _restored(self, context: Context, window: int) -> Position:
+    async def _restored(self, context: Context, window: int | None) -> Position:
         """The position in the checkpoint. If it cannot be read, the source stays unready and sends nothing."""
+        from adapter.polling.position import WINDOW, Position, UnusableRecord
+
         try:
-            return Position.restored(context.checkpoint, sends_skipped=not self.skip_existing(), window=window)
+            return Position.restored(
+                context.checkpoint, sends_skipped=not self.skip_existing(), window=window or WINDOW
+            )
         except UnusableRecord as error:
             reason = f"the checkpoint cannot be used: {error}; delete it to start without one, then restart the pod"
             context.log.error("checkpoint not usable; the source does not start", extra={"fields": {"reason": reason}})
@@ -218,6 +229,8 @@ def _next_due(schedule: Schedule, earliest: datetime) -> datetime:
 
 
 def _incrementals(cls: type[Poller]) -> list[Incremental]:
+    from adapter.polling.incremental import Incremental
+
     values = {name: value for each in reversed(cls.__mro__) for name, value in vars(each).items()}
     return [value for value in values.values() if isinstance(value, Incremental)]
 

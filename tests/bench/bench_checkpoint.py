@@ -1,7 +1,7 @@
 """Saves of checkpoints: their time per store, the call of an author, and the throughput of an adapter that saves.
 
 PostgreSQL and Redis are started on loopback. The stores take turns, so that other load hits all of them. The throughput
-is that of runtime and delivery to a sink in this process, with a save per event and without, in turn.
+is that of runtime, delivery and a sink in this process, per second of CPU, with a save per event and without, in turn.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Saving(Source):
                 context.checkpoint.save({"position": number})
 
 
-async def events_per_s(sink: Sink, store: Store | None, *, saves: bool) -> float:
+async def events_per_cpu_s(sink: Sink, store: Store | None, *, saves: bool) -> float:
     log, clock, metrics = logging.getLogger("bench"), SystemClock(), Metrics("ns", "n", "Saving")
     channel = Channel(Destination(f"http://127.0.0.1:{sink.port}/"), 10, clock)
     delivery = Delivery(channel, Policy(), clock, random.Random(), metrics, log)
@@ -123,9 +123,9 @@ async def events_per_s(sink: Sink, store: Store | None, *, saves: bool) -> float
     before = sink.accepted
     task = asyncio.create_task(runtime.run())
     await sink.wait_for(before + 1)  # the store is connected
-    started = time.perf_counter()
+    started = time.process_time()
     await sink.wait_for(before + EVENTS)
-    rate = EVENTS / (time.perf_counter() - started)
+    rate = EVENTS / (time.process_time() - started)
     runtime.stop()
     await task
     await saver.aclose()
@@ -140,8 +140,8 @@ async def ratios(urls: dict[str, str]) -> dict[str, float]:
     sink.port = server.sockets[0].getsockname()[1]
     for number in range(ROUNDS):
         for name, url in urls.items():
-            with_it = await events_per_s(sink, open_store(url, f"rate{number}"), saves=True)
-            found[name].append(with_it / await events_per_s(sink, None, saves=False))
+            with_it = await events_per_cpu_s(sink, open_store(url, f"rate{number}"), saves=True)
+            found[name].append(with_it / await events_per_cpu_s(sink, None, saves=False))
     server.close()
     return {name: statistics.median(values) for name, values in found.items()}
 

@@ -106,9 +106,10 @@ def test_the_fixtures_are_those_of_the_plugin() -> None:
 
 
 def overridable(cls: type[sdk.Source]) -> set[str]:
-    """The public names that a base class defines or annotates, itself or in a class that authors do not import."""
-    parts = [cls, *(base for base in cls.__mro__ if issubclass(base, sdk.Source) and base.__name__ not in sdk.__all__)]
-    names = set[str]().union(*({*vars(part), *part.__annotations__} for part in parts))
+    """The public names that a base class defines or annotates, or a part of it that authors cannot import."""
+    kinds = [base for base in cls.__mro__[1:] if issubclass(base, sdk.Source)]
+    parts = [cls, *(base for base in kinds if not hasattr(sdk, base.__name__))]
+    names = {name for part in parts for name in (*vars(part), *part.__annotations__)}
     return {name for name in names if not name.startswith(("_", "model_"))}
 
 

@@ -70,6 +70,7 @@ def test_rendered_deployment_references_the_secret_without_its_value(tmp_path: P
     reference = {"secretKeyRef": {"key": "token", "name": "queue-depth-source"}}
     assert env["SOURCE_SECRET_0"] == {"name": "SOURCE_SECRET_0", "valueFrom": reference}
     config = {"queue": "orders", "token": {"$env": "SOURCE_SECRET_0"}, "warnAt": 1}
+    config |= {"missed": "skip", "missedWindow": "1h0m0s"}
     assert json.loads(env["SOURCE_CONFIG"]["value"]) == config
     assert env["SOURCE_KIND"]["value"] == "QueueDepthSource"
     assert [attributes["type"] for attributes in answer["status"]["ceAttributes"]] == ["com.example.queue.depth"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -30,20 +31,24 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_kills_lose_nothing_and_repeat_only_what_was_sent_after_the_last_save(
     start: Start, url: str, tmp_path: Path
 ) -> None:
-    chance, repeated = random.Random(18), 0
+    chance, stored = random.Random(18), list[int]()
+    signals = [*[signal.SIGKILL] * KILLS, signal.SIGTERM]
     with Numbers(tmp_path) as numbers, Sink() as sink:
-        for number in [*[signal.SIGKILL] * KILLS, signal.SIGTERM]:
-            first, position = len(sink.requests), numbers.stored(url)
-            running = numbers.adapter(start, sink, url)
+        for run, number in enumerate(signals):
+            first = len(sink.requests)
+            running = numbers.adapter(start, sink, url, K_CE_OVERRIDES=json.dumps({"extensions": {"run": str(run)}}))
             sink.wait_for(first + 20)
             threading.Event().wait(chance.random() * 0.2)  # a random moment between two saves
             running.process.stop(number)
-            sent = [int(id) for id in sink.ids[first:]]
-            assert sent == list(range(position + 1, position + 1 + len(sent))), "it continues at the stored position"
-            assert numbers.stored(url) <= sent[-1], "a stored position is one that was sent"
-            repeated += sent[-1] - numbers.stored(url)
-        assert numbers.stored(url) == sent[-1], "an ordered stop saves the last position"
-        ids = [int(id) for id in sink.ids]
-    assert set(ids) == set(range(1, max(ids) + 1)), "nothing is lost"
-    assert len(ids) - len(set(ids)) == repeated, "a kill repeats what was sent after the last save, and nothing else"
-    print(f"{KILLS} kills, {len(set(ids))} numbers, {repeated} repeated")
+            stored.append(numbers.stored(url))
+    sent = [[int(head["ce-id"]) for head, _ in sink.requests if head["ce-run"] == str(run)] for run in range(KILLS + 1)]
+    repeated = last = 0
+    for ids, least, most in zip(sent, [0, *stored], stored, strict=False):
+        assert ids == list(range(ids[0], ids[0] + len(ids))), "the order is kept"
+        assert least < ids[0] <= last + 1, "it continues at the stored position; a write may arrive after the kill"
+        repeated, last = repeated + last + 1 - ids[0], ids[-1]
+        assert most <= last, "a stored position is one that was sent"
+    assert stored[-1] == last, "an ordered stop saves the last position"
+    every = [id for ids in sent for id in ids]
+    assert set(every) == set(range(1, max(every) + 1)), "nothing is lost"
+    print(f"{KILLS} kills, {max(every)} numbers, {repeated} repeated")

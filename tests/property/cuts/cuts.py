@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from tests.property.cuts.world import Process, World
 
-GAP_S = 10.0  # the longest time between two cuts
+GAP_S = (5.0, 9.0)  # time between two cuts: long enough to send what an outage has held up
 OUTAGE_S = 8.0
-STEPS = 100  # a kill comes at most so many steps of the loop later: between any two awaits
+STEPS = 60  # a kill comes at most so many steps of the loop later: between any two awaits
 AFTER_S = 30.0  # after the last item
 READY_S = 0.5  # how often a new process is asked whether it is ready
 Cut = Callable[[World, Process], Awaitable[Process]]
@@ -39,7 +39,7 @@ async def killed(world: World, process: Process) -> None:
 
     world.loop.on_step(count)
     if left:
-        await done.wait()
+        await asyncio.wait([asyncio.ensure_future(done.wait())], timeout=OUTAGE_S)  # an idle process makes few steps
     process.kill()
     world.loop.on_step(lambda: None)
 
@@ -122,7 +122,7 @@ async def run_with_cuts(world: World, cuts: list[Cut], count: int) -> None:
     while not world.saves:
         await run_for(world, process, 0.1)
     for _ in range(count):
-        await run_for(world, process, world.random.uniform(0, GAP_S))
+        await run_for(world, process, world.random.uniform(*GAP_S))
         process = await world.random.choice(cuts)(world, process)
         world.check()
     end_s = max(item.visible_s for item in world.upstream.items)

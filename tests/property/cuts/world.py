@@ -55,6 +55,7 @@ class World:
     saved: dict[int, int] = field(default_factory=dict)  # item -> the number of the save that holds its outcome
     saves: int = 0
     broken: list[str] = field(default_factory=list)
+    answers_s: list[float] = field(default_factory=list)  # when the sink accepted or refused an item
     fields: dict[str, Any] = field(default_factory=dict)
     editable: dict[str, list[Any]] = field(default_factory=dict)  # fields that keep the checkpoint, and values
     stores: dict[tuple[str, int], MemoryStore] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class World:
         if self.saved.get(number, process.loaded + 1) <= process.loaded:
             self.broken.append(f"process {process.number} sent item {number}, which was saved before it started")
         self.answered[number] = self.answered.get(number, 0) + 1
+        self.answers_s.append(self.loop.time())
 
     def check(self) -> None:
         """``Lost`` if a law is broken."""
@@ -102,7 +104,10 @@ class World:
         assert self.upstream.first is not None
         due = {item.number for item in self.upstream.items} - self.upstream.first
         if lost := sorted(due - self.answered.keys()):
-            raise Lost(f"{len(lost)} items were not sent, such as {lost[:5]}")
+            seen_s = self.upstream.items[lost[0]].visible_s
+            next_s = next((time_s for time_s in self.answers_s if time_s > seen_s), seen_s)
+            times = f"the next answer of the sink came {next_s - seen_s:.0f} s after the first"
+            raise Lost(f"{len(lost)} items were not sent, such as {lost[:5]}; {times}")
 
 
 def owned_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

@@ -30,9 +30,6 @@ from tests.unit.adapter.delivery.loopback import ACCEPTED, Answer, Loopback
 
 MESSAGE = Message({"Content-Type": "text/plain", "ce-id": "1"}, b"data")
 
-# After a rejected handshake, asyncio sometimes leaves the socket to the garbage collector (once in 30 runs).
-pytestmark = pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning")
-
 
 class Setup:
     """A sink that demands a client certificate, and a channel with the certificate in ``directory``."""

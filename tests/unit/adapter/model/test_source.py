@@ -101,7 +101,8 @@ def test_class_variables_are_not_fields() -> None:
         def tick(self, n: int) -> Event:
             return Event(type="a")
 
-    assert set(PlainSource.model_fields) == {"interval"} == set(SampleSource.model_fields)
+    fields = {"interval", "missed", "missed_window"}
+    assert set(PlainSource.model_fields) == fields == set(SampleSource.model_fields)
 
 
 def test_default_has_the_type_of_its_field() -> None:
@@ -116,6 +117,8 @@ def test_default_has_the_type_of_its_field() -> None:
     ).source_class()
     assert source.interval == "1m0s"  # type: ignore[attr-defined]  # made at run time
     assert {name: type(value) for name, value in source} == {
+        "missed": str,
+        "missed_window": Interval,
         "interval": Interval,
         "delay": Interval,
         "url": HttpUrl,
