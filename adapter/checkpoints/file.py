@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapter.checkpoints.store import LIMIT_S, Record, StoreError
 
@@ -32,6 +32,7 @@ class FileStore:
         self._is_shared = is_shared
         self._limit_s = limit_s
         self._thread = ThreadPoolExecutor(1)  # only one, so a volume that hangs does not take all threads
+        self._call: asyncio.Future[Any] | None = None  # the last call of the thread
 
     async def load(self) -> Record | None:
         return await self._in_thread(self._load)
@@ -43,10 +44,17 @@ class FileStore:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """The thread goes on if the caller is cancelled: it finishes its write, and the next one waits for it."""
+        """The thread goes on if the caller is cancelled: it finishes its write, and the next one waits for it.
+
+        The next one waits here, not in the queue of the thread. There, each attempt would keep its record in memory.
+        """
         try:
             async with asyncio.timeout(self._limit_s):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+                while self._call and not self._call.done():
+                    await asyncio.wait([self._call])
+                running = self._call = asyncio.get_running_loop().run_in_executor(self._thread, call)
+                running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # perhaps nobody waits
+                return await asyncio.shield(running)
         except TimeoutError:
             raise StoreError(f"{self._path}: the volume did not answer within {self._limit_s:g} s") from None
         except OSError as error:

@@ -59,7 +59,11 @@ class PostgresStore(ServerStore[Connection]):
         text = json.dumps(record.value)
 
         async def save(connection: Connection) -> int:
-            written = await connection.fetchval(SAVE, self._key, record.version, text)
+            try:
+                written = await connection.fetchval(SAVE, self._key, record.version, text)
+            except asyncpg.UndefinedTableError:  # dropped, or the server now has another database
+                await _create(connection)
+                written = await connection.fetchval(SAVE, self._key, record.version, text)
             return int(written or await connection.fetchval(VERSION, self._key) or 0)
 
         return await self.call(save)
@@ -68,9 +72,7 @@ class PostgresStore(ServerStore[Connection]):
         try:
             row = await connection.fetchrow(LOAD, self._key)
         except asyncpg.UndefinedTableError:
-            # Of two that create it at once, one gets an error.
-            with suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateObjectError):
-                await connection.execute(CREATE)
+            await _create(connection)
             row = await connection.fetchrow(LOAD, self._key)
         if not self._has_deleted:
             with suppress(asyncpg.InsufficientPrivilegeError):  # another adapter may have the right
@@ -120,3 +122,9 @@ class PostgresStore(ServerStore[Connection]):
             words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.removesuffix("Error")).lower()
             return f"PostgreSQL answered: {words} (SQLSTATE {error.sqlstate})"
         return ""
+
+
+async def _create(connection: Connection) -> None:
+    # Of two that create it at once, one gets an error.
+    with suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateObjectError):
+        await connection.execute(CREATE)

@@ -54,7 +54,8 @@ class Poller(Source):
     * ``REJECTED``: the item is lost and not sent again, unless :meth:`sends_again` says so. The poll goes on.
     * ``GAVE_UP``: the poll ends. The next poll sends the item again, before the items after it.
 
-    ``/readiness`` answers 503 before the first item or successful poll, and after three failed polls in a row.
+    ``/readiness`` answers 503 before the first item to send or the first successful poll, and after three failed polls
+    in a row.
 
     The next poll is later if the upstream asks for it: with ``X-Poll-Interval`` in any response, or with
     ``Retry-After`` or a used-up rate limit in a response that ``raise_for_status()`` refuses.
@@ -146,11 +147,7 @@ class Poller(Source):
         incrementals, skip = _incrementals(type(self)), self.skip_existing() and not position.is_restored
         schedule = Schedule.of(context.uid, context.created, self.interval.ns)
         monitor, upstream = PollMonitor(context), self._upstream(context, transport)
-        last_poll = LastPoll(
-            context,
-            is_needed=not (context.checkpoint.is_shared and position.is_restored),
-            found_again=lambda: self.sends_again(Outcome.GAVE_UP, stopping=True),
-        )
+        last_poll = LastPoll(context, found_again=lambda: self.sends_again(Outcome.GAVE_UP, stopping=True))
         due = context.clock.now()
         async with contextlib.aclosing(upstream), monitor, last_poll:
             while True:
@@ -159,7 +156,8 @@ class Poller(Source):
                 see = partial(position.see, incrementals=incrementals)
                 async with OnePoll(upstream.client, self.poll, limit_s, now, self._describe, see) as poll:
                     async for event in poll:
-                        monitor.first_item_seen()
+                        if not skip:  # else a new process would be ready, and end the old one, before it has read all
+                            monitor.first_item_seen()
                         key = self._key(event)
                         known, outcome = position.handled.find(key)
                         if not known and skip:

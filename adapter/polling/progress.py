@@ -38,20 +38,19 @@ class LastPoll:
     """On SIGTERM, the source polls once more and sends what it finds.
 
     During a rolling update, the new process is ready by then: it has polled, and does not send the items that it found.
-    Without the last poll, items that appeared between the two polls would be lost. If the new process has started with
-    the position of this one (``is_needed`` is False), it sends these items itself. ``found_again()``: whether the next
-    process sends all items that this one does not send.
+    Without the last poll, items that appeared between the two polls would be lost. A shared checkpoint does not replace
+    it: the new process may have another store, or the store may have lost the record. ``found_again()``: whether the
+    next process sends all items that this one does not send.
     """
 
-    def __init__(self, context: Context, *, is_needed: bool, found_again: Callable[[], bool]) -> None:
+    def __init__(self, context: Context, *, found_again: Callable[[], bool]) -> None:
         self.requested = False
         self._clock, self._log = context.clock, context.log
         self._found_again = found_again
         self._succeeded = False  # a poll of this process has succeeded; before, it has no last poll
         self._ended = asyncio.Event()
         self._wait: asyncio.Timeout | None = None
-        if is_needed:
-            context.on_shutdown(self._once_more)
+        context.on_shutdown(self._once_more)
 
     async def __aenter__(self) -> LastPoll:
         return self
@@ -99,7 +98,7 @@ class PollMonitor:
         self._throttle = LogThrottle(context.log, context.clock.now)
         self._failures = 0  # in a row
         self._failed_polls = 0  # since the last line that says that polls succeed again
-        self._ready = False  # True since the first item or the first successful poll
+        self._ready = False  # True since the first item to send or the first successful poll
         context.set_unready(NO_SUCCESS_YET)
         for outcome in (OK, UNCHANGED, FAILED):
             context.count_poll(outcome, 0)

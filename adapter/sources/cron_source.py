@@ -74,7 +74,6 @@ Date = Annotated[
 class CronSource(Scheduled):
     """Sends an event at the times of a cron expression, such as 9:00 in Berlin on working days."""
 
-    keeps_checkpoint = ("data",)
     event_types = (
         EventType(
             EVENT_TYPE,
@@ -122,8 +121,9 @@ class CronSource(Scheduled):
             Expression(self.schedule),
             ZoneInfo(self.time_zone),
             frozenset(map(date.fromisoformat, self.exclude)),
-            _delay(context.uid, self.jitter.ns) if self.jitter else 0,
+            delay := _delay(context.uid, self.jitter.ns) if self.jitter else 0,
             to_ns(context.created),
+            [self.schedule, self.time_zone, *sorted(self.exclude), delay],
         )
         event = partial(self._event_at, cron, context.uid)
         plan = Plan(cron, cron, self._policy(), event, lambda due: {"tick": cron.scheduled(due).isoformat()})

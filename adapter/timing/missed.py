@@ -21,14 +21,16 @@ class Policy:
     missed: Missed
     window: int
 
-    def following(self, times: Times, due: int, now: int) -> int | None:
+    def following(self, times: Times, due: int, now: int, all_times: Times | None = None) -> int | None:
         """The tick to send next if ``due`` is missed. All ticks from ``due`` on, before the result, are skipped.
+
+        ``all_times``: the ticks of all workers, of which ``all`` sends the last ``MAX_TICKS``; default ``times``.
 
         None: there is no tick to send. The result may be ``due`` itself, or a tick after ``now``.
         """
         if self.missed == "all":
-            first = times.last(MAX_TICKS, max(due, now - self.window) - 1, now)
-            return times.next(now) if first is None else first
+            first = (all_times or times).last(MAX_TICKS, max(due, now - self.window) - 1, now)
+            return times.next(now if first is None else first - 1)
         limit = RECENT if self.missed == "skip" else self.window
         latest = times.latest(now)
         return times.next(now) if latest is None or latest < now - limit else latest

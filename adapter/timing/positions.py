@@ -5,6 +5,8 @@ from __future__ import annotations
 from adapter.contract.formats import Json
 from adapter.model.source import Context
 
+_NEW_SCHEDULE = 1_000_000  # versions
+
 
 class Positions:
     """``{"schedule": KEY, "positions": [NANOSECONDS, …]}`` with one position for each worker.
@@ -31,8 +33,13 @@ class Positions:
 
     def save(self, position: int) -> None:
         value = self._checkpoint.load()
-        is_current = isinstance(value, dict) and value.get("schedule") == self._key
-        positions = value["positions"] if is_current else []
+        positions: list[int] = []
+        if isinstance(value, dict) and value.get("schedule") == self._key:
+            positions = value["positions"]
+        elif value is not None:
+            # The old process still counts its ticks, perhaps faster. Its record must not replace this one: a new
+            # process would ignore it, because it has another schedule, and miss the ticks until then.
+            self._checkpoint.version += _NEW_SCHEDULE
         if len(positions) != self._workers:
             positions = [min([position, *positions])] * self._workers
         positions[self._worker] = position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -25,8 +25,6 @@ def check_at_most(limit: str, value: Interval) -> Interval:
 class Scheduled(Source):
     """A source that sends events at fixed times."""
 
-    keeps_checkpoint: ClassVar[tuple[str, ...]] = ("missed", "missed_window")
-
     missed: Literal["skip", "latest", "all"] = Field(
         "skip",
         description="What happens with ticks that could not be sent in time. skip: only the latest is sent, if it is "
@@ -39,6 +37,11 @@ class Scheduled(Source):
         description="With missed latest or all: how late a tick may be and still be sent, such as 30m; at most 168h.",
         json_schema_extra={"maxDuration": MAX_WINDOW},
     )
+
+    @classmethod
+    def fields_that_keep_checkpoint(cls) -> set[str]:
+        """All: the checkpoint says of which schedule it is. Another schedule begins when its first process starts."""
+        return set(cls.model_fields)
 
     def sends_again(self, outcome: Outcome, stopping: bool) -> bool:
         """True for ``GAVE_UP`` if ``missed`` is ``latest`` or ``all``: the tick is then missed, and not lost."""

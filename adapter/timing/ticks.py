@@ -67,7 +67,7 @@ class _Worker:
         now = self._now()
         is_current, saved = self._positions.load()
         self._position = self._plan.policy.start(self._plan.all_times, saved, now) if is_current else now
-        if saved != self._position:
+        if saved != self._position or not is_current:
             self._positions.save(self._position)
         if (ahead_s := (self._position - now) / 1e9) >= SET_BACK_S:
             self._log_set_back(ahead_s, self._times.next(self._position))
@@ -81,7 +81,9 @@ class _Worker:
         while (due := self._times.next(self._position)) is not None:
             await self._sleep_until(due)
             now = self._now()
-            following = self._plan.policy.following(self._times, due, now) if now - due > IN_TIME else due
+            following: int | None = due
+            if now - due > IN_TIME:
+                following = self._plan.policy.following(self._times, due, now, self._plan.all_times)
             if following == due:
                 if not has_skipped:
                     self._throttle.recovered()

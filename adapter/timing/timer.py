@@ -43,11 +43,6 @@ class Timer(Scheduled):
         default=Interval("10s"), description='Time between two events, such as "10s" or "1m30s"; at least 1ms.'
     )
 
-    @classmethod
-    def fields_that_keep_checkpoint(cls) -> set[str]:
-        """All: the ticks depend on ``interval`` only. A new interval starts with its next tick."""
-        return set(cls.model_fields)
-
     def tick(self, n: int) -> Event | Awaitable[Event]:
         """Return the event of tick ``n``, counted from the creation of the resource. May be ``async``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from adapter.checkpoints.store import MemoryStore, Record
 from adapter.polling.poller import position_of
 from adapter.sdk import Context, Event, Outcome
-from tests.property.cuts.cuts import ALL, KEEPING_THE_POD, Cut, kill, overlap, run_with_cuts, stop
+from tests.property.cuts.cuts import ALL, KEEPING_THE_POD, Cut, edit, kill, lose_record, overlap, run_with_cuts, stop
 from tests.property.cuts.upstreams import URL, ListSource, Pages, PageSource, SlidingList, scripted_items
 from tests.property.cuts.virtual_loop import VirtualLoop, run_virtually
 from tests.property.cuts.world import Lost, World, owned_task
@@ -32,6 +33,7 @@ def run(
     is_shared: bool,
     seed: int = 1,
     count: int = CUTS,
+    edits: dict[str, list[Any]] | None = None,
     **more: Any,
 ) -> World:
     """Run a source with cuts; ``Lost`` if a law does not hold."""
@@ -44,7 +46,7 @@ def run(
         items = scripted_items(count * ITEMS // CUTS, random, upstream.late_s)
         world = World(loop, random, upstream(items), lambda fields: make.model_validate(fields), is_shared, **more)
         world.fields = dict(LIST_FIELDS) if is_list else {"interval": "2s"}
-        world.editable = LIST_EDITS if is_list else PAGE_EDITS
+        world.editable = edits or (LIST_EDITS if is_list else PAGE_EDITS)
         worlds.append(world)
         try:
             await run_with_cuts(world, cuts, count)
@@ -68,13 +70,22 @@ def test_poller_loses_no_item_and_repeats_no_saved_item(
     assert len(world.processes) > 5
 
 
+@pytest.mark.parametrize(("make", "upstream"), [(ListSource, SlidingList), (PageSource, Pages)], ids=["list", "pages"])
+def test_poller_loses_no_item_in_a_rolling_update_that_finds_no_record(make: Any, upstream: type[SlidingList]) -> None:
+    """With ordered stops only: after a kill before the first save, a source starts anew."""
+    edits, cuts = {"interval": ["1s", "2s", "3s"]}, [lose_record, edit, stop]
+    for seed in (4, 9, 10, 11):
+        run(make, upstream, cuts, is_shared=True, seed=seed, count=12, edits=edits)
+
+
 class SavesBeforeTheAnswer(ListSource):
     async def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         events = super().events(context)
-        event = await anext(events)
-        while True:
-            position_of(self).add(event.id or "", Outcome.DELIVERED)
-            event = await events.asend((yield event))
+        with suppress(StopAsyncIteration):  # after the last poll
+            event = await anext(events)
+            while True:
+                position_of(self).add(event.id or "", Outcome.DELIVERED)
+                event = await events.asend((yield event))
 
 
 class SkipsAgain(ListSource):

@@ -40,16 +40,17 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 
 def execute(url: str, *statements: str) -> list[Any]:
-    async def execute() -> list[Any]:
-        connection = await asyncpg.connect(url)
-        try:
-            for statement in statements:
-                rows = await connection.fetch(statement)
-            return list(rows)
-        finally:
-            await connection.close()
+    return asyncio.run(execute_async(url, *statements))
 
-    return asyncio.run(execute())
+
+async def execute_async(url: str, *statements: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            rows = await connection.fetch(statement)
+        return list(rows)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
@@ -86,6 +87,18 @@ def test_table_is_created_by_adapters_that_start_at_once(database: str) -> None:
         ("value", "text"),
         ("saved_at", "timestamp with time zone"),
     ]
+
+
+def test_table_that_was_dropped_while_an_adapter_runs_is_made_by_its_next_save(database: str) -> None:
+    async def test() -> None:
+        async with opened(database) as store:
+            await store.load()
+            assert await store.save(Record(1, "a")) == 1
+            await execute_async(database, "DROP TABLE source_checkpoints")
+            assert await store.save(Record(2, "b")) == 2
+            assert await store.load() == Record(2, "b")
+
+    run(test())
 
 
 def test_role_that_may_not_create_the_table_is_told_so_and_works_once_it_exists(database: str, login: str) -> None:

@@ -65,6 +65,12 @@ def start_edited(world: World) -> Process:
     return world.start(len(world.processes))
 
 
+async def lose_record(world: World, process: Process) -> Process:
+    """A rolling update to another store, or after the store has lost the record."""
+    world.lose_records()
+    return await edit(world, process)
+
+
 async def overlap(world: World, process: Process) -> Process:
     """Two replicas run for a while, perhaps with different fields. One of them is killed, or both at once."""
     following = start_edited(world)

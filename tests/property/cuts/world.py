@@ -69,6 +69,11 @@ class World:
         self.processes.append(process)
         return process
 
+    def lose_records(self) -> None:
+        """A new process finds no record. Those that run still write into the old store."""
+        self.stores.clear()
+        self.saved.clear()
+
     def answered_item(self, number: int, process: Process) -> None:
         """The sink got the item. A law is broken if the process knew, or had loaded, that it was answered before."""
         if number in process.answered:
@@ -196,8 +201,8 @@ class StoreOf:
         answered = len(self._process.answered)
         await self._reach()
         saved = await self._store.save(Record(record.version, json.loads(json.dumps(record.value))))
-        if saved:
-            world = self._process.world
+        world = self._process.world
+        if saved and self._store in world.stores.values():
             world.saves += 1
             for number in itertools.islice(self._process.answered, self._noted, answered):
                 world.saved.setdefault(number, world.saves)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +105,26 @@ def test_volume_that_does_not_answer_is_a_store_error(tmp_path: Path) -> None:
             with pytest.raises(StoreError, match=r"key\.json: the volume did not answer within 0\.05 s"):
                 await store.save(Record(1, 1))
             await store.aclose()
+
+    within_deadline(test())
+
+
+def test_volume_that_does_not_answer_keeps_one_record_in_memory_not_one_for_each_attempt(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "key.json"
+        store = FileStore(path, limit_s=0.01)
+        records = []
+        with _locked(path):
+            for version in range(1, 6):
+                record = Record(version, version)
+                records.append(weakref.ref(record))
+                with pytest.raises(StoreError):
+                    await store.save(record)
+                del record
+            gc.collect()
+            assert sum(record() is not None for record in records) <= 2  # that of the thread, and the last one
+        assert await FileStore(path).save(Record(6, 6)) == 6
+        await store.aclose()
 
     within_deadline(test())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,6 +18,7 @@ from adapter.contract.timeouts import TIMEOUTS
 from adapter.model.clock import SystemClock
 from adapter.polling.client import MAX_REDIRECTS
 from adapter.polling.position import WINDOW, Handled
+from adapter.polling.progress import NO_SUCCESS_YET
 from adapter.sdk import Event, Outcome, Poller, PollFailed, Unchanged
 from tests.unit.adapter.polling.polling_run import MINUTE, Run, Scripted, run
 
@@ -159,3 +160,22 @@ def test_importing_the_sdk_does_not_import_httpx2() -> None:
     code = "import adapter.sdk, sys; print('httpx2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_source_is_not_ready_while_its_first_poll_still_skips_items() -> None:
+    """Ready ends the old adapter. It would not find an item that appears later and is skipped by this poll."""
+    seen: list[str | None] = []
+
+    class Pages(Scripted):
+        async def poll(self, client: httpx2.AsyncClient) -> AsyncIterator[Event]:  # type: ignore[override]
+            for page in ("a", "b"):
+                yield Event(type="t", id=page)
+                seen.append(run.unready[-1])
+            if self.steps:
+                raise KeyboardInterrupt
+            self.steps.append("next poll")
+
+    run = Run(Pages(skips=True))
+    run.ids()
+    assert seen[:2] == [NO_SUCCESS_YET] * 2
+    assert run.unready[-1] is None

@@ -138,9 +138,23 @@ def test_names_of_the_first_and_the_next_tick_are_in_the_log() -> None:
     assert source.book.logged("overdue")[0]["next_tick"] == "2026-01-01T05:00:00+01:00"
 
 
-def test_checkpoint_depends_on_what_defines_the_ticks() -> None:
-    kept = CronSource.fields_that_keep_checkpoint()
-    assert CronSource.model_fields.keys() - kept == {"schedule", "time_zone", "exclude", "jitter"}
+@pytest.mark.parametrize(
+    "edited",
+    [{"schedule": "*/2 * * * *"}, {"timeZone": "Asia/Kolkata"}, {"exclude": ["2025-12-31"]}, {"jitter": "40s"}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_edit_of_the_ticks_and_its_reversal_send_no_tick_of_the_past(edited: dict[str, Any]) -> None:
+    fields = {"schedule": "* * * * *", "missed": "all"}
+    source = Life(lambda: CronSource.model_validate(fields))
+    source.process(130)
+    for spec in (fields | edited, fields):
+        source.pause(15)
+        source.make = lambda spec=spec: CronSource.model_validate(spec)  # type: ignore[misc]
+        begin = source.now
+        assert source.process(300)[0].at > begin
+    assert CronSource.fields_that_keep_checkpoint() == CronSource.model_fields.keys()
+    assert len({sent.event.id for sent in source.sent}) == len(source.sent)
+    assert source.skipped == []
 
 
 @pytest.mark.parametrize(

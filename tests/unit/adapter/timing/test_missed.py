@@ -269,6 +269,24 @@ def test_edit_of_the_interval_keeps_the_position_and_invents_no_missed_ticks() -
     assert source.skipped == []
 
 
+def test_record_of_an_old_process_does_not_replace_that_of_a_new_interval() -> None:
+    """The old process has the shorter interval, and goes on while the new one starts."""
+    source = life("10s")
+    source.process(35)
+    start = source.version, source.stored, source.now
+    source.process(600)
+    old = source.version
+    source.version, source.stored, source.now = start
+    source.make = lambda: timer("1h", "all")
+    source.process(1)
+    assert source.version > old
+    edited = source.version
+    source.process(1)
+    assert source.version == edited
+    source.pause(2 * 3600)
+    assert len(source.process(1)) >= 1
+
+
 def test_ticks_while_the_source_is_suspended_are_missed_ticks() -> None:
     source = life("1h", "latest")
     source.process(3600 * 2.5)
@@ -293,6 +311,17 @@ def test_each_worker_continues_at_its_own_position() -> None:
     source.pause(60)
     source.process(10)
     assert sorted(sent.event.data["sequence"] for sent in source.sent) == list(range(11))
+
+
+def test_at_most_1000_missed_ticks_are_sent_by_all_workers_together() -> None:
+    source = life("10s", window="168h", workers=3)
+    source.process(45)
+    sent = len(source.sent)
+    source.pause(HOURS_48)
+    back = source.now
+    late = [each for each in source.process(1000) if each.time <= back]
+    assert len(late) == 1000
+    assert source.count_skipped == len(due("10s", START, back)) - 1000 - sent
 
 
 def test_another_number_of_workers_continues_at_the_smallest_position() -> None:
