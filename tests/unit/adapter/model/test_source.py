@@ -134,8 +134,6 @@ def test_default_has_the_type_of_its_field() -> None:
         "delay": Interval,
         "url": HttpUrl,
         "token": SecretText,
-        "missed": str,
-        "missed_window": Interval,
     }
 
 
