@@ -153,7 +153,7 @@ def test_no_item_is_missing_after_pods_are_replaced_with_a_checkpoint_on_a_volum
 def volume(ns: RestrictedNamespace) -> Iterator[str]:
     """A PersistentVolumeClaim that is bound to a directory of a node. A privileged pod makes the directory."""
     [node, *_] = ns.api.list("v1", "nodes")
-    path, host = f"/var/tmp/{ns.name}", node["metadata"]["labels"]["kubernetes.io/hostname"]
+    path, host = f"/tmp/{ns.name}", node["metadata"]["labels"]["kubernetes.io/hostname"]
     maker = f"{ns.name}-maker"
     ns.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": maker}})
     ns.add_cleanup(lambda: ns.api.delete("v1", "namespaces", maker))
@@ -171,7 +171,7 @@ def volume(ns: RestrictedNamespace) -> Iterator[str]:
         "local": {"path": path},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": required}]}},
     }
-    on_node(ns, maker, host, f"mkdir -p {path}")
+    on_node(ns, maker, host, f"mkdir /host/{ns.name}")
     ns.api.create({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": ns.name}, "spec": made})
     ns.add_cleanup(lambda: ns.api.delete("v1", "persistentvolumes", ns.name))
     claim = {"name": "checkpoints", "namespace": ns.name}
@@ -179,23 +179,23 @@ def volume(ns: RestrictedNamespace) -> Iterator[str]:
     try:
         yield "checkpoints"
     finally:
-        on_node(ns, maker, host, f"rm -r {path}")
+        on_node(ns, maker, host, f"rm -r /host/{ns.name}")
 
 
 def on_node(ns: RestrictedNamespace, namespace: str, host: str, command: str) -> None:
-    """Run a shell command as root in ``/var/tmp`` of a node."""
+    """Run a shell command as root in ``/tmp`` of a node, which is ``/host``."""
     container = {
         "name": "shell",
         "image": ns.cluster.image,
         "command": ["sh", "-c", command],
         "securityContext": {"runAsUser": 0},
-        "volumeMounts": [{"name": "tmp", "mountPath": "/var/tmp"}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/host"}],
     }
     spec = {
         "nodeName": host,
         "restartPolicy": "Never",
         "containers": [container],
-        "volumes": [{"name": "tmp", "hostPath": {"path": "/var/tmp"}}],
+        "volumes": [{"name": "tmp", "hostPath": {"path": "/tmp"}}],
     }
     metadata = {"name": command.split()[0], "namespace": namespace}
     ns.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
