@@ -1,9 +1,9 @@
 """Ticks at the times of a cron expression in a time zone. Pure.
 
 cronsim reads the expression and finds the times on the wall clock. The rules for a clock that is set are those of
-Vixie cron (the manual page cron(8) of Debian): an expression with fixed times, whose fields minute and hour do not begin
-with ``*``, runs once for each time, at once if the clock skips it. Others run whenever the clock shows one of their
-times.
+Vixie cron (the manual page cron(8) of Debian): an expression with fixed times, whose fields minute and hour do not
+begin with ``*``, runs once for each time, at once if the clock skips it. Others run whenever the clock shows one of
+their times.
 """
 
 from __future__ import annotations
