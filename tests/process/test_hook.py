@@ -214,7 +214,7 @@ def test_unusable_config_map_is_reported_by_healthz_and_changes_no_adapter(tmp_p
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
 def test_unknown_query_parameter_is_a_400_that_lists_the_known_ones(hook: RunningHook, path: str) -> None:
     status, answer = hook.call(f"{path}?types=a&type=b", json.dumps(REQUEST).encode())
-    known = "types, typeField, polls, image, sinkKinds, diagnosePods, adapter, copiedLabels"
+    known = "types, typeField, polls, image, sinkKinds, diagnosePods, adapter, copiedLabels, checkpoint"
     assert (status, answer) == (400, {"error": f'unknown query parameter "type"; known parameters: {known}'})
 
 
