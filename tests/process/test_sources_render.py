@@ -22,7 +22,7 @@ def test_json_output_is_the_response_of_the_hook() -> None:
         document for document in yaml.safe_load_all(QUICKSTART.read_text()) if document["kind"] == "SampleSource"
     )
     source["metadata"] |= {"uid": env["SOURCE_UID"], "creationTimestamp": "1970-01-01T00:00:00Z"}
-    source["spec"] |= {"missed": "skip", "missedWindow": "1h"}  # defaults of the CRD
+    source["spec"] |= {"missed": "skip", "missedWindow": "1h0m0s"}  # defaults of the CRD
     request = {"parent": source, "children": {}, "related": {"Service.v1": {"default/event-display": service}}}
     with running_hook(ADAPTER_IMAGE="adapter:1") as hook:
         status, answer = hook.call("/sync?types=dev.knative.sample", json.dumps(request).encode())
