@@ -53,9 +53,8 @@ class Saver:
         self._changed = asyncio.Event()  # since the beginning of the last save
         self._changed_at = 0.0  # the first of these changes
         self._unsaved_since: float | None = None
-        self._other: tuple[int, float] | None = (
-            None  # the version of a process that is further, and when it was first seen
-        )
+        # The version of a process that is further, and when it was first seen.
+        self._other: tuple[int, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def age_s(self) -> float:
@@ -95,9 +94,8 @@ class Saver:
                     await asyncio.gather(self._task, return_exceptions=True)
                     reason = await self._save_last(self._store)
             if reason:
-                self._throttle.warning(
-                    "checkpoint not saved before the end; the next start repeats events", reason=reason
-                )
+                message = "checkpoint not saved before the end; the next start repeats events"
+                self._throttle.warning(message, reason=reason)
         self._throttle.flush()
 
     async def aclose(self) -> None:
@@ -166,9 +164,8 @@ class Saver:
         elif self._other is None or self._other[0] != stored:
             self._other = stored, self._monotonic()
         elif self._monotonic() - self._other[1] >= SILENT_S and self.checkpoint.version <= stored:
-            self.checkpoint.version += 2 * (
-                (stored - self.checkpoint.version) // 2 + 1
-            )  # even or odd as before: pollers use that
+            behind = stored - self.checkpoint.version
+            self.checkpoint.version += 2 * (behind // 2 + 1)  # even or odd as before: pollers use that
             self._on_change()
 
     async def _refresh(self, store: Store) -> None:
