@@ -111,7 +111,7 @@ def test_cancelled_save_may_be_written_but_never_over_a_newer_one(server: Server
 def test_unused_connection_is_closed(server: Servers) -> None:
     async def test() -> None:
         async with opened(server.url, new_key()) as store:
-            store.server = replace(store.server, idle_s=0.05)
+            store.server = replace(store.server, idle_s=2)  # so that it is counted before it is closed
             await store.load()
             assert await asyncio.to_thread(connections, server) == 1
             await asyncio.to_thread(wait_until, lambda: not connections(server), "no connection")
