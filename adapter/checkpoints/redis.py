@@ -82,7 +82,7 @@ class RedisStore(ServerStore[Connection]):
         if isinstance(connection, SSLConnection):
             connection.ssl_context.context = server.verifying_context()
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.connect()  # type: ignore[no-untyped-call]  # redis has no types here
         except BaseException:
             await self.disconnect(connection)
             raise

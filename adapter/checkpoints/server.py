@@ -74,7 +74,7 @@ class Server:
         ) -> ssl.SSLObject:
             return wrap(incoming, outgoing, server_side, name, session)
 
-        context.wrap_bio = wrap_bio  # type: ignore[method-assign]
+        context.wrap_bio = wrap_bio  # type: ignore[method-assign]  # of this object only
         return context
 
 

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# The imports below need this line: a script has only its own folder on sys.path.
 sys.path.insert(0, str(ROOT))
 
 from adapter.checkpoints.saver import Saver  # noqa: E402
