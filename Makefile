@@ -52,7 +52,8 @@ bench: .venv/ready  ## Run the benchmarks, each against its baseline
 
 lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to requirements/
 	$(UV_COMPILE) --upgrade pyproject.toml -o requirements/runtime.lock
-	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --group test --group bench --group docs -o requirements/dev.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --extra otlp -o requirements/otlp.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --extra dev --extra otlp --group test --group bench --group docs --group release -o requirements/dev.lock
 
 # Uses $(PYTHON) if it is set; otherwise the first interpreter that runs and is new enough.
 .venv/ready: requirements/dev.lock pyproject.toml
