@@ -39,9 +39,11 @@ check: .venv/ready  ## Check format, lint rules, types, import contracts and gen
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(MANIFESTS) --check; done
+	$(BIN)/python -m metacontroller.generate --check
 
-manifests: .venv/ready  ## Generate metacontroller/sources from the classes
+manifests: .venv/ready  ## Generate the manifests for kustomize and the Helm chart
 	@$(MANIFESTS); done
+	$(BIN)/python -m metacontroller.generate
 
 docs: .venv/ready  ## Generate the reference pages and the site in build/docs
 	$(BIN)/python docs/generate.py

@@ -49,14 +49,9 @@ def _children(kind: Kind) -> list[Json]:
 
 
 def _related(kinds: Sequence[str]) -> list[Json]:
-    groups: dict[str, list[str]] = {}
-    for api_version_and_kind in kinds:
-        api_version, _, kind = api_version_and_kind.rpartition("/")
-        group = api_version.rpartition("/")[0]
-        resource = plural(kind)
-        if resource not in groups.setdefault(group, []):
-            groups[group].append(resource)
-    return [_rule(group, resources, ["list", "watch"]) for group, resources in groups.items()]
+    """One rule for each kind, ``<apiVersion>/<Kind>``, in this order: the chart makes the same rules."""
+    split = [kind.rpartition("/")[::2] for kind in kinds]
+    return [_rule(version.rpartition("/")[0], [plural(kind)], ["list", "watch"]) for version, kind in split]
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Json:

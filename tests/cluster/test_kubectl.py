@@ -24,7 +24,7 @@ from tests.unit.hooks.hook import answer
 GOLDEN = Path(__file__).parent / "golden"
 NAMESPACE = "people"
 RESTRICTED = {"pod-security.kubernetes.io/warn": "restricted"}
-DIRECTORIES = ("metacontroller/base", "metacontroller/overlays/example")
+DIRECTORIES = ("metacontroller/base", "metacontroller/overlays/default")
 TRUE = {"status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 LOST = {
     "status": "False",

@@ -53,14 +53,9 @@ class Cluster:
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
     def write_image(self) -> None:
-        """Write the image's name into the overlay and the quick start, as docs/install.md tells users to do."""
-        name, separator, version = re.fullmatch(r"(.*?)(?:([:@])([^/]+))?", self.image).groups()
-        overlay = self.directory / "metacontroller/overlays/example/kustomization.yaml"
-        text = re.sub(r"newName: \S+", f"newName: {name}", overlay.read_text())
-        key = "digest" if separator == "@" else "newTag"
-        overlay.write_text(re.sub(r"newTag: \S+", f"{key}: {version or 'latest'}", text))
-        quickstart = self.directory / "metacontroller/samples/quickstart.yaml"
-        quickstart.write_text(quickstart.read_text().replace("registry.local/sample-source:dev", self.image))
+        """Write the image's name into the settings, as docs/install.md tells users to do."""
+        settings = self.directory / "metacontroller/settings/settings.yaml"
+        settings.write_text(re.sub(r"image: \S+", f"image: {self.image}", settings.read_text()))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.e2e.cluster import Cluster, kubectl_proxy
 from tests.pages import commands
 
 SAMPLE, QUEUE = "adapter.sources.sample_source", "tests/kinds/queue_depth_source.py"
-QUICKSTART = "metacontroller/samples/quickstart.yaml"
+QUICKSTART = "metacontroller/samples"
 Install = Callable[..., None]  # the fixture install
 
 

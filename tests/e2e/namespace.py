@@ -68,10 +68,11 @@ class RestrictedNamespace(SourceNamespace):
 
     def start_display(self, *options: str) -> None:
         """Start the event display of the quick start with JSON output: Service and Deployment ``event-display``."""
-        for document in read_yaml(self.cluster.directory / QUICKSTART)[:2]:
+        for document in read_yaml(self.cluster.directory / QUICKSTART / "quickstart.yaml")[:2]:
             document["metadata"]["namespace"] = self.name
             if document["kind"] == "Deployment":
                 [container] = document["spec"]["template"]["spec"]["containers"]
+                container["image"] = self.cluster.image
                 container["command"] += ["--format", "jsonl", *options]
             self.api.create(document)
         self.kubectl("rollout", "status", "deployment/event-display", "--timeout=60s")

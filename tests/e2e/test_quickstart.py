@@ -21,7 +21,7 @@ def restricted_default_namespace(cluster: Cluster) -> Iterator[None]:
     labels = cluster.api.get("v1", "namespaces", "default")["metadata"].get("labels", {})
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": RESTRICTED}})
     yield
-    cluster.kubectl("delete", "--ignore-not-found", "-f", QUICKSTART)
+    cluster.kubectl("delete", "--ignore-not-found", "-k", QUICKSTART)
     before = {name: labels.get(name) for name in RESTRICTED}
     cluster.api.patch("v1", "namespaces", "default", {"metadata": {"labels": before}})
 

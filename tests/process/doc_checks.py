@@ -19,7 +19,7 @@ from tests.pages import ROOT, Block, blocks
 from tests.process.sources import sources
 
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
-OVERLAY = ROOT / "metacontroller/overlays/example"
+OVERLAY = ROOT / "metacontroller/overlays/default"
 DIAGRAMS = {"README.md": 1, "docs/architecture.md": 1}  # page -> how many blocks without a language it has
 
 _COMMANDS, _E2E = "tests/process/test_docs_commands.py", "tests/e2e/test_quickstart.py"
@@ -50,7 +50,7 @@ COVERED_BY = {
     "test_the_base_image_is_one_build_argument",
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
-    r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_overlay_names_the_image",
+    r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_settings_name_the_image",
     r"kubectl (apply|wait) .*(manifests/doorbell_source).*": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
     r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,

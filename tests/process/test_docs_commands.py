@@ -127,11 +127,11 @@ def test_file_of_defaults_reaches_the_hook(tmp_path: Path) -> None:
     assert not {"adapter", "copiedLabels"} & parse_qs(urlsplit(hooks["customize"]["webhook"]["path"]).query).keys()
 
 
-def test_the_overlay_names_the_image() -> None:
-    overlay = yaml.safe_load((ROOT / "metacontroller/overlays/example/kustomization.yaml").read_text())
-    [image] = overlay["images"]
+def test_the_settings_name_the_image() -> None:
     text = "\n".join(block.text for block in blocks("docs/install.md", "## Build the image"))
-    assert set(re.findall(r"\S+/sample-source:\S+", text)) == {f"{image['newName']}:{image['newTag']}"}
+    assert set(re.findall(r"\S+/sample-source:\S+", text)) == {"registry.example.com/sample-source:v1"}
+    settings = yaml.safe_load((ROOT / "metacontroller/settings/settings.yaml").read_text())
+    assert settings["data"]["image"] == "registry.local/sample-source:dev"
 
 
 def test_own_kind_commands_work_in_an_empty_directory(tmp_path: Path) -> None:

@@ -282,11 +282,15 @@ def test_literal_of_one_value_is_an_enum_with_one_value() -> None:
     assert spec_schema(kind)["properties"]["f"]["enum"] == ["a"]
 
 
-def test_two_versions_of_a_sink_kind_are_one_resource_in_the_role() -> None:
-    kinds = ("v1/Service", "eventing.knative.dev/v1/Broker", "eventing.knative.dev/v1beta1/Broker")
+def test_each_sink_kind_is_a_rule_of_the_role_in_the_order_of_the_list() -> None:
+    kinds = ("v1/Service", "flows.knative.dev/v1/Sequence", "eventing.knative.dev/v1/Broker")
     roles = [role for role in rbac(KINDS[0], kinds, "ns/account") if role["kind"] == "ClusterRole"]
     [rules] = [role["rules"] for role in roles if role["metadata"]["name"].endswith("-metacontroller")]
-    assert [rule["resources"] for rule in rules if rule["apiGroups"] == ["eventing.knative.dev"]] == [["brokers"]]
+    assert [(rule["apiGroups"], rule["resources"], rule["verbs"]) for rule in rules[-3:]] == [
+        ([""], ["services"], ["list", "watch"]),
+        (["flows.knative.dev"], ["sequences"], ["list", "watch"]),
+        (["eventing.knative.dev"], ["brokers"], ["list", "watch"]),
+    ]
 
 
 def test_kind_without_event_types_has_no_types_in_its_query() -> None:

@@ -1,0 +1,187 @@
+"""The values of the chart: default, schema and description of each. Overlays are other values for the same trees.
+
+A value in a ``Text`` is not quoted, so its schema must exclude quotes, backslashes and control characters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
+
+from adapter.contract.formats import Json
+from metacontroller.generate.tree import NAMESPACE, Values
+from sources_cli.admission import yaml
+from sources_cli.schema.pod_settings import settings_schema
+
+IMAGE = "registry.local/sample-source:dev"
+KINDS = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
+FLAGS = ("--zap-log-level=info",)  # of Metacontroller; its defaults allow about one source per second
+TUNED_FLAGS = ("--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=5s")
+KNATIVE_SINK_KINDS = (
+    "v1/Service",
+    "serving.knative.dev/v1/Service",
+    "eventing.knative.dev/v1/Broker",
+    "messaging.knative.dev/v1/Channel",
+    "messaging.knative.dev/v1/InMemoryChannel",
+    "flows.knative.dev/v1/Sequence",
+    "flows.knative.dev/v1/Parallel",
+    "sinks.knative.dev/v1alpha1/JobSink",
+)
+
+_LABEL = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+_NAME = {"type": "string", "maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"}
+_BOOLEAN = {"type": "boolean"}
+_STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+_SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
+_IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
+_OBJECTS = {"type": "array", "items": {"type": "object"}}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One value. ``path``: names joined by dots. ``schema``: JSON Schema, as far as Helm reads it."""
+
+    path: str
+    default: Json
+    schema: Mapping[str, Any]
+    description: str
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("image", IMAGE, _IMAGE, "The image of the hook, of the adapters and of the quick start."),
+    Option(
+        "imagePullSecrets",
+        [],
+        {"type": "array", "items": {"type": "object", "required": ["name"], "additionalProperties": False,
+                                    "properties": {"name": _NAME}}},
+        "Secrets with the password of the registry, for the pods of the hook and of the quick start. "
+        "Adapters get theirs from adapterDefaults.",
+    ),
+    Option(
+        "kinds", list(KINDS),
+        {"type": "array", "uniqueItems": True, "minItems": 1, "items": {"type": "string", "enum": list(KINDS)}},
+        "The kinds of sources to install.",
+    ),
+    Option(
+        "sinkKinds", ["v1/Service"],
+        {"type": "array", "uniqueItems": True, "minItems": 1, "items": _SINK_KIND},
+        "The kinds that sink.ref of a source may name, as apiVersion/Kind. The cluster must serve each of them.",
+    ),
+    Option(
+        "diagnosePods", False, _BOOLEAN,
+        "Conditions of a source show why a pod of its adapter does not run. Metacontroller then watches all pods.",
+    ),
+    Option(
+        "adapterDefaults", {}, {},
+        "Defaults for spec.adapter of all sources, such as resources, nodeSelector or imagePullSecrets.",
+    ),
+    Option(
+        "metacontroller.namespace", "metacontroller", _LABEL, "The namespace of Metacontroller's ServiceAccount.",
+    ),
+    Option(
+        "metacontroller.serviceAccount", "metacontroller", _NAME, "Metacontroller's ServiceAccount. It gets the roles.",
+    ),
+    Option("replicas", 2, {"type": "integer", "minimum": 1, "maximum": 20}, "Pods of the hook."),
+    Option(
+        "resources", {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "192Mi"}},
+        {"type": "object", "additionalProperties": False,
+         "properties": {name: {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+                        for name in ("requests", "limits")}},
+        "Resources of a pod of the hook.",
+    ),
+    Option("nodeSelector", {}, _STRINGS, "Labels of the nodes for the hook."),
+    Option("tolerations", [], _OBJECTS, "Taints of nodes that the hook tolerates."),
+    Option(
+        "crds.keep", True, _BOOLEAN,
+        "helm uninstall keeps the CRDs: their deletion would delete all sources. helm upgrade always updates them.",
+    ),
+    Option("quickstart.enabled", False, _BOOLEAN, "Install a sink that prints events, and the source hello."),
+    Option("quickstart.namespace", "default", _LABEL, "The namespace of the quick start."),
+)  # fmt: skip
+
+
+def defaults() -> dict[str, Any]:
+    """All values, with the namespace."""
+    return {NAMESPACE: "sample-source", **nested((option.path, option.default) for option in OPTIONS)}
+
+
+def with_values(changes: Mapping[str, Json]) -> Values:
+    """The defaults with other values. The keys are paths. ``KeyError``: there is no such value."""
+    values = defaults()
+    for path, value in changes.items():
+        *outer, last = path.split(".")
+        place = values
+        for name in outer:
+            place = place[name]
+        if last not in place:
+            raise KeyError(path)
+        place[last] = value
+    return values
+
+
+def values_yaml(header: str) -> str:
+    lines = [f"# {line}" for line in header.splitlines()]
+    described: set[str] = set()
+    for option in OPTIONS:
+        outer, _, name = option.path.rpartition(".")
+        indent = "  " if outer else ""
+        if outer != next(iter(described), ""):
+            described = {outer} if outer else set()
+            lines += [f"{outer}:"] if outer else []
+        lines += [f"{indent}# {line}" for line in wrap(option.description, 110)]
+        lines += [f"{indent}{line}" for line in yaml.dump([{name: option.default}]).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def schema_json() -> str:
+    """Each unknown value is refused. Helm adds ``global`` for charts that contain this one."""
+    schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_object()}
+    schema["properties"]["global"] = {"type": "object"}
+    for option in OPTIONS:
+        *outer, name = option.path.split(".")
+        place = schema
+        for each in outer:
+            place = place["properties"].setdefault(each, _object())
+        own = _adapter_schema() if name == "adapterDefaults" else option.schema
+        place["properties"][name] = {"description": option.description, **own}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _object() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def _adapter_schema() -> dict[str, Any]:
+    """The schema of ``spec.adapter`` without the extensions of Kubernetes."""
+    return dict(_json_schema(deepcopy(settings_schema())))
+
+
+def _json_schema(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
+    if "properties" in kept:
+        kept["properties"] = {name: _json_schema(each) for name, each in kept["properties"].items()}
+        kept.setdefault("additionalProperties", False)
+    for key in ("items", "additionalProperties"):
+        if key in kept:
+            kept[key] = _json_schema(kept[key])
+    if schema.get("x-kubernetes-int-or-string"):
+        kept["type"] = ["integer", "string"]
+    return kept
+
+
+def nested(entries: Iterable[tuple[str, Json]]) -> dict[str, Any]:
+    """Maps in maps, of values by their paths."""
+    nested: dict[str, Any] = {}
+    for path, value in entries:
+        *outer, last = path.split(".")
+        place = nested
+        for name in outer:
+            place = place.setdefault(name, {})
+        place[last] = deepcopy(value)
+    return nested
