@@ -12,7 +12,7 @@ from pathlib import Path
 from metacontroller.generate import chart, overlays
 
 DIRECTORY = Path(__file__).parents[1]
-GENERATED = ("base", "chart", "components", "overlays", "settings")  # directories with no other files
+GENERATED = ("base", "chart", "components", "metacontroller", "overlays", "settings")  # directories with no other files
 
 
 def files() -> dict[str, str]:

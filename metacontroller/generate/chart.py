@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import adapter
 from adapter.contract.formats import Json
-from metacontroller.generate import helm, kinds, quickstart
-from metacontroller.generate.objects import FEATURES, HEADER, NAMESPACE_FILE, parts
+from metacontroller.generate import helm
+from metacontroller.generate.installation import FEATURES, HEADER, NAMESPACE_FILE, parts
+from metacontroller.generate.objects import kinds, quickstart
 from metacontroller.generate.tree import If, Tree
 from metacontroller.generate.values import nested, schema_json, values_yaml
 from sources_cli.admission import yaml

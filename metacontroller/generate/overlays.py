@@ -12,9 +12,9 @@ from typing import Any
 
 from adapter.contract.formats import Json
 from adapter.loading import module_name
-from metacontroller.generate import quickstart
 from metacontroller.generate.changes import Change, Id, changes, differences, identity
-from metacontroller.generate.objects import FEATURES, HEADER, Feature, parts, trees
+from metacontroller.generate.installation import FEATURES, HEADER, Feature, parts, trees
+from metacontroller.generate.objects import quickstart
 from metacontroller.generate.tree import NAMESPACE, Tree, Values, documents, value_at
 from metacontroller.generate.values import KINDS, defaults, with_values
 from sources_cli.admission import yaml
@@ -41,11 +41,12 @@ class Place:
 
 def files() -> dict[str, str]:
     """The text of each file, by its path below ``metacontroller``."""
-    texts = {**_base(), **_settings(), "overlays/default/kustomization.yaml": _default()}
+    texts = {**_base(), **_metacontroller(), **_settings(), "overlays/default/kustomization.yaml": _default()}
     for name, feature in FEATURES.items():
         texts |= _component(name, feature)
         if feature.overlay:
-            overlay = _kustomization(resources=["../default"], components=[f"../../components/{name}"])
+            directories = ["../default", *([f"../../{feature.directory}"] if feature.directory else [])]
+            overlay = _kustomization(resources=directories, components=[f"../../components/{name}"])
             texts[f"overlays/{name}/kustomization.yaml"] = _dump([overlay], f"default, and: {feature.title}")
     return texts
 
@@ -60,6 +61,15 @@ def _base() -> dict[str, str]:
     }
 
 
+def _metacontroller() -> dict[str, str]:
+    documents_ = documents(parts()["metacontroller"], with_values({"metacontroller.install": True}))
+    title = "Metacontroller without roles and CRDs. The roles are in base and in metacontroller/sources/KIND."
+    return {
+        "metacontroller/kustomization.yaml": _dump([_kustomization(resources=["metacontroller.yaml"])], title),
+        "metacontroller/metacontroller.yaml": _dump(documents_),
+    }
+
+
 def _default() -> str:
     directories = [f"../../sources/{module_name(kind)}" for kind in KINDS]
     content = _kustomization(resources=["../../base", *directories], components=["../../settings"])
@@ -69,7 +79,7 @@ def _default() -> str:
 def _component(name: str, feature: Feature) -> dict[str, str]:
     """The differences that the values of a feature make. Settings in them are replaced here: patches come later."""
     values = with_values(feature.values)
-    old, new = documents(trees(), defaults()), documents(trees(), values)
+    old, new = documents(trees(), with_values(feature.needs)), documents(trees(), values)
     known = {identity(document) for document in old}
     if known - {identity(document) for document in new}:
         raise ValueError(f"{name} removes an object; a component of kustomize only adds and changes them")
@@ -116,7 +126,10 @@ def _replacements(part: list[Tree], values: Values, without: Values | None = Non
         known = _places(part, without, path) if without is not None else {}
         new = {id: [place for place in found if place not in known.get(id, [])] for id, found in places.items()}
         targets = [
-            _target(ids, places) for places, ids in _grouped({id: tuple(found) for id, found in new.items() if found})
+            _target(ids, group)
+            for whole in (True, False)
+            for group, ids in _grouped({id: _fields(found, whole) for id, found in new.items()})
+            if group
         ]
         if targets:
             yield {"source": {**SETTINGS_OBJECT, "fieldPath": f"data.{key}"}, "targets": targets}
@@ -150,6 +163,10 @@ def _place(document: Json, change: Change) -> Place:
     if before[-1:] not in ("", delimiter) or after[:1] not in ("", delimiter):
         raise ValueError(f"{change.path}: kustomize cannot replace a part of {change.old}")
     return Place(".".join(names), delimiter, before.count(delimiter))
+
+
+def _fields(found: Sequence[Place], whole: bool) -> tuple[Place, ...]:
+    return tuple(place for place in found if (place.delimiter == "") is whole)
 
 
 def _target(ids: Sequence[Id], places: tuple[Place, ...]) -> Json:

@@ -1,7 +1,7 @@
 """Trees of objects with nodes that depend on values, and the back end that makes plain documents of them.
 
-A tree consists of maps, lists and scalars of Python. ``helm.py`` is the other back end. ``objects.py`` lists all trees,
-``values.py`` all values.
+A tree consists of maps, lists and scalars of Python. ``helm.py`` is the other back end. ``installation.py`` lists all
+trees, ``values.py`` all values.
 """
 
 from __future__ import annotations

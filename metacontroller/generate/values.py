@@ -19,8 +19,9 @@ from sources_cli.schema.pod_settings import settings_schema
 
 IMAGE = "registry.local/sample-source:dev"
 KINDS = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
-FLAGS = ("--zap-log-level=info",)  # of Metacontroller; its defaults allow about one source per second
-TUNED_FLAGS = ("--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=5s")
+METACONTROLLER_IMAGE = "ghcr.io/metacontroller/metacontroller:v4.17.2"
+FLAGS = ("--discovery-interval=5s",)  # of Metacontroller
+TUNED_FLAGS = (*FLAGS, "--client-go-qps=100", "--client-go-burst=200", "--workers=10")  # for many sources
 KNATIVE_SINK_KINDS = (
     "v1/Service",
     "serving.knative.dev/v1/Service",
@@ -85,6 +86,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "metacontroller.serviceAccount", "metacontroller", _NAME, "Metacontroller's ServiceAccount. It gets the roles.",
     ),
+    Option(
+        "metacontroller.install", False, _BOOLEAN,
+        "Install Metacontroller itself, too, with only these roles. Its CRDs must exist already.",
+    ),
+    Option("metacontroller.image", METACONTROLLER_IMAGE, _IMAGE, "The image of Metacontroller, if it is installed."),
+    Option(
+        "metacontroller.flags", list(FLAGS), {"type": "array", "items": {"type": "string", "pattern": "^--[a-z]"}},
+        "The flags of Metacontroller, if it is installed.",
+    ),
     Option("replicas", 2, {"type": "integer", "minimum": 1, "maximum": 20}, "Pods of the hook."),
     Option(
         "resources", {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "192Mi"}},
@@ -95,6 +105,20 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("nodeSelector", {}, _STRINGS, "Labels of the nodes for the hook."),
     Option("tolerations", [], _OBJECTS, "Taints of nodes that the hook tolerates."),
+    Option(
+        "tls.enabled", False, _BOOLEAN,
+        "Metacontroller calls the hook by https and verifies its certificate. Needs the Secret secretName.",
+    ),
+    Option("tls.secretName", "sources-hook-tls", _NAME, "The Secret with tls.crt, tls.key and ca.crt of the hook."),
+    Option(
+        "tls.token", False, _BOOLEAN,
+        "With tls.enabled: the hook answers only callers with the token of the Secret sources-hook-token.",
+    ),
+    Option(
+        "tls.clientAuth", False, _BOOLEAN,
+        "With tls.enabled: the hook answers only callers with a client certificate that ca.crt has signed. "
+        "Metacontroller uses that of the Secret sources-hook-client-tls.",
+    ),
     Option(
         "crds.keep", True, _BOOLEAN,
         "helm uninstall keeps the CRDs: their deletion would delete all sources. helm upgrade always updates them.",

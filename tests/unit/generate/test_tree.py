@@ -10,7 +10,7 @@ import yaml
 from metacontroller.generate import helm, overlays
 from metacontroller.generate.__main__ import files
 from metacontroller.generate.changes import differences
-from metacontroller.generate.kinds import controllers, crds, kinds, roles
+from metacontroller.generate.objects.kinds import controllers, crds, kinds, roles
 from metacontroller.generate.tree import ITEM, Each, If, Leaf, Value, documents, has, plain, text
 from metacontroller.generate.values import OPTIONS, defaults, with_values
 from sources_cli.arguments import ManifestsOptions

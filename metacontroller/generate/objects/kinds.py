@@ -6,6 +6,8 @@ from urllib.parse import quote_plus
 
 from adapter.contract.formats import Json, sorted_json
 from adapter.contract.kind_names import plural
+from metacontroller.generate.objects import tls
+from metacontroller.generate.objects.account import account
 from metacontroller.generate.tree import ITEM, NAMESPACE, Each, If, Leaf, Text, Tree, Value, Values, has, text
 from metacontroller.generate.values import KINDS
 from sources_cli.arguments import SINK_KINDS, ManifestsOptions
@@ -45,12 +47,6 @@ def roles(kind: Kind) -> list[Tree]:
     return [If(has("kinds", kind.name), document) for document in documents]
 
 
-def account() -> Tree:
-    """The subject of a binding: Metacontroller."""
-    name, namespace = Value("metacontroller.serviceAccount"), Value("metacontroller.namespace")
-    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-
-
 def _follow_values(document: Json, kind: Kind) -> None:
     """Replace what `sources manifests` writes for its options by what values say."""
     if document["kind"] == "ClusterRoleBinding":
@@ -69,8 +65,9 @@ def _controller(kind: Kind) -> Tree:
     document = controller(kind, ManifestsOptions(kind.module))
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
-        webhook["service"]["namespace"] = Value(NAMESPACE)
+        webhook["service"] |= {"namespace": Value(NAMESPACE), "port": tls.PORT, "protocol": tls.PROTOCOL}
         webhook["path"] = _path(webhook["path"])
+    document["spec"]["endpointConfigs"] = If("tls.enabled", [tls.endpoint()])
     return document
 
 

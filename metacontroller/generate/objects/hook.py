@@ -6,19 +6,14 @@ The hook has no state and no token of its ServiceAccount. Metacontroller sends i
 from __future__ import annotations
 
 from adapter.contract.timeouts import TIMEOUTS
+from metacontroller.generate.objects import tls
+from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
 from metacontroller.generate.tree import NAMESPACE, If, Tree, Value
 
 NAME = "sources-hook"
 SELECTOR = {"app.kubernetes.io/name": NAME}
 LABELS = {**SELECTOR, "app.kubernetes.io/part-of": "sample-source"}
 PORT, HEALTH_PORT = 8080, 8081
-REQUEST_S = 10  # how long Metacontroller waits for an answer
-RESTRICTED_POD = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-RESTRICTED_CONTAINER = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 CONFIG_MAPS = ("config-logging", "config-observability")  # of Knative, if they exist in this namespace
 
 # Helm creates the namespace itself, with `--create-namespace`, so the chart has no such object.
@@ -27,10 +22,7 @@ KUSTOMIZE_NAMESPACE: Tree = {
     "kind": "Namespace",
     "metadata": {
         "name": Value(NAMESPACE),
-        "labels": {
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted",
-        },
+        "labels": RESTRICTED_NAMESPACE,
     },
 }
 
@@ -83,7 +75,10 @@ def _pod() -> Tree:
         "securityContext": RESTRICTED_POD,
         "topologySpreadConstraints": [spread],
         "containers": [_container()],
-        "volumes": [{"name": name, "configMap": {"name": name, "optional": True}} for name in CONFIG_MAPS],
+        "volumes": [
+            *({"name": name, "configMap": {"name": name, "optional": True}} for name in CONFIG_MAPS),
+            *tls.volumes(),
+        ],
     }
 
 
@@ -96,6 +91,7 @@ def _container() -> Tree:
         "env": [
             {"name": "ADAPTER_IMAGE", "value": Value("image")},
             {"name": "CONFIG_DIR", "value": "/etc/sources"},
+            *tls.variables(),
         ],
         "ports": [
             {"name": "hook", "containerPort": PORT},
@@ -107,7 +103,10 @@ def _container() -> Tree:
         "lifecycle": {"preStop": {"sleep": {"seconds": int(TIMEOUTS.pre_stop_s)}}},
         "resources": Value("resources"),
         "securityContext": RESTRICTED_CONTAINER,
-        "volumeMounts": [{"name": name, "mountPath": f"/etc/sources/{name}"} for name in CONFIG_MAPS],
+        "volumeMounts": [
+            *({"name": name, "mountPath": f"/etc/sources/{name}"} for name in CONFIG_MAPS),
+            *tls.mounts(),
+        ],
     }
 
 
@@ -119,7 +118,7 @@ def _service() -> Tree:
         "spec": {
             "selector": SELECTOR,
             "ports": [
-                {"name": "hook", "port": 80, "targetPort": "hook"},
+                {"name": "hook", "port": tls.PORT, "targetPort": "hook"},
                 {"name": "health", "port": HEALTH_PORT, "targetPort": "health"},
             ],
         },

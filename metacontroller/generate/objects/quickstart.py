@@ -8,7 +8,7 @@ from typing import Any
 from metacontroller.generate.tree import If, Leaf, Tree, Value
 from sources_cli.admission import yaml
 
-FILE = Path(__file__).parents[1] / "samples/quickstart.yaml"
+FILE = Path(__file__).parents[2] / "samples/quickstart.yaml"
 
 
 def trees() -> list[Tree]:

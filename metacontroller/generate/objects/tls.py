@@ -1,0 +1,66 @@
+"""https between Metacontroller and the hook: certificate, token or client certificate, each in a Secret of its own.
+
+Users create the Secrets in the namespace of the hook. Metacontroller reads them once, when a controller changes.
+"""
+
+from __future__ import annotations
+
+from metacontroller.generate.objects.account import role_and_binding
+from metacontroller.generate.tree import NAMESPACE, If, Leaf, Tree, Value, text
+
+PORT = If("tls.enabled", 443, 80)
+PROTOCOL = If("tls.enabled", "https", "http")
+_DIRECTORY, _TOKEN_DIRECTORY = "/etc/sources-tls", "/etc/sources-token"
+_TOKEN_SECRET, _CLIENT_SECRET = "sources-hook-token", "sources-hook-client-tls"
+
+
+def _with_tls(path: str) -> Leaf:
+    value = Value(path)
+    return Leaf(
+        f"(and $.Values.tls.enabled {value.helm})", lambda values: values["tls"]["enabled"] and value.plain(values)
+    )
+
+
+_TOKEN, _CLIENT = _with_tls("tls.token"), _with_tls("tls.clientAuth")
+
+
+def variables() -> list[Tree]:
+    """Of the hook's container."""
+    return [
+        If("tls.enabled", {"name": "TLS_DIR", "value": _DIRECTORY}),
+        If(_CLIENT, {"name": "CLIENT_CA_FILE", "value": f"{_DIRECTORY}/ca.crt"}),
+        If(_TOKEN, {"name": "AUTH_TOKEN_FILE", "value": f"{_TOKEN_DIRECTORY}/token"}),
+    ]
+
+
+def mounts() -> list[Tree]:
+    return [
+        If("tls.enabled", {"name": "tls", "mountPath": _DIRECTORY, "readOnly": True}),
+        If(_TOKEN, {"name": "token", "mountPath": _TOKEN_DIRECTORY, "readOnly": True}),
+    ]
+
+
+def volumes() -> list[Tree]:
+    return [
+        If("tls.enabled", {"name": "tls", "secret": {"secretName": Value("tls.secretName")}}),
+        If(_TOKEN, {"name": "token", "secret": {"secretName": _TOKEN_SECRET}}),
+    ]
+
+
+def endpoint() -> Tree:
+    """The item of ``endpointConfigs`` in a CompositeController: how Metacontroller calls the hook."""
+    place = {"namespace": Value(NAMESPACE)}
+    return {
+        "host": text("sources-hook.", Value(NAMESPACE)),
+        "caBundle": {"secretRef": {"name": Value("tls.secretName"), **place, "key": "ca.crt"}},
+        "authorization": If(_TOKEN, {"type": "Bearer", "secretRef": {"name": _TOKEN_SECRET, **place, "key": "token"}}),
+        "clientTLS": If(_CLIENT, {"secretRef": {"name": _CLIENT_SECRET, **place}}),
+    }
+
+
+def roles() -> list[Tree]:
+    """Metacontroller may read exactly these Secrets."""
+    names = [Value("tls.secretName"), If(_TOKEN, _TOKEN_SECRET), If(_CLIENT, _CLIENT_SECRET)]
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": names, "verbs": ["get"]}
+    pair = role_and_binding("Role", {"name": "sources-metacontroller-tls", "namespace": Value(NAMESPACE)}, [rule])
+    return [If("tls.enabled", each) for each in pair]
