@@ -10,7 +10,7 @@ from adapter.observe import lookups
 from adapter.polling import documents, expressions
 from adapter.polling.feeds import feed_process
 from adapter.serving import limits, wire
-from hooks import server
+from hooks.serving import server
 from hooks.settings import Settings
 from sources_cli.admission import files, yaml
 from tests.pages import ROOT, page, rows, section

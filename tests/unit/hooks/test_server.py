@@ -18,7 +18,7 @@ from adapter.contract.formats import json_cost
 from adapter.serving.limits import Limits
 from adapter.serving.sockets import listening_socket
 from hooks.app import new_throttle
-from hooks.server import COST_FACTOR, config, limits
+from hooks.serving.server import COST_FACTOR, config, limits
 from hooks.settings import Settings
 
 LIMITS = limits(64 * 1024)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -20,10 +21,12 @@ from starlette.types import ASGIApp, Message, Scope
 
 from adapter.contract.formats import json_cost
 from adapter.contract.timeouts import TIMEOUTS
+from adapter.serving import health
 from adapter.serving.connection import Connection
 from adapter.serving.limits import TOO_MUCH, Connections, Limits
 from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.server import listen_on
 
 KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first
 STOP_S = 5  # for the last responses after SIGTERM
@@ -56,6 +59,17 @@ def config(app: ASGIApp, limits: Limits, throttle: LogThrottle, *, log_level: st
         timeout_graceful_shutdown=STOP_S,
         lifespan="off",
     )
+
+
+async def serve(
+    config: uvicorn.Config, listening: socket.socket, pages: Mapping[str, health.Page], health_port: socket.socket
+) -> None:
+    """Until a signal. The ``pages`` of ``health_port`` answer until the last response on ``listening``."""
+    beside = await listen_on(health.serve_pages(pages), health_port, health.limits(TIMEOUTS.request_head_s))
+    try:
+        await uvicorn.Server(config).serve(sockets=[listening])
+    finally:
+        await beside.close()
 
 
 def protocol(connections: Connections) -> type[asyncio.Protocol]:
