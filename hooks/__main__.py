@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from hooks.serving.credentials import Credentials
     from hooks.settings import Settings
 
 log = logging.getLogger("hooks")
@@ -27,10 +28,12 @@ def main() -> int:
     # After the handlers: these imports take most of the start, and a signal must not end them with a traceback.
     from adapter.contract.declarations import EnvError
     from adapter.serving.logs import JsonLines, install, log_interpreter_messages
+    from hooks.serving.credentials import Credentials
     from hooks.settings import read_settings
 
     try:
         settings = read_settings(os.environ, _resolv_conf())
+        credentials = Credentials(settings)
     except EnvError as error:
         print(error, file=sys.stderr)
         return 2
@@ -38,7 +41,7 @@ def main() -> int:
     log_interpreter_messages(log)
     log.setLevel(settings.log_level.upper())
     ports = [_listening(settings.host, name, port) for name, port in settings.ports.items()]
-    _serve(settings, *ports)
+    _serve(settings, credentials, *ports)
     return 0
 
 
@@ -52,17 +55,21 @@ def _listening(host: str, name: str, port: int) -> socket.socket:
         raise SystemExit(3) from None
 
 
-def _serve(settings: Settings, listening: socket.socket, health: socket.socket) -> None:
+def _serve(settings: Settings, credentials: Credentials, listening: socket.socket, health: socket.socket) -> None:
     """Until a signal."""
     from hooks.app import create_app, new_throttle
     from hooks.configmaps import MountedConfig
-    from hooks.serving import server
     from hooks.serving.health import pages
+    from hooks.serving.refusals import Refusals
+    from hooks.serving.server import limits, make_server, serve
 
-    throttle, mounted = new_throttle(), MountedConfig(settings.config_dir)
-    app, limits = create_app(settings, throttle, mounted), server.limits(settings.max_body_bytes)
-    config = server.config(app, limits, throttle, log_level=settings.log_level)
-    config.load()
+    throttle, mounted, limited = new_throttle(), MountedConfig(settings.config_dir), limits(settings)
+    refusals, app = Refusals(throttle, limited.body_size), create_app(settings, throttle, mounted)
+    server = make_server(app, limited, refusals, credentials, log_level=settings.log_level)
+
+    def problems() -> list[str]:
+        return [*mounted.problems.values(), *credentials.problems()]
+
     fields = {"host": settings.host, "port": _port(listening), "health_port": _port(health)}
     log.info("listening", extra={"fields": fields})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
@@ -70,7 +77,7 @@ def _serve(settings: Settings, listening: socket.socket, health: socket.socket) 
     gc.collect()
     gc.freeze()
     with throttle:  # writes the lines that are held at the end
-        asyncio.run(server.serve(config, listening, pages(mounted.problems.values), health))
+        asyncio.run(serve(server, listening, pages(problems), health))
 
 
 def _port(listening: socket.socket) -> int:

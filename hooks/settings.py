@@ -91,6 +91,12 @@ _HOST = (
     "The address to listen on. `::`: all addresses, of IPv4 and IPv6. `0.0.0.0`: all of IPv4. Or one, such as "
     "`127.0.0.1` or `::1`."
 )
+_TLS_DIR = "A directory with `tls.crt` and `tls.key`, PEM. `PORT` then speaks https, TLS 1.2 or newer."
+_CLIENT_CA_FILE = "A PEM file with CAs. Callers of `PORT` then need a client certificate that one of them has signed."
+_AUTH_TOKEN_FILE = (
+    "A file with one token per line, each of at least 16 characters. Callers of `PORT` then need one of them: "
+    "`Authorization: Bearer TOKEN`."
+)
 _HEALTH_PORT = "The port of `/healthz`, plain http without credentials. 0: any free port."
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
@@ -103,6 +109,9 @@ class Settings:
     host: str = declare("::", "HOST", _HOST)
     port: int = declare(8080, "PORT", "The port that Metacontroller calls.", read=variables.port)
     health_port: int = declare(8081, "HEALTH_PORT", _HEALTH_PORT, read=variables.port_or_any)
+    tls_dir: Path | None = declare(None, "TLS_DIR", _TLS_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
+    client_ca_file: Path | None = declare(None, "CLIENT_CA_FILE", _CLIENT_CA_FILE, read=Path)  # noqa: RUF009
+    auth_token_file: Path | None = declare(None, "AUTH_TOKEN_FILE", _AUTH_TOKEN_FILE, read=Path)  # noqa: RUF009
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join
     )
