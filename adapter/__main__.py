@@ -163,25 +163,15 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
     from adapter.observe.metrics import CONTENT_TYPE
-    from adapter.serving.health import health
-    from adapter.serving.limits import Limits
+    from adapter.serving import health
     from adapter.serving.messages import Response
     from adapter.serving.server import listen
 
     def metrics_page() -> Response:
         return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
 
-    probe_s = TIMEOUTS.request_head_s
-    limits = Limits(
-        head_s=probe_s,
-        body_s=probe_s,
-        keep_alive_s=probe_s,
-        head_size=16 * 1024,
-        body_size=16 * 1024,
-        total_size=4 * 1024 * 1024,  # so that the port of a listener may use the rest
-        connections=64,
-    )
-    return await listen(health(lambda: runtime.unready_reason, metrics_page), port, limits)
+    pages = health.health(lambda: runtime.unready_reason, metrics_page)
+    return await listen(health.serve_pages(pages), port, health.limits(TIMEOUTS.request_head_s))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The HTTP API: POST /sync and /customize for Metacontroller, GET /healthz for the kubelet, GET /openapi.json.
+"""The HTTP API on PORT: POST /sync and /customize for Metacontroller, GET /openapi.json.
 
 All input and output of the hook is here and in ``configmaps``. An invalid request gets a 4xx with the JSON object
 ``{"error": "…"}``.
@@ -34,7 +34,6 @@ from hooks.protocol import (
     CustomizeRequest,
     CustomizeResponse,
     Error,
-    Health,
     KindQuery,
     Malformed,
     SyncRequest,
@@ -45,7 +44,7 @@ from hooks.settings import Settings, parse_bool, parse_sink_kinds
 log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
-ENDPOINTS = "POST /sync, POST /customize, GET /healthz or GET /openapi.json"
+ENDPOINTS = "POST /sync, POST /customize or GET /openapi.json"
 KEPT_QUERIES, KEPT_QUERY = 64, 16 * 1024  # one for each kind, and its bytes; its options may take 20 times as many
 _POST = "post a Metacontroller"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
@@ -143,8 +142,13 @@ def new_throttle() -> LogThrottle:
     return LogThrottle(log, lambda: datetime.now(UTC))
 
 
-def create_app(settings: Settings, throttle: LogThrottle | None = None) -> FastAPI:
-    """``throttle`` logs the rejected syncs of each source; close it at the end. Default: a new one."""
+def create_app(
+    settings: Settings, throttle: LogThrottle | None = None, mounted: MountedConfig | None = None
+) -> FastAPI:
+    """``throttle`` logs the rejected syncs of each source; close it at the end. Default: a new one.
+
+    ``mounted``: the ConfigMaps; default: those of ``settings.config_dir``.
+    """
     app = FastAPI(
         title="Sources hook",
         version=__version__,
@@ -153,12 +157,7 @@ def create_app(settings: Settings, throttle: LogThrottle | None = None) -> FastA
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looking for it takes 4 % of a sync
     )
-    config, rejections = MountedConfig(settings.config_dir), throttle or new_throttle()
-
-    @app.get("/healthz")
-    async def get_healthz() -> Health:
-        return {"status": "ok", "problems": sorted(config.problems.values())}
-
+    config, rejections = mounted or MountedConfig(settings.config_dir), throttle or new_throttle()
     app.router.route_class = HookRoute
 
     @app.post("/sync", responses={400: _BAD_REQUEST, 422: _UNPROCESSABLE})

@@ -131,13 +131,6 @@ class CustomizeResponse(TypedDict):
     relatedResources: list[RelatedRule]
 
 
-class Health(TypedDict):
-    """The hook is running. `problems` has one message for each ConfigMap that is invalid."""
-
-    status: str
-    problems: list[str]
-
-
 class Error(TypedDict):
     """Why the request was rejected, in one line."""
 

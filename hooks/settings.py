@@ -91,6 +91,13 @@ _HOST = (
     "The address to listen on. `::`: all addresses, of IPv4 and IPv6. `0.0.0.0`: all of IPv4. Or one, such as "
     "`127.0.0.1` or `::1`."
 )
+_TLS_DIR = "A directory with `tls.crt` and `tls.key`, PEM. `PORT` then speaks https, TLS 1.2 or newer."
+_CLIENT_CA_FILE = "A PEM file with CAs. Callers of `PORT` then need a client certificate that one of them has signed."
+_AUTH_TOKEN_FILE = (
+    "A file with one token per line, each of at least 16 characters. Callers of `PORT` then need one of them: "
+    "`Authorization: Bearer TOKEN`."
+)
+_HEALTH_PORT = "The port of `/healthz`, plain http without credentials. 0: any free port."
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 
@@ -100,7 +107,11 @@ class Settings:
 
     adapter_image: str = field(metadata={"variable": _IMAGE})
     host: str = declare("::", "HOST", _HOST)
-    port: int = declare(8080, "PORT", "The port to listen on.", read=variables.port)
+    port: int = declare(8080, "PORT", "The port that Metacontroller calls.", read=variables.port)
+    health_port: int = declare(8081, "HEALTH_PORT", _HEALTH_PORT, read=variables.port_or_any)
+    tls_dir: Path | None = declare(None, "TLS_DIR", _TLS_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
+    client_ca_file: Path | None = declare(None, "CLIENT_CA_FILE", _CLIENT_CA_FILE, read=Path)  # noqa: RUF009
+    auth_token_file: Path | None = declare(None, "AUTH_TOKEN_FILE", _AUTH_TOKEN_FILE, read=Path)  # noqa: RUF009
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join
     )
@@ -117,6 +128,11 @@ class Settings:
     config_dir: Path | None = declare(None, "CONFIG_DIR", _CONFIG_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
     max_body_bytes: int = declare(4 * 1024 * 1024, "MAX_BODY_BYTES", _MAX_BODY_BYTES, read=_body_size)
     log_level: str = declare("info", "LOG_LEVEL", f"One of {', '.join(_LEVELS)}.", read=_log_level)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The variable of each port -> the port."""
+        return {"PORT": self.port, "HEALTH_PORT": self.health_port}
 
 
 def reference() -> list[tuple[str, str, str]]:

@@ -89,6 +89,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def port_or_any(text: str) -> int:
+    try:
+        return 0 if text == "0" else port(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0 for any free port") from None
+
+
 def positive_seconds(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or int(text) < 1:
         raise ValueError("write whole seconds, at least 1")

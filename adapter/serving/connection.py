@@ -12,7 +12,7 @@ from adapter.serving.failures import cancels_this_task
 from adapter.serving.limits import SMALL_SIZE, TOO_MUCH, Connections
 from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response
-from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, Received, RequestReader, encode
+from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, CheckHead, Received, RequestReader, encode
 
 LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
@@ -24,15 +24,18 @@ class Reset(Exception):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The protocol of asyncio. It has no task and no timer except the ones that its state needs."""
+    """The protocol of asyncio. It has no task and no timer except the ones that its state needs.
+
+    ``check_head`` may refuse a request as soon as its head is read.
+    """
 
     _transport: asyncio.Transport
 
-    def __init__(self, shared: Connections) -> None:
+    def __init__(self, shared: Connections, check_head: CheckHead | None = None) -> None:
         self._shared, limits = shared, shared.limits
         self._loop = asyncio.get_running_loop()
         self._use_until = self._loop.time() + limits.new_age_s()
-        self._reader = RequestReader(limits.head_size, limits.body_size)
+        self._reader = RequestReader(limits.head_size, limits.body_size, check_head)
         self._refusal: Response | None = None  # the last response
         self._task: asyncio.Task[None] | None = None  # responds to the requests in the queue
         self._ended = False  # nothing more is read
@@ -48,7 +51,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # at most one response waits for the client to read it
+        transport.set_write_buffer_limits(high=1)  # at most one response waits for the client; 0 would stop TLS
         if not self._shared.add(self):
             self._refuse(self._busy("too many connections"))
         self._settle()
@@ -147,8 +150,9 @@ class Connection(asyncio.BufferedProtocol):
             # The client may still be sending. A close would reset the connection before it reads the response.
             await self._write(encode(self._refusal, head=False, close=True))
             self._refusal, self._lingering = None, True
-            with contextlib.suppress(OSError):  # the client has closed the connection
-                self._transport.write_eof()
+            if self._transport.can_write_eof():  # not with TLS
+                with contextlib.suppress(OSError):  # the client has closed the connection
+                    self._transport.write_eof()
         self._forget_task()
         self._settle()
 

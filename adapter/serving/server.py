@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 from adapter.serving.connection import Connection
 from adapter.serving.limits import Connections, Handler, Limits
@@ -46,6 +47,10 @@ class Server:
 
 async def listen(handler: Handler, port: int, limits: Limits, *, host: str = ALL_ADDRESSES) -> Server:
     """Serve on ``host``, or on all addresses; ``OSError`` if the port is in use. Port 0: any free port."""
-    connections, bound = Connections(handler, limits), listening_socket(host, port)
-    loop = asyncio.get_running_loop()
+    return await listen_on(handler, listening_socket(host, port), limits)
+
+
+async def listen_on(handler: Handler, bound: socket.socket, limits: Limits) -> Server:
+    """Serve on a socket that listens already."""
+    connections, loop = Connections(handler, limits), asyncio.get_running_loop()
     return Server(await loop.create_server(lambda: Connection(connections), sock=bound, backlog=BACKLOG), connections)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,6 +18,7 @@ HEADER_COST, REQUEST_COST = 256, 1024  # bytes of Python's objects, in addition 
 QUEUE_LIMIT = 16  # requests of one connection that wait for the response to an earlier one
 BUSY_RETRY_S = 1  # Retry-After of a response while this process is busy or stopping
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CheckHead = Callable[[Sequence[tuple[bytes, bytes]]], None]  # of headers, with names in lower case
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -34,14 +36,15 @@ class RequestReader:
     """Parses the requests of one connection and puts them into ``queue``, each with its whole body.
 
     Invalid bytes and requests beyond a limit raise :class:`Refusal`. httptools calls the ``on_...`` methods.
+    ``check_head`` may raise it, too: then no byte of the body is kept.
     """
 
-    def __init__(self, head_size: int, body_size: int) -> None:
+    def __init__(self, head_size: int, body_size: int, check_head: CheckHead | None = None) -> None:
         self.queue: deque[Received] = deque()
         self.heads = 0  # complete request heads so far
         self.ended = False  # the client sends no further request
         self.expects_continue = False  # the client waits for 100 before it sends the body
-        self._head_size, self._body_size = head_size, body_size
+        self._head_size, self._body_size, self._check_head = head_size, body_size, check_head
         self._parser = httptools.HttpRequestParser(self)
         self._stopped = False
         self._arrived = 0  # bytes of the current call of feed()
@@ -131,6 +134,8 @@ class RequestReader:
                 self.expects_continue = value.lower() == b"100-continue" and self._parser.get_http_version() == "1.1"
         if size > self._head_size:
             raise self._head_too_long()
+        if self._check_head:
+            self._check_head(self._headers)
         if self._parser.should_upgrade():
             return
         if length > self._body_size:

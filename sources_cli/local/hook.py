@@ -53,10 +53,11 @@ class Hook:
     ) -> Hook:
         if port and not port_is_free(port):
             raise Problem(f"port {port} is in use; choose another one with --port, or omit --port")
-        port = port or free_port()
+        port, health_port = port or free_port(), free_port()
         environ = {
             "HOST": "127.0.0.1",
             "PORT": str(port),
+            "HEALTH_PORT": str(health_port),
             "ADAPTER_IMAGE": image,
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
@@ -64,7 +65,7 @@ class Hook:
         client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
         hook = cls(process, client, sink_kinds, cluster)
         try:
-            await hook._wait_until_healthy()
+            await hook._wait_until_healthy(f"http://127.0.0.1:{health_port}/healthz")
         except BaseException:
             await hook.stop()
             raise
@@ -97,11 +98,11 @@ class Hook:
         await self._client.aclose()
         await self.process.stop(5)
 
-    async def _wait_until_healthy(self) -> None:
+    async def _wait_until_healthy(self, url: str) -> None:
         deadline = time.monotonic() + START_S
         while self.process.running and time.monotonic() < deadline:
             try:
-                if (await self._client.get("/healthz")).is_success:
+                if (await self._client.get(url)).is_success:
                     return
             except httpx2.TransportError:
                 pass

@@ -94,7 +94,7 @@ def server(module: list[str], environ: dict[str, str], root: Path = ROOT) -> Ite
     port = free_port()
     options = ["--port", str(port), "--http", "httptools", "--no-access-log", "--log-level", "error"]
     command = [sys.executable, "-m", *module, *(options if module[0] == "uvicorn" else [])]
-    environ = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port)}
+    environ = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": "0"}
     process = subprocess.Popen(command, cwd=root, env=environ)
     try:
         wait_for(port)

@@ -63,8 +63,9 @@ class LocalCluster:
     def start_hook(self, **environ: str) -> int:
         """Start another replica of the hook; return its port."""
         port = free_port()
-        own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "CLUSTER_DOMAIN": "cluster.local"}
-        process = self.start("hooks", CONFIG_DIR=str(self.config), **own, **environ)
+        own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": "0"}
+        own |= {"CLUSTER_DOMAIN": "cluster.local", "CONFIG_DIR": str(self.config)}
+        process = self.start("hooks", **own, **environ)
         self.hooks.append(process)
         wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
         return port

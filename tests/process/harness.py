@@ -142,9 +142,20 @@ class RunningHook:
     url: str
     process: Process
 
-    def call(self, path: str, body: bytes | None = None, method: str | None = None) -> tuple[int, Any]:
+    @property
+    def health_url(self) -> str:
+        return f"http://127.0.0.1:{self.process.wait_for_log('listening')['health_port']}"
+
+    def healthz(self) -> Any:
+        status, answer = self.call("/healthz", url=self.health_url)
+        assert status == 200
+        return answer
+
+    def call(self, path: str, body: bytes | None = None, method: str | None = None, url: str = "") -> tuple[int, Any]:
         """Status and the one JSON value of the answer."""
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            (url or self.url) + path, body, {"Content-Type": "application/json"}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
                 return response.status, json.loads(response.read())
@@ -158,7 +169,8 @@ def running_hook(**environ: str) -> Iterator[RunningHook]:
     """The real ``python -m hooks``. It must end on SIGTERM with exit code 0, and each line of its log is JSON."""
     port = free_port()
     with processes() as start:
-        process = start("hooks", **{"ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), **environ})
+        own = {"ADAPTER_IMAGE": "adapter:1", "HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": "0"}
+        process = start("hooks", **own | environ)
         wait_until(lambda: listens(port), f"the hook on port {port}", lambda: process.errors)
         yield RunningHook(f"http://127.0.0.1:{port}", process)
         assert process.stop()[0] == 0, process.errors

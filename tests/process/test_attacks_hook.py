@@ -25,10 +25,11 @@ NESTED = b'{"":' * 150 + b"0" + b"}" * 150
 @contextlib.contextmanager
 def running_hook() -> Iterator[tuple[Port, Process]]:
     with memory_limit(LIMIT_MIB) as group:
-        number = free_port()
-        process = group.start("hooks", ADAPTER_IMAGE="a:1", HOST="127.0.0.1", PORT=str(number))
+        number, health = free_port(), free_port()
+        own = {"ADAPTER_IMAGE": "a:1", "HOST": "127.0.0.1", "PORT": str(number), "HEALTH_PORT": str(health)}
+        process = group.start("hooks", **own)
         wait_until(lambda: listens(number), "the hook", lambda: process.errors)
-        yield Port(number, f"http://127.0.0.1:{number}/healthz", group, LIMIT_MIB), process
+        yield Port(number, f"http://127.0.0.1:{health}/healthz", group, LIMIT_MIB), process
         if process.child.poll() is None:
             assert process.stop()[0] == 0
 

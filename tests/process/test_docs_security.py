@@ -10,17 +10,18 @@ from adapter.observe import lookups
 from adapter.polling import documents, expressions
 from adapter.polling.feeds import feed_process
 from adapter.serving import limits, wire
-from hooks import server
+from hooks.serving import server
 from hooks.settings import Settings
 from sources_cli.admission import files, yaml
 from tests.pages import ROOT, page, rows, section
 
 MIB = 1024 * 1024
 PAGE = "docs/security.md"
-HOOK = server.limits(Settings(adapter_image="adapter:1").max_body_bytes)
+HOOK = server.limits(Settings(adapter_image="adapter:1"))
 LISTENER = limits.Limits(head_s=1, body_s=1, keep_alive_s=1)
 WANTED: dict[str, Any] = {
-    "connections of the hook": HOOK.connections,
+    "connections of the hook without TLS": HOOK.connections,
+    "connections of the hook with TLS": server.limits(Settings(adapter_image="adapter:1", tls_dir=ROOT)).connections,
     "body of a request to the hook": f"{HOOK.body_size // MIB} MiB",
     "requests in the memory of the hook": f"{HOOK.total_size // MIB} MiB",
     "connections of a listener": LISTENER.connections,

@@ -123,13 +123,13 @@ def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
             "/nowhere",
             "GET",
             404,
-            'no path "/nowhere"; use POST /sync, POST /customize, GET /healthz or GET /openapi.json',
+            'no path "/nowhere"; use POST /sync, POST /customize or GET /openapi.json',
         ),
         ("/sync/", "POST", 404, 'no path "/sync/"; use POST /sync, '),
         ("/a%0Ab", "GET", 404, r'no path "/a\nb"; use POST /sync, '),
         ("/sync", "GET", 405, '"/sync" does not allow GET; use POST'),
         ("/customize", "PUT", 405, '"/customize" does not allow PUT; use POST'),
-        ("/healthz", "POST", 405, '"/healthz" does not allow POST; use GET'),
+        ("/healthz", "GET", 404, 'no path "/healthz"; use POST /sync, '),
     ],
 )
 def test_unknown_path_or_method_is_a_4xx_that_says_what_to_use(
@@ -144,7 +144,7 @@ def test_caller_that_closes_the_connection_within_a_request_leaves_no_traceback(
     with running_hook() as hook:
         with socket.create_connection(("127.0.0.1", int(hook.url.rpartition(":")[2]))) as caller:
             caller.sendall(b"POST /sync HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
-        assert hook.call("/healthz")[0] == 200
+        assert hook.healthz()["status"] == "ok"
 
 
 def test_fifty_aborted_requests_write_no_line() -> None:
@@ -152,7 +152,7 @@ def test_fifty_aborted_requests_write_no_line() -> None:
         for n in range(50):
             with socket.create_connection(("127.0.0.1", int(hook.url.rpartition(":")[2]))) as caller:
                 caller.sendall(b"POST /sync HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + b"{" * n)
-        assert hook.call("/healthz")[0] == 200
+        assert hook.healthz()["status"] == "ok"
         assert [json.loads(line)["msg"] for line in hook.process.errors] == ["listening"]
 
 
@@ -204,10 +204,10 @@ def test_unusable_config_map_is_reported_by_healthz_and_changes_no_adapter(tmp_p
     with running_hook(CONFIG_DIR=str(tmp_path)) as hook:
         before = hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"]
         assert "prometheus" in json.dumps(before)
-        assert hook.call("/healthz") == (200, {"status": "ok", "problems": []})
+        assert hook.healthz() == {"status": "ok", "problems": []}
         key.write_text("stackdriver!")
         assert hook.call("/sync", json.dumps(REQUEST).encode())[1]["children"] == before
-        (problem,) = hook.call("/healthz")[1]["problems"]
+        (problem,) = hook.healthz()["problems"]
         assert 'metrics-protocol is "stackdriver!"' in problem
 
 
@@ -228,16 +228,18 @@ def test_repeated_query_parameter_is_a_400_that_names_it(hook: RunningHook, path
 def test_log_has_one_line_when_the_hook_listens_and_at_debug_one_per_request(level: str, requests: int) -> None:
     port = free_port()
     with processes() as run:
-        process = run("hooks", ADAPTER_IMAGE="a:1", HOST="127.0.0.1", PORT=str(port), LOG_LEVEL=level)
+        own = {"ADAPTER_IMAGE": "a:1", "HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": "0"}
+        process = run("hooks", **own, LOG_LEVEL=level)
         wait_until(lambda: process.errors, "the first line", lambda: process.errors)
         hook = RunningHook(f"http://127.0.0.1:{port}", process)
-        assert hook.call("/healthz")[0] == 200
+        assert hook.call("/openapi.json")[0] == 200
         assert hook.call("/nowhere")[0] == 404
         assert process.stop()[0] == 0
     first = json.loads(process.errors[0])
     assert (first["level"], first["msg"], first["host"], first["port"]) == ("info", "listening", "127.0.0.1", port)
+    assert 0 < first["health_port"] != port
     logged = [line for line in map(json.loads, process.errors) if line["msg"] == "request"]
-    expected = [("GET", "/healthz", 200), ("GET", "/nowhere", 404)][:requests]
+    expected = [("GET", "/openapi.json", 200), ("GET", "/nowhere", 404)][:requests]
     assert [(line["method"], line["path"], line["status"]) for line in logged] == expected
     assert level == "debug" or len(process.errors) == 1
 
@@ -248,14 +250,15 @@ def test_unusable_setting_is_one_line_and_exit_code_2() -> None:
     assert done.stderr.startswith("ADAPTER_IMAGE")
 
 
-def test_port_in_use_is_one_line_and_exit_code_3() -> None:
+@pytest.mark.parametrize("name", ["PORT", "HEALTH_PORT"])
+def test_port_in_use_is_one_line_and_exit_code_3(name: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = start(ADAPTER_IMAGE="a:1", HOST="127.0.0.1", PORT=str(port))
+        done = start(**{"ADAPTER_IMAGE": "a:1", "HOST": "127.0.0.1", "PORT": str(free_port()), name: str(port)})
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
-    assert str(port) in done.stderr
+    assert f" {name} {port}: " in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -57,19 +57,21 @@ def adapter(start: Start, sink: str, **environ: str) -> tuple[Process, int]:
 
 @pytest.mark.any_host
 def test_hook_serves_each_address_of_the_host(start: Start) -> None:
-    port = free_port()
-    hook = start("hooks", ADAPTER_IMAGE="a:1", PORT=str(port))
-    assert [status(hook, url(address, port, "/healthz")) for address in ADDRESSES] == [200] * len(ADDRESSES)
+    port, health = free_port(), free_port()
+    hook = start("hooks", ADAPTER_IMAGE="a:1", PORT=str(port), HEALTH_PORT=str(health))
+    pages = [url(address, *page) for address in ADDRESSES for page in ((port, "/openapi.json"), (health, "/healthz"))]
+    assert [status(hook, page) for page in pages] == [200] * len(pages)
 
 
 @needs_ipv6
 @pytest.mark.parametrize(("host", "served"), [("0.0.0.0", IPV4), ("127.0.0.1", IPV4), ("::1", IPV6)])
 def test_hook_serves_only_the_addresses_of_its_setting(start: Start, host: str, served: str) -> None:
-    port = free_port()
-    hook = start("hooks", ADAPTER_IMAGE="a:1", PORT=str(port), HOST=host)
-    assert status(hook, url(served, port, "/healthz")) == 200
-    with pytest.raises(httpx2.ConnectError):
-        httpx2.get(url(IPV6 if served == IPV4 else IPV4, port, "/healthz"), trust_env=False, timeout=DEADLINE_S)
+    port, health = free_port(), free_port()
+    hook = start("hooks", ADAPTER_IMAGE="a:1", PORT=str(port), HEALTH_PORT=str(health), HOST=host)
+    for page in ((port, "/openapi.json"), (health, "/healthz")):
+        assert status(hook, url(served, *page)) == 200
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(url(IPV6 if served == IPV4 else IPV4, *page), trust_env=False, timeout=DEADLINE_S)
 
 
 def test_hook_names_an_address_that_the_host_does_not_have(start: Start) -> None:

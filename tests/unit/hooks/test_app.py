@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from fastapi.testclient import TestClient
 
 from hooks.app import create_app, options_from
 from hooks.checkpoint import POD
+from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions
+from hooks.serving.health import pages
 from hooks.settings import Settings
 from tests.unit.hooks.hook import SETTINGS, URL_SINK, parent
 
@@ -48,9 +51,8 @@ def test_openapi_describes_request_response_and_errors(
     assert all(parameter["description"] for parameter in operation["parameters"])
 
 
-def test_openapi_describes_health_and_the_status_of_the_crds() -> None:
-    assert list(API["paths"]) == ["/healthz", "/sync", "/customize"]
-    assert schema_of("/healthz", "get", "200") == {"$ref": "#/components/schemas/Health"}
+def test_openapi_describes_the_status_of_the_crds() -> None:
+    assert list(API["paths"]) == ["/sync", "/customize"]
     status = API["components"]["schemas"]["SyncResponse"]["properties"]["status"]
     assert status == {"$ref": "#/components/schemas/Status"}
     assert API["components"]["schemas"]["Status"]["required"] == ["conditions"]
@@ -127,11 +129,13 @@ def test_healthz_lists_invalid_config_maps(tmp_path: Path) -> None:
     directory = tmp_path / "config-logging"
     directory.mkdir()
     (directory / "klog-verbosity").write_text("x")
-    client = TestClient(create_app(Settings(adapter_image="a:1", config_dir=tmp_path)))
-    assert client.get("/healthz").json() == {"status": "ok", "problems": []}
+    mounted = MountedConfig(tmp_path)
+    client = TestClient(create_app(Settings(adapter_image="a:1", config_dir=tmp_path), mounted=mounted))
+    healthz = pages(mounted.problems.values)["/healthz"]
+    assert json.loads(healthz().body) == {"status": "ok", "problems": []}
     client.post("/sync", json={"parent": parent({"sink": URL_SINK})})
     problem = 'config-logging: klog-verbosity is "x", write a number from 0 to 9; the last valid content stays in use'
-    assert client.get("/healthz").json() == {"status": "ok", "problems": [problem]}
+    assert json.loads(healthz().body) == {"status": "ok", "problems": [problem]}
 
 
 def test_hook_loads_only_the_contract_and_serving_packages_of_the_adapter() -> None:

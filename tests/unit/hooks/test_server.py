@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from pydantic_core import to_json
 
@@ -18,10 +17,13 @@ from adapter.contract.formats import json_cost
 from adapter.serving.limits import Limits
 from adapter.serving.sockets import listening_socket
 from hooks.app import new_throttle
-from hooks.server import COST_FACTOR, config, limits
+from hooks.serving.credentials import Credentials
+from hooks.serving.refusals import Refusals
+from hooks.serving.server import COST_FACTOR, limits, make_server
 from hooks.settings import Settings
 
-LIMITS = limits(64 * 1024)
+SETTINGS = Settings(adapter_image="a:1", max_body_bytes=64 * 1024)
+LIMITS = limits(SETTINGS)
 POST = b"POST /echo?q=%C3%A9 HTTP/1.1\r\nHost: h\r\nX-Name: caf\xe9\r\n"
 
 
@@ -53,7 +55,8 @@ def run(
     async def served() -> Any:
         listening = listening_socket("127.0.0.1", 0)
         with new_throttle() as throttle:
-            server = uvicorn.Server(config(app(), limits, throttle, log_level=log_level))
+            refusals = Refusals(throttle, limits.body_size)
+            server = make_server(app(), limits, refusals, Credentials(SETTINGS), log_level=log_level)
             running = asyncio.create_task(server.serve(sockets=[listening]))
             reader, writer = await asyncio.open_connection(*listening.getsockname())
             try:

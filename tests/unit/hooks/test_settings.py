@@ -21,6 +21,11 @@ def test_only_the_image_is_required() -> None:
         pytest.param({"ADAPTER_IMAGE": ""}, "ADAPTER_IMAGE is not set: write", id="empty-image"),
         pytest.param({"ADAPTER_IMAGE": "a b"}, 'ADAPTER_IMAGE is "a b"', id="image-with-a-space"),
         pytest.param(IMAGE | {"PORT": "0"}, 'PORT is "0": write a port number from 1 to 65535', id="port-0"),
+        pytest.param(
+            IMAGE | {"HEALTH_PORT": "70000"},
+            'HEALTH_PORT is "70000": write a port number from 1 to 65535, or 0 for any free port',
+            id="health-port",
+        ),
         pytest.param(IMAGE | {"PORT": "x"}, 'PORT is "x"', id="port-word"),
         pytest.param(
             IMAGE | {"SINK_KINDS": "Service"},
@@ -84,8 +89,9 @@ def test_cluster_domain_is_read_from_resolv_conf(text: str, expected: str | None
 def test_reference_lists_name_default_and_description_of_each_setting() -> None:
     rows = {name: (default, description) for name, default, description in reference()}
     assert list(rows) == [
-        "ADAPTER_IMAGE", "HOST", "PORT", "SINK_KINDS", "SINK_NAMESPACES", "CLUSTER_DOMAIN", "DIAGNOSE_PODS",
-        "TRUST_BUNDLE", "ALLOWED_HOSTS", "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
+        "ADAPTER_IMAGE", "HOST", "PORT", "HEALTH_PORT", "TLS_DIR", "CLIENT_CA_FILE", "AUTH_TOKEN_FILE",
+        "SINK_KINDS", "SINK_NAMESPACES", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE", "ALLOWED_HOSTS",
+        "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
     ]  # fmt: skip
     assert [rows[name][0] for name in ("ADAPTER_IMAGE", "PORT", "SINK_KINDS", "DIAGNOSE_PODS", "TRUST_BUNDLE")] == [
         "required", "`8080`", "`v1/Service`", "`false`", "none",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapter.serving.connection import Reset
-from adapter.serving.health import health
+from adapter.serving.health import health, serve_pages
 from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
@@ -211,7 +211,7 @@ def test_port_in_use_is_an_error() -> None:
     ],
 )
 def test_pages_of_the_health_port(line: str, status: int, body: str) -> None:
-    response = response_to(request(line, CLOSE), health(lambda: None, lambda: Response(200, b"m 1\n")))
+    response = response_to(request(line, CLOSE), serve_pages(health(lambda: None, lambda: Response(200, b"m 1\n"))))
     assert response.startswith(f"HTTP/1.1 {status} ")
     assert response.partition("\r\n\r\n")[2] == body
     assert ("allow: get, head" in response.lower()) == (status == 405)
@@ -219,6 +219,6 @@ def test_pages_of_the_health_port(line: str, status: int, body: str) -> None:
 
 @pytest.mark.parametrize(("live", "ready"), [("/health", "/readiness"), ("/healthz", "/readyz")])
 def test_stopping_adapter_is_live_but_not_ready(live: str, ready: str) -> None:
-    pages = health(lambda: "stopping", lambda: Response(200))
+    pages = serve_pages(health(lambda: "stopping", lambda: Response(200)))
     assert response_to(request(f"GET {ready}", CLOSE), pages).startswith("HTTP/1.1 503 ")
     assert response_to(request(f"GET {live}", CLOSE), pages).startswith("HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""Serves the application: uvicorn runs the process, and the connections are those of the adapter's server.
+"""Serves the application on PORT: uvicorn runs the process, and the connections are those of the adapter's server.
 
 They limit connections, bytes and times, which uvicorn's own connections do not. The application gets whole requests
 only. A refused request gets the JSON object ``{"error": "…"}``.
@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 from urllib.parse import unquote
 
 import uvicorn
-from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Scope
 
 from adapter.contract.formats import json_cost
 from adapter.contract.timeouts import TIMEOUTS
+from adapter.serving import health
 from adapter.serving.connection import Connection
-from adapter.serving.limits import TOO_MUCH, Connections, Limits
-from adapter.serving.logs import LogThrottle
+from adapter.serving.limits import Connections, Limits
 from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.server import listen_on
+from hooks.serving.credentials import Credentials
+from hooks.serving.handshake import Handshake
+from hooks.serving.refusals import Refusals, refused
+from hooks.settings import Settings
 
 KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first
 STOP_S = 5  # for the last responses after SIGTERM
@@ -32,56 +36,80 @@ COST_FACTOR = 14  # a body may become objects of so many times its largest size
 log = logging.getLogger("hooks.server")
 
 
-def limits(body_size: int) -> Limits:
+def limits(settings: Settings) -> Limits:
+    body_size = settings.max_body_bytes
     return Limits(
         head_s=10,
         body_s=10,
         keep_alive_s=KEEP_ALIVE_S,
         body_size=body_size,
         total_size=4 * body_size,
-        connections=128,
+        connections=64 if settings.tls_dir else 128,  # with TLS, each takes 0.4 MiB
         new_age_s=lambda: TIMEOUTS.age_limit_s(random.random()),  # Metacontroller then finds all replicas
     )
 
 
-def config(app: ASGIApp, limits: Limits, throttle: LogThrottle, *, log_level: str) -> uvicorn.Config:
-    """For ``uvicorn.Server``. ``throttle`` logs the requests that are too large. At the level debug, each is logged."""
-    refuse = partial(refused_and_logged, throttle, limits.body_size)
-    return uvicorn.Config(
+def make_server(
+    app: ASGIApp, limits: Limits, refusals: Refusals, credentials: Credentials, *, log_level: str
+) -> uvicorn.Server:
+    """Of PORT. At the level debug, each request is logged."""
+    connections = Connections(Application(app, limits.body_size, refusals), limits, refusals.response_to)
+    config = uvicorn.Config(
         app,
-        http=protocol(Connections(Application(app, limits.body_size, refuse), limits, refuse)),
+        http=protocol(connections, refusals, credentials),  # type: ignore[arg-type]  # a function instead of a class
         log_config=None,  # the handler of the root logger
         log_level=log_level if log_level == "debug" else "warning",
         proxy_headers=False,  # the address of the client is not used
         timeout_graceful_shutdown=STOP_S,
         lifespan="off",
     )
+    config.load()
+    server = uvicorn.Server(config)
+    server.server_state.connections = connections.opened  # type: ignore[assignment]  # it stops them and waits
+    return server
 
 
-def protocol(connections: Connections) -> type[asyncio.Protocol]:
-    """A class whose objects ``uvicorn.Server`` makes for new connections, stops, and waits for."""
+async def serve(
+    server: uvicorn.Server, listening: socket.socket, pages: Mapping[str, health.Page], health_port: socket.socket
+) -> None:
+    """Until a signal. The ``pages`` of ``health_port`` answer until the last response on ``listening``."""
+    beside = await listen_on(health.serve_pages(pages), health_port, health.limits(TIMEOUTS.request_head_s))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        await beside.close()
 
-    class LimitedConnection(Connection):
-        def __init__(self, *, server_state: uvicorn.server.ServerState, **_: Any) -> None:
-            super().__init__(connections)
-            self._served: set[Any] = server_state.connections
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self._served.add(self)
-            super().connection_made(transport)
+def protocol(
+    connections: Connections, refusals: Refusals, credentials: Credentials
+) -> Callable[..., asyncio.BaseProtocol]:
+    """Makes the protocol of each new connection."""
+    tls = credentials.tls
 
-        def connection_lost(self, error: Exception | None) -> None:
-            self._served.discard(self)
-            super().connection_lost(error)
+    def connect(has_certificate: bool) -> Connection:
+        return TlsConnection(connections, partial(credentials.check, has_certificate=has_certificate))
 
-    return LimitedConnection  # type: ignore[return-value]  # asyncio accepts a BufferedProtocol, too
+    def make(**_: object) -> asyncio.BaseProtocol:
+        if tls:
+            return Handshake(connections, tls.value, connect, refusals.handshake)
+        return Connection(connections, plain_check)
+
+    plain_check = partial(credentials.check, has_certificate=False) if credentials.are_demanded else None
+    return make
+
+
+class TlsConnection(Connection):
+    def eof_received(self) -> bool:
+        """With TLS, asyncio cannot keep the connection open until the response."""
+        super().eof_received()
+        return False
 
 
 class Application:
     """Handles a request with an ASGI application."""
 
-    def __init__(self, app: ASGIApp, body_size: int, refuse: Callable[[Refusal], Response]) -> None:
-        self._app, self._body_size, self._refuse = app, body_size, refuse
+    def __init__(self, app: ASGIApp, body_size: int, refusals: Refusals) -> None:
+        self._app, self._body_size, self._refusals = app, body_size, refusals
 
     async def __call__(self, request: Request) -> Response:
         response = await self._respond(request)
@@ -92,7 +120,7 @@ class Application:
     async def _respond(self, request: Request) -> Response:
         # Most bodies are small. Only a large one can cost too much, so only a large one is looked at.
         if len(request.body) > self._body_size // 8 and json_cost(request.body) > COST_FACTOR * self._body_size:
-            return self._refuse(Refusal(413, "the body has too many JSON values for its memory"))
+            return self._refusals.response_to(Refusal(413, "the body has too many JSON values for its memory"))
         exchange = Exchange(request)
         try:
             await self._app(_scope(request), exchange.receive, exchange.send)
@@ -142,20 +170,3 @@ def _scope(request: Request) -> Scope:
         "client": None,
         "server": None,
     }
-
-
-def refused_and_logged(throttle: LogThrottle, body_size: int, refusal: Refusal) -> Response:
-    """Logs a refusal that a larger MAX_BODY_BYTES would prevent."""
-    if refusal.status == 413 or str(refusal) == TOO_MUCH:
-        fields = {
-            "status": refusal.status,
-            "reason": str(refusal),
-            "remedy": f"raise MAX_BODY_BYTES, which is {body_size}, and the memory limit of the hook",
-        }
-        throttle.log(logging.WARNING, "request refused", fields, cause=f"request refused: {refusal}")
-    return refused(refusal)
-
-
-def refused(refusal: Refusal) -> Response:
-    headers = {"Content-Type": "application/json", **refusal.headers}
-    return Response(refusal.status, to_json({"error": str(refusal)}), headers)
