@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long fuzz e2e check bench lock manifests docs control-plane
+.PHONY: run test test-long fuzz e2e check bench lock manifests docs control-plane release dist
 
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
@@ -51,6 +51,12 @@ docs: .venv/ready  ## Generate the reference pages and the site in build/docs
 
 bench: .venv/ready  ## Run the benchmarks, each against its baseline
 	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+release: .venv/ready  ## Write version and changelog, and build the files of a release into dist/. VERSION=1.4.0
+	$(BIN)/python -m release "$(VERSION)"
+
+dist: .venv/ready  ## Build dist/ of the release that is checked out, with the same bytes
+	$(BIN)/python -m release
 
 lock: .venv/ready  ## Write the newest versions that pyproject.toml allows to requirements/
 	$(UV_COMPILE) --upgrade pyproject.toml -o requirements/runtime.lock

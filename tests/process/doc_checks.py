@@ -25,10 +25,14 @@ DIAGRAMS = {"README.md": 1, "docs/architecture.md": 1}  # page -> how many block
 _COMMANDS, _E2E = "tests/process/test_docs_commands.py", "tests/e2e/test_quickstart.py"
 _OWN_KIND = f"{_COMMANDS}::test_own_kind_commands_work_in_an_empty_directory"
 _QUICKSTART = f"{_E2E}::test_install_commands_show_events_in_the_log_of_the_display"
+_RELEASE = "tests/process/test_release.py"
 _OPERATE = f"{_E2E}::test_commands_to_operate_and_upgrade_work"
 # What a command looks like -> the test that runs it. Kubernetes objects and files in a command are checked here, too.
 COVERED_BY = {
     r"make run": f"{_COMMANDS}::test_make_run_shows_events",
+    r"make release VERSION=\S+": f"{_RELEASE}::test_release_writes_the_version_and_the_heading_but_commits_nothing",
+    r"(git checkout v[\d.]+|make dist)": f"{_RELEASE}::test_tag_of_a_release_gives_the_same_bytes_elsewhere",
+    r"sha256sum --check SHA256SUMS": f"{_RELEASE}::test_release_has_packages_chart_manifests_sbom_and_checksums",
     r"make [\w-]+": f"{_COMMANDS}::test_every_make_target_of_the_pages_exists",
     r"sources run --for 5s metacontroller/samples/quickstart.yaml": f"{_COMMANDS}::test_sources_run_stops_by_itself",
     r"sources run --once .* metacontroller/samples/cron.yaml": "tests/process/test_cron.py::"
@@ -46,7 +50,7 @@ COVERED_BY = {
     r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
     r"python -m pytest tests": _OWN_KIND,
     r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
-    r"docker build.* (python:[\d.]+-slim|--build-arg BASE=.*)": "tests/process/test_docs.py::"
+    r"(docker|buildah) build.* (python:[\d.]+-slim|--build-arg BASE=.*)": "tests/process/test_docs.py::"
     "test_the_base_image_is_one_build_argument",
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",

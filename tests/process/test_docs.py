@@ -48,9 +48,11 @@ def test_the_base_image_is_one_build_argument() -> None:
     [default] = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG ")]
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert set(bases) == {"${BASE}", "scratch"}
-    inspect_it, build = blocks("docs/contributing.md", "## Build a release image")[0].commands
+    name = default.partition(":")[0]
+    [[inspect_it, with_docker], [with_buildah]] = [one.commands for one in blocks("docs/release.md", "## Build the image")]
     assert inspect_it.split()[-1] == default
-    assert f"--build-arg BASE={default.partition(':')[0]}@sha256:" in build
+    assert f"--build-arg BASE={name}@sha256:" in with_docker
+    assert f"--build-arg BASE=docker.io/library/{name}@sha256:" in with_buildah
 
 
 def test_the_finished_kind_is_the_one_under_test() -> None:
