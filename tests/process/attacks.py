@@ -92,7 +92,7 @@ class Port:
 
     def assert_alive(self) -> None:
         """The probe succeeds as fast as the kubelet wants it, and there is memory to spare."""
-        with urllib.request.urlopen(self._probe_url, timeout=5) as response:
+        with urllib.request.urlopen(self._probe_url, timeout=DEADLINE_S) as response:
             assert response.status == 200
         assert self._group.killed() == 0
         assert self._group.peak_mib() <= SPARE * self._limit_mib
