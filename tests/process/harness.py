@@ -40,6 +40,18 @@ def wait_until(met: Callable[[], Any], what: str, seen: Callable[[], object] = l
     return value
 
 
+def cpu_s(task: str) -> tuple[float, float]:
+    """How long a thread had a CPU, and how long it waited for one; 0 where the system does not tell.
+
+    ``task``: its path below ``/proc``; a process id means the main thread.
+    """
+    try:
+        ran, waited, _ = Path("/proc", task, "schedstat").read_text().split()
+    except OSError:
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
 class Stopped(NamedTuple):
     """How a process ended.
 
@@ -121,12 +133,7 @@ class Process:
         return os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _busy_s(self) -> float:
-        """How long the main thread has had a CPU or waited for one; 0 where the system does not tell."""
-        try:
-            ran, waited, _ = Path(f"/proc/{self.child.pid}/schedstat").read_text().split()
-        except OSError:
-            return 0.0
-        return (int(ran) + int(waited)) / 1e9
+        return sum(cpu_s(str(self.child.pid)))
 
     def ended(self) -> int:
         """Wait for the end; return the exit code. ``errors`` is complete then."""

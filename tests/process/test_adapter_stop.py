@@ -12,8 +12,8 @@ import pytest
 
 from tests.process.harness import Adapter, Process, ScriptedSink, Start, display, free_port, wait_until
 
-LONG = "10s"
-SOON_S = 5.0  # asleep; less than LONG
+LONG = "1h"
+SOON_S = 5.0  # asleep; less than the time that an event in hand may still take
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
