@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-pytest_plugins = ["adapter.testing"]
+pytest_plugins = ["adapter.testing", "tests.again"]
 
 # Without a deadline, slow machines cause no failures.
 settings.register_profile("patient", deadline=None)

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 
 from adapter.contract.kind_names import plural
+from tests.deadline import DEADLINE_S
 
 Object = dict[str, Any]
-DEADLINE_S = 30.0
 CLUSTER_SCOPED = frozenset(
     (
         "Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
@@ -42,7 +42,7 @@ class Api:
         """``token`` is empty for `kubectl proxy`, which adds its own. ``as_user``: the user to impersonate."""
         named = {"Authorization": token and f"Bearer {token}", "Impersonate-User": as_user}
         headers = {name: value for name, value in named.items() if value}
-        self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=30)
+        self._client = httpx2.Client(base_url=url, headers=headers, verify=False, trust_env=False, timeout=DEADLINE_S)
 
     def close(self) -> None:
         self._client.close()

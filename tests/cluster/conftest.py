@@ -18,10 +18,7 @@ from tests.cluster.samples import LONGEST_KIND, SAMPLES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raise the timeout: the first test that uses a session fixture waits for the control plane to start."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(300))
         if item.get_closest_marker("long") and not os.environ.get("LONG"):
             item.add_marker(pytest.mark.skip(reason="the long forms run only with LONG=1 (make test-long)"))
 

@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 
 from tests.cluster.api import Api, NotFoundError, Object
+from tests.deadline import DEADLINE_S
 from tests.process.harness import free_port
 
-START_S = 60.0
 BY_HAND = "by-hand"
 UNLIMITED = ("--kube-api-qps=1000", "--kube-api-burst=2000")  # by default, controllers send 20 requests a second
 AUDIT_POLICY = {
@@ -100,7 +100,7 @@ class ControlPlane:
         command = [str(self.binaries / "kubectl"), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
         done = subprocess.run(
-            command, input=stdin, env=environ, capture_output=True, text=True, timeout=120, check=False
+            command, input=stdin, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -196,7 +196,7 @@ class ControlPlane:
         self._children.append((name, child))
 
     def _wait(self, what: str, met: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + DEADLINE_S
         while True:
             try:
                 if met():
@@ -205,7 +205,7 @@ class ControlPlane:
                 pass
             dead = [name for name, child in self._children if child.poll() is not None]
             if dead or time.monotonic() > deadline:
-                raise AssertionError(f"{what}: not ready within {START_S:.0f} s\n{self.log_tail()}")
+                raise AssertionError(f"{what}: not ready within {DEADLINE_S} s\n{self.log_tail()}")
             time.sleep(0.05)
 
 

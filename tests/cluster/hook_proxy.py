@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from adapter.contract.formats import format_time
+from tests.deadline import DEADLINE_S
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class HookProxy:
         first = next(self._turn)
         for n in range(len(self.backends)):
             connection = http.client.HTTPConnection(
-                "127.0.0.1", self.backends[(first + n) % len(self.backends)], timeout=20
+                "127.0.0.1", self.backends[(first + n) % len(self.backends)], timeout=DEADLINE_S
             )
             try:
                 connection.request("POST", handler.path, body, {"Content-Type": "application/json"})

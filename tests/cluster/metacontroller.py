@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.cluster.build import Unavailable
 from tests.cluster.control_plane import ControlPlane
+from tests.deadline import DEADLINE_S
 from tests.process.harness import free_port, listens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ class Metacontroller:
             return
         self._child.send_signal(signal.SIGTERM)
         try:
-            self._child.wait(15)
+            self._child.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()

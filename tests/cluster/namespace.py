@@ -31,7 +31,7 @@ class SourceNamespace:
         def former() -> object:
             return self.api.find("v1", "namespaces", namespace)
 
-        eventually(former, lambda found: found is None, f"the previous namespace {namespace} is deleted", deadline_s=60)
+        eventually(former, lambda found: found is None, f"the previous namespace {namespace} is deleted")
         metadata = {"name": namespace, "labels": labels or {}}
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 

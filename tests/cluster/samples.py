@@ -106,7 +106,7 @@ def _wait_until_accepted_as_owner(cluster: LocalCluster, kind: Kind) -> None:
         return None
 
     try:
-        eventually(refusal, lambda text: text is None, f"{kind.name} is accepted as an owner", deadline_s=60)
+        eventually(refusal, lambda text: text is None, f"{kind.name} is accepted as an owner")
     finally:
         api.close()
 

@@ -55,7 +55,7 @@ def test_sources_work_under_both_strategies_and_after_a_switch(ns: SourceNamespa
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.timeout(IDLE_S + 240)
+@pytest.mark.timeout(900 + IDLE_S)
 def test_idle_sources_cause_no_hook_call_and_no_write(
     ns: SourceNamespace, strategy: str, default_strategy: None
 ) -> None:
@@ -68,7 +68,7 @@ def test_idle_sources_cause_no_hook_call_and_no_write(
     for name in ("one", "two", "three"):
         ns.wait_until_ready(name)
     due = "the last sync that an answer requested with resyncAfterSeconds"
-    eventually(lambda: requested_sync_time(ns) < time.time(), bool, due, deadline_s=120)
+    eventually(lambda: requested_sync_time(ns) < time.time(), bool, due)
     wait_until_idle(ns)
     idle = Activity(ns)
     time.sleep(IDLE_S)  # measures a period without calls and writes

@@ -63,7 +63,7 @@ def wait_until_idle(ns: SourceNamespace) -> None:
         eventually(lambda: hook_calls(ns), lambda now: now >= calls + count, "two syncs", details=ns.describe)
         return writes(ns) - before
 
-    eventually(writes_of_resyncs, lambda count: count == 0, "syncs without a write", deadline_s=60)
+    eventually(writes_of_resyncs, lambda count: count == 0, "syncs without a write")
 
 
 def replace_checkpoint(ns: SourceNamespace, checkpoint: Object) -> None:

@@ -67,7 +67,7 @@ def test_kubectl_wait_after_an_edit_returns_only_after_the_rollout(ns: SourceNam
         interval = format_duration((n + 11) * 1_000_000_000)
         ns.edit(interval=interval, ceOverrides={"extensions": {"n": str(chance.random())}})
         code, out, err = ns.cluster.plane.kubectl(
-            "-n", ns.name, "wait", "--for=condition=Ready", "samplesource/hello", "--timeout=60s"
+            "-n", ns.name, "wait", "--for=condition=Ready", "samplesource/hello", "--timeout=120s"
         )
         assert code == 0, out + err + ns.describe()
         deployment = ns.deployment()

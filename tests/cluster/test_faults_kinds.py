@@ -6,7 +6,7 @@ from typing import Any
 
 from sources_cli.arguments import ManifestsOptions
 from tests.cluster.api import Object, eventually
-from tests.cluster.faults import WITHIN_S, wait_for_fault, wait_for_sync_error
+from tests.cluster.faults import wait_for_fault, wait_for_sync_error
 from tests.cluster.local_cluster import KIND, composite_controller
 from tests.cluster.namespace import SourceNamespace
 
@@ -44,7 +44,7 @@ def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_em
     eventually(lambda: last_path(ns, "former"), lambda path: "Ingress" in path, "the new kinds are in effect")
     ns.source(sink=sink(INGRESSES, "Ingress"))
     what = "Metacontroller's requests for ingresses are refused"
-    eventually(lambda: refusals(ns, "/ingresses"), lambda found: len(found) >= 4, what, deadline_s=WITHIN_S)
+    eventually(lambda: refusals(ns, "/ingresses"), lambda found: len(found) >= 4, what)
     assert "status" not in ns.read()
     assert [event for event in ns.api.list("v1", "events", ns.name) if event["involvedObject"]["name"] == "hello"] == []
     assert "ingresses.networking.k8s.io is forbidden" in ns.cluster.metacontroller.log.read_text()

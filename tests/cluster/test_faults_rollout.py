@@ -60,7 +60,7 @@ def test_foreign_deployment_with_the_same_name_is_reported_and_not_changed(ns: S
     ns.api.delete(*DEPLOYMENTS, foreign["metadata"]["name"], ns.name)
     if not wait:
         ns.api.patch(*SOURCES, "hello", {"metadata": {"labels": {"look": "now"}}}, ns.name)
-    ns.wait_until_ready(deadline_s=60)
+    ns.wait_until_ready()
 
 
 @pytest.fixture

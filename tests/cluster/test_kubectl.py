@@ -206,7 +206,7 @@ def test_kubectl_wait_returns_when_a_source_is_ready(
     bare_api_server: ControlPlane, kubectl: Callable[..., str]
 ) -> None:
     wait = ("wait", "--for=condition=Ready", "-n", NAMESPACE)
-    same_as_golden("wait.txt", kubectl(*wait, "--timeout=30s", "ssrc/hello"))
+    same_as_golden("wait.txt", kubectl(*wait, "--timeout=120s", "ssrc/hello"))
     assert bare_api_server.kubectl(*wait, "--timeout=1s", "ssrc/lost")[0] == 1
 
 

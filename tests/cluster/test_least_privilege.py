@@ -35,7 +35,7 @@ def test_metacontroller_uses_every_granted_permission_and_no_other(ns: SourceNam
         lambda: sync_errors(ns), lambda count: count > 1, "a SyncError event with a count above 1", details=ns.describe
     )
     ns.cluster.hook_proxy.reset()
-    ns.wait_until_ready(deadline_s=60)
+    ns.wait_until_ready()
 
     requests = [entry for entry in ns.audit() if entry["user"]["username"] == USER]
     refused = [entry for entry in requests if entry["annotations"].get("authorization.k8s.io/decision") == "forbid"]

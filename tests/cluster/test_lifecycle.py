@@ -100,7 +100,7 @@ def test_newly_allowed_sink_kind_applies_to_existing_sources(ns: SourceNamespace
     assert "allowed: v1/Service" in condition["message"]
     ns.record("sink-kind-not-allowed")
     ns.cluster.install("v1/Service", THING)
-    assert ns.wait_until_ready(deadline_s=60)["status"]["sinkUri"] == "http://thing.example.com/in"
+    assert ns.wait_until_ready()["status"]["sinkUri"] == "http://thing.example.com/in"
 
 
 def test_changed_logging_configuration_rolls_out_every_adapter(ns: SourceNamespace) -> None:
@@ -181,4 +181,4 @@ def test_deleting_a_source_deletes_its_deployment_and_its_pods(ns: SourceNamespa
     def left() -> object:
         return [*ns.deployments(), *ns.api.list("apps/v1", "replicasets", ns.name), *ns.pods()]
 
-    eventually(left, lambda found: found == [], "the namespace is empty", deadline_s=90)
+    eventually(left, lambda found: found == [], "the namespace is empty")

@@ -45,4 +45,4 @@ def test_listening_source_gets_a_service_replicas_and_an_address(ns: SourceNames
         "another Service",
     )
     ns.api.delete(*inboxes.sources, "inbox", ns.name)
-    eventually(lambda: services(ns), lambda found: found == [], "no Service", deadline_s=90)
+    eventually(lambda: services(ns), lambda found: found == [], "no Service")

@@ -23,6 +23,7 @@ from tests.cluster.apply_strategies import STRATEGIES, apply_with, writes
 from tests.cluster.local_cluster import SOURCES, LocalCluster
 from tests.cluster.namespace import SourceNamespace
 from tests.cluster.restricted import RESTRICTED, create_priority_classes
+from tests.deadline import DEADLINE_S
 from tests.property import pod_settings
 
 VALUES, BATCH = (500, 50) if os.environ.get("LONG") else (24, 24)
@@ -108,7 +109,7 @@ def test_pod_settings_are_admitted_idle_and_roll_out_once(
         check_batch(ns, {f"s{start + n}": each for n, each in enumerate(examples(BATCH, start))})
         for source in ns.api.list(*SOURCES, ns.name):
             ns.api.delete(*SOURCES, source["metadata"]["name"], ns.name)
-        eventually(ns.deployments, lambda found: not found, "no Deployment", details=ns.describe, deadline_s=120)
+        eventually(ns.deployments, lambda found: not found, "no Deployment", details=ns.describe)
 
 
 def check_batch(ns: SourceNamespace, batch: dict[str, Example]) -> None:
@@ -116,7 +117,7 @@ def check_batch(ns: SourceNamespace, batch: dict[str, Example]) -> None:
     for name, (value, _, _) in batch.items():
         ns.source(name, adapter=value)
     wait_until_all_are_ready(ns, batch)
-    eventually(lambda: stays_idle(ns, batch), bool, "no write while idle", deadline_s=60)
+    eventually(lambda: stays_idle(ns, batch), bool, "no write while idle")
     before = generations(ns)
     assert set(revisions(ns).values()) == {"1"}
 
@@ -135,7 +136,7 @@ def check_batch(ns: SourceNamespace, batch: dict[str, Example]) -> None:
     for name, source in first_statuses(seen).items():
         assert not is_ready(source), f"{name} was Ready on its old template: {source}"
     assert set(revisions(ns).values()) == {"2"}
-    eventually(lambda: stays_idle(ns, batch), bool, "no write while idle", deadline_s=60)
+    eventually(lambda: stays_idle(ns, batch), bool, "no write while idle")
 
 
 def replace_adapter(ns: SourceNamespace, name: str, value: Json) -> None:
@@ -171,7 +172,7 @@ def wait_until_all_are_ready(ns: SourceNamespace, names: Any) -> None:
         name = waiting()[0]
         return f"{name}: {ns.read(name)['spec']['adapter']}\n{ns.describe(name)}"
 
-    eventually(waiting, lambda found: not found, "all are Ready", details=details, deadline_s=240)
+    eventually(waiting, lambda found: not found, "all are Ready", details=details, deadline_s=2 * DEADLINE_S)
 
 
 def first_statuses(seen: list[Object]) -> dict[str, Object]:

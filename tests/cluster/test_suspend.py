@@ -25,7 +25,7 @@ def test_suspended_and_resumed_source_keeps_its_objects_and_is_idle(ns: SourceNa
     ns.edit(suspend=True)
     ns.wait_for_condition("Ready", "False", "Suspended")
     eventually(ns.pods, lambda pods: pods == [], "no pod is left", details=ns.describe)
-    stopped(ns)
+    wait_until_stopped(ns)
     assert ns.condition("SinkProvided")["status"] == "True"
     assert writes_when_touched(ns) == 0
     calls = len(ns.cluster.hook_proxy.calls(ns.name, "hello"))
@@ -40,10 +40,14 @@ def test_suspended_and_resumed_source_keeps_its_objects_and_is_idle(ns: SourceNa
     assert writes_when_touched(ns) == 0
 
 
-def stopped(ns: SourceNamespace) -> None:
-    """Wait until the message says that the adapter has stopped."""
+def wait_until_stopped(ns: SourceNamespace, name: str = "hello") -> None:
+    """Wait until the message says that the adapter has stopped.
+
+    Before that, Metacontroller may still know the Deployment as it was: with all its replicas. A source that is resumed
+    then is Ready for a moment.
+    """
     eventually(
-        lambda: ns.condition("Deployed").get("message", ""),
+        lambda: ns.condition("Deployed", name).get("message", ""),
         lambda message: "has 0 replicas" in message,
         "the message says that no replica is left",
         details=ns.describe,
@@ -98,6 +102,7 @@ def test_edit_of_a_suspended_source_takes_effect_when_it_resumes(ns: SourceNames
     ns.edit(suspend=True, interval="20s")
     ns.wait_for_condition("Ready", "False", "Suspended")
     eventually(ns.pods, lambda pods: pods == [], "no pod is left", details=ns.describe)
+    wait_until_stopped(ns)
     ns.edit(suspend=False)
     ns.wait_until_ready()
     [pod] = ns.pods()
@@ -115,6 +120,7 @@ def test_suspended_listener_keeps_its_service(ns: SourceNamespace) -> None:
         inboxes.edit("inbox", suspend=True)
         inboxes.wait_for_condition("Ready", "False", "Suspended", "inbox")
         eventually(ns.pods, lambda pods: pods == [], "no pod is left", details=ns.describe)
+        wait_until_stopped(inboxes, "inbox")
         assert inboxes.read("inbox")["status"]["address"] == address
         services = {service["metadata"]["name"] for service in ns.api.list("v1", "services", ns.name)}
         assert address["url"].removeprefix("http://").partition(".")[0] in services

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.api import Api, Object
+from tests.deadline import DEADLINE_S
 
 CLUSTER_WIDE = {
     "namespaces": "v1",
@@ -83,7 +84,13 @@ def kubectl_environ(directory: Path) -> dict[str, str]:
 
 def _run_checked(command: list[str], directory: Path) -> str:
     done = subprocess.run(
-        command, cwd=directory, env=kubectl_environ(directory), capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=directory,
+        env=kubectl_environ(directory),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -33,10 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The quick start runs first, while the hook may still be starting, as for a user.
     items.sort(key=lambda item: item.path != HERE / "test_quickstart.py")
     for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.timeout(300))
-            if missing:
-                item.add_marker(pytest.mark.skip(reason=missing))
+        if missing and HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=missing))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

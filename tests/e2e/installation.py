@@ -57,7 +57,7 @@ def installation(directory: Path) -> Iterator[Cluster]:
             def left() -> object:
                 return cluster.cluster_scoped_objects() - before
 
-            eventually(left, lambda found: not found, "the cluster has only the objects from before", deadline_s=90)
+            eventually(left, lambda found: not found, "the cluster has only the objects from before")
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def installed(cluster: Cluster, directory: str | Path, crd: str) -> Iterator[Non
     """Install one more kind from a directory that `sources manifests` wrote; uninstall it afterwards."""
     try:
         cluster.kubectl("apply", "-k", str(directory))
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd}", "--timeout=120s")
         yield
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "-k", str(directory))

@@ -12,6 +12,7 @@ import yaml
 
 from adapter.loading import module_name
 from tests.cluster.local_cluster import read_yaml
+from tests.deadline import DEADLINE_S
 from tests.e2e.cluster import Cluster, kubectl_environ
 from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 from tests.installed import environ_with
@@ -33,7 +34,13 @@ class KindProject:
             command = f"{os.environ['BUILD_IMAGE']} {words[4]} {words[3]}"
         shell = ["bash", "-c", command]
         done = subprocess.run(
-            shell, cwd=self.directory, env=self._environ, capture_output=True, text=True, timeout=180, check=False
+            shell,
+            cwd=self.directory,
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            timeout=2 * DEADLINE_S,
+            check=False,
         )
         assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -75,5 +82,5 @@ class KindProject:
             sample["spec"] |= {"sink": SINK, **spec}
             self.write("sample.yaml", yaml.safe_dump(sample))
             self.run("kubectl apply -f sample.yaml")
-            ns.wait_until_ready(deadline_s=60)
+            ns.wait_until_ready()
             yield ns

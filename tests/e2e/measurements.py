@@ -48,9 +48,7 @@ def working_sets(cluster: Cluster, pods: list[Object]) -> dict[str, tuple[int, s
             if stats["podRef"]["uid"] in by_uid and stats.get("containers")
         }
 
-    seen = eventually(
-        read, lambda found: len(found) == len(pods) and all(found.values()), "each pod has a working set", deadline_s=60
-    )
+    seen = eventually(read, lambda found: len(found) == len(pods) and all(found.values()), "each pod has a working set")
     found: dict[str, tuple[int, str]] = {}
     for uid, used in sorted(seen.items(), key=lambda entry: entry[1]):
         container = by_uid[uid]["spec"]["containers"][0]

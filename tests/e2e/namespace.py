@@ -75,7 +75,7 @@ class RestrictedNamespace(SourceNamespace):
                 container["image"] = self.cluster.image
                 container["command"] += ["--format", "jsonl", *options]
             self.api.create(document)
-        self.kubectl("rollout", "status", "deployment/event-display", "--timeout=60s")
+        self.kubectl("rollout", "status", "deployment/event-display", "--timeout=120s")
 
     def source(self, name: str = "hello", /, **spec: Any) -> Object:
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "event-display"}}
@@ -96,7 +96,7 @@ class RestrictedNamespace(SourceNamespace):
         spec = {"selector": {"app": name}, "ports": ports}
         self.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
         self.api.create(_pod_of(metadata, self.cluster.image, arguments))
-        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
 
     @contextmanager
     def exhausted_memory(self) -> Iterator[None]:
@@ -108,7 +108,7 @@ class RestrictedNamespace(SourceNamespace):
 
     def wait_for_fault(self, reason: str, name: str = "hello") -> str:
         """Wait for the reason in Deployed and Ready; return their message, which names the pod."""
-        message = self.wait_for_condition("Deployed", "False", reason, name, deadline_s=30)["message"]
+        message = self.wait_for_condition("Deployed", "False", reason, name)["message"]
         assert self.wait_for_condition("Ready", "False", reason, name)["message"] == message
         assert message.startswith(f"Pod {self.name}/"), message
         return str(message)

@@ -43,12 +43,12 @@ def _edit(ns: RestrictedNamespace) -> Edited:
     edited = Edited()
     for number in ROUNDS:
         ns.edit(ceOverrides={"extensions": {"round": number}})
-        ns.kubectl("wait", "--for=condition=Ready", "samplesource/hello", "--timeout=60s")
+        ns.kubectl("wait", "--for=condition=Ready", "samplesource/hello", "--timeout=120s")
         edited.deployments.append(ns.deployment())
         edited.adapters.append(ns.adapters())
     ns.adapter()  # the old pod has drained and ended
     ns.api.delete(*SOURCES, "hello", ns.name)  # the last pod drains too
-    eventually(ns.adapters, lambda found: found == [], "there is no adapter", deadline_s=60, details=ns.describe)
+    eventually(ns.adapters, lambda found: found == [], "there is no adapter", details=ns.describe)
     edited.events = ns.displayed_events()
     return edited
 

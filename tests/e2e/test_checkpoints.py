@@ -75,15 +75,15 @@ def test_no_item_is_missing_after_the_container_was_killed(
     polled: RestrictedNamespace, figure: Callable[[str], None]
 ) -> None:
     polled.source(**SPEC)
-    polled.wait_until_ready(deadline_s=60)
+    polled.wait_until_ready()
     wait_for_more(polled)
 
     def restarts() -> int:
         return int(polled.adapter()["status"]["containerStatuses"][0]["restartCount"])
 
     with polled.exhausted_memory():
-        eventually(restarts, lambda count: count > 0, "the container restarted", deadline_s=60, details=polled.describe)
-    polled.wait_until_ready(deadline_s=60)
+        eventually(restarts, lambda count: count > 0, "the container restarted", details=polled.describe)
+    polled.wait_until_ready()
     wait_for_more(polled)
     no_item_is_missing(polled, figure, "in the pod, container killed")
 
@@ -91,12 +91,12 @@ def test_no_item_is_missing_after_the_container_was_killed(
 def replace_pods(ns: RestrictedNamespace) -> None:
     """Stop the source for a while, then delete its pod: twice, items appear while no adapter runs or is ready."""
     ns.edit(suspend=True)
-    eventually(ns.adapters, lambda pods: pods == [], "no adapter is left", deadline_s=60, details=ns.describe)
+    eventually(ns.adapters, lambda pods: pods == [], "no adapter is left", details=ns.describe)
     ns.edit(suspend=None)
-    ns.wait_until_ready(deadline_s=60)
+    ns.wait_until_ready()
     wait_for_more(ns)
     ns.kubectl("delete", "pod", ns.adapter()["metadata"]["name"], "--now", "--wait=false")
-    ns.wait_until_ready(deadline_s=60)
+    ns.wait_until_ready()
     wait_for_more(ns)
 
 
@@ -107,7 +107,7 @@ def test_no_item_is_missing_after_pods_are_replaced_with_a_checkpoint_in_redis(
     start_redis(polled)
     polled.api.create(secret(polled, "checkpoints", url=f"redis://:{PASSWORD}@redis:6379/0"))
     polled.source(**SPEC, checkpoint={"url": {"secretKeyRef": {"name": "checkpoints", "key": "url"}}})
-    polled.wait_until_ready(deadline_s=60)
+    polled.wait_until_ready()
     wait_for_more(polled)
     replace_pods(polled)
     no_item_is_missing(polled, figure, "in Redis, suspended and pod deleted")
@@ -133,7 +133,7 @@ def start_redis(ns: RestrictedNamespace) -> None:
     ns.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     ports = {"selector": {"app": "redis"}, "ports": [{"name": "redis", "port": 6379}]}
     ns.api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": ports})
-    ns.kubectl("wait", "--for=condition=Ready", "pod/redis", "--timeout=60s")
+    ns.kubectl("wait", "--for=condition=Ready", "pod/redis", "--timeout=120s")
 
 
 def test_no_item_is_missing_after_pods_are_replaced_with_a_checkpoint_on_a_volume(
@@ -141,12 +141,12 @@ def test_no_item_is_missing_after_pods_are_replaced_with_a_checkpoint_on_a_volum
 ) -> None:
     with volume(polled) as claim:
         polled.source(**SPEC, checkpoint={"volume": {"claimName": claim}})
-        polled.wait_until_ready(deadline_s=60)
+        polled.wait_until_ready()
         wait_for_more(polled)
         replace_pods(polled)
         no_item_is_missing(polled, figure, "on a volume, suspended and pod deleted")
         polled.api.delete(*polled.sources, "hello", polled.name)
-        eventually(polled.adapters, lambda pods: pods == [], "no adapter is left", deadline_s=60)
+        eventually(polled.adapters, lambda pods: pods == [], "no adapter is left")
 
 
 @contextmanager
@@ -200,5 +200,5 @@ def on_node(ns: RestrictedNamespace, namespace: str, host: str, command: str) ->
     metadata = {"name": command.split()[0], "namespace": namespace}
     ns.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     ns.cluster.kubectl(
-        "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{metadata['name']}", "--timeout=60s"
+        "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{metadata['name']}", "--timeout=120s"
     )

@@ -67,7 +67,7 @@ class Load:
 @pytest.fixture
 def load(cluster: Cluster, ns: RestrictedNamespace) -> Iterator[Load]:
     """Load on a hook with two ready replicas."""
-    cluster.kubectl("-n", HOOK[0], "rollout", "status", "deployment/sources-hook", "--timeout=60s")
+    cluster.kubectl("-n", HOOK[0], "rollout", "status", "deployment/sources-hook", "--timeout=120s")
     with Load(ns) as load:
         yield load
 
@@ -85,7 +85,7 @@ def _wait_for_two_without(old: list[str], cluster: Cluster) -> None:
     def done(ready: dict[str, bool]) -> bool:
         return list(ready.values()) == [True, True] and not ready.keys() & set(old)
 
-    eventually(ready, done, f"two replicas, none of {old}", deadline_s=60, details=cluster.log_tail)
+    eventually(ready, done, f"two replicas, none of {old}", details=cluster.log_tail)
 
 
 def _is_ready(pod: Object) -> bool:

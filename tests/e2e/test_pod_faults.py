@@ -33,7 +33,7 @@ def test_crash_loop_reports_the_exit_message_and_does_not_change_on_restarts(
     def restarts() -> object:
         return ns.adapter()["status"]["containerStatuses"][0]["restartCount"]
 
-    eventually(restarts, lambda count: count >= 2, "two restarts", deadline_s=60, details=ns.describe)
+    eventually(restarts, lambda count: count >= 2, "two restarts", details=ns.describe)
     assert ns.condition("Deployed") == condition
 
 

@@ -64,7 +64,7 @@ def test_image_of_a_private_registry_runs_with_its_pull_secret(ns: RestrictedNam
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/dockerconfigjson"}
     ns.api.create({**secret, "stringData": {".dockerconfigjson": text}})
     ns.edit("without", **PULL_SECRET)
-    ns.wait_until_ready("without", deadline_s=60)
+    ns.wait_until_ready("without")
     assert not any(each["auth"] in json.dumps(ns.read("without")) for each in json.loads(text)["auths"].values())
 
 
@@ -78,12 +78,12 @@ def test_quota_on_limits_is_reported_until_source_or_cluster_sets_them(
     ns.source("without", sink=SINK)
     ns.source(sink=SINK, adapter=LIMITS)
     ns.wait_until_ready()
-    message = ns.wait_for_condition("Ready", "False", "FailedCreate", "without", deadline_s=30)["message"]
+    message = ns.wait_for_condition("Ready", "False", "FailedCreate", "without")["message"]
     assert "must specify limits.cpu" in message
     assert "spec.adapter.resources" in message
     defaults = tmp_path / "defaults.json"
     defaults.write_text(json.dumps(LIMITS))
     install(SAMPLE, "--adapter-defaults", str(defaults))
-    ns.wait_until_ready("without", deadline_s=60)
+    ns.wait_until_ready("without")
     containers = [pod["spec"]["containers"][0]["resources"]["limits"] for pod in ns.adapters()]
     assert containers == [LIMITS["resources"]["limits"]] * 2

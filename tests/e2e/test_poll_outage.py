@@ -50,7 +50,7 @@ def outage(cluster: Cluster) -> Iterator[Outage]:
         ns.start_display()
         ns.start_program("upstream", KEY)
         ns.source(url="http://upstream:8080/orders", **SPEC)
-        ns.wait_until_ready(deadline_s=60)
+        ns.wait_until_ready()
         yield _run_outage(ns)
 
 
@@ -59,11 +59,11 @@ def _run_outage(ns: RestrictedNamespace) -> Outage:
     eventually(ns.displayed_events, bool, "an event at the display", details=ns.describe)
     ns.kubectl("delete", "pod", "upstream", "--now")
     gone = time.monotonic()
-    outage.ready = ns.wait_for_condition("Ready", "False", deadline_s=60)
+    outage.ready = ns.wait_for_condition("Ready", "False")
     outage.unready_after_s = time.monotonic() - gone
     ns.start_program("upstream", KEY)
     back = time.monotonic()
-    ns.wait_until_ready(deadline_s=60)
+    ns.wait_until_ready()
     outage.back_after_s = time.monotonic() - back
     outage.adapter = ns.adapter()
     outage.log = ns.kubectl("logs", outage.adapter["metadata"]["name"])

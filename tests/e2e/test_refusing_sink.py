@@ -18,9 +18,9 @@ def test_ready_is_false_while_the_sink_refuses_and_an_edit_rolls_out(
     ns.start_display()
     ns.start_program("refusing")
     ns.source(interval="1s", sink={"uri": f"http://refusing.{ns.name}.svc.cluster.local:8080/"})
-    ns.wait_until_ready(deadline_s=60)  # a new pod is ready until 30 s after its first failure
+    ns.wait_until_ready()  # a new pod is ready until 30 s after its first failure
     first = eventually(lambda: _log(ns, "event lost"), bool, "a refused event", details=ns.describe)[0]
-    ready = ns.wait_for_condition("Ready", "False", "DeploymentUnavailable", deadline_s=90)
+    ready = ns.wait_for_condition("Ready", "False", "DeploymentUnavailable")
     after_s = time.time() - _seconds(first["ts"])
     figure(f"a refusing sink: Ready False {after_s:.0f} s after the first refused event: {ready['message']}")
     assert 30 <= after_s < 75
@@ -33,7 +33,7 @@ def test_ready_is_false_while_the_sink_refuses_and_an_edit_rolls_out(
 
     edited = time.monotonic()
     ns.edit(sink={"uri": f"http://event-display.{ns.name}.svc.cluster.local/"})
-    ns.wait_until_ready(deadline_s=90)
+    ns.wait_until_ready()
     figure(f"a refusing sink: Ready True {time.monotonic() - edited:.0f} s after an edit that names another sink")
     eventually(ns.displayed_events, bool, "an event at the display", details=ns.describe)
     assert ns.adapter()["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -33,15 +33,15 @@ def test_no_item_and_no_tick_is_lost_while_edits_roll_out(cluster: Cluster, figu
         both = (ns, ns.for_named_kind("SampleSource", SOURCES[0]))
         for each, spec in zip(both, (SPEC, {"interval": "100ms"}), strict=True):
             each.source(**spec)
-            each.wait_until_ready(deadline_s=60)
+            each.wait_until_ready()
         for number in range(EDITS):
             for each in both:
                 each.edit(ceOverrides={"extensions": {"round": str(number)}})
-            ns.kubectl("wait", "--for=condition=Ready", "pollsource/hello", "samplesource/hello", "--timeout=60s")
+            ns.kubectl("wait", "--for=condition=Ready", "pollsource/hello", "samplesource/hello", "--timeout=120s")
         eventually(ns.adapters, lambda found: len(found) == 2, "the old pods have ended", details=ns.describe)
         for each in both:
             each.api.delete(*each.sources, "hello", each.name)
-        eventually(ns.adapters, lambda found: found == [], "there is no adapter", deadline_s=60, details=ns.describe)
+        eventually(ns.adapters, lambda found: found == [], "there is no adapter", details=ns.describe)
         events = ns.displayed_events()
     ticks = [event for event in events if event["type"] == "dev.knative.sample"]
     assert len({event["id"] for event in ticks}) == len({event["data"]["sequence"] for event in ticks})

@@ -95,20 +95,20 @@ def _restart_the_sink(ns: RestrictedNamespace, sink: SinkLogs, which: str) -> Re
     container = {"name": "display", **(PRE_STOP if which == "with preStop" else {})}
     template = {"spec": {"containers": [container]}}
     ns.kubectl("patch", "deployment", SINK, "--patch", json.dumps({"spec": {**SURGE, "template": template}}))
-    ns.kubectl("rollout", "status", f"deployment/{SINK}", "--timeout=60s")
+    ns.kubectl("rollout", "status", f"deployment/{SINK}", "--timeout=120s")
     [pod] = _one_pod(ns, sink)
     hooks = ns.for_named_kind("WebhookSource", SOURCES[0])
     ns.source("clock", interval="1s")
     hooks.source("door", eventType="com.example.call")
-    ns.wait_until_ready("clock", deadline_s=60)
-    url = hooks.wait_until_ready("door", deadline_s=60)["status"]["address"]["url"]
+    ns.wait_until_ready("clock")
+    url = hooks.wait_until_ready("door")["status"]["address"]["url"]
     ns.start_program("caller", url, str(PER_S))
     for _ in range(RESTARTS):
         ns.kubectl("rollout", "restart", f"deployment/{SINK}")
         old, [pod] = pod, _one_pod(ns, sink, other_than=pod)
-        ns.kubectl("wait", "--for=delete", f"pod/{old}", "--timeout=60s")
+        ns.kubectl("wait", "--for=delete", f"pod/{old}", "--timeout=120s")
     ns.kubectl("exec", "caller", "--", "sh", "-c", "kill 1")
-    ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
+    ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=120s")
     result = Restarts(which, [line.split() for line in ns.kubectl("logs", "caller").splitlines()])
     for adapter in ns.adapters():
         name = adapter["metadata"]["name"]
@@ -117,7 +117,7 @@ def _restart_the_sink(ns: RestrictedNamespace, sink: SinkLogs, which: str) -> Re
             result.timer_metrics = ns.kubectl("get", "--raw", _metrics_path(ns, adapter))
     ns.api.delete(*SOURCES, "clock", ns.name)
     hooks.api.delete(*hooks.sources, "door", ns.name)
-    eventually(ns.adapters, lambda found: found == [], "there is no adapter", deadline_s=60, details=ns.describe)
+    eventually(ns.adapters, lambda found: found == [], "there is no adapter", details=ns.describe)
     ns.kubectl("delete", "deployment", SINK)
     result.events = sink.events()
     return result
@@ -127,7 +127,7 @@ def _one_pod(ns: RestrictedNamespace, sink: SinkLogs, other_than: str = "") -> l
     def wanted(names: list[str]) -> bool:
         return len(names) == 1 and other_than not in names
 
-    return eventually(sink.pods, wanted, "the sink has one new pod", deadline_s=60, details=ns.describe)
+    return eventually(sink.pods, wanted, "the sink has one new pod", details=ns.describe)
 
 
 def _is_ready(pod: Object) -> bool:

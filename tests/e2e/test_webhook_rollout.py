@@ -64,7 +64,7 @@ def rollouts(cluster: Cluster) -> Iterator[Rollouts]:
     ):
         ns.start_display("--delay", "50ms")  # so that requests are in flight when a pod gets SIGTERM
         ns.source()
-        url = ns.wait_until_ready(deadline_s=60)["status"]["address"]["url"]
+        url = ns.wait_until_ready()["status"]["address"]["url"]
         ns.start_program("caller", url, str(PER_S))
         yield _run_rollouts(ns)
 
@@ -78,7 +78,7 @@ def _run_rollouts(ns: RestrictedNamespace) -> Rollouts:
     _edit(ns, rollouts, replicas=1)
     ns.adapter()  # the other pods have drained and ended
     ns.kubectl("exec", "caller", "--", "sh", "-c", "kill 1")
-    ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
+    ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=120s")
     rollouts.calls = [_parse_call(line) for line in ns.kubectl("logs", "caller").splitlines()]
     rollouts.events = ns.displayed_events()
     return rollouts
@@ -98,7 +98,6 @@ def _delete_a_pod(ns: RestrictedNamespace, rollouts: Rollouts) -> None:
         ns.adapters,
         lambda found: len(found) == wanted,
         f"there are exactly {wanted} pods",
-        deadline_s=60,
         details=ns.describe,
     )
     name = _serving(ns)[-1]

@@ -53,6 +53,9 @@ class Group:
         """The highest memory of all processes together so far, with their part of the page cache."""
         return int((self.directory / self.version.peak).read_text()) / MIB
 
+    def pids(self) -> list[str]:
+        return (self.directory / "cgroup.procs").read_text().split()
+
     def killed(self) -> int:
         """How many processes the kernel has killed because the group was out of memory."""
         lines = (self.directory / self.version.events).read_text().splitlines()

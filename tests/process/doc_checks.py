@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from sources_cli.admission.adapter_defaults import read_adapter_defaults
+from tests.deadline import DEADLINE_S
 from tests.installed import environ_with
 from tests.pages import ROOT, Block, blocks
 from tests.process.sources import sources
@@ -123,7 +124,7 @@ def check_python(block: Block, directory: Path) -> None:
         (directory / "tests/test_block.py").write_text(block.text)
         words, environ = [sys.executable, "-m", "pytest", "-q", "tests"], environ_with(directory / "site")
         done = subprocess.run(
-            words, cwd=directory, env=environ, capture_output=True, text=True, timeout=100, check=False
+            words, cwd=directory, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return

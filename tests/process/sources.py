@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import typer
 
 from sources_cli.commands import app
+from tests.deadline import DEADLINE_S
 from tests.process import forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def sources(
     *arguments: str | Path, cwd: Path = ROOT, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end. It finds kinds below ``cwd``."""
-    return forked.run([*map(str, arguments)], cwd, environ, stdin, timeout_s=50)
+    return forked.run([*map(str, arguments)], cwd, environ, stdin, timeout_s=DEADLINE_S)
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subproc
     environ, pipe = os.environ | ENVIRON, subprocess.PIPE
     with TemporaryDirectory() as empty:
         process = subprocess.Popen(words, cwd=cwd or empty, env=environ, stdout=pipe, stderr=pipe, text=True, bufsize=1)
-        deadline = threading.Timer(100, process.kill)
+        deadline = threading.Timer(DEADLINE_S, process.kill)
         deadline.start()
         try:
             yield process

@@ -55,12 +55,12 @@ class Terminal:
     def cursor_is_hidden(self) -> bool:
         return bool(self._screen.cursor.hidden)
 
-    def wait_for(self, *words: str, deadline_s: float = 2 * DEADLINE_S) -> str:
+    def wait_for(self, *words: str, deadline_s: float = DEADLINE_S) -> str:
         """The screen, when it shows all of ``words``."""
         self.wait_until(lambda: all(word in self.text for word in words), f"on the screen: {words}", deadline_s)
         return self.text
 
-    def wait_until(self, met: Callable[[], bool], what: str, deadline_s: float = 2 * DEADLINE_S) -> None:
+    def wait_until(self, met: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
         deadline = time.monotonic() + deadline_s
         while not met():
             if time.monotonic() > deadline:
@@ -73,7 +73,7 @@ class Terminal:
     def signal(self, number: int) -> int:
         """Sends a signal. Returns the exit code after all output was read."""
         self.process.send_signal(number)
-        deadline = time.monotonic() + 2 * DEADLINE_S
+        deadline = time.monotonic() + DEADLINE_S
         while self._read(0.2):
             assert time.monotonic() < deadline, self.text
         return self.process.wait(DEADLINE_S)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from adapter.testing import Sink, SinkReply
+from tests.deadline import DEADLINE_S
 from tests.loopback import ADDRESSES, in_url
 from tests.process.harness import free_port, wait_until
 from tests.process.sources import sources
@@ -52,7 +53,7 @@ def port(tmp_path: Path, sink: Sink) -> Iterator[int]:
     try:
         yield port
         process.send_signal(signal.SIGTERM)
-        stderr = process.communicate(timeout=20)[1]
+        stderr = process.communicate(timeout=DEADLINE_S)[1]
         assert (process.returncode, stderr) == (0, "")
     finally:
         if process.poll() is None:
@@ -68,7 +69,7 @@ def test_adapter_is_ten_lines_of_another_language() -> None:
 
 def test_events_arrive_and_a_rejected_event_is_retried(sink: Sink, port: int) -> None:
     sink.answer(503, SinkReply(202))
-    first, again, second = sink.wait_for(3, within_s=20)[:3]
+    first, again, second = sink.wait_for(3, within_s=DEADLINE_S)[:3]
     assert first["id"] == again["id"] == second["id"].removesuffix("1") + "0"
     assert first["source"] == "/apis/samples.knative.dev/v1alpha1/namespaces/ns/samplesources/hello"
     assert (first["type"], sink.refused) == ("com.example.perl", [])
@@ -78,7 +79,7 @@ def test_events_arrive_and_a_rejected_event_is_retried(sink: Sink, port: int) ->
 def test_adapter_answers_the_probes_of_its_pod(sink: Sink, port: int, address: str) -> None:
     def status(path: str) -> int:
         try:
-            with urllib.request.urlopen(f"http://{in_url(address)}:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{in_url(address)}:{port}{path}", timeout=DEADLINE_S) as answer:
                 return int(answer.status)
         except OSError:
             return 0

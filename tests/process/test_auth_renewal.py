@@ -115,7 +115,6 @@ def test_tokens_that_expire_or_are_revoked_lose_no_event(start: Start) -> None:
             assert_secret_free(source, SECRET, *tokens.issued)
 
 
-@pytest.mark.timeout(180)
 def test_token_server_that_is_down_is_named_and_loses_no_event(start: Start) -> None:
     outage_s, count = 35 if LONG else 3, 300
     with token_server(lifetime_s=1) as tokens:

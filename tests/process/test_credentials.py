@@ -14,6 +14,7 @@ import pytest
 import trustme
 import yaml
 
+from tests.deadline import DEADLINE_S
 from tests.pages import blocks
 from tests.process.harness import ScriptedSink, wait_until
 from tests.process.sources import interrupted, read_until, run_until, running
@@ -138,7 +139,7 @@ def test_client_certificate_is_presented_from_a_private_directory(
             assert directory.stat().st_mode & 0o777 == 0o700
             assert {file.name for file in (directory / "hello-client").iterdir()} == {"tls.crt", "tls.key"}
             process.terminate()
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=DEADLINE_S)
         assert "PRIVATE KEY" not in out + err
     assert [*temporary.glob("sources-tls-*")] == []
 

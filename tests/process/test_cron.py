@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.deadline import DEADLINE_S
 from tests.pages import page
 from tests.process.sources import ROOT, sources
 
@@ -39,5 +40,7 @@ def test_command_of_the_page_sends_an_event() -> None:
 def test_invalid_cron_source_is_one_line_with_exit_code_2(config: dict[str, str], message: str) -> None:
     own = {"SOURCE_KIND": "CronSource", "SOURCE_CONFIG": json.dumps(config)}
     env = {"PYTHONPATH": str(ROOT), "K_SINK": "http://h", "EVENT_SOURCE": "/a/b", **own}
-    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S
+    )
     assert (done.returncode, done.stderr) == (2, f"{message}\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from adapter.model.schedule import Schedule
+from tests.deadline import DEADLINE_S
 from tests.process.harness import (
     UID,
     Adapter,
@@ -32,7 +33,6 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n
 KINDS = {"SOURCES_PACKAGE": "tests.kinds", "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-@pytest.mark.timeout(600)
 def test_kill_at_any_moment_skips_only_ticks_that_were_due_while_no_adapter_ran(start: Start) -> None:
     """Each kill falls between build, POST and answer of a tick. The next process sends that tick again."""
     kills, chance, created = 100 if LONG else 8, random.Random(6), soon("2s")
@@ -78,7 +78,6 @@ def first_sequence(process: Process) -> int:
     return int(line["first_sequence"])
 
 
-@pytest.mark.timeout(240)
 def test_no_event_is_missing_after_an_outage_and_memory_does_not_grow(start: Start) -> None:
     outage_s = 90 if LONG else 4
     port = free_port()
@@ -158,13 +157,14 @@ def test_adapter_shows_why_the_sink_refuses_its_events_without_secrets(start: St
 
     with ScriptedSink(refuse) as sink:
         url = sink.url.replace("//", "//user:pa55w0rd@")
+        began = time.time()
         source = Adapter(start, url, "100ms", SOURCE_SECRET_0="hunter2-secret")
         lost = source.process.wait_for_log("event lost")
         assert (lost["attempts"], lost["code"], lost["level"]) == (1, "403", "error")
         assert lost["reason"] == "answered 403: key (secret) and Basic (secret) are unknown"
         assert source.get("/readiness") == (200, "ok\n")
         since = source.metric("source_failing_since_timestamp_seconds{")
-        assert abs(time.time() - since) < 60
+        assert began - 1 < since < time.time() + 1
 
 
 def test_blocking_call_of_a_kind_is_logged_once_with_its_line(start: Start) -> None:
@@ -198,7 +198,7 @@ def test_sink_with_an_audience_gets_the_token_and_its_renewal(start: Start, tmp_
 
 
 def test_max_in_flight_events_are_sent_concurrently(start: Start) -> None:
-    eight = threading.Barrier(8, timeout=20)  # no answer before eight requests are under way
+    eight = threading.Barrier(8, timeout=DEADLINE_S)  # no answer before eight requests are under way
     under_way, most, lock = 0, 0, threading.Lock()
 
     def slow(connection: socket.socket, n: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE_S
 from tests.installed import environ_with
 from tests.pages import blocks
 
@@ -26,7 +27,9 @@ def ran_tests(directory: Path, kind: str) -> subprocess.CompletedProcess[str]:
         (directory / name).write_text(text)
     words = [sys.executable, "-m", "pytest", "-q", "tests"]
     environ = environ_with(directory / "site")
-    return subprocess.run(words, cwd=directory, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(
+        words, cwd=directory, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
 
 
 def test_example_of_a_position_has_thirty_lines_and_its_tests_pass(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def command_of(name: str, pattern: str) -> re.Match[str]:
 
 def shell(command: str, directory: Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     words = ["bash", "-c", command]
-    return subprocess.run(words, cwd=directory, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(
+        words, cwd=directory, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
 
 
 def test_the_curl_call_gets_a_deployment_and_a_status() -> None:
@@ -51,7 +53,7 @@ def test_the_hook_starts_with_the_settings_of_the_page() -> None:
 def test_make_run_shows_events() -> None:
     """Waits for the first event, then sends Ctrl-C to all processes of the terminal."""
     process = subprocess.Popen(["make", "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = threading.Timer(50, os.killpg, (process.pid, signal.SIGKILL))
+    deadline = threading.Timer(DEADLINE_S, os.killpg, (process.pid, signal.SIGKILL))
     deadline.start()
     try:
         assert process.stdout
@@ -100,7 +102,9 @@ def test_lint_prints_what_the_page_shows(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(quickstart.replace("interval: 1s", 'interval: "10"'))
     words = [sys.executable, "-m", "sources_cli", "lint", "bad.yaml"]
     environ = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
     shown = page("docs/run-locally.md").partition("$ sources lint bad.yaml\n")[2].partition("\n```")[0]
     assert re.sub(r":\d+:", ":N:", done.stdout.strip(), count=1) == re.sub(r":\d+:", ":N:", shown, count=1)
 

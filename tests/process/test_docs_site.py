@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE_S
 from tests.pages import ROOT, anchors, links, page, page_names
 
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
@@ -67,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("site")
     [command] = re.findall(r"^\t.*\$\(BIN\)/(mkdocs build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     words = [str(Path(sys.executable).parent / "mkdocs"), *command.split()[1:], "--site-dir", str(directory)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return directory
 

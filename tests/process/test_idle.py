@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from adapter.model.clock import LOOK_AGAIN_S
+from tests.deadline import DEADLINE_S
 from tests.process.harness import free_port
 
-WINDOW_S, DEADLINE_S = 0.8 * LOOK_AGAIN_S, 30.0
+WINDOW_S = 0.8 * LOOK_AGAIN_S
 
 POLLING = '''
 import asyncio
@@ -75,7 +76,7 @@ def adapter(**environ: str) -> Iterator[int]:
         yield child.pid
     finally:
         child.terminate()
-        child.communicate(timeout=30)
+        child.communicate(timeout=DEADLINE_S)
 
 
 def quiet_window(pid: int, within_s: float) -> bool:

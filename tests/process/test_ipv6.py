@@ -153,10 +153,9 @@ def in_namespace(prepare: str, *command: str) -> subprocess.CompletedProcess[str
     script = f'{prepare} && exec "$@"'
     ended_together = ["--pid", "--fork", "--kill-child", "--mount-proc"]
     words = ["unshare", *unshare, *ended_together, "--net", "sh", "-c", script, "sh", *command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.skipif(not all(map(shutil.which, ("unshare", "ip", "sysctl"))), reason="needs unshare, ip and sysctl")
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_servers_accept_connections_in_a_namespace_with(namespace: str) -> None:

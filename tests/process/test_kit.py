@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from sources_cli.generate import templates
+from tests.deadline import DEADLINE_S
 from tests.installed import environ_with
 from tests.pages import section
 from tests.process.harness import free_port
@@ -55,7 +56,7 @@ def shell(tmp_path: Path) -> Shell:
         words = ["bash", "-c", command]
         directory = tmp_path / "empty"
         done = subprocess.run(
-            words, cwd=directory, env=environ, capture_output=True, text=True, timeout=55, check=False
+            words, cwd=directory, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -82,7 +83,9 @@ class Terminals:
             return self._until(self._start(command), r"listens on")
         if command.startswith("curl"):
             return self._call(command)
-        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=55, check=False, **self._where)
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, timeout=DEADLINE_S, check=False, **self._where
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return str(done.stdout)
 
@@ -95,11 +98,11 @@ class Terminals:
         """Runs ``curl`` in the second terminal. Returns what the first terminal prints."""
         [runs] = self._busy
         words = ["bash", "-c", command.replace("http://127.0.0.1:8888/", self._url)]
-        answer = subprocess.run(words, capture_output=True, timeout=20, check=True, **self._where)
+        answer = subprocess.run(words, capture_output=True, timeout=DEADLINE_S, check=True, **self._where)
         assert answer.stdout.startswith("HTTP/1.1 202 "), answer.stdout
         seen = self._until(runs, r"^\d\d:\d\d:\d\d  ")
         runs.send_signal(signal.SIGINT)
-        assert runs.wait(30) == 0
+        assert runs.wait(DEADLINE_S) == 0
         return seen
 
     def _start(self, command: str) -> subprocess.Popen[str]:
@@ -110,7 +113,7 @@ class Terminals:
         return self._busy[-1]
 
     def _until(self, process: subprocess.Popen[str], pattern: str) -> str:
-        deadline = threading.Timer(40, process.kill)
+        deadline = threading.Timer(DEADLINE_S, process.kill)
         deadline.start()
         seen = ""
         assert process.stdout
@@ -147,7 +150,6 @@ FIRST = {
 }
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
 def test_generated_readme_leads_to_the_first_event_in_five_minutes_without_network(
     terminals: Terminals, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from adapter.loading import module_name
+from tests.deadline import DEADLINE_S
 from tests.process.harness import free_port
 from tests.process.sources import ROOT, sources
 
@@ -100,7 +101,9 @@ def test_kind_is_unknown_without_its_package(tmp_path: Path) -> None:
 
 def test_installed_command_finds_kinds_below_the_working_directory(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("sources"), "lint", "--package", "kinds", "all.yaml"]
-    done = subprocess.run(command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        command, cwd=prepared(tmp_path), capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "1 source, no problems\n"), done.stderr
 
 
@@ -134,7 +137,9 @@ def test_error_of_a_check_is_not_shown_if_it_might_contain_a_secret(tmp_path: Pa
         "SOURCE_SECRET_0": "hush",
         **own,
     }
-    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S
+    )
     assert done.returncode == 2
     reason = "a value from a Secret or ConfigMap is not valid (RuntimeError); check that it is complete"
     assert done.stderr == f"SOURCE_CONFIG is an object with the key token: {reason}\n"
@@ -169,7 +174,7 @@ def test_log_of_a_failed_source_has_no_secret(tmp_path: Path) -> None:
         "HEALTH_PORT": str(free_port()),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
     assert done.returncode == 1
     assert json.loads(done.stderr.splitlines()[-1])["error"] == "ValueError: no answer from http://h/?token=(secret)"
@@ -195,7 +200,7 @@ def test_field_that_shadows_a_method_is_one_line_in_the_log(tmp_path: Path) -> N
         env={"K_SINK": "http://h", "EVENT_SOURCE": "/a/b", **own},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 1
@@ -253,7 +258,9 @@ def failed_source(directory: Path, kind: str, code: str, **environ: str) -> tupl
         "HEALTH_PORT": str(free_port()),
         **environ,
     }
-    done = subprocess.run([sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-m", "adapter"], env=env, capture_output=True, text=True, timeout=DEADLINE_S
+    )
     assert done.returncode == 1
     return json.loads(done.stderr.splitlines()[-1]), done.stderr
 

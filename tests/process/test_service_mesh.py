@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.deadline import DEADLINE_S
 from tests.process.harness import Adapter, ScriptedSink, Start, display, free_port, wait_until
 
 EVENTS = 20
@@ -94,7 +95,7 @@ def test_event_in_hand_is_delivered_through_a_proxy_that_drains_at_the_same_time
     answer = threading.Event()
 
     def held(connection: socket.socket, n: int) -> None:
-        answer.wait(20)
+        answer.wait(DEADLINE_S)
         connection.sendall(ACCEPTED)
 
     port = free_port()
@@ -115,7 +116,7 @@ def test_retry_during_the_drain_is_delivered_through_a_proxy_that_stops_last(sta
     answer = threading.Event()
 
     def fails_once(connection: socket.socket, n: int) -> None:
-        answer.wait(20)
+        answer.wait(DEADLINE_S)
         connection.sendall(ACCEPTED if n else FAILED)
 
     port = free_port()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE_S
 from tests.process.sources import ROOT
 from tests.process.terminal import terminal
 
@@ -31,7 +32,7 @@ def venv(directory: Path, error: str = "") -> list[str]:
 
 @pytest.mark.parametrize(("error", "code"), [("", 0), ("ERROR: no such version", 3)])
 def test_setup_shows_counts_instead_of_the_output_of_pip(tmp_path: Path, error: str, code: int) -> None:
-    done = subprocess.run(venv(tmp_path, error), capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(venv(tmp_path, error), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert (done.returncode, done.stderr.strip()) == (code, error)
     assert done.stdout.splitlines()[-1] == "      found 2 of at most 2 packages, installed 1"
     assert len(done.stdout.splitlines()) <= 2  # now and at the end

@@ -13,6 +13,7 @@ import pytest
 
 from adapter import __version__
 from sources_cli.problem import EXTRA_MODULES
+from tests.deadline import DEADLINE_S
 from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, ROOT, options, sources
 from tests.process.terminal import terminal
 
@@ -67,7 +68,7 @@ def test_missing_extra_is_one_line_that_names_it(module: str) -> None:
     """None in ``sys.modules`` makes an import fail as if the package were not installed."""
     code = f"import sys, runpy; sys.modules[{module!r}] = None; sys.argv[1:] = ['run', {str(QUICKSTART)!r}]; "
     words = [sys.executable, "-c", code + "runpy.run_module('sources_cli', run_name='__main__')"]
-    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     message = f"the package {module} is not installed; install the extra dev, for example: pip install '.[dev]'"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"sources: {message}\n")
 
@@ -142,7 +143,7 @@ def test_help_and_completion_import_no_command() -> None:
     """A press of Tab runs this; each command loads pydantic, httpx2 or YAML."""
     code = "import sys; from sources_cli.__main__ import main; main(['--help']); print(*sys.modules)"
     words = [sys.executable, "-c", code]
-    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run(words, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
     assert "typer" in modules
     assert (
@@ -153,7 +154,7 @@ def test_help_and_completion_import_no_command() -> None:
 def shell(arguments: str, redirection: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {' '.join(COMMAND)} {arguments} {redirection}"], cwd=ROOT,
-        env={**ENVIRON, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=50, check=False,
+        env={**ENVIRON, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def test_ctrl_c_during_the_imports_of_a_display_prints_nothing(tmp_path: Path, m
     (tmp_path / "sitecustomize.py").write_text(PRESSING.replace("NAME", module))
     words = [sys.executable, "-m", "adapter.display", "--port", "0"]
     environ = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -18,6 +18,7 @@ from sources_cli.arguments import RunOptions
 from sources_cli.problem import Problem
 from sources_cli.run import run
 from sources_cli.screen.plain import PlainScreen
+from tests.deadline import DEADLINE_S
 from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, quickstart_with, sources
 from tests.unit.sources_cli.screen.hostile import TEXTS, unsafe
 
@@ -52,7 +53,7 @@ def limited(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=DEADLINE_S,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (GIBIBYTE, GIBIBYTE)),
     )
@@ -79,7 +80,7 @@ def test_pipe_is_read_once_and_standard_input_is_limited(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe.yaml")
     with subprocess.Popen([*COMMAND, "lint", "pipe.yaml"], cwd=tmp_path, env=ENVIRON, stdout=subprocess.PIPE) as lint:
         (tmp_path / "pipe.yaml").write_text(f"\ufeff{GOOD}")
-        assert lint.communicate(timeout=50)[0] == b"1 source, no problems\n"
+        assert lint.communicate(timeout=DEADLINE_S)[0] == b"1 source, no problems\n"
     with Path("/dev/zero").open("rb") as zeros:
         result = subprocess.run(
             [*COMMAND, "lint", "-"],
@@ -87,7 +88,7 @@ def test_pipe_is_read_once_and_standard_input_is_limited(tmp_path: Path) -> None
             cwd=tmp_path,
             stdin=zeros,
             capture_output=True,
-            timeout=50,
+            timeout=DEADLINE_S,
             check=False,
         )
     assert (result.returncode, result.stderr) == (2, b"sources: -: the file is larger than 10 MiB; split it\n")
@@ -170,7 +171,7 @@ def test_error_in_a_background_task_ends_the_run_with_a_sentence(tmp_path: Path)
     with pytest.raises(
         Problem, match=r"^the run ended because of a bug in sources: KeyError: 'no row' \(.*\.py:\d+\); "
     ):
-        asyncio.run(asyncio.wait_for(run(options, lambda documents: Broken(documents.sources)), 50))
+        asyncio.run(asyncio.wait_for(run(options, lambda documents: Broken(documents.sources)), DEADLINE_S))
 
 
 def test_error_about_an_event_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_error_about_an_event_ends_the_run_with_a_sentence(tmp_path: Path) -> No
 
     options = RunOptions(files=[QUICKSTART], package="adapter.sources")
     with pytest.raises(Problem, match=r"^the run ended because of a bug in sources: KeyError: 'no event' \("):
-        asyncio.run(asyncio.wait_for(run(options, lambda documents: Broken(documents.sources)), 50))
+        asyncio.run(asyncio.wait_for(run(options, lambda documents: Broken(documents.sources)), DEADLINE_S))
 
 
 def test_variables_of_a_display_in_a_file_run_no_code(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE_S
 from tests.process.harness import ScriptedSink, free_port, wait_until
 from tests.process.sources import (
     QUICKSTART,
@@ -53,7 +54,7 @@ def test_signal_stops_adapters_gracefully_and_prints_a_summary(number: signal.Si
     with running(QUICKSTART) as process:
         seen = read_until(process, EVENT.pattern)
         process.send_signal(number)
-        assert process.wait(30) == 0, seen
+        assert process.wait(DEADLINE_S) == 0, seen
         seen += process.stdout.read() if process.stdout else ""
         assert re.search(r"^hello: [1-9]\d* events? arrived; its adapter's exit code: 0$", seen, re.MULTILINE), seen
 
@@ -68,7 +69,7 @@ def test_second_signal_kills_adapters_that_do_not_stop(tmp_path: Path) -> None:
                 process.send_signal(signal.SIGINT)
                 wait_until(lambda: not pending(process.pid), "the delivery of the first signal")
                 process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=30)
+                out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
     assert err.replace("waiting for the events that are in flight; press Ctrl-C to drop them\n", "") == ""
     assert "hello: events not counted; its adapter's exit code: 137 (Killed)" in out
@@ -99,7 +100,7 @@ def test_stop_with_a_dead_sink_says_what_it_waits_for_and_ctrl_c_drops_it() -> N
         process.send_signal(signal.SIGINT)
         read_until(process, "waiting for the events that are in flight; press Ctrl-C to drop them", stream="stderr")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_sink_option_replaces_the_sink_of_each_source() -> None:
@@ -107,7 +108,7 @@ def test_sink_option_replaces_the_sink_of_each_source() -> None:
     with sink, running(QUICKSTART, "--sink", sink.url) as process:
         sink.wait_for(1)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=DEADLINE_S)
     assert sink.url in out
     assert "hello: events not counted" in out  # only the local display counts them
 
@@ -140,7 +141,7 @@ def test_edited_source_rolls_out_and_broken_edit_changes_nothing(tmp_path: Path)
         read_until(process, r"not applied: .*spec\.interval: Invalid value", stream="stderr")
         read_until(process, r'"heartbeat": "300ms"')
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_added_source_starts_at_once(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_file_that_is_added_to_a_directory_is_applied_beside_a_broken_one(tmp_pa
         read_until(process, "applied: the files are valid again", stream="stderr")
         read_until(process, r"  second  dev\.knative\.sample  ")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 DELIVERY = """  delivery:

@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+from tests.deadline import DEADLINE_S
 from tests.process.sources import QUICKSTART, read_until, running, sources
 
 COUNTS = '''from datetime import timedelta
@@ -54,7 +55,7 @@ def counted(directory: Path, *options: str, until: str = r"com\.example\.number"
     with running("--package", "kinds", "count.yaml", *options, cwd=directory) as process:
         seen = read_until(process, r"^count +CountSource +True ") + read_until(process, until)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=DEADLINE_S)
     return numbers(seen + output), errors
 
 
@@ -77,7 +78,7 @@ def test_edit_continues_from_the_checkpoint_of_the_old_adapter(tmp_path: Path) -
         file.write_text(file.read_text().replace("step: 1", "step: 1000"))
         seen += read_until(process, r"com\.example\.number  \d{4,}$")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=DEADLINE_S)
     before = [number for number in numbers(seen) if number < 1000]
     assert sorted(set(before)) == list(range(max(before) + 1))  # two adapters overlap, so some come twice
 

@@ -71,7 +71,7 @@ def test_once_waits_for_a_request_to_a_source_that_listens(tmp_path: Path) -> No
     with running(webhook(tmp_path), "--once") as process:
         url = listening_url(process, " and waits for a request")
         assert httpx2.post(url, content=b"1", trust_env=False, timeout=DEADLINE_S).status_code == 202
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_event_with_an_integer_of_5000_digits_is_printed(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_failing_receive_is_shown_with_its_line_and_count_and_without_secrets(tm
         for _ in range(3):
             assert httpx2.post(url, trust_env=False, timeout=DEADLINE_S).status_code == 500
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=DEADLINE_S)
     [shown] = [line for line in errors.splitlines() if "LookupError" in line]
     assert shown.endswith("door: request failed at door_source.py:11: LookupError: no door for (secret)")
     assert "door: 0 events arrived; request failed (3 times); its adapter's exit code: 0\n" in output
@@ -190,7 +190,7 @@ def test_request_to_the_printed_url_arrives_as_an_event(tmp_path: Path) -> None:
         assert answer.status_code == 202
         read_until(process, r'inbox  dev\.knative\.webhook\.request  \{"a": 1\}$')
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def poll_source(directory: Path, url: str) -> Path:

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from tests.deadline import DEADLINE_S
 from tests.process.sources import quickstart_with, read_until, running, source_without_sink, sources
 
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  hello  dev\.knative\.sample  (\{.*\})$", re.MULTILINE)
@@ -36,7 +37,7 @@ def test_suspended_source_stops_and_resumes_with_the_same_numbering(tmp_path: Pa
         assert sequences(seen) == []
         seen += read_until(process, r"SampleSource  True ") + read_until(process, EVENT.pattern)
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=DEADLINE_S)
     assert re.search(r"^hello   SampleSource  False    Suspended ", before, re.MULTILINE), before
     assert re.search(r"^hello   SampleSource  Unknown  AdapterStarting ", seen, re.MULTILINE), seen
     first, second = sequences(before), sequences(seen)
@@ -52,7 +53,7 @@ def test_run_that_ends_while_a_source_is_suspended_reports_its_adapter(tmp_path:
         file.write_text(file.read_text().replace("interval: 100ms", "interval: 100ms\n  suspend: true"))
         read_until(process, STOPPED)
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=DEADLINE_S)
     assert re.search(r"^hello: \d+ events arrived; its adapter's exit code: 0$", rest, re.MULTILINE), rest
 
 

@@ -174,22 +174,21 @@ def test_event_accepted_by_the_dead_letter_sink_is_202(start: Start) -> None:
     assert dead.event()["extensions"]["knativeerrorcode"] == "400"
 
 
+ENDLESS = {"K_SINK_TIMEOUT": str(10 * DEADLINE_S)}  # of one attempt: a caller that waits for it fails the test
+
+
 def test_dead_letter_sink_is_tried_within_answer_within(start: Start) -> None:
     dead, dead_url = display(start)
-    hook = Webhook(start, f"http://127.0.0.1:{free_port()}", answerWithin="2s", DEAD_LETTER_SINK=dead_url)
-    began = time.monotonic()
+    hook = Webhook(start, f"http://127.0.0.1:{free_port()}", answerWithin="2s", DEAD_LETTER_SINK=dead_url, **ENDLESS)
     assert hook.post().status_code == 202
-    assert time.monotonic() - began < 4  # not the ten seconds of an attempt
     assert dead.event()["extensions"]["knativeerrorcode"] == "500"
 
 
 def test_response_is_in_time_when_both_sinks_hang(start: Start) -> None:
     release = threading.Event()
     with ScriptedSink(lambda connection, n: release.wait(DEADLINE_S)) as sink:
-        hook = Webhook(start, sink.url, answerWithin="1s", DEAD_LETTER_SINK=sink.url)
-        began = time.monotonic()
+        hook = Webhook(start, sink.url, answerWithin="1s", DEAD_LETTER_SINK=sink.url, **ENDLESS)
         assert hook.post().status_code == 503
-        assert time.monotonic() - began < 3  # not the ten seconds of an attempt
         release.set()
 
 

@@ -57,7 +57,7 @@ def run(
     return worlds[0]
 
 
-@pytest.mark.timeout(3600 if LONG else 60)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "pod"])
 @pytest.mark.parametrize(("make", "upstream"), [(ListSource, SlidingList), (PageSource, Pages)], ids=["list", "pages"])
 def test_poller_loses_no_item_and_repeats_no_saved_item(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE_S
+
 ROOT = Path(__file__).parents[2]
 MISSING = """
 import pytest
@@ -27,7 +29,9 @@ def test_long():
 def pytest_run(*arguments: str | Path, **environ: str) -> str:
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)]
     env = {"PATH": os.environ["PATH"], **environ}
-    return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False).stdout
+    return subprocess.run(
+        words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    ).stdout
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

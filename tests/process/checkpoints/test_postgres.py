@@ -19,6 +19,7 @@ import pytest
 from adapter.checkpoints.postgres import PostgresStore
 from adapter.checkpoints.server import Server as StoreServer
 from adapter.checkpoints.store import Record
+from tests.deadline import DEADLINE_S
 from tests.process.checkpoints.opened import failure, new_key, opened, with_login
 from tests.process.harness import free_port
 from tests.process.kinds.servers import Postgres, Server, program, server_directory
@@ -27,7 +28,7 @@ LOGIN = ("writer", "s3cret")
 
 
 def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 50))
+    asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
 @pytest.fixture

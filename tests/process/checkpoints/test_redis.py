@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapter.checkpoints.store import Record
+from tests.deadline import DEADLINE_S
 from tests.process.checkpoints.opened import failure, listening, new_key, opened, with_login
 from tests.process.kinds.servers import RedisServer, server_directory
 
@@ -17,7 +18,7 @@ DAYS_90 = 90 * 24 * 3600
 
 
 def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 50))
+    asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
 async def save_and_load(url: str, key: str = "key", version: int = 1) -> None:

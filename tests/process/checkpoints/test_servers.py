@@ -16,6 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from adapter.checkpoints.store import Record, Store, StoreError
 from adapter.checkpoints.urls import open_store
 from adapter.contract.egress import Egress
+from tests.deadline import DEADLINE_S
 from tests.process.checkpoints.opened import failure, listening, new_key, opened
 from tests.process.harness import wait_until
 from tests.process.kinds.servers import Postgres, RedisServer
@@ -26,7 +27,7 @@ LARGEST = {"seen": ["0123456789abcdef" * 8] * 1000}  # 132 KB
 
 
 def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 50))
+    asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
 @pytest.mark.parametrize("value", [None, "\ud800\u0000é", {"a": [1.5, 10**30, True]}, LARGEST])
@@ -154,7 +155,7 @@ def test_name_that_does_not_resolve_is_a_store_error(url: str) -> None:
 @SCHEMES
 def test_silent_server_is_a_store_error_within_the_time_limit(url: str) -> None:
     end = threading.Event()
-    with listening(lambda connection: end.wait(20)) as (port, _):
+    with listening(lambda connection: end.wait(DEADLINE_S)) as (port, _):
 
         async def test() -> str:
             async with opened(url.format(f"127.0.0.1:{port}")) as store:

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from adapter.checkpoints.store import Record
+from tests.deadline import DEADLINE_S
 from tests.process.checkpoints.opened import failure, listening, new_key, opened
 from tests.process.harness import free_port
 from tests.process.kinds.servers import Postgres, RedisServer, server_directory
@@ -68,7 +69,7 @@ async def works(url: str, **options: Any) -> None:
 
 
 def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 50))
+    asyncio.run(asyncio.wait_for(test, DEADLINE_S))
 
 
 def uses_tls(postgres: Postgres) -> bool:

@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from redis import Redis, RedisError
 
+from tests.deadline import DEADLINE_S
 from tests.process.harness import free_port, listens, wait_until
 
 
@@ -50,7 +51,7 @@ class Server:
     def stop(self, number: int) -> None:
         if self._child:
             self._child.send_signal(number)
-            self._child.wait(20)
+            self._child.wait(DEADLINE_S)
             self._child = None
 
 

@@ -19,10 +19,10 @@ from adapter.observe.metrics import Metrics
 from adapter.runtime import Drain, Runtime
 from adapter.sdk import Context, Event, Outcome, Source
 from adapter.testing.clock import START, VirtualClock
+from tests.deadline import DEADLINE_S
 from tests.logbook import Logbook
 
 Events = AsyncGenerator[Event, Outcome]
-DEADLINE_S = 40
 DRAIN = Drain(20)
 
 

@@ -100,7 +100,7 @@ def test_drain_ends_at_its_limit_when_the_sink_hangs_and_the_event_is_logged() -
     adapter = FakeAdapter(events, deliver, drain=Drain(0.05), timeouts=dataclasses.replace(TIMEOUTS, outcome_s=0.01))
     started = time.monotonic()
     within_deadline(adapter.runtime.run())
-    assert 0.05 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.05
     (line,) = adapter.book.logged("event lost")
     assert (line["event_id"], line["level"]) == ("lost", "error")
     assert line["msg"] == "event lost: not delivered before shutdown"

@@ -7,7 +7,6 @@ import importlib
 import re
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -24,6 +23,7 @@ from adapter.sdk import Context, Event, Interval, Outcome, Source, Timer
 from adapter.sources.sample_source import SampleSource
 from adapter.testing import RESET, Deliver, Poll, Run, Sink, SinkReply, VirtualClock
 from adapter.testing.clock import START
+from tests.deadline import DEADLINE_S
 from tests.installed import environ_with
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,10 +87,8 @@ def test_clock_jumps_forward_within_the_code_of_a_source(run: Run) -> None:
 
 
 def test_a_thousand_hourly_ticks_take_no_time(run: Run) -> None:
-    started = time.monotonic()
     events = run(SampleSource(interval=Interval("1h")), ticks=1000)
     assert [event.data["sequence"] for event in events] == list(range(1000))
-    assert time.monotonic() - started < 10
 
 
 def test_run_uses_the_given_clock(run: Run) -> None:
@@ -158,10 +156,8 @@ def test_source_that_ends_early_fails_the_test(run: Run, deliver: Deliver, sink:
 
 
 def test_source_that_never_yields_fails_the_test(run: Run) -> None:
-    started = time.monotonic()
     with pytest.raises(AssertionError, match=r"^SilentSource made 0 of 1 events within 0.05 s$"):
         run(SilentSource(), 1, deadline_s=0.05)
-    assert time.monotonic() - started < 5
 
 
 def test_source_that_never_yields_fails_the_test_with_the_reason_why_it_is_not_ready(
@@ -255,11 +251,11 @@ def test_sink_binds_to_loopback_and_closes_at_the_end() -> None:
     with Sink() as sink:
         assert sink.url.startswith("http://127.0.0.1:")
         with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(sink.url, timeout=10)
+            urllib.request.urlopen(sink.url, timeout=DEADLINE_S)
         with pytest.raises(urllib.error.URLError, match="refused"):
-            urllib.request.urlopen(sink.url.replace("127.0.0.1", "127.0.0.2"), timeout=10)
+            urllib.request.urlopen(sink.url.replace("127.0.0.1", "127.0.0.2"), timeout=DEADLINE_S)
     with pytest.raises(urllib.error.URLError, match="refused"):
-        urllib.request.urlopen(sink.url, timeout=10)
+        urllib.request.urlopen(sink.url, timeout=DEADLINE_S)
 
 
 def test_poll_returns_the_events_of_one_response(poll: Poll) -> None:
@@ -285,6 +281,8 @@ def test_plugin_imports_nothing_until_a_fixture_is_used() -> None:
 def test_installed_package_registers_the_plugin(tmp_path: Path) -> None:
     environ = environ_with(tmp_path / "site")
     command = [sys.executable, "-W", "error", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
     assert "fixtures defined from adapter.testing" in done.stdout, done.stdout + done.stderr
     assert done.stderr == ""

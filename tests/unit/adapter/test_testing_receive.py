@@ -14,6 +14,7 @@ import pytest
 from adapter.sdk import Event, Field, Listener, Refusal, Reply, Request, Timer
 from adapter.testing import Deliver, Receive, Run, Sink, VirtualClock
 from adapter.testing.clock import START
+from tests.deadline import DEADLINE_S
 
 
 class CalledSource(Listener):
@@ -125,6 +126,6 @@ def test_bad(run):
 def test_failure_shows_the_line_of_the_test_and_no_line_of_the_library(tmp_path: Path) -> None:
     (tmp_path / "test_bad.py").write_text(FAILING)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_bad.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert "test_bad.py:11: AssertionError" in done.stdout, done.stdout
     assert not re.search(r"(harness|base_events|runners)\.py:\d+", done.stdout), done.stdout

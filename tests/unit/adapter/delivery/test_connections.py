@@ -17,6 +17,7 @@ from adapter.delivery.attempt import Attempt
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.connection import BODY_LIMIT, Connection, NoResponse
 from adapter.testing.clock import VirtualClock
+from tests.deadline import DEADLINE_S
 from tests.loopback import needs_ipv6
 from tests.unit.adapter.delivery.loopback import (
     ACCEPTED,
@@ -135,7 +136,7 @@ def test_connection_that_becomes_too_old_during_a_request_is_closed_after_the_re
     async def test() -> str:
         async with channel(Loopback(late), timeout_s=1000) as made:
             attempt = await made.post(MESSAGE)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 await closed.wait()
             return attempt.code
 

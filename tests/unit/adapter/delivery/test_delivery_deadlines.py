@@ -22,6 +22,7 @@ from adapter.delivery.delivery import Delivery
 from adapter.observe.metrics import Metrics
 from adapter.sdk import Outcome
 from adapter.testing.clock import VirtualClock
+from tests.deadline import DEADLINE_S
 from tests.logbook import Logbook
 from tests.unit.adapter.delivery.loopback import Loopback
 from tests.unit.adapter.delivery.scenario import (
@@ -66,9 +67,9 @@ def test_cut_short_ends_an_attempt_that_hangs() -> None:
 async def cut_short(scenario: Scenario, when: asyncio.Event) -> Outcome:
     """The outcome of an event whose delivery is cut short at ``when``."""
     delivering = asyncio.create_task(scenario.delivery.deliver(EVENT, MESSAGE))
-    await asyncio.wait_for(when.wait(), 5)
+    await asyncio.wait_for(when.wait(), DEADLINE_S)
     scenario.delivery.cut_short()
-    return await asyncio.wait_for(delivering, 5)
+    return await asyncio.wait_for(delivering, DEADLINE_S)
 
 
 def test_delivery_ends_when_the_caller_stops_waiting() -> None:
@@ -99,7 +100,7 @@ def test_answer_whose_body_is_incomplete_when_the_time_ends_counts(status: int, 
             return await super().post(message, observe)
 
     async def test() -> Outcome:
-        async with Loopback(head).running() as sink, asyncio.timeout(20):
+        async with Loopback(head).running() as sink, asyncio.timeout(DEADLINE_S):
             timeouts = replace(TIMEOUTS, response_body_s=20)
             channel = ObservedChannel(Destination(sink.url), 20, VirtualClock(), timeouts=timeouts)
             async with contextlib.aclosing(channel):

@@ -14,6 +14,7 @@ from adapter.delivery.channel import Destination
 from adapter.delivery.unaccepted import LINE_LENGTH, SEARCHED_DATA, first_line
 from adapter.sdk import Outcome
 from adapter.testing.clock import START
+from tests.deadline import DEADLINE_S
 from tests.unit.adapter.delivery.scenario import EVENT, MESSAGE, SECRET, Hang, Scenario, status, unreachable
 
 NO_RETRY = Policy(retry=0)
@@ -43,7 +44,7 @@ def test_source_is_unready_30_s_after_its_only_event_failed(answer: object) -> N
 def test_source_is_unready_while_its_first_event_is_still_retried() -> None:
     async def test() -> None:
         delivering = asyncio.create_task(scenario.delivery.deliver(EVENT, MESSAGE))
-        await asyncio.wait_for(hang.requested.wait(), 5)  # the second attempt
+        await asyncio.wait_for(hang.requested.wait(), DEADLINE_S)  # the second attempt
         scenario.clock.advance(30)
         assert scenario.delivery.unready_reason()
         delivering.cancel()

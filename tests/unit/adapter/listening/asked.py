@@ -12,6 +12,7 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.listening.listener import RequestHandler
 from adapter.sdk import Context, Event, Listener, Request
 from adapter.testing.clock import START, VirtualClock
+from tests.deadline import DEADLINE_S
 from tests.logbook import Logbook
 
 REQUEST = Request("POST", "/", {}, b"", "a=b")
@@ -53,7 +54,7 @@ async def response_to(handler: RequestHandler, body: bytes = b"") -> tuple[int, 
 
 async def whole_response_to(handler: RequestHandler, request: Request = REQUEST) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers; their names are in lower case."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         response = await handler(request)
     return response.status, response.body, {name.lower(): value for name, value in response.headers.items()}
 

@@ -19,6 +19,7 @@ from adapter.listening.listener import RequestHandler
 from adapter.runtime import Drain
 from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request, SecretText
 from adapter.testing.clock import START, VirtualClock
+from tests.deadline import DEADLINE_S
 from tests.logbook import Logbook
 from tests.process.harness import free_port
 from tests.unit.adapter.fake_adapter import FakeAdapter, until, wait_for_ever, within_deadline
@@ -45,7 +46,7 @@ async def response_at_shutdown(
 
     timeouts = dataclasses.replace(TIMEOUTS, listener_drain_s=0.01, outcome_s=0.05)
     adapter = FakeAdapter(source or BellSource(), decide, drain=Drain(0.05), timeouts=timeouts, port=free_port())
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         run = tasks.create_task(adapter.runtime.run())
         await until(lambda: adapter.runtime.unready_reason is None)
         async with httpx2.AsyncClient(trust_env=False) as client:

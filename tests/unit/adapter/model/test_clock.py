@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from adapter.model.clock import SystemClock, wait_until
+from tests.deadline import DEADLINE_S
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +28,7 @@ def test_sleep_ends_soon_after_the_clock_was_set_forward(ahead: timedelta) -> No
     clock = SetClock(look_again_s=0.01)
 
     async def run() -> bool:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             asyncio.get_running_loop().call_later(0.02, setattr, clock, "ahead", ahead)
             return await wait_until(clock, clock.now() + HOUR)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapter.observe.lookups import Answer, Lookups, Loop
+from tests.deadline import DEADLINE_S
 
 ADDRESS = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
 
@@ -97,7 +98,7 @@ def test_number_of_threads_is_limited(resolver: Resolver) -> None:
             with pytest.raises(socket.gaierror, match="no answer" if n < 3 else "too many lookups"):
                 await loop.getaddrinfo(f"name-{n}", 80)
         resolver.release.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
                     assert await loop.getaddrinfo("name-6", 80) == [ADDRESS]

@@ -11,6 +11,7 @@ import pytest
 from adapter.polling.client import make_client
 from adapter.sdk import Unchanged
 from adapter.sources.poll_source import PollSource
+from tests.deadline import DEADLINE_S
 from tests.unit.adapter.later import run, skip
 from tests.unit.adapter.polling.polled import poll
 
@@ -46,7 +47,11 @@ class Server:
             source = PollSource(url=url, headers={"If-None-Match": '"1"'})
             transport = httpx2.AsyncHTTPTransport(trust_env=False)
             try:
-                async with server, asyncio.timeout(10 + polls * every_s), make_client(transport, 1024) as client:
+                async with (
+                    server,
+                    asyncio.timeout(DEADLINE_S + polls * every_s),
+                    make_client(transport, 1024) as client,
+                ):
                     for _ in range(polls):
                         skip(every_s)
                         with contextlib.suppress(Unchanged):

@@ -15,6 +15,7 @@ import trustme
 from adapter.polling.client import Upstream
 from adapter.polling.errors import PollFailed
 from adapter.sources.poll_source import PollSource
+from tests.deadline import DEADLINE_S
 from tests.unit.adapter.delivery.fake_proxy import TUNNEL, FakeProxy
 from tests.unit.adapter.delivery.loopback import Answer, reset, then_close
 from tests.unit.adapter.polling.polled import poll
@@ -32,7 +33,7 @@ def polled(proxy: FakeProxy, url: str, trusted: ssl.SSLContext | None = None, **
     async def test() -> list[str]:
         source, egress = PollSource(url=url), proxy.egress(CREDENTIALS, **restrictions)
         upstream = Upstream(lambda: trusted or ssl.create_default_context(), None, 1024, egress=egress)
-        async with proxy.running(), asyncio.timeout(20), contextlib.aclosing(upstream):
+        async with proxy.running(), asyncio.timeout(DEADLINE_S), contextlib.aclosing(upstream):
             return [str(event.id) for _ in range(2) for event in await poll(source, await upstream.client())]
 
     return asyncio.run(test())

@@ -15,8 +15,8 @@ from adapter.serving.health import health, serve_pages
 from adapter.serving.limits import Handler, Limits
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
+from tests.deadline import DEADLINE_S
 
-DEADLINE_S = 40
 LIMITS = Limits(head_s=10, body_s=10, keep_alive_s=10)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from adapter.serving.sockets import ALL_ADDRESSES, listening_socket
+from tests.deadline import DEADLINE_S
 from tests.loopback import ADDRESSES, needs_ipv6
 
 
 def accepts(listening: socket.socket, address: str) -> bool:
     try:
-        with socket.create_connection((address, listening.getsockname()[1]), timeout=10):
+        with socket.create_connection((address, listening.getsockname()[1]), timeout=DEADLINE_S):
             return True
     except OSError:
         return False

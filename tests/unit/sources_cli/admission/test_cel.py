@@ -13,6 +13,7 @@ from adapter.sdk import Field, HttpUrl, Interval, SecretText
 from sources_cli.admission import cel
 from sources_cli.admission.validate import unchecked_rules, violations
 from sources_cli.schema.crd import object_schema
+from tests.deadline import DEADLINE_S
 from tests.unit.sources_cli.kinds import kind_with
 
 INTEGER = {"type": "integer"}
@@ -150,6 +151,8 @@ def test_empty_interval_is_valid_beside_a_rule_of_the_author() -> None:
 
 def test_generating_a_crd_loads_no_http_server_and_no_cel() -> None:
     code = "import sources_cli.schema.crd, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S
+    ).stdout
     assert "sources_cli.schema.crd" in loaded.split()
     assert not {"h11", "uvicorn", "httpx2", "celpy"} & set(loaded.split())

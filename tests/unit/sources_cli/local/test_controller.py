@@ -11,6 +11,7 @@ from sources_cli.local.controller import SETTLE_SYNCS, SourceController
 from sources_cli.local.hook import Hook, HookRejected
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import ServicePorts
+from tests.deadline import DEADLINE_S
 
 DOCUMENTS = Documents([], "adapter.sources")
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -69,7 +70,7 @@ class Running:
         """Returns when the controller has handled all syncs: with this hook, it does so without waiting."""
         self.hook.called.clear()
         self.controller.wake()
-        await asyncio.wait_for(self.hook.called.wait(), 10)
+        await asyncio.wait_for(self.hook.called.wait(), DEADLINE_S)
 
 
 def test_rejection_by_the_hook_is_reported_once_and_keeps_the_status() -> None:

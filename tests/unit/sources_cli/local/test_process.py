@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from sources_cli.local.process import Process, exit_text, free_port
+from tests.deadline import DEADLINE_S
 
-DEADLINE_S = 20
 SLEEPER = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 from adapter.serving.sockets import listening_socket
 from sources_cli.local.service import LocalService, ServicePorts
 from sources_cli.problem import Problem
+from tests.deadline import DEADLINE_S
 from tests.loopback import ADDRESSES, needs_ipv6
 from tests.process.harness import free_port
 
@@ -36,7 +37,7 @@ def port_of(server: asyncio.Server) -> int:
 
 def within_deadline(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await test()
 
     asyncio.run(bounded())

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sources_cli.local.watch import contents_of, edits
+from tests.deadline import DEADLINE_S
 
-DEADLINE_S = 40
+NEVER_S = 10.0 * DEADLINE_S
 
 
 def rewrite(file: Path) -> None:
@@ -75,7 +76,7 @@ def test_edit_before_the_watch_is_detected(tmp_path: Path) -> None:
     file.write_text("old")
 
     async def check() -> None:
-        watch = edits([file], contents_of([file]), compare_every_s=60)
+        watch = edits([file], contents_of([file]), compare_every_s=NEVER_S)
         rewrite(file)
         await asyncio.wait_for(anext(watch), DEADLINE_S)
 
@@ -143,8 +144,8 @@ def two_paths(directory: Path) -> tuple[Path, Path]:
     return directory / "elsewhere/file.yaml", directory / "file.yaml"
 
 
-def assert_detected(path: Path, edit: Callable[[], None], *, compare_every_s: float = 60) -> None:
-    """The default of ``compare_every_s`` is longer than the deadline, so only a notification can report the edit."""
+def assert_detected(path: Path, edit: Callable[[], None], *, compare_every_s: float = NEVER_S) -> None:
+    """The default of ``compare_every_s`` is much longer than the wait, so only a notification can report the edit."""
 
     async def check() -> None:
         watch = edits([path], contents_of([path]), compare_every_s=compare_every_s)

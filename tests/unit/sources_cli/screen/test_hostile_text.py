@@ -14,6 +14,7 @@ from adapter.contract.formats import format_time, printable
 from sources_cli.screen import stdout
 from sources_cli.screen.live import LiveScreen
 from sources_cli.screen.plain import PlainScreen, Screen
+from tests.deadline import DEADLINE_S
 from tests.unit.sources_cli.screen.hostile import MARKUP, TEXTS, unsafe
 
 LINES = 200
@@ -92,7 +93,7 @@ def test_error_in_drawing_ends_the_task_that_the_run_watches() -> None:
             now = format_time(datetime.now(UTC))
             metadata = {"name": name, "namespace": "default", "creationTimestamp": now}
             screen.row({"kind": "SampleSource", "metadata": metadata}, 0)
-        await asyncio.wait(tasks, timeout=20)
+        await asyncio.wait(tasks, timeout=DEADLINE_S)
         await screen.close()
         return tasks[0].exception()
 
