@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from adapter.contract.formats import Json, is_http_url, public_url, quoted
-from hooks.conditions import Reason
+from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in, list_in
 from hooks.protocol import Object
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from adapter.contract.formats import Json, format_time, parse_time
-from hooks.names import list_in
-from hooks.protocol import Object
+from adapter.contract.formats import Json, format_time
+from hooks.diagnosis.observed import transition_time
 from hooks.status import Condition
 
 
@@ -21,35 +20,6 @@ class ConditionType(StrEnum):
     SINK_PROVIDED = "SinkProvided"
     DEPLOYED = "Deployed"
     DEAD_LETTER_SINK_RESOLVED = "DeadLetterSinkResolved"  # Ready does not depend on it
-
-
-class Reason(StrEnum):
-    """The reasons that the hook sets. ``Deployed`` can also repeat a reason of the Deployment or of a pod."""
-
-    # SinkProvided and DeadLetterSinkResolved
-    SINK_MISSING = "SinkMissing"
-    INVALID_SINK = "InvalidSink"
-    SINK_KIND_NOT_ALLOWED = "SinkKindNotAllowed"
-    SINK_NAMESPACE_NOT_ALLOWED = "SinkNamespaceNotAllowed"
-    NOT_FOUND = "NotFound"
-    NOT_ADDRESSABLE = "NotAddressable"
-    ADDRESS_NOT_FOUND = "AddressNotFound"
-    ADDRESS_INVALID = "AddressInvalid"
-    # Deployed
-    SUSPENDED = "Suspended"
-    SINK_NOT_RESOLVED = "SinkNotResolved"
-    ADAPTER_STARTING = "AdapterStarting"
-    ADAPTER_UPDATING = "AdapterUpdating"
-    DEPLOYMENT_UNAVAILABLE = "DeploymentUnavailable"
-    DEPLOYMENT_NOT_CREATED = "DeploymentNotCreated"
-    # Deployed, with DIAGNOSE_PODS
-    UNSCHEDULABLE = "Unschedulable"
-    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
-    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
-    OOM_KILLED = "OOMKilled"
-    POD_FAILED = "PodFailed"
-    # Ready
-    INVALID_SPEC = "InvalidSpec"
 
 
 @dataclass(frozen=True)
@@ -74,23 +44,6 @@ def ready(*dependents: ConditionState) -> ConditionState:
 def update(old_status: Json, states: list[ConditionState], *, now: datetime) -> list[Condition]:
     """The conditions, sorted by type. Those whose status did not change keep their transition time."""
     return [_condition(state, old_status, now) for state in sorted(states, key=lambda state: state.type)]
-
-
-def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
-    """When the condition ``type`` changed to ``wanted``. None if it has another status or no readable time."""
-    old = find(status, type)
-    if old is None or old.get("status") != wanted:
-        return None
-    try:
-        return parse_time(str(old.get("lastTransitionTime")))
-    except ValueError:
-        return None
-
-
-def find(status: Json, type: str) -> Object | None:
-    """The condition ``type`` in the status of any Kubernetes object, or None."""
-    conditions = (condition for condition in list_in(status, "conditions") if isinstance(condition, dict))
-    return next((condition for condition in conditions if condition.get("type") == type), None)
 
 
 def _condition(state: ConditionState, old_status: Json, now: datetime) -> Condition:

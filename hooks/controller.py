@@ -17,7 +17,8 @@ from hooks.children.environment import last_sinks
 from hooks.children.inputs import Pod, Sinks
 from hooks.children.names import deployment_name, service_name
 from hooks.children.service import service
-from hooks.conditions import ConditionState, ConditionType, Reason
+from hooks.conditions import ConditionState, ConditionType
+from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in
 from hooks.observability import Observability
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, Parent, SyncRequest, SyncResponse

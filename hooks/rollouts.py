@@ -10,7 +10,9 @@ from typing import Literal
 
 from adapter.contract.formats import Json
 from hooks.children.deployment import TEMPLATE_HASH
-from hooks.conditions import ConditionState, ConditionType, Reason, find, transition_time
+from hooks.conditions import ConditionState, ConditionType
+from hooks.diagnosis.observed import find, transition_time
+from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in
 from hooks.protocol import Object
 

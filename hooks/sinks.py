@@ -16,7 +16,7 @@ from adapter.contract.auth.problems import conflict
 from adapter.contract.formats import Json, is_http_url, is_printable, public_url, quoted
 from adapter.contract.kind_names import plural
 from hooks.addresses import Reference, Resolved, Unresolved, address_of, normalize_url
-from hooks.conditions import Reason
+from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in, is_api_version, is_dns_label, is_dns_subdomain, is_kind
 from hooks.protocol import Objects, RelatedRule
 

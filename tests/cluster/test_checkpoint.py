@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hooks.conditions import find
+from hooks.diagnosis.observed import find
 from tests.cluster import fake_kubelet
 from tests.cluster.api import Object, eventually
 from tests.cluster.apply_strategies import STRATEGIES, apply_with, deployment_of_source, hook_calls, writes

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from hooks.conditions import find
+from hooks.diagnosis.observed import find
 from hooks.pod_settings.read import read
 from tests.cluster.api import Api, ApiError, Object, eventually
 from tests.cluster.apply_strategies import STRATEGIES, apply_with, writes

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hooks.conditions import find
+from hooks.diagnosis.observed import find
 from sources_cli.kind import kind_named
 from tests.cluster.api import eventually
 from tests.cluster.apply_strategies import STRATEGIES, apply_with, sync, wait_until_idle, writes

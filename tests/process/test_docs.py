@@ -19,7 +19,8 @@ from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Disposition, disposition
 from adapter.observe.metrics import Metrics
-from hooks.conditions import ConditionType, Reason
+from hooks.conditions import ConditionType
+from hooks.diagnosis.reasons import Reason
 from hooks.settings import read_settings
 from sources_cli.kind import kind_named
 from tests.pages import ROOT, Block, blocks, names_in_first_cells, page, page_names, rows, section

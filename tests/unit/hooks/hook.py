@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hooks.conditions import find
 from hooks.controller import KindOptions, sync
+from hooks.diagnosis.observed import find
 from hooks.observability import Observability
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from hooks.conditions import ConditionState, ConditionType, Reason, find, ready, transition_time, update
+from hooks.conditions import ConditionState, ConditionType, ready, update
+from hooks.diagnosis.observed import find, transition_time
+from hooks.diagnosis.reasons import Reason
 from tests.unit.hooks.hook import NOW
 
 TRUE = ConditionState(ConditionType.SINK_PROVIDED, "True")

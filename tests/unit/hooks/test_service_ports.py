@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hooks.addresses import Resolved, Unresolved
-from hooks.conditions import Reason
+from hooks.diagnosis.reasons import Reason
 from hooks.sinks import Scope, resolve
 from tests.unit.hooks.hook import PEM, SERVICE_SINK
 

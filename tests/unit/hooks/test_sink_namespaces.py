@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hooks.addresses import Resolved, Unresolved
-from hooks.conditions import Reason
 from hooks.controller import customize
+from hooks.diagnosis.reasons import Reason
 from hooks.protocol import CustomizeRequest
 from hooks.sinks import Scope, resolve
 from tests.unit.hooks.hook import (
