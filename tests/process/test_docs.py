@@ -50,7 +50,9 @@ def test_the_base_image_is_one_build_argument() -> None:
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert set(bases) == {"${BASE}", "scratch"}
     name = default.partition(":")[0]
-    [[inspect_it, with_docker], [with_buildah]] = [one.commands for one in blocks("docs/release.md", "## Build the image")]
+    [[inspect_it, with_docker], [with_buildah]] = [
+        one.commands for one in blocks("docs/release.md", "## Build the image")
+    ]
     assert inspect_it.split()[-1] == default
     assert f"--build-arg BASE={name}@sha256:" in with_docker
     assert f"--build-arg BASE=docker.io/library/{name}@sha256:" in with_buildah
