@@ -30,7 +30,7 @@ e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
 e2e: .venv/ready  ## Run the tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
 	$(BIN)/pytest -rs tests/e2e
 
-control-plane: .venv/ready  ## Build a Kubernetes control plane for the tests from Go modules; needs Go
+control-plane: .venv/ready  ## Build a Kubernetes control plane and Helm for the tests from Go modules; needs Go
 	$(BIN)/python -m tests.cluster.build
 
 check: .venv/ready  ## Check format, lint rules, types, import contracts and generated manifests

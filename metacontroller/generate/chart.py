@@ -42,6 +42,35 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 """
 
+# Printed after each installation and upgrade. Helm does not show where it read the chart from, so it is CHART here.
+NOTES = """\
+{{- define "upgrade" -}}
+helm upgrade {{ .Release.Name }} CHART --namespace {{ .Release.Namespace }} --reuse-values
+{{- end -}}
+The hook runs in the namespace {{ .Release.Namespace }} with the image {{ .Values.image }}.
+Kinds: {{ join ", " .Values.kinds }}.
+{{ if not .Values.quickstart.enabled }}
+For a first source and a sink that prints its events:
+  {{ template "upgrade" . }} --set quickstart.enabled=true
+{{ else if SERVED }}
+The source hello sends an event every second. Show the events:
+  kubectl --namespace {{ .Values.quickstart.namespace }} logs --follow deployment/event-display
+{{ else }}
+The source hello is missing: Helm can create it only after the API server serves its kind. Run this command now:
+  {{ template "upgrade" . }}
+{{ end }}
+All sources:
+  kubectl get sources --all-namespaces
+
+If READY stays empty, Metacontroller does not run, is not {{ .Values.metacontroller.namespace }}/
+{{- .Values.metacontroller.serviceAccount }}, or has not noticed a new kind yet: it looks for
+new kinds every 30 s, or as often as its flag --discovery-interval says.
+{{- if .Values.crds.keep }}
+
+helm uninstall keeps the CRDs, and with them all sources. docs/uninstall.md deletes them.
+{{- end }}
+"""
+
 
 def templates() -> dict[str, list[Tree]]:
     """The trees of each template. Helm sorts the objects of all templates by their kind."""
@@ -59,6 +88,9 @@ def files() -> dict[str, str]:
         "values.yaml": values_yaml(HEADER),
         "values.schema.json": schema_json(),
         "templates/_helpers.tpl": f"{{{{- /*\n{HEADER}\n*/}}}}\n{HELPERS}",
+        "templates/NOTES.txt": NOTES.replace(
+            "SERVED", quickstart.served("samples.knative.dev/v1alpha1", "SampleSource").helm
+        ),
         **{
             f"examples/{name}.yaml": yaml.dump([nested(feature.values.items())], header=f"{feature.title}\n{HEADER}")
             for name, feature in FEATURES.items()

@@ -1,6 +1,7 @@
-"""``python -m tests.cluster.build``: build a Kubernetes control plane from its Go modules, once per go.sum.
+"""``python -m tests.cluster.build``: build a Kubernetes control plane and Helm from Go modules, each once per go.sum.
 
-Prints the directory with the binaries and kwok's stage files. Needs Go; without Go the cluster tests are skipped.
+Prints the directories with the binaries and kwok's stage files. Needs Go; without Go the cluster tests are skipped.
+Helm has a go.mod of its own, because it needs other versions of the libraries of Kubernetes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+HELM = HERE / "helm"
+HELM_PACKAGE = "helm.sh/helm/v4/cmd/helm"
 VERSION = "v1.36.3"
 BINARIES = {
     "etcd": "go.etcd.io/etcd/server/v3",
@@ -39,9 +42,7 @@ class Unavailable(Exception):
 
 def directory() -> Path:
     """The directory for the binaries of the current go.mod and go.sum; it may not exist yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    lock = b"".join([*((HERE / name).read_bytes() for name in ("go.mod", "go.sum")), LDFLAGS.encode()])
-    return cache / "sample-source" / f"control-plane-{hashlib.sha256(lock).hexdigest()[:12]}"
+    return _directory("control-plane", HERE, LDFLAGS)
 
 
 def built() -> Path:
@@ -51,18 +52,22 @@ def built() -> Path:
     return directory()
 
 
+def built_helm() -> Path:
+    """The binary of Helm. Raises ``Unavailable`` if there is none."""
+    if not (_helm_directory() / "complete").exists():
+        raise Unavailable("Helm is not built; run `make control-plane` (needs Go)")
+    return _helm_directory() / "helm"
+
+
 def build() -> Path:
     target = directory()
     if (target / "complete").exists():
         return target
-    if not shutil.which("go"):
-        raise Unavailable("Go is not on PATH, so the control plane cannot be built; pytest will skip the cluster tests")
+    _require_go()
     target.mkdir(parents=True, exist_ok=True)
     for name, package in BINARIES.items():
-        started = time.monotonic()
-        _go("build", "-mod=readonly", "-trimpath", "-ldflags", LDFLAGS, "-o", str(target / name), package)
-        print(f"{name} built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    stages = Path(_go("list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")) / "kustomize/stage"
+        _build(HERE, package, target / name, LDFLAGS)
+    stages = Path(_go(HERE, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")) / "kustomize/stage"
     (target / "stages").mkdir(exist_ok=True)
     for stage in STAGES:
         for file in (stages / stage).glob("*-*.yaml"):
@@ -71,8 +76,39 @@ def build() -> Path:
     return target
 
 
-def _go(*arguments: str) -> str:
-    done = subprocess.run(["go", *arguments], cwd=HERE, stdout=subprocess.PIPE, text=True, check=False)
+def build_helm() -> Path:
+    target = _helm_directory()
+    if not (target / "complete").exists():
+        _require_go()
+        target.mkdir(parents=True, exist_ok=True)
+        _build(HELM, HELM_PACKAGE, target / "helm", "-s -w")
+        (target / "complete").touch()
+    return target
+
+
+def _helm_directory() -> Path:
+    return _directory("helm", HELM)
+
+
+def _directory(name: str, module: Path, *more: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    lock = b"".join([(module / "go.mod").read_bytes(), (module / "go.sum").read_bytes(), "".join(more).encode()])
+    return cache / "sample-source" / f"{name}-{hashlib.sha256(lock).hexdigest()[:12]}"
+
+
+def _require_go() -> None:
+    if not shutil.which("go"):
+        raise Unavailable("Go is not on PATH, so the control plane cannot be built; pytest will skip the cluster tests")
+
+
+def _build(module: Path, package: str, target: Path, ldflags: str) -> None:
+    started = time.monotonic()
+    _go(module, "build", "-mod=readonly", "-trimpath", "-ldflags", ldflags, "-o", str(target), package)
+    print(f"{target.name} built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _go(module: Path, *arguments: str) -> str:
+    done = subprocess.run(["go", *arguments], cwd=module, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise Unavailable(f"`go {arguments[0]}` failed; see its output above")
     return done.stdout.strip()
@@ -80,7 +116,7 @@ def _go(*arguments: str) -> str:
 
 if __name__ == "__main__":
     try:
-        print(build())
+        print(build(), build_helm(), sep="\n")
     except Unavailable as reason:
         print(reason, file=sys.stderr)
         sys.exit(1 if shutil.which("go") else 0)

@@ -23,10 +23,10 @@ def _with_values(document: dict[str, Any]) -> Tree:
         pod["imagePullSecrets"] = If("imagePullSecrets", Value("imagePullSecrets"))
         pod["containers"][0]["image"] = Value("image")
     if document["kind"].endswith("Source"):
-        return If(_served(document), document)
+        return If(served(document["apiVersion"], document["kind"]), document)
     return document
 
 
-def _served(document: dict[str, Any]) -> Leaf:
-    kind = f"{document['apiVersion']}/{document['kind']}"
-    return Leaf(f'($.Capabilities.APIVersions.Has "{kind}")', lambda values: True)
+def served(api_version: str, kind: str) -> Leaf:
+    """A condition. Plain documents are for a cluster that serves the kind."""
+    return Leaf(f'($.Capabilities.APIVersions.Has "{api_version}/{kind}")', lambda values: True)
