@@ -111,8 +111,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("tls.secretName", "sources-hook-tls", _NAME, "The Secret with tls.crt, tls.key and ca.crt of the hook."),
     Option(
+        "tls.caBundle", "", {"type": "string"},
+        "With tls.enabled: the CA of the hook's certificate, PEM. If it is empty, Metacontroller reads ca.crt of "
+        "secretName. Metacontroller may list and watch all Secrets of the cluster unless this is set and neither token "
+        "nor clientAuth is.",
+    ),
+    Option(
         "tls.token", False, _BOOLEAN,
-        "With tls.enabled: the hook answers only callers with the token of the Secret sources-hook-token.",
+        "With tls.enabled: the hook answers only callers with a token. Needs the Secret sources-hook-token: token is what "
+        "Metacontroller sends, tokens is what the hook accepts, one per line.",
     ),
     Option(
         "tls.clientAuth", False, _BOOLEAN,
