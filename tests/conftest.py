@@ -18,6 +18,7 @@ settings.load_profile("patient")
 # group run in one process, so that these are started once. Other files of tests/cluster are one more group.
 API_SERVER = "tests that need only an API server"
 GROUPS = {
+    "tests/cluster/test_admission_policies.py": API_SERVER,
     "tests/cluster/test_api_server.py": API_SERVER,
     "tests/cluster/test_fixed_point.py": API_SERVER,
     "tests/cluster/test_pod_values.py": API_SERVER,

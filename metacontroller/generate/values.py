@@ -111,13 +111,33 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("tls.secretName", "sources-hook-tls", _NAME, "The Secret with tls.crt, tls.key and ca.crt of the hook."),
     Option(
+        "tls.caBundle", "", {"type": "string"},
+        "With tls.enabled: the CA of the hook's certificate, PEM. If it is empty, Metacontroller reads ca.crt of "
+        "secretName. Metacontroller may list and watch all Secrets of the cluster unless this is set and neither token "
+        "nor clientAuth is.",
+    ),
+    Option(
         "tls.token", False, _BOOLEAN,
-        "With tls.enabled: the hook answers only callers with the token of the Secret sources-hook-token.",
+        "With tls.enabled: the hook answers only callers with a token. Needs the Secret sources-hook-token: token is "
+        "what Metacontroller sends, tokens is what the hook accepts, one per line.",
     ),
     Option(
         "tls.clientAuth", False, _BOOLEAN,
         "With tls.enabled: the hook answers only callers with a client certificate that ca.crt has signed. "
         "Metacontroller uses that of the Secret sources-hook-client-tls.",
+    ),
+    Option(
+        "networkPolicy.enabled", False, _BOOLEAN,
+        "Only Metacontroller reaches the hook, and the hook connects to nobody. Needs a network plugin that enforces "
+        "NetworkPolicies.",
+    ),
+    Option(
+        "networkPolicy.metacontrollerLabels", {"app.kubernetes.io/name": "metacontroller"}, _STRINGS,
+        "With networkPolicy.enabled: labels of Metacontroller's pods. Its own Helm chart sets other ones.",
+    ),
+    Option(
+        "networkPolicy.monitoringNamespace", "monitoring", _LABEL,
+        "With networkPolicy.enabled: the namespace whose pods may read /metrics.",
     ),
     Option(
         "crds.keep", True, _BOOLEAN,

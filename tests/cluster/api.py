@@ -20,6 +20,7 @@ CLUSTER_SCOPED = frozenset(
     (
         "Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
         "CompositeController", "PriorityClass", "SelfSubjectRulesReview", "SubjectAccessReview",
+        "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
     )
 )  # fmt: skip
 

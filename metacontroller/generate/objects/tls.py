@@ -1,6 +1,7 @@
 """https between Metacontroller and the hook: certificate, token or client certificate, each in a Secret of its own.
 
-Users create the Secrets in the namespace of the hook. Metacontroller reads them once, when a controller changes.
+Users create the Secrets in the namespace of the hook. Metacontroller reads them when the ``spec`` of a controller
+changes, and when it starts; see docs/trust.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ def _with_tls(path: str) -> Leaf:
 
 
 _TOKEN, _CLIENT = _with_tls("tls.token"), _with_tls("tls.clientAuth")
+# With the CA in the controller, and neither token nor client certificate, Metacontroller reads no Secret.
+_SECRETS = Leaf(
+    "(and $.Values.tls.enabled (or $.Values.tls.token $.Values.tls.clientAuth (not $.Values.tls.caBundle)))",
+    lambda values: (tls := values["tls"])["enabled"] and (tls["token"] or tls["clientAuth"] or not tls["caBundle"]),
+)
 
 
 def variables() -> list[Tree]:
@@ -29,7 +35,7 @@ def variables() -> list[Tree]:
     return [
         If("tls.enabled", {"name": "TLS_DIR", "value": _DIRECTORY}),
         If(_CLIENT, {"name": "CLIENT_CA_FILE", "value": f"{_DIRECTORY}/ca.crt"}),
-        If(_TOKEN, {"name": "AUTH_TOKEN_FILE", "value": f"{_TOKEN_DIRECTORY}/token"}),
+        If(_TOKEN, {"name": "AUTH_TOKEN_FILE", "value": f"{_TOKEN_DIRECTORY}/tokens"}),
     ]
 
 
@@ -52,15 +58,21 @@ def endpoint() -> Tree:
     place = {"namespace": Value(NAMESPACE)}
     return {
         "host": text("sources-hook.", Value(NAMESPACE)),
-        "caBundle": {"secretRef": {"name": Value("tls.secretName"), **place, "key": "ca.crt"}},
+        "caBundle": If(
+            "tls.caBundle",
+            {"inline": Value("tls.caBundle")},
+            {"secretRef": {"name": Value("tls.secretName"), **place, "key": "ca.crt"}},
+        ),
         "authorization": If(_TOKEN, {"type": "Bearer", "secretRef": {"name": _TOKEN_SECRET, **place, "key": "token"}}),
         "clientTLS": If(_CLIENT, {"secretRef": {"name": _CLIENT_SECRET, **place}}),
     }
 
 
 def roles() -> list[Tree]:
-    """Metacontroller may read exactly these Secrets."""
-    names = [Value("tls.secretName"), If(_TOKEN, _TOKEN_SECRET), If(_CLIENT, _CLIENT_SECRET)]
-    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": names, "verbs": ["get"]}
-    pair = role_and_binding("Role", {"name": "sources-metacontroller-tls", "namespace": Value(NAMESPACE)}, [rule])
-    return [If("tls.enabled", each) for each in pair]
+    """Metacontroller reads Secrets through a cache of all Secrets, so ``get`` of three names is not enough.
+
+    tests/cluster/test_trust.py shows it. Metacontroller 4.17 has no option that restricts this cache.
+    """
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}
+    pair = role_and_binding("ClusterRole", {"name": "sources-metacontroller-secrets"}, [rule])
+    return [If(_SECRETS, each) for each in pair]
