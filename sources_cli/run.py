@@ -34,7 +34,7 @@ from sources_cli.screen import stdout
 from sources_cli.screen.failures import Failures
 from sources_cli.screen.plain import PlainScreen, Screen
 
-DISPLAY_START_S = 20.0
+DISPLAY_START_S = 60.0
 SILENT_STOP_S = 3.0  # then say what the run waits for
 
 

@@ -20,7 +20,8 @@ from sources_cli.problem import Problem
 from sources_cli.screen.plain import shorten
 
 Children = Mapping[str, Mapping[str, Json]]  # "Kind.apiVersion" -> "namespace/name" -> object
-START_S = 20.0
+START_S = 60.0  # a loaded machine needs 20 s
+CALL_S = 30.0
 
 
 class HookRejected(Problem):
@@ -62,7 +63,7 @@ class Hook:
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
         # trust_env=False: calls to this machine must not go through the user's HTTP proxy
-        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
+        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=CALL_S, trust_env=False)
         hook = cls(process, client, sink_kinds, cluster)
         try:
             await hook._wait_until_healthy(f"http://127.0.0.1:{health_port}/healthz")

@@ -18,11 +18,12 @@ from adapter.serving.wire import READ_SIZE, RequestReader
 from adapter.sources.webhook_source import WebhookSource
 from adapter.testing import VirtualClock
 from adapter.testing.clock import START
+from tests.deadline import DEADLINE_S
 from tests.fuzz.engine import Target
 from tests.process.harness import free_port
 from tests.property.specs import documents
 
-END_S = 20  # until the server closes the connection after the last byte
+END_S = DEADLINE_S  # until the server closes the connection after the last byte
 SOURCE = WebhookSource.model_validate({"allowedOrigins": ["*"], "eventTypeHeader": "X-Event"})
 
 

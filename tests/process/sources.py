@@ -36,7 +36,9 @@ def sources(
 
 @contextmanager
 def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """``sources run`` in the background, with the kinds below ``cwd``. It is killed after 100 s, or at the end.
+    """``sources run`` in the background, with the kinds below ``cwd``.
+
+    It is killed at the end, or after ``2 * DEADLINE_S``.
 
     ``cwd``: default an empty directory, so that no checkpoint of another run is found.
     """
@@ -44,7 +46,7 @@ def running(*arguments: str | Path, cwd: Path | None = None) -> Iterator[subproc
     environ, pipe = os.environ | ENVIRON, subprocess.PIPE
     with TemporaryDirectory() as empty:
         process = subprocess.Popen(words, cwd=cwd or empty, env=environ, stdout=pipe, stderr=pipe, text=True, bufsize=1)
-        deadline = threading.Timer(DEADLINE_S, process.kill)
+        deadline = threading.Timer(2 * DEADLINE_S, process.kill)
         deadline.start()
         try:
             yield process

@@ -53,7 +53,7 @@ def test_the_hook_starts_with_the_settings_of_the_page() -> None:
 def test_make_run_shows_events() -> None:
     """Waits for the first event, then sends Ctrl-C to all processes of the terminal."""
     process = subprocess.Popen(["make", "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = threading.Timer(DEADLINE_S, os.killpg, (process.pid, signal.SIGKILL))
+    deadline = threading.Timer(2 * DEADLINE_S, os.killpg, (process.pid, signal.SIGKILL))
     deadline.start()
     try:
         assert process.stdout

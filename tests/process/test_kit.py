@@ -113,7 +113,7 @@ class Terminals:
         return self._busy[-1]
 
     def _until(self, process: subprocess.Popen[str], pattern: str) -> str:
-        deadline = threading.Timer(DEADLINE_S, process.kill)
+        deadline = threading.Timer(2 * DEADLINE_S, process.kill)
         deadline.start()
         seen = ""
         assert process.stdout

@@ -115,7 +115,7 @@ def test_sink_option_replaces_the_sink_of_each_source() -> None:
 
 def test_once_needs_no_event_of_a_source_whose_sink_is_no_display_of_the_files() -> None:
     with ScriptedSink(lambda connection, n: connection.sendall(ACCEPTED)) as sink:
-        ran = sources("run", QUICKSTART, "--once", "--sink", sink.url, "--for", "30s")
+        ran = sources("run", QUICKSTART, "--once", "--sink", sink.url, "--for", "2m")
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
 
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.deadline import DEADLINE_S
-from tests.process.sources import QUICKSTART, read_until, running, sources
+from tests.process.sources import QUICKSTART, interrupted, read_until, running, sources
 
 COUNTS = '''from datetime import timedelta
 
@@ -95,9 +95,11 @@ def test_once_starts_without_a_checkpoint_and_keeps_none(tmp_path: Path) -> None
 def test_database_without_its_secret_is_named_and_nothing_else_is_used_instead(tmp_path: Path) -> None:
     file = counting(tmp_path) / "count.yaml"
     file.write_text(f"{file.read_text()}  checkpoint: {{url: {{secretKeyRef: {{name: db, key: url}}}}}}\n")
-    ran = sources("run", "--package", "kinds", "count.yaml", "--for", "3s", cwd=tmp_path)
+    error = 'CreateContainerConfigError: Secret "db" not found in namespace "default"; add it to the YAML'
+    with running("--package", "kinds", "count.yaml", cwd=tmp_path) as process:
+        read_until(process, error, stream="stderr")
+        ran = interrupted(process)
     assert numbers(ran.stdout) == []
-    assert 'CreateContainerConfigError: Secret "db" not found in namespace "default"; add it to the YAML' in ran.stderr
     assert not (tmp_path / ".sources").exists()
 
 
