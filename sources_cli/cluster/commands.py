@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from adapter.contract.durations import format_duration
 from adapter.contract.formats import Json
 from hooks.names import get_in
 from sources_cli.cluster import report
@@ -76,7 +75,7 @@ def row(kind: ServedKind, source: Object, now: datetime) -> dict[str, str]:
         "ready": str(ready.get("status", "")),
         "reason": str(ready.get("reason", "")),
         "sink": str(get_in(status, "sinkUri") or ""),
-        "age": format_duration(max(0, int(age_s)) * 1_000_000_000),
+        "age": report.short_age(max(0.0, age_s)),
         "message": str(ready.get("message", "")) or waits,
     }
 

@@ -13,7 +13,8 @@ from sources_cli.cluster.reasons.entry import Fault
 
 RECENT_S = 60.0  # an event that is older may belong to a fault that is over
 _RESOURCE = re.compile(r"can't find resource \S+")
-_CODE = re.compile(r"(?:status|code|error)\D{0,20}\b([45]\d\d)\b")
+_CODE = re.compile(r"unsupported status code: (\d{3})")
+_TRUST = ("x509", "tls: ", "caBundle", "clientTLS", "authorization secret", "basicAuth")
 
 
 def control_findings(snapshot: Snapshot) -> Iterator[Finding]:
@@ -56,22 +57,20 @@ def _sync_errors(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _fault(message: str) -> Fault:
-    """Metacontroller's text quotes the status and the body of the hook's response, or an error of Go's client."""
+    """From the texts of Metacontroller: pkg/hooks/webhook.go, endpoint_config.go and pkg/dynamic/clientset."""
     if _RESOURCE.search(message):
         return Fault.SINK_KIND_NOT_SERVED
-    if "is forbidden" in message and "User" in message:
-        return Fault.METACONTROLLER_FORBIDDEN
     found = _CODE.search(message)
-    code = found[1] if found else ""
-    if code == "422" or ("spec." in message and '"error"' in message):
-        return Fault.SPEC_REFUSED
-    by_code = {"401": Fault.HOOK_REFUSES, "403": Fault.HOOK_REFUSES, "413": Fault.SYNC_TOO_LARGE}
-    if code in by_code:
-        return by_code[code]
-    down = ("EOF", "refused", "exceeded", "no such host", "timeout", "unreachable", "reset", "x509", "no endpoints")
-    called = "hook" in message.lower() or "Post " in message or "http" in message
-    is_down = code.startswith("5") or any(word in message for word in down)
-    return Fault.HOOK_UNAVAILABLE if called and is_down else Fault.SYNC_FAILED
+    if found:
+        by_code = {"401": Fault.HOOK_REFUSES, "403": Fault.HOOK_REFUSES, "413": Fault.SYNC_TOO_LARGE}
+        rest = Fault.HOOK_UNAVAILABLE if found[1].startswith("5") else Fault.SPEC_REFUSED
+        return by_code.get(found[1], rest)
+    if any(word in message for word in _TRUST):
+        return Fault.HOOK_REFUSES
+    if "http error: " in message or "can't read response body" in message:
+        return Fault.HOOK_UNAVAILABLE
+    is_forbidden = "is forbidden" in message and "system:serviceaccount:" in message
+    return Fault.METACONTROLLER_FORBIDDEN if is_forbidden else Fault.SYNC_FAILED
 
 
 def _hook(snapshot: Snapshot) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def delivery_findings(snapshot: Snapshot) -> Iterator[Finding]:
         if not troubles and (reason or ready.get("status") == "False"):
             text = f"The adapter is not ready: {reason or 'its readiness probe fails'}."
             since = ready.get("lastTransitionTime") if ready.get("status") == "False" else ""
-            yield finding(snapshot, fault_of(None, reason), text, since, pod=name)
+            yield finding(snapshot, fault_of_readiness(reason), text, since, pod=name)
 
 
 def troubles_of(log: str) -> Iterable[Trouble]:
@@ -118,24 +118,32 @@ def _trouble(entry: dict[str, Json]) -> Trouble | None:
 def fault_of(code: Json, reason: str) -> Fault:
     """The fault of an attempt: from its ``code``, else from the words of its ``reason``."""
     text = str(code) if code else ""
-    if reason.startswith("the proxy") or "; the last one: the proxy" in reason:
+    if reason.startswith("the proxy"):
         return Fault.PROXY_FAILS
-    found = _STATUS.fullmatch(text) or (
-        None if text else _STATUS.search(reason.partition("the last one: ")[2] or reason)
-    )
+    found = _STATUS.search(text or reason)
     if found:
         return Fault.SINK_FAILS if found[1].startswith("5") else Fault.SINK_REFUSES
     if text in ("token", "tls"):
         return Fault.CREDENTIALS_UNUSABLE
-    if text in ("transport", "timeout", "stopped"):
-        return Fault.SINK_UNREACHABLE
-    if "polls in a row failed" in reason or "no poll" in reason:
-        return Fault.UPSTREAM_FAILS
-    if "checkpoint" in reason:
-        return Fault.CHECKPOINT_STORE_DOWN
-    if "connection" in reason or "no answer" in reason or "timeout" in reason:
-        return Fault.SINK_UNREACHABLE
-    return Fault.NOT_READY
+    is_unreachable = text or any(word in reason for word in ("connection", "no answer", "timeout"))
+    return Fault.SINK_UNREACHABLE if is_unreachable else Fault.NOT_READY
+
+
+READINESS = (  # the beginning of the text of /readiness, or a part of it -> its fault
+    ("the checkpoint cannot be used", Fault.CHECKPOINT_NOT_USABLE),
+    ("the checkpoint cannot be loaded", Fault.CHECKPOINT_STORE_DOWN),
+    ("no poll has succeeded yet", Fault.UPSTREAM_FAILS),
+    ("polls in a row failed", Fault.UPSTREAM_FAILS),
+)
+
+
+def fault_of_readiness(reason: str) -> Fault:
+    """The fault that the text of ``/readiness`` names."""
+    for words, fault in READINESS:
+        if words in reason.partition(":")[0]:
+            return fault
+    last = reason.partition("the last one: ")[2]
+    return fault_of(None, last) if last else Fault.NOT_READY
 
 
 def unready_reason(answer: Json) -> str:

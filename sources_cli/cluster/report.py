@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
-from adapter.contract.durations import format_duration
 from adapter.contract.formats import Json, format_time
 from sources_cli.cluster.diagnosis import Explanation
 from sources_cli.cluster.finding import Finding, Snapshot, condition, seconds_since
@@ -74,7 +73,15 @@ def _finding(finding: Finding, now: datetime, width: int) -> Iterator[str]:
 
 def _ago(time: str, now: datetime) -> str:
     age_s = seconds_since(time, now)
-    return "" if age_s is None or age_s < 0 else f" ({format_duration(int(age_s) * 1_000_000_000)} ago)"
+    return "" if age_s is None or age_s < 0 else f" ({short_age(age_s)} ago)"
+
+
+def short_age(seconds: float) -> str:
+    """As kubectl shows ages, such as ``90s``, ``5m``, ``3h``, ``4d``."""
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * unit_s:
+            return f"{int(seconds // unit_s)}{unit}"
+    return f"{int(seconds)}s"
 
 
 def _wrapped(start: str, text: str, width: int) -> list[str]:

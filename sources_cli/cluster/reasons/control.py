@@ -43,11 +43,12 @@ CONTROL: dict[str, Entry] = {
     ),
     Fault.HOOK_REFUSES: Entry(
         Step.CONTROLLER,
-        "The hook answers 401 or 403: Metacontroller has no credentials for it, or the wrong ones.",
+        "Metacontroller and the hook do not trust each other: the hook answers 401 or 403, a certificate cannot be "
+        "verified, or a Secret of the `endpointConfigs` is missing.",
         "Compare the token and certificates of the hook with the `endpointConfigs` of the CompositeController.",
         "kubectl get compositecontroller {controller} -o yaml",
         TROUBLE,
-        "a `SyncError` event with 401 or 403",
+        "a `SyncError` event with 401, 403, `x509` or `tls`",
     ),
     Fault.HOOK_UNAVAILABLE: Entry(
         Step.CONTROLLER,
