@@ -125,6 +125,45 @@ def sdk() -> str:
     return sdk(table)
 
 
+def ready_empty() -> str:
+    from sources_cli.cluster.reasons.entry import READY_EMPTY
+
+    return _faults(lambda docs: docs == READY_EMPTY)
+
+
+def faults() -> str:
+    from sources_cli.cluster.reasons.entry import READY_EMPTY
+
+    return _faults(lambda docs: docs != READY_EMPTY)
+
+
+def _faults(is_here: Callable[[str], bool]) -> str:
+    from sources_cli.cluster.reasons.table import TABLE
+
+    rows = (
+        (entry.seen, f"`{reason}`", entry.when, _linked(entry))
+        for reason, entry in TABLE.items()
+        if entry.seen and is_here(entry.docs)
+    )
+    return table(("what you see", "reason of `sources explain`", "cause", "what to do"), rows)
+
+
+def _linked(entry: Any) -> str:
+    """What to do, with a link to the section that says more."""
+    page = entry.docs.removeprefix("docs/").removeprefix("operate.md")
+    return entry.todo if page in ("#troubleshooting", "#ready-stays-empty") else f"{entry.todo} [More]({page})"
+
+
+def reasons() -> str:
+    from sources_cli.cluster.reasons.table import TABLE
+
+    entries = [(reason, entry) for reason, entry in TABLE.items() if entry.condition]
+    order = ("SinkProvided", "Deployed", "Ready")
+    entries.sort(key=lambda pair: order.index(pair[1].condition.split()[0].rstrip(",")))
+    rows = ((entry.condition, f"`{reason}`", entry.when, entry.todo) for reason, entry in entries)
+    return table(("condition, status", "reason", "when", "what to do"), rows)
+
+
 def kind() -> str:
     """The kind of the tests, so that the page shows code that runs."""
     return f"```python\n{(DOCS.parent / 'tests/kinds/queue_depth_source.py').read_text()}```\n"
@@ -137,6 +176,9 @@ REGIONS: dict[str, Callable[[], str]] = {
     "cli": cli,
     "sdk": sdk,
     "kind": kind,
+    "ready-empty": ready_empty,
+    "faults": faults,
+    "reasons": reasons,
 }
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Imports only fast modules: shell completion loads this module at each press of T
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ OWN_PACKAGE = "kinds"
 BASE_IMAGE = "registry.local/sample-source:dev"
 LOCAL_IMAGE = "sample-source:local"
 SINK_KINDS = "v1/Service"
+READ_LIMIT: Any = "4s"  # for all reads of the cluster by one command
 ONCE_LIMIT_S = 60.0  # how long --once waits without --for
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -59,6 +61,16 @@ class ManifestsOptions:
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
     checkpoint: str | None = None  # a file, or the map itself
+
+
+def program() -> str:
+    """How the user calls this program: kubectl runs its plugin ``kubectl-sources`` for ``kubectl sources``."""
+    return "kubectl sources" if Path(sys.argv[0]).stem == "kubectl-sources" else "sources"
+
+
+def examples(*commands: str) -> str:
+    """The end of a help text. Click and rich keep the lines of paragraphs apart."""
+    return "\n\n".join(("Examples:", *commands))
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:

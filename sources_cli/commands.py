@@ -20,8 +20,8 @@ try:
     import typer
     from typer import Argument, Option
 
-    from sources_cli import arguments
-    from sources_cli.arguments import ManifestsOptions
+    from sources_cli import arguments, cluster_commands
+    from sources_cli.arguments import ManifestsOptions, examples
 except ModuleNotFoundError as error:
     stdout.complain(f"sources: {missing_extra(error)}")
     raise SystemExit(2) from None
@@ -56,7 +56,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
     words = sys.argv[1:] if argv is None else argv
     try:
-        code = int(command().main(words or ["--help"], "sources", standalone_mode=False))
+        outcome = command().main(words or ["--help"], arguments.program(), standalone_mode=False)
+        code = outcome if isinstance(outcome, int) else _run(outcome)
         sys.stdout.flush()  # not at exit, where an error would print a traceback
         return code
     except typer.TyperException as error:
@@ -73,7 +74,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         message = stdout.give_up(error)
         code = 2 if message else 0
     for line in message.splitlines():
-        stdout.complain(f"sources: {line}")
+        stdout.complain(f"{arguments.program()}: {line}")
     return code
 
 
@@ -86,17 +87,13 @@ def command() -> Any:
     return group
 
 
-def _examples(*commands: str) -> str:
-    return "\n\n".join(("Examples:", *commands))  # click and rich keep the lines of paragraphs apart
-
-
 def _print_version(requested: bool) -> None:
     if requested:
         stdout.show(f"sources {__version__}")
         raise typer.Exit
 
 
-@app.callback(epilog=_examples("sources new QueueDepthSource", "sources lint deploy/", "sources run --once deploy/"))
+@app.callback(epilog=examples("sources new QueueDepthSource", "sources lint deploy/", "sources run --once deploy/"))
 def options(
     version: Annotated[
         bool, Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
@@ -107,7 +104,7 @@ def options(
 
 @app.command(
     "run",
-    epilog=_examples(
+    epilog=examples(
         "sources run quickstart.yaml",
         "sources run --once --for 30s deploy/",
         "kubectl get samplesource -o yaml | sources run --sink http://127.0.0.1:8080 -",
@@ -155,7 +152,7 @@ def run_command(
     return _run(run(options))
 
 
-@app.command("render", epilog=_examples("sources render -o json deploy/"))
+@app.command("render", epilog=examples("sources render -o json deploy/"))
 def render_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
@@ -175,7 +172,7 @@ def render_command(
     return _run(render(options))
 
 
-@app.command("lint", epilog=_examples("sources lint deploy/ more.yaml", "kustomize build . | sources lint -"))
+@app.command("lint", epilog=examples("sources lint deploy/ more.yaml", "kustomize build . | sources lint -"))
 def lint_command(
     files: Files,
     package: Package = arguments.DEFAULT_PACKAGE,
@@ -190,7 +187,7 @@ def lint_command(
 
 @app.command(
     "manifests",
-    epilog=_examples(
+    epilog=examples(
         "sources manifests kinds/my_source.py -o deploy/my_source",
         "sources manifests kinds/my_source.py -o deploy/my_source --check",
     ),
@@ -238,7 +235,7 @@ def manifests_command(
     return _run(manifests(options))
 
 
-@app.command("new", epilog=_examples("sources new --poll WeatherSource"))
+@app.command("new", epilog=examples("sources new --poll WeatherSource"))
 def new_command(
     kind: Annotated[
         str,
@@ -258,7 +255,7 @@ def new_command(
     return _run(new(kind, next((name for name, is_chosen in chosen.items() if is_chosen), "timer")))
 
 
-@app.command("image", epilog=_examples("sources image --package kinds > Dockerfile"))
+@app.command("image", epilog=examples("sources image --package kinds > Dockerfile"))
 def image_command(
     package: Annotated[
         str, Option(parser=arguments.dotted_package, metavar="PACKAGE", help="Package of the kinds.")
@@ -278,3 +275,6 @@ def _run(command: Coroutine[Any, Any, int]) -> int:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from now on, a command cleans up before it ends
     return asyncio.run(command)
+
+
+app.add_typer(cluster_commands.app)

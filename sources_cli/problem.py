@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from adapter.contract.formats import printable
 
-EXTRA_MODULES = frozenset(("celpy", "lark", "rich", "typer", "watchfiles", "yaml"))
+EXTRA_MODULES = frozenset(("celpy", "kr8s", "lark", "rich", "typer", "watchfiles", "yaml"))
 
 
 class Problem(Exception):

@@ -49,6 +49,8 @@ COVERED_BY = {
     r"sources manifests .* --adapter-defaults .*": f"{_COMMANDS}::test_file_of_defaults_reaches_the_hook",
     r"sources manifests adapter.sources.sample_source .*": f"{_COMMANDS}::test_sink_kinds_reach_hook_and_role",
     r"sources (new|manifests kinds/|lint --package kinds|run --package kinds|image).*": _OWN_KIND,
+    r"sources (explain|list|events) ?.*": "tests/cluster/test_explain.py::"
+    "test_commands_of_the_pages_explain_and_list_sources",
     r"python -m pytest tests": _OWN_KIND,
     r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
     r"(docker|buildah) build.* (python:[\d.]+-slim|--build-arg BASE=.*)": "tests/process/test_docs.py::"

@@ -22,6 +22,7 @@ from adapter.observe.metrics import Metrics
 from hooks.conditions import ConditionType
 from hooks.diagnosis.reasons import Reason
 from hooks.settings import read_settings
+from sources_cli.cluster.reasons.table import TABLE
 from sources_cli.kind import kind_named
 from tests.pages import ROOT, Block, blocks, names_in_first_cells, page, page_names, rows, section
 from tests.process.doc_checks import CHECKS
@@ -187,12 +188,11 @@ def test_every_condition_type_and_reason_of_the_hook_is_listed() -> None:
     assert {name for name in (*ConditionType, *Reason) if f"`{name}`" not in table} == set()
 
 
-def test_every_listed_reason_is_given_by_the_hook_or_by_kubernetes() -> None:
+def test_every_reason_that_explain_can_name_is_listed() -> None:
     listed = set[str]()
-    for cells in rows(section("docs/operate.md", "### Reasons")):
-        listed |= set(re.findall(r"`([A-Z]\w+)`", cells[2]))
-    from_kubernetes = {"ProgressDeadlineExceeded", "FailedCreate", "CreateContainerConfigError"}
-    assert listed - from_kubernetes - {"SinkProvided"} == set(Reason)
+    for title, column in (("## READY stays empty", 1), ("## Troubleshooting", 1), ("### Reasons", 1)):
+        listed |= {cells[column].strip("`") for cells in rows(section("docs/operate.md", title)) if len(cells) == 4}
+    assert listed - {"reason", "reason of `sources explain"} == set(TABLE)
 
 
 LOG_CALL = (

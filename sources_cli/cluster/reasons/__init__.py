@@ -1,0 +1,1 @@
+"""The table of reasons: what each one means and what to do."""

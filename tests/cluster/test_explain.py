@@ -1,0 +1,139 @@
+"""``sources explain``, ``list`` and ``events`` read a real API server with the rights of the user."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.access import create_account
+from tests.cluster.api import Object, eventually
+from tests.cluster.explained import explained, first_reason
+from tests.cluster.local_cluster import KIND
+from tests.cluster.namespace import SourceNamespace
+
+ROOT = Path(__file__).resolve().parents[2]
+SINK = {"uri": "http://there.example.com"}
+
+
+@pytest.fixture
+def ready(ns: SourceNamespace) -> SourceNamespace:
+    """With a source ``hello`` that is ready. kwok runs no programs, so the log of its pod cannot be read."""
+    ns.source(sink=SINK)
+    ns.wait_until_ready()
+    return ns
+
+
+def run(command: list[str], ns: SourceNamespace, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    options = ["--kubeconfig", str(ns.cluster.plane.kubeconfig), "-n", ns.name, "--timeout", "60s"]
+    environ = {"PATH": path + os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        [*command, *words, *options], env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def sources(ns: SourceNamespace, *words: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "sources_cli"], ns, *words)
+
+
+def test_commands_of_the_pages_explain_and_list_sources(ready: SourceNamespace) -> None:
+    done = sources(ready, "explain", "samplesource/hello")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"✓ source      SampleSource {ready.name}/hello, READY is True" in done.stdout
+    assert "Nothing is wrong. Checked: source, sink, controller, deployment, pod." in done.stdout
+    assert "log of pod samplesource-hello-" in done.stdout.partition("Not known:")[2]
+    listed = sources(ready, "list", "-o", "json")
+    assert (listed.returncode, [row["name"] for row in json.loads(listed.stdout)]) == (0, ["hello"])
+
+
+def test_kubectl_finds_the_command_as_its_plugin(ready: SourceNamespace, tmp_path: Path) -> None:
+    """The plugin is the entry point that pyproject.toml declares."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["kubectl-sources"].partition(":")
+    plugin = tmp_path / "kubectl-sources"
+    plugin.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    kubectl = [str(ready.cluster.plane.binaries / "kubectl"), "sources"]
+    path = f"{tmp_path}{os.pathsep}"
+    assert run(kubectl, ready, "explain", "hello", path=path).returncode == 0
+    wrong = run(kubectl, ready, "explain", "helo", path=path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith('kubectl sources: there is no source "helo" in namespace')
+
+
+def test_source_that_metacontroller_has_not_seen_is_explained(ns: SourceNamespace) -> None:
+    """Metacontroller does not run, and has no pod."""
+    ns.cluster.metacontroller.stop()
+    ns.source(sink=SINK)
+    assert first_reason(ns) == "MetacontrollerNotRunning"
+
+
+def test_user_who_may_read_only_sources_gets_notes_and_no_failure(ready: SourceNamespace) -> None:
+    account = create_account(ready, f"{KIND.plural}.{KIND.group}-observer")
+    kubeconfig = ready.cluster.plane.write_kubeconfig(f"observer-{ready.name}", ready.api.token(account, ready.name))
+
+    def seen() -> object:
+        found = explained(ready, kubeconfig=kubeconfig)
+        return [finding.reason for finding in found.findings], found.notes
+
+    notes = [
+        f"{what}: you have no permission to read this" for what in ("Deployments", "ReplicaSets", "pods", "events")
+    ]
+    eventually(seen, lambda seen: seen == ([], notes), "no finding, and what the user may not read", deadline_s=60)
+
+
+def test_suspended_source_names_the_command_that_resumes_it(ready: SourceNamespace) -> None:
+    ready.edit(suspend=True)
+    ready.wait_for_condition("Ready", "False", "Suspended")
+    [found] = explained(ready).findings
+    code, _, errors = ready.cluster.plane.kubectl(*_words(found.command))
+    assert (found.reason, code, errors) == ("Suspended", 0, "")
+    ready.wait_until_ready()
+
+
+def _words(command: str) -> list[str]:
+    """The arguments of a kubectl command, as a shell splits it."""
+    import shlex
+
+    return shlex.split(command)[1:]
+
+
+def test_service_without_pods_and_deployment_without_a_secret_are_explained(ns: SourceNamespace) -> None:
+    ns.service()
+    reference = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "queue", "key": "token"}}}
+    ns.source(adapter={"env": [reference]})
+    ns.wait_until_ready()
+
+    def reasons() -> list[str]:
+        return [finding.reason for finding in explained(ns).findings]
+
+    eventually(reasons, lambda seen: seen == ["SinkWithoutEndpoints", "ObjectMissing"], "both faults", deadline_s=60)
+    data: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "queue", "namespace": ns.name}}
+    ns.api.create({**data, "stringData": {"token": "hidden"}})
+    assert reasons() == ["SinkWithoutEndpoints"]
+
+
+def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(ready: SourceNamespace) -> None:
+    def printed() -> list[Object]:
+        done = sources(ready, "events", "hello", "-o", "json")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def kinds(events: list[Object]) -> list[str]:
+        return list(dict.fromkeys(event["object"].partition("/")[0] for event in events))
+
+    wanted = ["Deployment", "ReplicaSet", "Pod"]
+    found = eventually(printed, lambda seen: sorted(kinds(seen)) == sorted(wanted), "events of three", deadline_s=60)
+    assert [event["last"] for event in found] == sorted(event["last"] for event in found)
+
+
+def test_unknown_kind_and_name_exit_with_2_and_suggest_another(ready: SourceNamespace) -> None:
+    kind, name = sources(ready, "explain", "samplesorce/hello"), sources(ready, "explain", "ssrc/helo")
+    assert (kind.returncode, name.returncode) == (2, 2)
+    assert kind.stderr.endswith("did you mean SampleSource?\n")
+    assert name.stderr.endswith("it has samplesource/hello; did you mean hello?\n")
