@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from adapter.cloudevents.decode import parse_event
-from adapter.display import Display, dead_letter_note, parse_arguments
+from adapter.display.options import parse_arguments
+from adapter.display.sink import Display
+from adapter.display.text import dead_letter_note
 from adapter.serving.connection import Reset
 from adapter.serving.messages import Request, Response
 
