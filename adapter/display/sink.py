@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
 from itertools import chain, repeat
 from random import Random
@@ -12,9 +13,12 @@ from random import Random
 from adapter.cloudevents.attributes import ReceivedEvent
 from adapter.cloudevents.decode import read_event, shown_event
 from adapter.contract.formats import Json, printable
+from adapter.display.feed import Feed
+from adapter.display.page import Page
+from adapter.display.record import event_record, refused_record
 from adapter.display.text import as_json, as_text
 from adapter.serving.connection import Reset
-from adapter.serving.messages import Request, Response
+from adapter.serving.messages import Request, Response, Stream
 
 
 class Display:
@@ -24,10 +28,12 @@ class Display:
         self._options = options
         self._chance = Random()
         self._statuses: Iterator[int] = chain(options.statuses, repeat(202))
+        self._feed = Feed(time.monotonic)
+        self._page = Page(self._feed)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response | Stream:
         if request.method in ("GET", "HEAD"):
-            return Response(200, b"ok\n") if request.path == "/healthz" else Response(404)
+            return Response(200, b"ok\n") if request.path == "/healthz" else self._page.respond(request)
         if request.method != "POST":
             return Response(405, b"only POST\n", {"Allow": "GET, HEAD, POST"})
         try:
@@ -35,6 +41,7 @@ class Display:
             event = shown_event(received)
         except ValueError as error:
             print(printable(f"not a CloudEvent: {error}"), file=sys.stderr, flush=True)
+            self._feed.add(refused_record(self._feed.next_number, request.received, str(error)))
             return Response(400, f"{error}\n".encode("utf-8", "replace"))
         return await self._take(received, event, request)
 
@@ -45,6 +52,7 @@ class Display:
         answered = None if options.hang or options.reset else status
         show = as_json if options.format == "jsonl" else as_text
         print(show(event, answered, request.headers), flush=True)
+        self._feed.add(event_record(self._feed.next_number, request.received, answered, received, event))
         await asyncio.sleep(options.delay)
         if options.hang:
             await asyncio.Event().wait()
