@@ -151,7 +151,11 @@ def parse_event(request: Request) -> dict[str, Json]:
     ``data`` is for people and tests: JSON is parsed, and octets that are not UTF-8 are escaped. Raises ``ValueError``
     with the reason if the request is not a CloudEvent.
     """
-    event = read_event(request)
+    return shown_event(read_event(request))
+
+
+def shown_event(event: ReceivedEvent) -> dict[str, Json]:
+    """As :func:`parse_event`, for an event that was read already."""
     return {**event.attributes, "data": _shown(event.data, event.content_type), "extensions": dict(event.extensions)}
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
-import struct
 
 from adapter.serving.failures import cancels_this_task
 from adapter.serving.limits import SMALL_SIZE, TOO_MUCH, Connections
 from adapter.serving.logs import error_location
-from adapter.serving.messages import Refusal, Response
-from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, CheckHead, Received, RequestReader, encode
+from adapter.serving.messages import Refusal, Response, Stream
+from adapter.serving.sockets import reset_on_close
+from adapter.serving.state_timer import StateTimer
+from adapter.serving.wire import (
+    BUSY_RETRY_S,
+    CONTINUE,
+    CheckHead,
+    Received,
+    RequestReader,
+    encode,
+    encode_part,
+    encode_stream,
+)
 
 LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
@@ -37,6 +46,7 @@ class Connection(asyncio.BufferedProtocol):
         self._use_until = self._loop.time() + limits.new_age_s()
         self._reader = RequestReader(limits.head_size, limits.body_size, check_head)
         self._refusal: Response | None = None  # the last response
+        self._stream: Stream | None = None  # the last response, too
         self._task: asyncio.Task[None] | None = None  # responds to the requests in the queue
         self._ended = False  # nothing more is read
         self._lingering = False
@@ -44,9 +54,7 @@ class Connection(asyncio.BufferedProtocol):
         self._handled = 0  # bytes of the request that is being handled
         self._counted = 0  # bytes of this connection in Connections.size
         self._writable: asyncio.Future[None] | None = None  # set while the client does not read its responses
-        self._timed: tuple[str, int] | None = None  # what the current time limit applies to, and to which request
-        self._deadline = 0.0  # the end of this time limit, on the loop's clock
-        self._timer: asyncio.TimerHandle | None = None  # fires at the deadline or before it
+        self._timer = StateTimer(limits.seconds, self._expired)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -61,8 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.stop()
         self._reader.queue.clear()
         self._count()
-        if self._timer:
-            self._timer.cancel()
+        self._timer.stop()
         self.resume_writing()
         self._shared.remove(self)
 
@@ -108,10 +115,15 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = None
 
     def shutdown(self) -> None:
-        """Close the connection, after the response to the request that is being handled."""
+        """Close the connection, after the response to the request that is being handled. A stream ends now."""
+        self.end_stream()
         self._end()
         self._lingering = False
         self._settle()
+
+    def end_stream(self) -> None:
+        if self._stream:
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection without a response."""
@@ -143,12 +155,12 @@ class Connection(asyncio.BufferedProtocol):
             except Reset:
                 self._forget_task()
                 return self._reset()
-            self._handled = len(octets)
-            await self._write(octets)
-            self._handled = 0
+            await self._write(octets, self._shared.limits.keep_alive_s)
+            if self._stream:
+                await self._send(self._stream, chunked=received.chunked)
         if self._refusal:
             # The client may still be sending. A close would reset the connection before it reads the response.
-            await self._write(encode(self._refusal, head=False, close=True))
+            await self._write(encode(self._refusal, head=False, close=True), self._shared.limits.keep_alive_s)
             self._refusal, self._lingering = None, True
             if self._transport.can_write_eof():  # not with TLS
                 with contextlib.suppress(OSError):  # the client has closed the connection
@@ -158,7 +170,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _forget_task(self) -> None:
         if self._task:
-            self._shared.tasks.discard(self._task)
             self._task = None
             self._shared.responded(self)
 
@@ -174,37 +185,54 @@ class Connection(asyncio.BufferedProtocol):
         except BaseException as error:
             if cancels_this_task(error):
                 raise
-            fields = {"error": type(error).__name__, "at": error_location(error)}
-            log.error("request failed", extra={"fields": fields})
+            _log_failure(error)
             return self._encode(received, Response(500, b"the request failed; see the log\n"))
 
-    def _encode(self, received: Received, response: Response) -> bytes:
+    def _encode(self, received: Received, response: Response | Stream) -> bytes:
+        head = received.request.method == "HEAD"
+        if isinstance(response, Stream):
+            self._end()
+            self._stream = None if head else response
+            return encode_stream(response, chunked=received.chunked)
         wants_close = any(name.lower() == "connection" for name in response.headers)  # handlers set it only to "close"
         is_old = self._loop.time() >= self._use_until and not self._reader.queue  # the client has sent no more requests
         if wants_close or is_old or self._shared.draining or not received.keep_alive:
             self._end()
         last = self._ended and not self._reader.queue and not self._refusal
-        return encode(response, head=received.request.method == "HEAD", close=last)
+        return encode(response, head=head, close=last)
 
-    async def _write(self, octets: bytes) -> None:
-        """Write a response, and wait until the client has read the ones before it."""
+    async def _write(self, octets: bytes, within_s: float) -> None:
+        """Write a response, and wait until the client has read it and the ones before it."""
         if self._transport.is_closing():
             return
+        self._handled = len(octets)
         self._transport.write(octets)
         if self._writable:
             self._count()
             try:
-                async with asyncio.timeout(self._shared.limits.keep_alive_s):
+                async with asyncio.timeout(within_s):
                     await self._writable
             except TimeoutError:
                 self._transport.abort()
+        self._handled = 0
+
+    async def _send(self, stream: Stream, *, chunked: bool) -> None:
+        """Write the parts of a stream. An error in them is logged, and the client sees that its end is missing."""
+        try:
+            async with contextlib.aclosing(stream.parts) as parts:
+                async for part in parts:
+                    await self._write(encode_part(part, chunked=chunked), stream.taken_within_s)
+                    if self._transport.is_closing():
+                        return
+        except Exception as error:
+            _log_failure(error)
+            return self._transport.abort()
+        await self._write(encode_part(b"", chunked=chunked), stream.taken_within_s)
 
     def _reset(self) -> None:
-        if self._transport.is_closing():
-            return
-        no_linger = struct.pack("ii", 1, 0)  # without SO_LINGER the client would see a normal end
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
-        self._transport.abort()
+        if not self._transport.is_closing():
+            reset_on_close(self._transport.get_extra_info("socket"))
+            self._transport.abort()
 
     def _settle(self) -> None:
         """Do what the state requires: respond, close, pause reading, or set the timer."""
@@ -215,6 +243,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._task is None and (reader.queue or self._refusal):
             self._task = self._loop.create_task(self._respond())
             self._shared.tasks.add(self._task)
+            self._task.add_done_callback(self._shared.tasks.discard)
         paused = self._task is not None and (self._ended or len(reader.queue) + bool(self._handled) > 1)
         (transport.pause_reading if paused else transport.resume_reading)()
         if self._task is None and self._ended and not self._lingering:
@@ -222,7 +251,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._task is None and reader.expects_continue:
             reader.expects_continue = False
             transport.write(CONTINUE)
-        self._limit_time(None if paused else self._awaited())
+        self._timer.enter(None if paused else self._awaited())
 
     def _awaited(self) -> tuple[str, int] | None:
         """What the current time limit applies to, and to which request."""
@@ -237,31 +266,7 @@ class Connection(asyncio.BufferedProtocol):
             return reading or "head", heads
         return None if self._task else ("request", heads)
 
-    def _limit_time(self, timed: tuple[str, int] | None) -> None:
-        """Start the time limit of a new state. A timer that is early enough stays: most requests need no new one."""
-        if timed == self._timed:
-            return
-        self._timed = timed
-        if timed:
-            self._deadline = self._loop.time() + self._shared.limits.seconds(timed[0])
-            self._start_timer()
-
-    def _start_timer(self) -> None:
-        if self._timer and self._timer.when() > self._deadline:
-            self._timer.cancel()
-            self._timer = None
-        self._timer = self._timer or self._loop.call_at(self._deadline, self._check_time)
-
-    def _check_time(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer and self._timed:
-            if self._deadline > timer.when():
-                self._start_timer()
-            else:
-                self._expired(self._timed[0])
-
     def _expired(self, what: str) -> None:
-        self._timed = None
         if what in ("linger", "end"):
             self._transport.abort()
         elif what == "body":
@@ -277,3 +282,7 @@ class Connection(asyncio.BufferedProtocol):
             size += sum(received.size for received in self._reader.queue)
         self._shared.size += size - self._counted
         self._counted = size
+
+
+def _log_failure(error: BaseException) -> None:
+    log.error("request failed", extra={"fields": {"error": type(error).__name__, "at": error_location(error)}})

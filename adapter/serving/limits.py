@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.messages import Refusal, Request, Response, Stream
 from adapter.serving.wire import READ_SIZE
 
 LINGER_S = 1.0  # to read after a refusal
 SMALL_SIZE = 8 * 1024  # bytes of a connection that are accepted even beyond ``Limits.total_size``, as of a probe
 TOO_MUCH = "too many requests in flight"  # the reason of a 503 beyond ``Limits.total_size``
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response | Stream]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,9 @@ class Member(Protocol):
         """No request is being handled: the client is silent, sends a request, or does not read a response."""
 
     def shutdown(self) -> None: ...
+
+    def end_stream(self) -> None:
+        """Close the connection if its response is a :class:`Stream`."""
 
     def abort(self) -> None: ...
 

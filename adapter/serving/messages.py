@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,19 @@ class Response:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/plain; charset=utf-8"})
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A response with status 200 whose length is not known. It is the last one of its connection.
+
+    The server asks for the next part when the client has taken the one before it. So the memory of a stream is one
+    part, whatever the client does. A server that stops or drains ends the stream at once.
+    """
+
+    parts: AsyncGenerator[bytes, None]  # none is empty; closed at the end, but not started for HEAD
+    headers: dict[str, str]
+    taken_within_s: float  # the connection is dropped if the client does not take a part in this time
 
 
 @dataclass(frozen=True)

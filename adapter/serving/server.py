@@ -24,11 +24,13 @@ class Server:
         return port
 
     async def drain(self) -> None:
-        """Close each connection with its next response. Return when no connection is open.
+        """Close each connection with its next response, and those of streams now. Return when no connection is open.
 
         If connections were closed without a response, a client could send a request on one at the same moment.
         """
         self._connections.draining = True
+        for connection in list(self._connections.opened):
+            connection.end_stream()
         if self._connections.opened:
             await self._connections.none_open.wait()
 

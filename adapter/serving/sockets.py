@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections.abc import Callable
 
 ALL_ADDRESSES = "::"
@@ -41,3 +42,8 @@ def _listening(host: str, port: int, backlog: int, make: Callable[..., socket.so
         listening.close()
         raise
     return listening
+
+
+def reset_on_close(connected: socket.socket) -> None:
+    """The close of the socket resets its connection. Without this the client would see a normal end."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

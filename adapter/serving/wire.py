@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httptools
 
-from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.messages import Refusal, Request, Response, Stream
 
 READ_SIZE = 64 * 1024  # most bytes of one call of RequestReader.feed()
 HEADERS_LIMIT = 256  # headers of one request
@@ -30,6 +30,7 @@ class Received:
     request: Request
     size: int  # bytes, with its objects
     keep_alive: bool  # False: the client sends no further request on this connection
+    chunked: bool  # the client can read a chunked response: it speaks HTTP/1.1
 
 
 class RequestReader:
@@ -164,8 +165,9 @@ class RequestReader:
             bytes(self._body),
             (url.query or b"").decode("latin-1"),
         )
-        keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
-        self.queue.append(Received(request, self._size + len(self._body), keep_alive))
+        chunked = parser.get_http_version() == "1.1"
+        keep_alive = parser.should_keep_alive() and chunked
+        self.queue.append(Received(request, self._size + len(self._body), keep_alive, chunked))
         self.ended = not keep_alive
         self._clear()
 
@@ -181,13 +183,26 @@ def encode(response: Response, *, head: bool, close: bool) -> bytes:
 
     ``head``: without its body. ``close``: it is the last one of its connection; only this sets the header Connection.
     """
-    lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
-    lines += [f"{name}: {value}" for name, value in response.headers.items() if name.lower() != "connection"]
-    if response.status != 204:
-        lines.append(f"Content-Length: {len(response.body)}")
-    if close:
-        lines.append("Connection: close")
+    framing = [] if response.status == 204 else [f"Content-Length: {len(response.body)}"]
+    body = b"" if head or response.status in (204, 304) else response.body
+    return _encode_head(response.status, response.headers, [*framing, *["Connection: close"] * close]) + body
+
+
+def encode_stream(stream: Stream, *, chunked: bool) -> bytes:
+    """The head of a stream. Without ``chunked``, the end of the connection is the end of the body."""
+    framing = ["Transfer-Encoding: chunked"] * chunked
+    return _encode_head(200, stream.headers, [*framing, "Connection: close"])
+
+
+def encode_part(part: bytes, *, chunked: bool) -> bytes:
+    """A part of a stream; the empty part is its end."""
+    return b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
+
+
+def _encode_head(status: int, headers: Mapping[str, str], framing: Sequence[str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "connection"]
+    lines += framing
     if _NOT_IN_A_HEADER.search("".join(lines)):
         raise ValueError("a response header contains a control character")
-    body = b"" if head or response.status in (204, 304) else response.body
-    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+    return "\r\n".join((*lines, "", "")).encode("latin-1")

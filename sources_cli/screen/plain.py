@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from adapter.contract.durations import format_duration
 from adapter.contract.formats import Json
-from adapter.display import dead_letter_note
+from adapter.display.text import dead_letter_note
 from sources_cli.screen import stdout
 
 SINK_WIDTH = 40

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from adapter.cloudevents.decode import parse_event
-from adapter.display import Display, dead_letter_note, parse_arguments
+from adapter.display.options import parse_arguments
+from adapter.display.sink import Display
+from adapter.display.text import dead_letter_note
 from adapter.serving.connection import Reset
 from adapter.serving.messages import Request, Response
 
@@ -34,7 +36,9 @@ def display(*arguments: str) -> Display:
 
 
 def answer(request: Request, sink: Display | None = None) -> Response:
-    return asyncio.run((sink or display()).answer(request))
+    response = asyncio.run((sink or display()).answer(request))
+    assert isinstance(response, Response)
+    return response
 
 
 def test_binary_event_is_read_from_headers_and_body() -> None:
@@ -238,7 +242,7 @@ def test_hang_never_answers() -> None:
     [
         pytest.param("GET", "/healthz", 200, id="healthz"),
         pytest.param("HEAD", "/healthz", 200, id="head"),
-        pytest.param("GET", "/", 404, id="elsewhere"),
+        pytest.param("GET", "/x", 404, id="elsewhere"),
         pytest.param("PUT", "/", 405, id="put"),
     ],
 )

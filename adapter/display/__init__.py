@@ -1,0 +1,1 @@
+"""A sink that checks, prints and shows every CloudEvent: ``python -m adapter.display``."""
