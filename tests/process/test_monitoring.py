@@ -1,0 +1,184 @@
+"""Alerts, dashboard and scrape jobs are valid, agree with each other, and use only metrics that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adapter.observe.metrics import Metrics
+from adapter.serving.exposition import page as metrics_page
+from hooks.serving.metrics import PATHS, REASONS, TLS, HookMetrics
+from metacontroller.generate.dashboard import dashboard, dashboard_json
+from tests.pages import page, page_names, rows, section
+from tests.process.kinds.servers import program
+from tests.process.prometheus import MONITORING, configuration
+
+OTHERS = {  # metrics of Prometheus and of kube-state-metrics
+    "ALERTS",
+    "kube_pod_container_status_restarts_total",
+    "up",
+}
+GROUPS = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
+NAMES = [rule["alert"] for rule in RULES]
+TESTS = yaml.safe_load((MONITORING / "alerts_test.yaml").read_text())["tests"]
+
+
+def promtool(*words: str | Path) -> None:
+    done = subprocess.run([program("promtool", "prometheus"), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def series_names(text: str) -> set[str]:
+    """The series of a metrics page, with those of a histogram."""
+    found = re.findall(r"^# TYPE (\S+) (\w+)", text, re.MULTILINE)
+    buckets = {
+        f"{name}{suffix}" for name, kind in found if kind == "histogram" for suffix in ("_bucket", "_count", "_sum")
+    }
+    return {name for name, _ in found} | buckets
+
+
+def adapter_page() -> str:
+    metrics = Metrics("ns", "name", "kind")
+    metrics.count_polls("ok")
+    metrics.checkpoint_age_s = lambda: 0.0
+    return metrics.render().decode()
+
+
+def hook_page() -> str:
+    return metrics_page(HookMetrics(tuple)).body.decode()
+
+
+def condition_metrics() -> set[str]:
+    values = yaml.safe_load((MONITORING / "kube-state-metrics.yaml").read_text())
+    resources = values["customResourceState"]["config"]["spec"]["resources"]
+    return {f"{each['metricNamePrefix']}_{metric['name']}" for each in resources for metric in each["metrics"]}
+
+
+def used_metrics(expr: str) -> set[str]:
+    """The names before a brace or a bracket, and ``source…`` and ``kube_…`` anywhere, without quoted texts."""
+    text = re.sub(r'"[^"]*"', "", expr)
+    return {*re.findall(r"\b([a-zA-Z_]\w*)(?=[{\[])", text), *re.findall(r"\b(?:sources?|kube)_\w+", text)}
+
+
+def exprs(panels: list[Any]) -> Iterator[str]:
+    return (target["expr"] for panel in panels for target in panel.get("targets", []))
+
+
+def test_promtool_accepts_the_alerts_and_their_tests_pass() -> None:
+    promtool("check", "rules", MONITORING / "alerts.yaml")
+    promtool("test", "rules", MONITORING / "alerts_test.yaml")
+
+
+def test_promtool_accepts_the_scrape_jobs(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("groups: []")
+    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(configuration([])))
+    promtool("check", "config", tmp_path / "prometheus.yaml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(name: str) -> None:
+    firing = [
+        sample["labels"]
+        for test in TESTS
+        for each in test["promql_expr_test"]
+        for sample in each["exp_samples"]
+        if f'alertname="{name}"' in sample["labels"]
+    ]
+    misses = [test for test in TESTS if test["name"].startswith(f"{name} near miss: ")]
+    assert firing
+    assert misses
+    assert all(not each["exp_samples"] for test in misses for each in test["promql_expr_test"])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_alert_has_a_severity_texts_with_its_labels_and_its_runbook(rule: Any) -> None:
+    texts = rule["annotations"]
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert set(texts) == {"summary", "description", "runbook_url"}
+    assert texts["runbook_url"] == f"docs/monitoring.md#{rule['alert'].lower()}"
+    grouped = re.match(r"(?:time\(\) - |histogram_quantile\([\d.]+, )?(?:sum|max) by \(([\w, ]+)\)", rule["expr"])
+    labels = set(grouped[1].split(", ")) - {"le"} if grouped else set()
+    assert set(re.findall(r"\$labels\.(\w+)", texts["description"])) >= labels & {"namespace", "name", "pod", "reason"}
+    added = set(re.findall(r"group_left \((\w+)\)", rule["expr"]))
+    assert set(re.findall(r"\$labels\.(\w+)", texts["description"])) <= labels | added
+
+
+def test_each_alert_has_a_runbook_entry_and_each_entry_an_alert() -> None:
+    text = section("docs/monitoring.md", "## Alerts")
+    assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == NAMES
+    for name in NAMES:
+        entry = section("docs/monitoring.md", f"### {name}")
+        assert re.findall(r"^- (\w[\w ]+): \S", entry, re.MULTILINE) == ["Cause", "See it", "Do"], name
+
+
+def test_alerts_and_dashboard_use_only_metrics_that_exist() -> None:
+    known = series_names(adapter_page()) | series_names(hook_page()) | condition_metrics() | OTHERS
+    used = set[str]().union(*map(used_metrics, [*(rule["expr"] for rule in RULES), *exprs(dashboard()["panels"])]))
+    assert used - known == set()
+    assert {"source_events_total", "sources_hook_requests_total", "up"} <= used
+
+
+def test_dashboard_file_is_the_generated_one() -> None:
+    assert (MONITORING / "dashboard.json").read_text() == dashboard_json()
+
+
+def test_panels_have_unique_ids_and_places() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 15
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) == 23
+    assert all(panel["title"] for panel in panels)
+
+
+def test_variables_of_panels_are_those_of_the_dashboard() -> None:
+    variables = {each["name"] for each in dashboard()["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard()["panels"]))) - {"__rate_interval"}
+    assert used == variables == {"datasource", "namespace", "kind", "name"}
+
+
+def test_promtool_parses_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+    found = [expr.replace("$__rate_interval", "5m") for expr in exprs(dashboard()["panels"])]
+    rules = [{"record": f"panel:expr:{n}", "expr": expr} for n, expr in enumerate(found)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("check", "rules", tmp_path / "rules.yaml")
+
+
+def test_listed_metrics_of_an_adapter_are_those_of_the_code() -> None:
+    families = set(re.findall(r"^# TYPE (\S+)", adapter_page(), re.MULTILINE))
+    text = section("docs/monitoring.md", "## Metrics of an adapter")
+    assert {cells[0].strip("`") for cells in rows(text) if cells[0].startswith("`source_")} == families
+    labels = set(re.findall(r'outcome="(\w+)"', adapter_page()))
+    assert {name for name in labels if f"`{name}`" not in text} == set()
+    for name in re.findall(r"\bsource_\w+", "".join(map(page, page_names()))):
+        if name.endswith(("_total", "_seconds")):
+            assert name in families, name
+
+
+def test_listed_metrics_of_the_hook_are_those_of_the_code() -> None:
+    families = set(re.findall(r"^# TYPE (\S+)", hook_page(), re.MULTILINE))
+    text = section("docs/monitoring.md", "## Metrics of the hook")
+    assert {cells[0].strip("`") for cells in rows(text) if cells[0].startswith("`sources_")} == families
+    assert {path for path in PATHS if f"`{path}`" not in text} == set()
+    listed = {
+        (reason, int(code))
+        for cells in rows(text)
+        for reason in re.findall(r"`(\w+)`", cells[0])
+        for code in re.findall(r"\d{3}", cells[1])
+    }
+    assert listed >= {(reason, code) for code, reason in REASONS.items()}
+    assert {reason for reason, _ in listed} == set(REASONS.values())
+    assert f"| `{TLS}` |" in text
