@@ -16,7 +16,9 @@ from adapter.observe.metrics import Metrics
 from adapter.serving.exposition import page as metrics_page
 from hooks.serving.metrics import PATHS, REASONS, TLS, HookMetrics
 from metacontroller.generate.dashboard import dashboard, dashboard_json
-from tests.pages import page, page_names, rows, section
+from sources_cli.kind import Kind, kinds_in
+from sources_cli.schema.crd import crd
+from tests.pages import ROOT, page, page_names, rows, section
 from tests.process.kinds.servers import program
 from tests.process.prometheus import MONITORING, configuration
 
@@ -124,6 +126,53 @@ def test_alerts_and_dashboard_use_only_metrics_that_exist() -> None:
     used = set[str]().union(*map(used_metrics, [*(rule["expr"] for rule in RULES), *exprs(dashboard()["panels"])]))
     assert used - known == set()
     assert {"source_events_total", "sources_hook_requests_total", "up"} <= used
+
+
+def value_at(value: Any, path: list[str]) -> Any:
+    for name in path:
+        value = value[name]
+    return value
+
+
+def schema_at(kind: Kind, path: list[str]) -> Any:
+    """The part of the CRD's schema at a path of names."""
+    [version] = crd(kind)["spec"]["versions"]
+    return value_at(version["schema"]["openAPIV3Schema"], [part for name in path for part in ("properties", name)])
+
+
+def test_kube_state_metrics_reads_each_kind_at_paths_that_its_crd_has() -> None:
+    values = yaml.safe_load((MONITORING / "kube-state-metrics.yaml").read_text())
+    resources = values["customResourceState"]["config"]["spec"]["resources"]
+    kinds = kinds_in("adapter.sources")
+    assert {each["groupVersionKind"]["kind"] for each in resources} == {kind.name for kind in kinds}
+    [rule] = values["rbac"]["extraRules"]
+    for kind in kinds:
+        [resource] = [each for each in resources if each["groupVersionKind"]["kind"] == kind.name]
+        assert resource["groupVersionKind"] == {"group": kind.group, "version": kind.version, "kind": kind.name}
+        assert (kind.group in rule["apiGroups"], kind.plural in rule["resources"]) == (True, True)
+        conditions, suspended = (metric["each"] for metric in resource["metrics"])
+        of_one = schema_at(kind, conditions["stateSet"]["path"])["items"]["properties"]
+        assert of_one[conditions["stateSet"]["valueFrom"][0]]["enum"] == conditions["stateSet"]["list"]
+        assert {path[0] for path in conditions["stateSet"]["labelsFromPath"].values()} <= set(of_one)
+        assert schema_at(kind, suspended["gauge"]["path"])["type"] == "boolean"
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "tests/contract/recordings").glob("*.json")), ids=lambda file: file.stem
+)
+def test_kube_state_metrics_finds_the_conditions_of_a_recorded_status(file: Path) -> None:
+    recorded = json.loads(file.read_text())
+    source = {**recorded["request"]["parent"], "status": recorded["response"]["status"]}
+    values = yaml.safe_load((MONITORING / "kube-state-metrics.yaml").read_text())
+    resource = values["customResourceState"]["config"]["spec"]["resources"][0]
+    metric = resource["metrics"][0]["each"]["stateSet"]
+    found = {
+        value_at(condition, metric["labelsFromPath"]["condition"]): value_at(condition, metric["valueFrom"])
+        for condition in value_at(source, metric["path"])
+    }
+    assert set(found) >= {"Ready", "SinkProvided", "Deployed"}
+    assert set(found.values()) <= set(metric["list"])
+    assert all(value_at(source, path) for path in resource["labelsFromPath"].values())
 
 
 def test_dashboard_file_is_the_generated_one() -> None:
