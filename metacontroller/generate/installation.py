@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metacontroller.generate.objects import hook, kinds, metacontroller, tls
+from metacontroller.generate.objects import hook, kinds, metacontroller, monitoring, tls
 from metacontroller.generate.tree import Tree
 from metacontroller.generate.values import KNATIVE_SINK_KINDS, TUNED_FLAGS
 
@@ -50,6 +50,11 @@ FEATURES: Mapping[str, Feature] = {
         {"tls.enabled": True, "tls.clientAuth": True},
         overlay=False,
     ),
+    "monitoring": Feature(
+        "Prometheus reads the hook and the adapters, and knows the alerts. Needs the CRDs of the Prometheus Operator.",
+        {"monitoring.enabled": True},
+        overlay=False,
+    ),
     "tuned": Feature(
         "Metacontroller, with flags for many sources.",
         {"metacontroller.install": True, "metacontroller.flags": list(TUNED_FLAGS)},
@@ -67,6 +72,7 @@ def parts() -> dict[str, list[Tree]]:
         "metacontroller-rbac": metacontroller.roles(),
         "metacontroller": metacontroller.trees(),
         "tls-rbac": tls.roles(),
+        "monitoring": monitoring.trees(),
     }
 
 

@@ -15,7 +15,10 @@ import yaml
 from adapter.observe.metrics import Metrics
 from adapter.serving.exposition import page as metrics_page
 from hooks.serving.metrics import PATHS, REASONS, TLS, HookMetrics
-from metacontroller.generate.dashboard import dashboard, dashboard_json
+from metacontroller.generate.dashboard import dashboard
+from metacontroller.generate.objects import hook, monitoring
+from metacontroller.generate.tree import documents
+from metacontroller.generate.values import with_values
 from sources_cli.kind import Kind, kinds_in
 from sources_cli.schema.crd import crd
 from tests.pages import ROOT, page, page_names, rows, section
@@ -77,6 +80,27 @@ def exprs(panels: list[Any]) -> Iterator[str]:
 def test_promtool_accepts_the_alerts_and_their_tests_pass() -> None:
     promtool("check", "rules", MONITORING / "alerts.yaml")
     promtool("test", "rules", MONITORING / "alerts_test.yaml")
+
+
+def test_monitors_and_scrape_jobs_read_the_same_pods_under_the_same_names() -> None:
+    pods, services, _ = documents(monitoring.trees(), with_values({"monitoring.enabled": True}))
+    adapters, of_hook = yaml.safe_load((MONITORING / "scrape.yaml").read_text())["scrape_configs"]
+    [endpoint] = pods["spec"]["podMetricsEndpoints"]
+    of_job, of_name = endpoint["relabelings"]
+    assert adapters["job_name"] == of_job["replacement"] == "sources-adapters"
+    assert (
+        of_hook["job_name"] == services["metadata"]["name"] == "sources-hook"
+    )  # the Operator takes that of the Service
+    assert adapters["honor_labels"] is endpoint["honorLabels"] is True
+    rules = adapters["relabel_configs"]
+    assert {"source_labels": of_name["sourceLabels"], "target_label": of_name["targetLabel"]} in rules
+    [selected] = pods["spec"]["selector"]["matchExpressions"]
+    kept = f"__meta_kubernetes_pod_labelpresent_{selected['key'].replace('-', '_')}"
+    assert rules[0]["source_labels"] == [kept, "__meta_kubernetes_pod_container_port_name"]
+    assert rules[0]["regex"] == f"true;{endpoint['port']}"
+    assert services["spec"]["selector"]["matchLabels"] == hook.SELECTOR
+    jobs = set(re.findall(r'job="([^"]+)"', " ".join(rule["expr"] for rule in RULES)))
+    assert jobs == {"sources-adapters", "sources-hook"}
 
 
 def test_promtool_accepts_the_scrape_jobs(tmp_path: Path) -> None:
@@ -173,10 +197,6 @@ def test_kube_state_metrics_finds_the_conditions_of_a_recorded_status(file: Path
     assert set(found) >= {"Ready", "SinkProvided", "Deployed"}
     assert set(found.values()) <= set(metric["list"])
     assert all(value_at(source, path) for path in resource["labelsFromPath"].values())
-
-
-def test_dashboard_file_is_the_generated_one() -> None:
-    assert (MONITORING / "dashboard.json").read_text() == dashboard_json()
 
 
 def test_panels_have_unique_ids_and_places() -> None:

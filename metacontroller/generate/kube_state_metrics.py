@@ -1,7 +1,4 @@
-"""What Prometheus, kube-state-metrics and Grafana need: monitors, alerts, conditions as metrics, the dashboard.
-
-The alerts are those of ``metacontroller/monitoring/alerts.yaml``, which promtool tests.
-"""
+"""Conditions of sources as metrics: values for the Helm chart of kube-state-metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +8,9 @@ from typing import Any
 from hooks.conditions import ConditionType
 from sources_cli.kind import Kind
 
-SOURCE_LABEL = "knative-eventing-source"  # of each pod of an adapter
 
-
-def kube_state_metrics(kinds: Sequence[Kind]) -> dict[str, Any]:
-    """Values for the chart of kube-state-metrics: its configuration for sources, and the permissions it needs."""
+def chart_values(kinds: Sequence[Kind]) -> dict[str, Any]:
+    """Its configuration for sources, and the permissions that it needs."""
     groups = sorted({kind.group for kind in kinds})
     plurals = sorted(kind.plural for kind in kinds)
     return {
