@@ -162,15 +162,10 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
 
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
-    from adapter.observe.metrics import CONTENT_TYPE
-    from adapter.serving import health
-    from adapter.serving.messages import Response
+    from adapter.serving import exposition, health
     from adapter.serving.server import listen
 
-    def metrics_page() -> Response:
-        return Response(200, metrics.render(), {"Content-Type": CONTENT_TYPE})
-
-    pages = health.health(lambda: runtime.unready_reason, metrics_page)
+    pages = health.health(lambda: runtime.unready_reason, lambda: exposition.page(metrics))
     return await listen(health.serve_pages(pages), port, health.limits(TIMEOUTS.request_head_s))
 
 

@@ -20,11 +20,12 @@ from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
-from adapter.observe.metrics import SKIPPED, Metrics, outcome_label
+from adapter.observe.metrics import DEAD_LETTERED, DELIVERED, LOST, RETURNED, SKIPPED, Metrics
 from adapter.serving.failures import as_source, cancels_this_task
 from adapter.serving.logs import BURST, LogThrottle
 
 Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
+ACCEPTED = {Outcome.DELIVERED: DELIVERED, Outcome.DEAD_LETTERED: DEAD_LETTERED}
 
 
 class Deliverer(Protocol):
@@ -242,7 +243,7 @@ class Runtime:
             if self._stopped_pulling.is_set() and not self._in_flight:
                 self._none_in_flight.set()
         returned = caller_timeout_s is not None or self._sends_again(outcome)
-        self._metrics.count_events(outcome_label(outcome, returned=returned))
+        self._metrics.count_events(ACCEPTED.get(outcome, RETURNED if returned else LOST))
         return outcome
 
     def _sends_again(self, outcome: Outcome) -> bool:

@@ -60,16 +60,18 @@ def _serve(settings: Settings, credentials: Credentials, listening: socket.socke
     from hooks.app import create_app, new_throttle
     from hooks.configmaps import MountedConfig
     from hooks.serving.health import pages
+    from hooks.serving.metrics import HookMetrics
     from hooks.serving.refusals import Refusals
     from hooks.serving.server import limits, make_server, serve
 
     throttle, mounted, limited = new_throttle(), MountedConfig(settings.config_dir), limits(settings)
-    refusals, app = Refusals(throttle, limited.body_size), create_app(settings, throttle, mounted)
-    server = make_server(app, limited, refusals, credentials, log_level=settings.log_level)
 
     def problems() -> list[str]:
         return [*mounted.problems.values(), *credentials.problems()]
 
+    metrics, app = HookMetrics(problems), create_app(settings, throttle, mounted)
+    refusals = Refusals(throttle, limited.body_size, metrics)
+    server = make_server(app, limited, refusals, credentials, log_level=settings.log_level)
     fields = {"host": settings.host, "port": _port(listening), "health_port": _port(health)}
     log.info("listening", extra={"fields": fields})
     # The objects created so far live as long as the process. freeze() excludes them from garbage collection, which
@@ -77,7 +79,7 @@ def _serve(settings: Settings, credentials: Credentials, listening: socket.socke
     gc.collect()
     gc.freeze()
     with throttle:  # writes the lines that are held at the end
-        asyncio.run(serve(server, listening, pages(problems), health))
+        asyncio.run(serve(server, listening, pages(problems, metrics), health))
 
 
 def _port(listening: socket.socket) -> int:

@@ -97,7 +97,7 @@ _AUTH_TOKEN_FILE = (
     "A file with one token per line, each of at least 16 characters. Callers of `PORT` then need one of them: "
     "`Authorization: Bearer TOKEN`."
 )
-_HEALTH_PORT = "The port of `/healthz`, plain http without credentials. 0: any free port."
+_HEALTH_PORT = "The port of `/healthz` and `/metrics`, plain http without credentials. 0: any free port."
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
 

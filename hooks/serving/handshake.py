@@ -44,6 +44,9 @@ class Handshake(asyncio.Protocol):
     def shutdown(self) -> None:
         self.abort()
 
+    def end_stream(self) -> None:
+        """A handshake has no response."""
+
     def abort(self) -> None:
         """Close the connection, and end the handshake."""
         self._transport.abort()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 
 from pydantic_core import to_json
 
+from adapter.serving import exposition
 from adapter.serving.health import Page
 from adapter.serving.messages import Response
+from hooks.serving.metrics import HookMetrics
 
 
-def pages(problems: Callable[[], Iterable[str]]) -> dict[str, Page]:
+def pages(problems: Callable[[], Iterable[str]], metrics: HookMetrics) -> dict[str, Page]:
     """Path -> page. ``problems``: one message for each file of the configuration that is invalid now.
 
     ``/healthz`` answers 200 even with problems: the hook works with the last valid content, and a restart helps nobody.
@@ -20,4 +22,4 @@ def pages(problems: Callable[[], Iterable[str]]) -> dict[str, Page]:
         body = {"status": "ok", "problems": sorted(problems())}
         return Response(200, to_json(body), {"Content-Type": "application/json"})
 
-    return {"/healthz": healthz}
+    return {"/healthz": healthz, "/metrics": lambda: exposition.page(metrics)}

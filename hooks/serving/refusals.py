@@ -1,9 +1,8 @@
-"""Requests and connections that the hook refuses: counted by reason, and logged if somebody can do something."""
+"""Requests and connections that the hook refuses: the responses, and a log line if somebody can do something."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from http import HTTPStatus
 
 from pydantic_core import to_json
@@ -11,17 +10,8 @@ from pydantic_core import to_json
 from adapter.serving.limits import TOO_MUCH
 from adapter.serving.logs import LogThrottle
 from adapter.serving.messages import Refusal, Response
+from hooks.serving.metrics import HookMetrics
 
-TLS = "tls"  # the reason of a failed handshake
-REASONS = {
-    HTTPStatus.UNAUTHORIZED: "token",
-    HTTPStatus.FORBIDDEN: "client_certificate",
-    HTTPStatus.REQUEST_TIMEOUT: "slow",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "head_too_large",
-    HTTPStatus.SERVICE_UNAVAILABLE: "busy",
-}
-MALFORMED = "malformed"  # of any other status
 _REMEDIES = {
     HTTPStatus.UNAUTHORIZED: "only callers with a token of AUTH_TOKEN_FILE may call the hook",
     HTTPStatus.FORBIDDEN: "only callers with a client certificate of CLIENT_CA_FILE may call the hook",
@@ -29,16 +19,17 @@ _REMEDIES = {
 
 
 class Refusals:
-    """``counts``: reason -> number of refused requests and handshakes since the start."""
-
-    def __init__(self, throttle: LogThrottle, body_size: int) -> None:
-        self.counts: Counter[str] = Counter({TLS: 0, MALFORMED: 0, **dict.fromkeys(REASONS.values(), 0)})
-        self._throttle = throttle
+    def __init__(self, throttle: LogThrottle, body_size: int, metrics: HookMetrics) -> None:
+        self._throttle, self.metrics = throttle, metrics
         self._larger = f"raise MAX_BODY_BYTES, which is {body_size}, and the memory limit of the hook"
 
+    def unread(self, refusal: Refusal) -> Response:
+        """As ``response_to``, of a request that was not read as a whole. Count it, too."""
+        self.metrics.count_unread(refusal.status)
+        return self.response_to(refusal)
+
     def response_to(self, refusal: Refusal) -> Response:
-        """Count it, and log what a setting or a credential of the caller would prevent."""
-        self.counts[REASONS.get(HTTPStatus(refusal.status), MALFORMED)] += 1
+        """Log what a setting or a credential of the caller would prevent."""
         is_too_much = refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or str(refusal) == TOO_MUCH
         remedy = self._larger if is_too_much else _REMEDIES.get(HTTPStatus(refusal.status))
         if remedy:
@@ -47,7 +38,7 @@ class Refusals:
 
     def handshake(self, problem: str) -> None:
         """A TLS handshake has failed."""
-        self.counts[TLS] += 1
+        self.metrics.failed_handshakes += 1
         remedy = "call PORT with https, TLS 1.2 or newer, trust the CA of TLS_DIR, and use a valid client certificate"
         self._log({"reason": f"the TLS handshake failed: {problem}", "remedy": remedy})
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import socket
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import unquote
@@ -53,7 +54,7 @@ def make_server(
     app: ASGIApp, limits: Limits, refusals: Refusals, credentials: Credentials, *, log_level: str
 ) -> uvicorn.Server:
     """Of PORT. At the level debug, each request is logged."""
-    connections = Connections(Application(app, limits.body_size, refusals), limits, refusals.response_to)
+    connections = Connections(Application(app, limits.body_size, refusals), limits, refusals.unread)
     config = uvicorn.Config(
         app,
         http=protocol(connections, refusals, credentials),  # type: ignore[arg-type]  # a function instead of a class
@@ -112,7 +113,9 @@ class Application:
         self._app, self._body_size, self._refusals = app, body_size, refusals
 
     async def __call__(self, request: Request) -> Response:
+        started_s = time.perf_counter()
         response = await self._respond(request)
+        self._refusals.metrics.count(request.path, response.status, time.perf_counter() - started_s)
         fields = {"method": request.method, "path": request.path, "status": response.status}
         log.debug("request", extra={"fields": fields})
         return response

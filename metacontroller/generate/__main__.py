@@ -10,6 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metacontroller.generate import chart, overlays
+from metacontroller.generate.dashboard import dashboard_json
+from metacontroller.generate.installation import HEADER
+from metacontroller.generate.kube_state_metrics import chart_values
+from metacontroller.generate.objects.kinds import kinds
+from sources_cli.admission import yaml
 
 DIRECTORY = Path(__file__).parents[1]
 GENERATED = ("base", "chart", "components", "metacontroller", "overlays", "settings")  # directories with no other files
@@ -17,7 +22,13 @@ GENERATED = ("base", "chart", "components", "metacontroller", "overlays", "setti
 
 def files() -> dict[str, str]:
     """The text of each file, by its path below ``metacontroller``."""
-    return {**overlays.files(), **{f"chart/{name}": text for name, text in chart.files().items()}}
+    title = "Values for the Helm chart of kube-state-metrics: the conditions of sources as metrics."
+    return {
+        **overlays.files(),
+        **{f"chart/{name}": text for name, text in chart.files().items()},
+        "monitoring/dashboard.json": dashboard_json(),
+        "monitoring/kube-state-metrics.yaml": yaml.dump([chart_values(kinds())], header=f"{title}\n{HEADER}"),
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -41,9 +41,19 @@ def _documents(trees: list[Tree]) -> Iterator[str]:
 
 def _document(tree: Tree) -> Iterator[str]:
     metadata = tree["metadata"]
-    labels = _Lines([*_map(metadata.get("labels", {})), LABELS])
+    labels = _Lines([*_labels(metadata.get("labels", {})), LABELS])
     yield "---"
     yield from _map({**tree, "metadata": {**metadata, "labels": labels}})
+
+
+def _labels(own: Tree) -> Iterator[str]:
+    """``own``: a map, or ``If`` around a value that is one."""
+    if isinstance(own, If):
+        yield f"{{{{- if {own.helm} }}}}"
+        yield f"{{{{- {own.content.helm} | toYaml | nindent 4 }}}}"
+        yield "{{- end }}"
+    else:
+        yield from _map(own)
 
 
 class _Lines(list[str]):

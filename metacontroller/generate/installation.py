@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metacontroller.generate.objects import hook, kinds, metacontroller, network, tls
+from metacontroller.generate.objects import hook, kinds, metacontroller, monitoring, network, tls
 from metacontroller.generate.tree import Tree
 from metacontroller.generate.values import KNATIVE_SINK_KINDS, TUNED_FLAGS
 
@@ -55,6 +55,11 @@ FEATURES: Mapping[str, Feature] = {
         {"networkPolicy.enabled": True},
         overlay=False,
     ),
+    "monitoring": Feature(
+        "Prometheus reads the hook and the adapters, and knows the alerts. Needs the CRDs of the Prometheus Operator.",
+        {"monitoring.enabled": True},
+        overlay=False,
+    ),
     "tuned": Feature(
         "Metacontroller, with flags for many sources.",
         {"metacontroller.install": True, "metacontroller.flags": list(TUNED_FLAGS)},
@@ -73,6 +78,7 @@ def parts() -> dict[str, list[Tree]]:
         "metacontroller": metacontroller.trees(),
         "tls-rbac": tls.roles(),
         "network-policy": network.trees(hook.SELECTOR, hook.metadata(labels=hook.LABELS)),
+        "monitoring": monitoring.trees(),
     }
 
 

@@ -140,6 +140,11 @@ OPTIONS: tuple[Option, ...] = (
         "With networkPolicy.enabled: the namespace whose pods may read /metrics.",
     ),
     Option(
+        "monitoring.enabled", False, _BOOLEAN,
+        "Prometheus reads the hook and the adapters, and knows the alerts. Needs the CRDs of the Prometheus Operator.",
+    ),
+    Option("monitoring.labels", {}, _STRINGS, "Labels by which the Prometheus Operator selects these objects."),
+    Option(
         "crds.keep", True, _BOOLEAN,
         "helm uninstall keeps the CRDs: their deletion would delete all sources. helm upgrade always updates them.",
     ),

@@ -33,13 +33,15 @@ def environ_of(ns: SourceNamespace, name: str) -> dict[str, str]:
     return {**image, **container_environ(container["env"], {"metadata.namespace": ns.name}, values)}
 
 
-def run_adapter(start: Start, environ: dict[str, str], sink: str) -> tuple[Process, int]:
+def run_adapter(
+    start: Start, environ: dict[str, str], sink: str, health_port: int | None = None
+) -> tuple[Process, int]:
     """Start the real adapter with ``environ``, but with this sink URL and free ports of this machine.
 
     Returns the process and the port on which a listening source accepts requests.
     """
     port = free_port()
-    here = {"K_SINK": sink, "HEALTH_PORT": str(free_port()), "PORT": str(port)}
+    here = {"K_SINK": sink, "HEALTH_PORT": str(health_port or free_port()), "PORT": str(port)}
     if environ.get("CHECKPOINT_URL", "").startswith("file:"):
         here["CHECKPOINT_URL"] = ""  # this machine has no /checkpoint
     return start("adapter", **{**environ, **here}), port

@@ -18,7 +18,6 @@ from adapter import sdk, testing
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Disposition, disposition
-from adapter.observe.metrics import Metrics
 from hooks.conditions import ConditionType
 from hooks.diagnosis.reasons import Reason
 from hooks.settings import read_settings
@@ -217,23 +216,6 @@ def test_log_messages_are_those_of_the_code(title: str, directories: list[str], 
     listed = names_in_first_cells(section("docs/operate.md", title), "[^`]+") - {"msg"}
     assert logged <= listed
     assert {message for message in listed if f'"{message}"' not in code} == set()
-
-
-def test_the_metrics_are_those_of_an_adapter() -> None:
-    metrics = Metrics("ns", "name", "kind")
-    metrics.count_polls("ok")
-    metrics.checkpoint_age_s = lambda: 0.0
-    families = {}
-    for line in metrics.render().decode().splitlines():
-        if kind := re.match(r"# TYPE (\S+) (\w+)", line):
-            families[kind[1]] = kind[2]
-    text = section("docs/operate.md", "## Metrics")
-    assert {cells[0].strip("`") for cells in rows(text) if cells[0].startswith("`source_")} == set(families)
-    labels = set(re.findall(r'outcome="(\w+)"', metrics.render().decode()))
-    assert {name for name in labels if f"`{name}`" not in text} == set()
-    for name in re.findall(r"\bsource_\w+", "".join(map(page, page_names()))):
-        if name.endswith(("_total", "_seconds")):
-            assert name in families, name
 
 
 def test_the_retry_table_is_the_one_of_the_adapter() -> None:

@@ -26,6 +26,7 @@ from adapter.testing.clock import VirtualClock
 from hooks.app import create_app
 from hooks.configmaps import MountedConfig
 from hooks.serving.health import pages
+from hooks.serving.metrics import HookMetrics
 from hooks.settings import Settings
 from sources_cli.kind import kinds_in
 from tests.logbook import Logbook
@@ -216,4 +217,6 @@ def test_hook_shows_no_secret_in_status_response_and_log(place: str, running: bo
     shown.pop("children", None)  # the adapter needs the whole URL
     assert CANARY not in json.dumps(shown)
     assert CANARY not in book.text
-    assert all(CANARY.encode() not in page().body for page in pages(mounted.problems.values).values())
+    assert all(
+        CANARY.encode() not in page().body for page in pages(mounted.problems.values, HookMetrics(tuple)).values()
+    )

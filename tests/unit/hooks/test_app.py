@@ -16,6 +16,7 @@ from hooks.checkpoint import POD
 from hooks.configmaps import MountedConfig
 from hooks.controller import KindOptions
 from hooks.serving.health import pages
+from hooks.serving.metrics import HookMetrics
 from hooks.settings import Settings
 from tests.unit.hooks.hook import SETTINGS, URL_SINK, parent
 
@@ -131,7 +132,7 @@ def test_healthz_lists_invalid_config_maps(tmp_path: Path) -> None:
     (directory / "klog-verbosity").write_text("x")
     mounted = MountedConfig(tmp_path)
     client = TestClient(create_app(Settings(adapter_image="a:1", config_dir=tmp_path), mounted=mounted))
-    healthz = pages(mounted.problems.values)["/healthz"]
+    healthz = pages(mounted.problems.values, HookMetrics(tuple))["/healthz"]
     assert json.loads(healthz().body) == {"status": "ok", "problems": []}
     client.post("/sync", json={"parent": parent({"sink": URL_SINK})})
     problem = 'config-logging: klog-verbosity is "x", write a number from 0 to 9; the last valid content stays in use'

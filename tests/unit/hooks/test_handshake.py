@@ -21,6 +21,7 @@ from adapter.serving.sockets import listening_socket
 from adapter.testing.clock import VirtualClock
 from hooks.app import create_app
 from hooks.serving.credentials import Credentials
+from hooks.serving.metrics import HookMetrics
 from hooks.serving.refusals import Refusals
 from hooks.serving.server import limits, make_server
 from hooks.settings import Settings
@@ -64,7 +65,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 def new_refusals() -> tuple[Refusals, Logbook]:
     book = Logbook()
-    return Refusals(LogThrottle(book.log, VirtualClock().now), 65536), book
+    return Refusals(LogThrottle(book.log, VirtualClock().now), 65536, HookMetrics(tuple)), book
 
 
 async def answer(address: Address) -> bytes:
@@ -90,7 +91,7 @@ def test_handshake_that_takes_too_long_is_closed_and_counted(tmp_path: Path, sen
             writer.close()
 
     run(test)
-    assert refusals.counts["tls"] == 1
+    assert refusals.metrics.refused()["tls"] == 1
     assert book.lines[0]["reason"] == "the TLS handshake failed: it took longer than 0.1 s"
 
 
@@ -107,7 +108,7 @@ def test_new_connection_takes_the_place_of_the_oldest_handshake(tmp_path: Path) 
                 writer.close()
 
     run(test)
-    assert (refusals.counts["tls"], book.lines) == (0, [])
+    assert (refusals.metrics.refused()["tls"], book.lines) == (0, [])
 
 
 def test_client_that_closes_during_the_handshake_is_not_counted(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_client_that_closes_during_the_handshake_is_not_counted(tmp_path: Path) 
             assert await answer(address) == b"HTTP/1.1 200 OK\r\n"
 
     run(test)
-    assert (refusals.counts["tls"], book.lines) == (0, [])
+    assert (refusals.metrics.refused()["tls"], book.lines) == (0, [])
 
 
 def test_response_larger_than_the_buffers_arrives_whole(tmp_path: Path) -> None:
@@ -157,6 +158,6 @@ def test_response_larger_than_the_buffers_arrives_whole(tmp_path: Path) -> None:
 )
 def test_refused_request_is_counted_by_reason(refusal: Refusal, reason: str, logged: bool) -> None:
     refusals, book = new_refusals()
-    assert refusals.response_to(refusal).status == refusal.status
-    assert {name: count for name, count in refusals.counts.items() if count} == {reason: 1}
+    assert refusals.unread(refusal).status == refusal.status
+    assert {name: count for name, count in refusals.metrics.refused().items() if count} == {reason: 1}
     assert [line["reason"] for line in book.lines] == ([str(refusal)] if logged else [])

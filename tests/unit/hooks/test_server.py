@@ -18,9 +18,11 @@ from adapter.serving.limits import Limits
 from adapter.serving.sockets import listening_socket
 from hooks.app import new_throttle
 from hooks.serving.credentials import Credentials
+from hooks.serving.metrics import OTHER, HookMetrics
 from hooks.serving.refusals import Refusals
 from hooks.serving.server import COST_FACTOR, limits, make_server
 from hooks.settings import Settings
+from tests.unit.hooks.series import counted
 
 SETTINGS = Settings(adapter_image="a:1", max_body_bytes=64 * 1024)
 LIMITS = limits(SETTINGS)
@@ -51,11 +53,14 @@ def run(
     test: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Any]],
     limits: Limits = LIMITS,
     log_level: str = "info",
+    metrics: HookMetrics | None = None,
 ) -> Any:
+    counted_in = metrics or HookMetrics(tuple)
+
     async def served() -> Any:
         listening = listening_socket("127.0.0.1", 0)
         with new_throttle() as throttle:
-            refusals = Refusals(throttle, limits.body_size)
+            refusals = Refusals(throttle, limits.body_size, counted_in)
             server = make_server(app(), limits, refusals, Credentials(SETTINGS), log_level=log_level)
             running = asyncio.create_task(server.serve(sockets=[listening]))
             reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -70,14 +75,14 @@ def run(
     return asyncio.run(served())
 
 
-def answer_to(octets: bytes, limits: Limits = LIMITS) -> tuple[int, Any]:
+def answer_to(octets: bytes, limits: Limits = LIMITS, metrics: HookMetrics | None = None) -> tuple[int, Any]:
     """Status and JSON value of the only response."""
 
     async def test(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(octets)
         return await reader.read()
 
-    head, _, body = run(test, limits).partition(b"\r\n\r\n")
+    head, _, body = run(test, limits, metrics=metrics).partition(b"\r\n\r\n")
     assert b"Content-Type: application/json" in head.replace(b"content-type", b"Content-Type")
     return int(head.split()[1]), json.loads(body)
 
@@ -121,6 +126,28 @@ def test_request_beyond_a_limit_gets_a_json_error(
     octets: bytes, changes: dict[str, Any], status: int, error: str
 ) -> None:
     assert answer_to(octets, replace(LIMITS, **changes)) == (status, {"error": error})
+
+
+@pytest.mark.parametrize(
+    ("octets", "changes", "path", "status", "reason"),
+    [
+        (POST + b"Connection: close\r\nContent-Length: 0\r\n\r\n", {}, OTHER, 200, None),
+        (POST.replace(b"/echo", b"/fail") + b"Connection: close\r\n\r\n", {}, OTHER, 500, None),
+        (b"GET /sync HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", {}, "/sync", 404, "no_such_path"),
+        (POST + b"Content-Length: 65537\r\n\r\n", {}, OTHER, 413, "too_large"),
+        (POST + b"Content-Length: 2\r\n\r\na", {"body_s": 0.05}, OTHER, 408, "slow"),
+        (POST + b"Content-Length: 20000\r\n\r\n" + b"a" * 10000, {"total_size": 5000}, OTHER, 503, "busy"),
+        (b"nonsense\r\n\r\n", {}, OTHER, 400, "malformed"),
+    ],
+    ids=["ok", "error", "path", "large", "slow", "busy", "no-http"],
+)
+def test_each_response_on_port_is_counted_once(
+    octets: bytes, changes: dict[str, float], path: str, status: int, reason: str | None
+) -> None:
+    metrics = HookMetrics(tuple)
+    assert answer_to(octets, replace(LIMITS, **changes), metrics)[0] == status
+    assert counted(metrics, "sources_hook_requests_total") == {f'code="{status}",path="{path}"': 1}
+    assert counted(metrics, "sources_hook_refused_total") == ({f'reason="{reason}"': 1} if reason else {})
 
 
 def test_body_with_too_many_values_is_413() -> None:

@@ -13,7 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter import __version__
-from adapter.observe.metrics import BUCKETS_S, CONTENT_TYPE, Metrics
+from adapter.observe.metrics import BUCKETS_S, Metrics
+from adapter.serving.exposition import CONTENT_TYPE
 
 Families = list[tuple[str, str, str, list[Any]]]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
