@@ -15,6 +15,7 @@ from release.problem import Problem
 from release.sbom import image_python, sbom
 
 CHART = "metacontroller/chart/"
+SBOMS = {"runtime.lock": PROJECT, "otlp.lock": f"{PROJECT}-otlp"}  # lock file of an image -> name of its SBOM
 
 
 def build(root: Path, version: str, date: datetime) -> list[Path]:
@@ -25,12 +26,12 @@ def build(root: Path, version: str, date: datetime) -> list[Path]:
     _build_packages(root, dist, date)
     tracked = {name: (root / name).read_bytes() for name in _tracked(root, "metacontroller")}
     chart = {f"{PROJECT}/{name.removeprefix(CHART)}": text for name, text in tracked.items() if name.startswith(CHART)}
-    if chart:
-        (dist / f"{PROJECT}-chart-{version}.tgz").write_bytes(tar_gz(chart, date))
+    (dist / f"{PROJECT}-chart-{version}.tgz").write_bytes(tar_gz(chart, date))
     (dist / f"{PROJECT}-manifests-{version}.tar.gz").write_bytes(tar_gz(_manifests(tracked, version), date))
-    packages = read_lock(root / "requirements/runtime.lock")
-    text = sbom(packages, version=version, date=date, python=image_python((root / "Dockerfile").read_text()))
-    (dist / f"{PROJECT}-{version}.cdx.json").write_text(text)
+    python = image_python((root / "Dockerfile").read_text())
+    for lock, name in SBOMS.items():
+        text = sbom(read_lock(root / "requirements" / lock), version=version, date=date, python=python)
+        (dist / f"{name}-{version}.cdx.json").write_text(text)
     (dist / "SHA256SUMS").write_text(checksums(dist))
     return sorted(dist.iterdir())
 

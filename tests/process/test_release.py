@@ -16,10 +16,12 @@ import pytest
 import yaml
 
 from release.__main__ import main
+from release.lock import read_lock
 from tests.pages import ROOT
 
 EPOCH = "1798714800"  # 2026-12-31T11:00:00Z
-LOCAL = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "dist")
+FILES = (".gitignore", "Dockerfile", "LICENSE", "README.md", "pyproject.toml")
+DIRECTORIES = ("adapter", "hooks", "metacontroller", "release", "requirements", "sources_cli")
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     **{f"GIT_{role}_{field}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")},
@@ -49,9 +51,12 @@ def commit(tree: Path) -> None:
 
 
 def copy_of_this_tree(to: Path) -> Path:
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(*LOCAL), symlinks=True)
-    changelog = to / "CHANGELOG.md"
-    changelog.write_text("# Changelog\n\n## [Unreleased]\n\n- A kind.\n")
+    """Without the directories in which other tests may write at the same time."""
+    for name in DIRECTORIES:
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, to / name)
+    (to / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n\n- A kind.\n")
     assert run(to, "git", "init", "--quiet").returncode == 0
     commit(to)
     return to
@@ -86,6 +91,7 @@ def test_release_has_packages_chart_manifests_sbom_and_checksums(released: Path)
     assert bytes_of(dist).keys() == {
         "SHA256SUMS",
         "sample-source-7.0.0.cdx.json",
+        "sample-source-otlp-7.0.0.cdx.json",
         "sample-source-chart-7.0.0.tgz",
         "sample-source-manifests-7.0.0.tar.gz",
         "sample_source-7.0.0-py3-none-any.whl",
@@ -94,9 +100,12 @@ def test_release_has_packages_chart_manifests_sbom_and_checksums(released: Path)
     sums = dict(line.split("  ")[::-1] for line in (dist / "SHA256SUMS").read_text().splitlines())
     assert sums == {name: digest for name, digest in bytes_of(dist).items() if name != "SHA256SUMS"}
     assert run(dist, "sha256sum", "--check", "SHA256SUMS").returncode == 0
-    sbom = json.loads((dist / "sample-source-7.0.0.cdx.json").read_text())
-    assert sbom["metadata"]["component"]["version"] == "7.0.0"
-    assert sbom["metadata"]["timestamp"] == "2026-12-31T00:00:00+00:00"
+    for lock, name in {"runtime": "sample-source", "otlp": "sample-source-otlp"}.items():
+        sbom = json.loads((dist / f"{name}-7.0.0.cdx.json").read_text())
+        assert sbom["metadata"]["component"]["version"] == "7.0.0"
+        assert sbom["metadata"]["timestamp"] == "2026-12-31T00:00:00+00:00"
+        locked = read_lock(released / f"requirements/{lock}.lock")
+        assert {one["name"] for one in sbom["components"]} == {package.name for package in locked}
 
 
 def test_wheel_and_sdist_contain_the_code_of_the_version(released: Path) -> None:
