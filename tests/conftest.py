@@ -24,6 +24,7 @@ GROUPS = {
     "tests/cluster/test_pod_values.py": API_SERVER,
     "tests/cluster/test_kubectl.py": API_SERVER,
     "tests/cluster/test_chart.py": "kubectl and Helm without a server",
+    "tests/cluster/test_trust_page.py": API_SERVER,
     "tests/cluster/test_uninstall.py": "a control plane of its own",
 }
 

@@ -58,6 +58,9 @@ COVERED_BY = {
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
     r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_settings_name_the_image",
+    r"openssl .*|kubectl create namespace sample-source|kubectl -n sample-source create secret .*": (
+        "tests/cluster/test_trust_page.py::test_commands_of_the_page_make_what_the_hook_and_its_caller_need"
+    ),
     r"kubectl (apply|wait) .*(manifests/doorbell_source).*": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
     r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,
@@ -90,6 +93,8 @@ def check_yaml(block: Block, directory: Path) -> None:
     A source refers to keys that Secrets beside it have, and to claims beside it.
     """
     documents = list(yaml.safe_load_all(block.text))
+    if all(str(document.get("apiVersion")).startswith("cert-manager.io/") for document in documents):
+        return check_certificates(documents)
     claims = [document for document in documents if document.get("kind") == "PersistentVolumeClaim"]
     for claim in claims:
         assert f"claimName: {claim['metadata']['name']}" in block.text, "no field refers to the claim"
@@ -110,6 +115,17 @@ def check_yaml(block: Block, directory: Path) -> None:
         file.write_text(yaml.safe_dump(document))
         done = sources("lint", file)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def check_certificates(documents: list[Any]) -> None:
+    """Of cert-manager: each issuer exists, and the Secrets are those of the hook."""
+    ca_secrets = {document["spec"]["ca"]["secretName"] for document in documents if "ca" in document["spec"]}
+    certificates = [document["spec"] for document in documents if document["kind"] == "Certificate"]
+    issuers = {document["metadata"]["name"] for document in documents if document["kind"] == "Issuer"}
+    assert {each["issuerRef"]["name"] for each in certificates} == issuers
+    made = {each["secretName"]: each for each in certificates}
+    assert set(made) == ca_secrets | {"sources-hook-tls", "sources-hook-client-tls"}
+    assert made["sources-hook-tls"]["dnsNames"] == ["sources-hook.sample-source"]
 
 
 def check_python(block: Block, directory: Path) -> None:
