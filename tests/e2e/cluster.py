@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from metacontroller.generate.values import TUNED_FLAGS
 from tests.cluster.api import Api, Object
 from tests.deadline import DEADLINE_S
 
-CLUSTER_WIDE = {
-    "namespaces": "v1",
-    "customresourcedefinitions": "apiextensions.k8s.io/v1",
-    "clusterroles": "rbac.authorization.k8s.io/v1",
-    "clusterrolebindings": "rbac.authorization.k8s.io/v1",
-}
+# Kubernetes itself makes and deletes these all the time.
+PASSING = ("bindings", "componentstatuses", "events", "events.events.k8s.io", "leases.coordination.k8s.io")
 HOOK = ("sample-source", "app.kubernetes.io/name=sources-hook")
-METACONTROLLER = ("metacontroller", "app=metacontroller")
+METACONTROLLER = ("metacontroller", "app.kubernetes.io/name=metacontroller")
 
 
 class Cluster:
@@ -40,12 +37,19 @@ class Cluster:
     def pods(self, namespace: str, selector: str) -> list[Object]:
         return self.api.list("v1", "pods", namespace, labelSelector=selector)
 
-    def cluster_scoped_objects(self) -> set[str]:
-        """All cluster-scoped objects that an uninstallation could leave behind."""
-        found = {resource: self.api.list(version, resource) for resource, version in CLUSTER_WIDE.items()}
-        return {
-            f"{resource}/{document['metadata']['name']}" for resource, listed in found.items() for document in listed
-        }
+    def objects(self) -> set[str]:
+        """Kind, namespace and name of each object of the cluster, of all kinds that can be listed."""
+        kinds = self.kubectl("api-resources", "--verbs=list", "--output=name").split()
+        listed = ",".join(kind for kind in kinds if kind not in PASSING)
+        row = '{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+        return set(self.kubectl("get", listed, "--all-namespaces", f"--output=jsonpath={row}").split())
+
+    def added_since(self, before: set[str]) -> set[str]:
+        """Or the message of an error: after the deletion of a CRD, the API server names its kind for a moment."""
+        try:
+            return self.objects() - before
+        except AssertionError as error:
+            return {str(error)}
 
     def log_tail(self) -> str:
         """The last log lines of the hook and of Metacontroller, to print when a wait fails."""
@@ -53,10 +57,22 @@ class Cluster:
         tails = [self.run(logs.format(*pods)) for pods in (HOOK, METACONTROLLER)]
         return "\n".join(line[:400] for tail in tails for line in tail.splitlines())
 
-    def write_image(self) -> None:
-        """Write the image's name into the settings, as docs/install.md tells users to do."""
-        settings = self.directory / "metacontroller/settings/settings.yaml"
-        settings.write_text(re.sub(r"image: \S+", f"image: {self.image}", settings.read_text()))
+    def write_images(self) -> None:
+        """Write the image's name into the settings, as docs/install.md tells users to do.
+
+        Also the image of Metacontroller, with the flags for many sources.
+        """
+        metacontroller = os.environ["METACONTROLLER_IMAGE"]
+        flags = "".join(f"            - {flag}\n" for flag in TUNED_FLAGS)
+        for file, pattern, new in (
+            ("settings/settings.yaml", r"image: \S+", f"image: {self.image}"),
+            ("metacontroller/metacontroller.yaml", r"image: \S+", f"image: {metacontroller}"),
+            ("metacontroller/metacontroller.yaml", r" +- --discovery-interval=5s\n", flags),
+        ):
+            path = self.directory / "metacontroller" / file
+            text, count = re.subn(pattern, new, path.read_text())
+            assert count == 1, f"{file} has {count} times {pattern}"
+            path.write_text(text)
 
 
 @contextmanager
@@ -79,7 +95,8 @@ def kubectl_environ(directory: Path) -> dict[str, str]:
     """The environment for kubectl, with a separate cache: the default one may hold kinds of an earlier cluster."""
     files = os.environ["KUBECONFIG"].split(os.pathsep)
     own = {"KUBECONFIG": os.pathsep.join(map(os.path.abspath, files)), "KUBECACHEDIR": str(directory / "kube-cache")}
-    return {**os.environ, **own}
+    helm = {f"HELM_{name}_HOME": str(directory / "helm" / name) for name in ("CACHE", "CONFIG", "DATA")}
+    return {**os.environ, **own, **helm, "PATH": f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _run_checked(command: list[str], directory: Path) -> str:

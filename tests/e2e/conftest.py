@@ -23,15 +23,17 @@ HERE = Path(__file__).parent
 NEEDED = {
     "KUBECONFIG": "the kubeconfig of a cluster without SampleSource and Metacontroller",
     "SOURCE_IMAGE": "the name of this project's image, which the cluster can pull",
-    "METACONTROLLER_IMAGE": "the name of an image whose entrypoint is Metacontroller 4.17",
+    "METACONTROLLER_IMAGE": "the name of an image with Metacontroller 4.17 at /usr/bin/metacontroller",
 }
 FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = _missing()
-    # The quick start runs first, while the hook may still be starting, as for a user.
-    items.sort(key=lambda item: item.path != HERE / "test_quickstart.py")
+    # Helm first: it installs in an empty cluster, before the fixture `cluster`. Then the quick start, while the hook
+    # may still be starting, as for a user.
+    first = [HERE / "test_helm.py", HERE / "test_quickstart.py"]
+    items.sort(key=lambda item: first.index(item.path) if item.path in first else len(first))
     for item in items:
         if missing and HERE in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=missing))

@@ -1,8 +1,8 @@
-"""Install everything with the commands of docs/install.md, and uninstall it without leaving an object behind."""
+"""Install everything with the commands of the pages, and uninstall it without leaving an object behind."""
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,42 +22,52 @@ Install = Callable[..., None]  # the fixture install
 
 
 def install_commands() -> tuple[list[str], list[str]]:
-    """The commands that install, and the commands from the first source on."""
-    listed = commands("docs/install.md", "## Install")
-    first = next(n for n, command in enumerate(listed) if QUICKSTART in command)
-    return listed[:first], listed[first:]
+    """The commands that install with kustomize, and those from the first source on."""
+    *install, first_source = commands("docs/install.md", "## Install with kustomize")
+    return install, [first_source, *commands("docs/install.md", "## See the first event")]
+
+
+@contextmanager
+def with_metacontroller(directory: Path) -> Iterator[Cluster]:
+    """A cluster with Metacontroller and nothing of this project. Afterwards it has only the objects from before."""
+    shutil.copytree(ROOT / "metacontroller", directory / "metacontroller")
+    with kubectl_proxy() as api:
+        cluster = Cluster(api, directory)
+        cluster.write_images()
+        before = cluster.objects()
+        found = {name for name in before if "metacontroller" in name or "samples.knative.dev" in name}
+        assert not found, f"the tests need a cluster without {sorted(found)}, because they install and uninstall them"
+        try:
+            for command in commands("docs/metacontroller.md", "# Install Metacontroller"):
+                cluster.run(with_local_crds(command))
+            yield cluster
+        finally:
+            for command in commands("docs/uninstall.md", "## Uninstall Metacontroller"):
+                cluster.run(f"{with_local_crds(command)} --ignore-not-found --wait=false")
+
+            eventually(
+                lambda: cluster.added_since(before),
+                lambda left: not left,
+                "the cluster has only the objects from before",
+                deadline_s=90,
+            )
+
+
+def with_local_crds(command: str) -> str:
+    """The command with the file of the CRDs of Metacontroller on this machine, instead of its URL."""
+    return re.sub(r"https://\S+/metacontroller-crds-v1.yaml", str(crds().resolve()), command)
 
 
 @contextmanager
 def installation(directory: Path) -> Iterator[Cluster]:
-    shutil.copytree(ROOT / "metacontroller", directory / "metacontroller")
-    metacontroller_crds, metacontroller = crds().resolve(), directory / "metacontroller.yaml"
-    text = (Path(__file__).parent / "metacontroller.yaml").read_text()
-    metacontroller.write_text(text.replace("METACONTROLLER_IMAGE", os.environ["METACONTROLLER_IMAGE"]))
-    with kubectl_proxy() as api:
-        cluster = Cluster(api, directory)
-        cluster.write_image()
-        before = cluster.cluster_scoped_objects()
-        installed_before = {name for name in before if "metacontroller" in name or "samples.knative.dev" in name}
-        assert not installed_before, (
-            f"the tests need a cluster without {sorted(installed_before)}, because they install and uninstall them"
-        )
+    with with_metacontroller(directory) as cluster:
         try:
-            cluster.kubectl("apply", "-f", str(metacontroller_crds), "-f", str(metacontroller))
-            cluster.kubectl("wait", "--for=condition=Established", "-f", str(metacontroller_crds))
             for command in install_commands()[0]:
                 cluster.run(command)
             yield cluster
         finally:
-            delete = ["delete", "--ignore-not-found", "--wait=false"]
-            for command in commands("docs/install.md", "## Uninstall"):
-                cluster.run(f"{command} {' '.join(delete[1:])} || true")
-            cluster.kubectl(*delete, "-f", str(metacontroller), "-f", str(metacontroller_crds))
-
-            def left() -> object:
-                return cluster.cluster_scoped_objects() - before
-
-            eventually(left, lambda found: not found, "the cluster has only the objects from before")
+            for command in commands("docs/uninstall.md", "## With kustomize"):
+                cluster.run(f"{command} --ignore-not-found --wait=false || true")
 
 
 @contextmanager

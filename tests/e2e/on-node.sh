@@ -31,9 +31,9 @@ export REDIS_IMAGE=registry.local/redis:7
 metacontroller=${METACONTROLLER:-$(command -v metacontroller || true)}
 if [ -n "$metacontroller" ]; then
   root=$(mktemp -d)
-  cp "$metacontroller" "$root/metacontroller"
+  mkdir -p "$root/usr/bin" && cp "$metacontroller" "$root/usr/bin/metacontroller"
   export METACONTROLLER_IMAGE=registry.local/metacontroller:4.17
-  "$node" import-dir "$root" "$METACONTROLLER_IMAGE" --entrypoint /metacontroller
+  "$node" import-dir "$root" "$METACONTROLLER_IMAGE" --entrypoint /usr/bin/metacontroller
   rm -r "$root"
 fi
 make e2e

@@ -12,7 +12,7 @@ from tests.cluster.api import eventually
 from tests.e2e.cluster import Cluster
 from tests.e2e.installation import QUICKSTART, install_commands
 from tests.e2e.namespace import RESTRICTED
-from tests.pages import blocks, commands
+from tests.pages import blocks
 
 
 @pytest.fixture
@@ -70,9 +70,15 @@ def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
         details=cluster.log_tail,
     )
     before = list(new)
-    for command in commands("docs/install.md", "## Upgrade"):
+    for command in upgrade_commands():
         cluster.run(command)
     assert _adapters(cluster) == before
+
+
+def upgrade_commands() -> list[str]:
+    """Those for kustomize."""
+    _, kustomize, *_ = (block for block in blocks("docs/upgrade.md") if block.language == "console")
+    return kustomize.commands
 
 
 def _adapters(cluster: Cluster) -> list[str]:

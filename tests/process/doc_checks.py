@@ -20,7 +20,6 @@ from tests.pages import ROOT, Block, blocks
 from tests.process.sources import sources
 
 QUICKSTART = ROOT / "metacontroller/samples/quickstart.yaml"
-OVERLAY = ROOT / "metacontroller/overlays/default"
 DIAGRAMS = {"README.md": 1, "docs/architecture.md": 1}  # page -> how many blocks without a language it has
 
 _COMMANDS, _E2E = "tests/process/test_docs_commands.py", "tests/e2e/test_quickstart.py"
@@ -28,6 +27,8 @@ _OWN_KIND = f"{_COMMANDS}::test_own_kind_commands_work_in_an_empty_directory"
 _QUICKSTART = f"{_E2E}::test_install_commands_show_events_in_the_log_of_the_display"
 _RELEASE = "tests/process/test_release.py"
 _OPERATE = f"{_E2E}::test_commands_to_operate_and_upgrade_work"
+_HELM = "tests/e2e/test_helm.py::test_three_helm_commands_show_the_first_event"
+_INSTALLATION = "tests/e2e/installation.py::"
 # What a command looks like -> the test that runs it. Kubernetes objects and files in a command are checked here, too.
 COVERED_BY = {
     r"make run": f"{_COMMANDS}::test_make_run_shows_events",
@@ -63,11 +64,17 @@ COVERED_BY = {
     ),
     r"kubectl (apply|wait) .*(manifests/doorbell_source).*": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
+    r"helm (install .*|upgrade .*quickstart.*)": _HELM,
+    r"helm .*": "tests/e2e/test_helm.py::test_upgrade_rollback_and_uninstall_lose_no_event_and_refuse_no_caller",
+    r"kubectl get crd,.*": "tests/e2e/test_helm.py::test_uninstallation_leaves_nothing",
+    r"kubectl .*(metacontroller-crds-v1.yaml|metacontroller/metacontroller|deployment/metacontroller)": (
+        f"{_INSTALLATION}with_metacontroller"
+    ),
     r"kubectl (apply|wait|get|explain) .*": _QUICKSTART,
     r"kubectl logs deployment/event-display": _QUICKSTART,
     r"kubectl (describe|logs|rollout) .*": _OPERATE,
     r"kubectl patch samplesource hello .*": "tests/e2e/test_suspend.py::test_commands_suspend_and_resume_a_source",
-    r"kubectl delete .*": "tests/e2e/installation.py::installation",
+    r"kubectl delete .*": f"{_INSTALLATION}installation",
     r"ADAPTER_IMAGE=\S+ .venv/bin/python -m hooks": f"{_COMMANDS}::test_the_hook_starts_with_the_settings_of_the_page",
     r"curl -s .*": f"{_COMMANDS}::test_the_curl_call_gets_a_deployment_and_a_status",
 }
@@ -201,8 +208,8 @@ CHECKS: dict[str, Callable[[Block, Path], None]] = {
 
 def _objects() -> set[str]:
     """kind/name of what the install page applies, and of the CRD."""
-    files = [*OVERLAY.parent.parent.joinpath("base").glob("*.yaml"), QUICKSTART]
-    files += [ROOT / "metacontroller/sources/sample_source/crd.yaml"]
+    files = [file for part in ("base", "metacontroller") for file in (ROOT / "metacontroller" / part).glob("*.yaml")]
+    files += [QUICKSTART, ROOT / "metacontroller/sources/sample_source/crd.yaml"]
     documents = [
         document for file in files for document in yaml.safe_load_all(file.read_text()) if document.get("metadata")
     ]

@@ -21,9 +21,10 @@ from adapter.delivery.attempt import Disposition, disposition
 from hooks.conditions import ConditionType
 from hooks.diagnosis.reasons import Reason
 from hooks.settings import read_settings
+from metacontroller.generate.values import FLAGS, METACONTROLLER_IMAGE, TUNED_FLAGS
 from sources_cli.cluster.reasons.table import TABLE
 from sources_cli.kind import kind_named
-from tests.pages import ROOT, Block, blocks, names_in_first_cells, page, page_names, rows, section
+from tests.pages import ROOT, Block, blocks, commands, names_in_first_cells, page, page_names, rows, section
 from tests.process.doc_checks import CHECKS
 
 ALL = [block for name in page_names() for block in blocks(name)]
@@ -41,7 +42,21 @@ def test_the_readme_is_short() -> None:
 
 def test_the_readme_installs_as_the_install_page_does() -> None:
     in_readme = [block.commands for block in blocks("README.md", "## Install it in a cluster")]
-    assert in_readme == [block.commands for block in blocks("docs/install.md", "## Install")]
+    assert in_readme == [
+        commands("docs/install.md", f"## {heading}") for heading in ("Install with Helm", "Install with kustomize")
+    ]
+
+
+def test_the_first_event_takes_three_commands() -> None:
+    for heading in ("## Install with Helm", "## Install with kustomize"):
+        assert len(commands("docs/install.md", heading)) == 3
+
+
+def test_the_pages_say_which_crds_to_delete() -> None:
+    [_, delete, _] = commands("docs/uninstall.md", "## With Helm")
+    files = (ROOT / "metacontroller/sources").glob("*/crd.yaml")
+    names = {yaml.safe_load(file.read_text())["metadata"]["name"] for file in files}
+    assert set(delete.removeprefix("kubectl delete crd ").split()) == names
 
 
 def test_the_base_image_is_one_build_argument() -> None:
@@ -237,14 +252,12 @@ def test_the_delivery_defaults_are_those_of_the_adapter() -> None:
     assert read_policy(yaml.safe_load(block.text)["spec"]["delivery"]) == Policy()
 
 
-def test_the_flags_of_metacontroller_are_those_of_the_end_to_end_tests() -> None:
-    [container] = next(
-        document["spec"]["template"]["spec"]["containers"]
-        for document in yaml.safe_load_all((ROOT / "tests/e2e/metacontroller.yaml").read_text())
-        if document["kind"] == "Deployment"
-    )
+def test_the_flags_of_metacontroller_are_those_of_the_generated_manifests() -> None:
     _, *table = rows(section("docs/install.md", "## Many sources"))
-    assert [f"{flag}={value}".replace("`", "") for flag, value in table] == container["args"]
+    assert {f"{flag}={value}".replace("`", "") for flag, value in table} == set(TUNED_FLAGS)
+    _, *table = rows(section("docs/metacontroller.md", "## Flags"))
+    assert f"{table[0][0]}={table[0][1].split()[0]}".replace("`", "") == FLAGS[0]
+    assert METACONTROLLER_IMAGE in page("docs/metacontroller.md")
 
 
 @pytest.mark.parametrize(("package", "column"), [("hooks", 0), ("adapter", 1), ("sources_cli", 1)])
