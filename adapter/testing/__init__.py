@@ -45,7 +45,7 @@ class Run(Protocol):
         outcomes: Sequence[Outcome] = (),
         clock: Clock | None = None,
         created: datetime | None = None,
-        deadline_s: float = 10,
+        deadline_s: float = 30,
         checkpoint: Checkpoints | None = None,
         cut: bool = False,
         unsaved: int = 0,

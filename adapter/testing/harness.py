@@ -37,7 +37,7 @@ def run(
     outcomes: Sequence[Outcome] = (),
     clock: Clock | None = None,
     created: datetime | None = None,
-    deadline_s: float = 10,
+    deadline_s: float = 30,
     checkpoint: Checkpoints | None = None,
     cut: bool = False,
     unsaved: int = 0,

@@ -15,6 +15,8 @@ from adapter.serving.limits import SINK_LIMITS
 from adapter.serving.messages import Request, Response
 from adapter.serving.server import listen
 
+START_S = 30.0
+
 
 @dataclass(frozen=True)
 class SinkReply:
@@ -52,7 +54,7 @@ class Sink:
         """Set the responses to the next events, in turn: status codes or :class:`SinkReply`. After that: 202."""
         self._replies.extend(SinkReply(reply) if isinstance(reply, int) else reply for reply in replies)
 
-    def wait_for(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
+    def wait_for(self, count: int, within_s: float = 30) -> list[dict[str, Any]]:
         """Wait for ``count`` events; return ``events``. ``AssertionError`` after ``within_s`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.events) >= count, within_s):
@@ -64,8 +66,8 @@ class Sink:
 
     def __enter__(self) -> Sink:
         self._thread.start()
-        if not self._started.wait(10):
-            raise AssertionError("the sink did not start within 10 s")
+        if not self._started.wait(START_S):
+            raise AssertionError(f"the sink did not start within {START_S:g} s")
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -153,7 +153,7 @@ def in_namespace(prepare: str, *command: str) -> subprocess.CompletedProcess[str
     script = f'{prepare} && exec "$@"'
     ended_together = ["--pid", "--fork", "--kill-child", "--mount-proc"]
     words = ["unshare", *unshare, *ended_together, "--net", "sh", "-c", script, "sh", *command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=4 * DEADLINE_S, check=False)
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ("unshare", "ip", "sysctl"))), reason="needs unshare, ip and sysctl")

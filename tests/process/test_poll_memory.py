@@ -79,7 +79,7 @@ def outcome(start: Start, answer: Answer) -> tuple[str, float]:
     """The reason of the failed poll, else "", and the highest memory in MiB."""
     _, sink = display(start)
     with memory_limit(POD_MIB) as pod, Upstream(lambda headers, n: answer) as upstream:
-        source = poller(pod.start, sink, upstream, "1h", timeout="1m", maxBytes=LONGEST)
+        source = poller(pod.start, sink, upstream, "1h", timeout="5m", maxBytes=LONGEST)
         events = 'source_events_total{kind="PollSource",name="source",namespace="default",outcome="delivered"'
 
         def ended() -> bool:
