@@ -12,16 +12,8 @@ from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response, Stream
 from adapter.serving.sockets import reset_on_close
 from adapter.serving.state_timer import StateTimer
-from adapter.serving.wire import (
-    BUSY_RETRY_S,
-    CONTINUE,
-    CheckHead,
-    Received,
-    RequestReader,
-    encode,
-    encode_part,
-    encode_stream,
-)
+from adapter.serving.stream import encode_stream, send
+from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, CheckHead, Received, RequestReader, encode
 
 LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
@@ -115,15 +107,10 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = None
 
     def shutdown(self) -> None:
-        """Close the connection, after the response to the request that is being handled. A stream ends now."""
-        self.end_stream()
+        """Close the connection, after the response to the request that is being handled."""
         self._end()
         self._lingering = False
         self._settle()
-
-    def end_stream(self) -> None:
-        if self._stream:
-            self.abort()
 
     def abort(self) -> None:
         """Close the connection without a response."""
@@ -201,10 +188,10 @@ class Connection(asyncio.BufferedProtocol):
         last = self._ended and not self._reader.queue and not self._refusal
         return encode(response, head=head, close=last)
 
-    async def _write(self, octets: bytes, within_s: float) -> None:
-        """Write a response, and wait until the client has read it and the ones before it."""
+    async def _write(self, octets: bytes, within_s: float) -> bool:
+        """Write a response, and wait until the client has read it and those before it. False: the connection ends."""
         if self._transport.is_closing():
-            return
+            return False
         self._handled = len(octets)
         self._transport.write(octets)
         if self._writable:
@@ -215,19 +202,16 @@ class Connection(asyncio.BufferedProtocol):
             except TimeoutError:
                 self._transport.abort()
         self._handled = 0
+        return not self._transport.is_closing()
 
     async def _send(self, stream: Stream, *, chunked: bool) -> None:
         """Write the parts of a stream. An error in them is logged, and the client sees that its end is missing."""
+        self._shared.streams.add(self)
         try:
-            async with contextlib.aclosing(stream.parts) as parts:
-                async for part in parts:
-                    await self._write(encode_part(part, chunked=chunked), stream.taken_within_s)
-                    if self._transport.is_closing():
-                        return
+            await send(stream, self._write, chunked=chunked)
         except Exception as error:
             _log_failure(error)
-            return self._transport.abort()
-        await self._write(encode_part(b"", chunked=chunked), stream.taken_within_s)
+            self._transport.abort()
 
     def _reset(self) -> None:
         if not self._transport.is_closing():

@@ -59,9 +59,6 @@ class Member(Protocol):
 
     def shutdown(self) -> None: ...
 
-    def end_stream(self) -> None:
-        """Close the connection if its response is a :class:`Stream`."""
-
     def abort(self) -> None: ...
 
 
@@ -74,6 +71,7 @@ class Connections:
     refused: Callable[[Refusal], Response] = Refusal.response  # the response to a request beyond a limit
     opened: dict[Member, None] = field(default_factory=dict)  # the one whose last response is oldest comes first
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # asyncio itself keeps only weak references
+    streams: set[Member] = field(default_factory=set)  # those whose response is a stream
     none_open: asyncio.Event = field(default_factory=asyncio.Event)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_SIZE)))
     size: int = 0  # bytes of all requests and unread responses in memory
@@ -103,8 +101,13 @@ class Connections:
 
     def remove(self, connection: Member) -> None:
         self.opened.pop(connection, None)
+        self.streams.discard(connection)
         if not self.opened:
             self.none_open.set()
+
+    def end_streams(self) -> None:
+        for connection in list(self.streams):
+            connection.abort()
 
     @property
     def is_full(self) -> bool:

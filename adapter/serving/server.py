@@ -29,14 +29,14 @@ class Server:
         If connections were closed without a response, a client could send a request on one at the same moment.
         """
         self._connections.draining = True
-        for connection in list(self._connections.opened):
-            connection.end_stream()
+        self._connections.end_streams()
         if self._connections.opened:
             await self._connections.none_open.wait()
 
     async def close(self, within_s: float = 0.0) -> None:
         """Accept no connection and no request, wait ``within_s`` seconds for the last responses, and drop the rest."""
         self._listening.close()
+        self._connections.end_streams()
         for connection in list(self._connections.opened):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import httptools
 
-from adapter.serving.messages import Refusal, Request, Response, Stream
+from adapter.serving.messages import Refusal, Request, Response
 
 READ_SIZE = 64 * 1024  # most bytes of one call of RequestReader.feed()
 HEADERS_LIMIT = 256  # headers of one request
@@ -185,21 +185,11 @@ def encode(response: Response, *, head: bool, close: bool) -> bytes:
     """
     framing = [] if response.status == 204 else [f"Content-Length: {len(response.body)}"]
     body = b"" if head or response.status in (204, 304) else response.body
-    return _encode_head(response.status, response.headers, [*framing, *["Connection: close"] * close]) + body
+    return encode_head(response.status, response.headers, [*framing, *["Connection: close"] * close]) + body
 
 
-def encode_stream(stream: Stream, *, chunked: bool) -> bytes:
-    """The head of a stream. Without ``chunked``, the end of the connection is the end of the body."""
-    framing = ["Transfer-Encoding: chunked"] * chunked
-    return _encode_head(200, stream.headers, [*framing, "Connection: close"])
-
-
-def encode_part(part: bytes, *, chunked: bool) -> bytes:
-    """A part of a stream; the empty part is its end."""
-    return b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
-
-
-def _encode_head(status: int, headers: Mapping[str, str], framing: Sequence[str]) -> bytes:
+def encode_head(status: int, headers: Mapping[str, str], framing: Sequence[str]) -> bytes:
+    """``framing``: the headers that only the server sets. ``ValueError`` if a header cannot be sent."""
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "connection"]
     lines += framing
