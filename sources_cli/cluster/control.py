@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in, list_in
 from sources_cli.cluster.events import first_time, last_time
-from sources_cli.cluster.finding import Finding, Object, Snapshot, condition, finding, seconds_since, served_sink
+from sources_cli.cluster.finding import (
+    Finding,
+    Object,
+    Snapshot,
+    condition,
+    finding,
+    object_in,
+    seconds_since,
+    served_sink,
+    text_in,
+)
 from sources_cli.cluster.reasons.entry import Fault
 
 RECENT_S = 60.0  # an event that is older may belong to a fault that is over
@@ -35,7 +45,7 @@ def control_findings(snapshot: Snapshot) -> Iterator[Finding]:
 def _ready(snapshot: Snapshot) -> Iterator[Finding]:
     ready = condition(snapshot.status, "Ready")
     if ready.get("reason") in (Reason.INVALID_SPEC, Reason.SUSPENDED):
-        yield finding(snapshot, ready["reason"], str(ready.get("message")), ready.get("lastTransitionTime"))
+        yield finding(snapshot, ready["reason"], text_in(ready, "message"), ready.get("lastTransitionTime"))
 
 
 def _sync_errors(snapshot: Snapshot) -> Iterator[Finding]:
@@ -52,7 +62,7 @@ def _sync_errors(snapshot: Snapshot) -> Iterator[Finding]:
     age_s = seconds_since(last_time(event), snapshot.now)
     if snapshot.is_current and (age_s is None or age_s > RECENT_S):
         return
-    message = str(event.get("message") or "").strip()
+    message = text_in(event, "message").strip()
     yield finding(snapshot, _fault(message), f"Metacontroller reports: {message}", first_time(event))
 
 
@@ -74,7 +84,7 @@ def _fault(message: str) -> Fault:
 
 
 def _hook(snapshot: Snapshot) -> Iterator[Finding]:
-    service = get_in(snapshot.controller.value, "spec", "hooks", "sync", "webhook", "service")
+    service = object_in(snapshot.controller.value, "spec", "hooks", "sync", "webhook", "service")
     if not service or snapshot.hook_slices.problem:
         return
     if not any(map(_has_ready_address, snapshot.hook_slices.items)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,7 @@ ENDS = {  # line -> the faults that are over
     "checkpoint saved": (Fault.CHECKPOINT_STORE_DOWN,),
     "started": tuple(Fault),
 }
+_YEAR_9999 = 253_370_764_800.0  # the last year that a datetime can hold
 _STATUS = re.compile(r"\b([345]\d\d)\b")
 _METRIC = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$", re.MULTILINE)
 
@@ -159,7 +161,8 @@ def metric(text: Json, name: str, **labels: str) -> float:
     for found in _METRIC.finditer(text) if isinstance(text, str) else ():
         present = found["labels"] or ""
         if found["name"] == name and all(f'{key}="{value}"' in present for key, value in labels.items()):
-            total += float(found["value"])
+            with contextlib.suppress(ValueError):
+                total += float(found["value"])
     return total
 
 
@@ -168,7 +171,7 @@ def last_delivered(snapshot: Snapshot) -> str:
     name = "source_last_success_timestamp_seconds"
     times = [metric(read.value, name) for read in snapshot.metrics.values()]
     latest = max(times, default=0.0)
-    return format_time(datetime.fromtimestamp(latest, UTC)) if latest > 0 else ""
+    return format_time(datetime.fromtimestamp(latest, UTC)) if 0 < latest < _YEAR_9999 else ""
 
 
 def _one_line(value: Json) -> str:

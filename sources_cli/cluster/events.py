@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapter.contract.formats import Json
 from hooks.names import get_in
+from sources_cli.cluster.finding import object_in, text_in
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,15 @@ def lines(events: Iterable[Json]) -> list[Line]:
     """One line for equal events, in the order of their last time."""
     merged: dict[tuple[str, ...], Line] = {}
     for event in events:
-        of = event.get("involvedObject") or {}
+        of = object_in(event, "involvedObject")
         line = Line(
             first_time(event),
             last_time(event),
-            int(get_in(event, "series", "count") or event.get("count") or 1),
+            next(filter(_is_count, (get_in(event, "series", "count"), event.get("count"))), 1),
             str(event.get("type") or ""),
             f"{of.get('kind')}/{of.get('name')}",
             str(event.get("reason") or ""),
-            " ".join(str(event.get("message") or "").split()),
+            " ".join(text_in(event, "message").split()),
         )
         key = (line.object, line.type, line.reason, line.message)
         merged[key] = _sum(merged[key], line) if key in merged else line
@@ -53,6 +54,10 @@ def lines(events: Iterable[Json]) -> list[Line]:
 def _sum(one: Line, other: Line) -> Line:
     first, last = min(one.first, other.first), max(one.last, other.last)
     return Line(first, last, one.count + other.count, one.type, one.object, one.reason, one.message)
+
+
+def _is_count(value: Json) -> bool:
+    return isinstance(value, int) and value > 0
 
 
 def _created(event: Json) -> Json:

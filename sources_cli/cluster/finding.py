@@ -10,7 +10,7 @@ from typing import Any
 
 from adapter.contract.formats import Json, format_time, parse_time
 from hooks.diagnosis.observed import find
-from hooks.names import child_name, get_in
+from hooks.names import child_name, get_in, list_in
 from sources_cli.cluster.kinds import ServedKind
 from sources_cli.cluster.reasons.entry import Entry, Step
 from sources_cli.cluster.reasons.table import TABLE
@@ -102,10 +102,10 @@ class Finding:
 
 
 def finding(
-    snapshot: Snapshot, reason: str, message: str = "", since: Json = None, step: Step | None = None, **place: str
+    snapshot: Snapshot, reason: Json, message: str = "", since: Json = None, step: Step | None = None, **place: str
 ) -> Finding:
     """A finding with the texts of the table. ``place``: fields of the command that differ from those of the source."""
-    entry = TABLE.get(reason, _UNLISTED)
+    entry = TABLE.get(str(reason), _UNLISTED)
     return Finding(
         str(reason),
         step or entry.step,
@@ -125,18 +125,18 @@ class _Place(dict[str, str]):
 def place_of(snapshot: Snapshot) -> dict[str, str]:
     """What the commands of the table name: the source and its objects."""
     meta, kind = snapshot.source["metadata"], snapshot.kind
-    ref = get_in(snapshot.source, "spec", "sink", "ref") or {}
+    ref = object_in(snapshot.source, "spec", "sink", "ref")
     served = served_sink(snapshot, ref)
-    hook = get_in(snapshot.controller.value, "spec", "hooks", "sync", "webhook", "service", "namespace")
+    hook = text_in(snapshot.controller.value, "spec", "hooks", "sync", "webhook", "service", "namespace")
     pod = next(iter(snapshot.pods.items), None)
     return {
         "namespace": meta["namespace"],
         "name": meta["name"],
         "resource": kind.resource,
-        "deployment": get_in(snapshot.deployment, "metadata", "name") or deployment_name(snapshot.source),
-        "pod": get_in(pod, "metadata", "name") or f"deployment/{deployment_name(snapshot.source)}",
+        "deployment": deployment_name(snapshot.source),
+        "pod": text_in(pod, "metadata", "name") or f"deployment/{deployment_name(snapshot.source)}",
         "selector": f"knative-eventing-source-name={child_name(meta['name'], '')}",
-        "controller": get_in(snapshot.controller.value, "metadata", "name") or f"{kind.plural}.{kind.group}",
+        "controller": text_in(snapshot.controller.value, "metadata", "name") or f"{kind.plural}.{kind.group}",
         "hook_namespace": hook or "sample-source",
         "metacontroller": snapshot.metacontroller.replace("/", ":"),
         "metacontroller_namespace": snapshot.metacontroller.partition("/")[0],
@@ -166,6 +166,23 @@ def owner_uid(document: Json) -> Json:
 
 def condition(status: Json, type: str) -> Object:
     return find(status, type) or {}
+
+
+def object_in(value: Json, *path: str) -> Object:
+    """As ``get_in``; empty if the value is not an object."""
+    found = get_in(value, *path)
+    return found if isinstance(found, dict) else {}
+
+
+def text_in(value: Json, *path: str) -> str:
+    """As ``get_in``; empty if the value is not a text."""
+    found = get_in(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def objects_in(value: Json, *path: str) -> list[Object]:
+    """As ``list_in``, without what is not an object."""
+    return [one for one in list_in(value, *path) if isinstance(one, dict)]
 
 
 def seconds_since(text: Json, now: datetime) -> float | None:

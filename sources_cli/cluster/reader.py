@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,15 +122,15 @@ def _refusal(text: str) -> str:
 @asynccontextmanager
 async def connected(access: Access) -> AsyncIterator[Reader]:
     """Raises ``Problem`` if there is no usable kubeconfig, or no API server answers in time."""
+    import kr8s.asyncio  # before the clock starts: this takes a moment
+
     loop = asyncio.get_running_loop()
     deadline = loop.time() + access.limit_s
     try:
         async with asyncio.timeout(access.limit_s / 2):
-            api = await _connect(access)
+            api = await _connect(access, kr8s.asyncio.api)
     except TimeoutError:
         raise Problem(f"the API server does not answer within {access.limit_s / 2:.1f} s") from None
-    except ImportError:
-        raise
     except Exception as error:  # kr8s raises ValueError, KeyError, its own errors, and those of httpx, ssl and yaml
         raise Problem(f"cannot reach the cluster: {_told(error)}{_hint(access, error)}") from None
     try:
@@ -139,16 +139,14 @@ async def connected(access: Access) -> AsyncIterator[Reader]:
         await api._session.aclose()  # kr8s has no public way to close its connections
 
 
-async def _connect(access: Access) -> Any:
+async def _connect(access: Access, connect: Callable[..., Awaitable[Any]]) -> Any:
     """kr8s leaves files with the keys of the kubeconfig in the directory for temporary files. So it gets its own."""
-    import kr8s.asyncio
-
     kubeconfig = str(access.kubeconfig) if access.kubeconfig else None
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about versions of Kubernetes that are newer than kr8s
         before, tempfile.tempdir = tempfile.tempdir, directory
         try:
-            return await kr8s.asyncio.api(kubeconfig=kubeconfig, context=access.context, serviceaccount=None)
+            return await connect(kubeconfig=kubeconfig, context=access.context, serviceaccount=None)
         finally:
             tempfile.tempdir = before
 

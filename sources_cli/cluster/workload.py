@@ -15,7 +15,9 @@ from sources_cli.cluster.finding import (
     condition,
     deployment_name,
     finding,
+    object_in,
     owner_uid,
+    text_in,
 )
 from sources_cli.cluster.reasons.entry import Fault, Step
 
@@ -27,9 +29,14 @@ def sink_findings(snapshot: Snapshot) -> Iterator[Finding]:
         state = condition(snapshot.status, type)
         if state.get("status") == "False":
             ref = get_in(snapshot.source, "spec", "delivery", "deadLetterSink", "ref")
-            place = {"sink_name": str(get_in(ref, "name"))} if type != "SinkProvided" and ref else {}
+            place = {"sink_name": text_in(ref, "name")} if type != "SinkProvided" and ref else {}
             yield finding(
-                snapshot, state["reason"], str(state.get("message")), state["lastTransitionTime"], Step.SINK, **place
+                snapshot,
+                state.get("reason"),
+                text_in(state, "message"),
+                state.get("lastTransitionTime"),
+                Step.SINK,
+                **place,
             )
     sink = snapshot.sink.value
     ready = condition(get_in(sink, "status"), "Ready")
@@ -47,8 +54,7 @@ def _endpoints(snapshot: Snapshot) -> Iterator[Finding]:
     slices = snapshot.sink_slices
     if slices.problem or any(_is_usable(slice) for slice in slices.items):
         return
-    selector = get_in(sink, "spec", "selector") or {}
-    shown = ",".join(f"{key}={value}" for key, value in selector.items()) if isinstance(selector, dict) else ""
+    shown = ",".join(f"{key}={value}" for key, value in object_in(sink, "spec", "selector").items())
     addresses = [one for slice in slices.items for one in list_in(slice, "endpoints")]
     if any(get_in(one, "conditions", "ready") is not False for one in addresses):
         text = f"{_name(sink)} has no port: no pod has a port with the name in its targetPort."
@@ -65,7 +71,7 @@ def _is_usable(slice: Object) -> bool:
 
 
 def _name(document: Json) -> str:
-    meta = get_in(document, "metadata") or {}
+    meta = object_in(document, "metadata")
     return f"{get_in(document, 'kind')} {meta.get('namespace')}/{meta.get('name')}"
 
 
@@ -81,7 +87,7 @@ def deployment_findings(snapshot: Snapshot) -> Iterator[Finding]:
         yield finding(snapshot, str(reason), str(state.get("message")), since)
     failed = condition(get_in(snapshot.deployment, "status"), "ReplicaFailure")
     if failed.get("status") == "True" and failed.get("reason") != reason:
-        yield finding(snapshot, str(failed["reason"]), str(failed.get("message")), failed.get("lastTransitionTime"))
+        yield finding(snapshot, str(failed.get("reason")), str(failed.get("message")), failed.get("lastTransitionTime"))
 
 
 def current_pods(snapshot: Snapshot) -> list[Object]:

@@ -159,21 +159,4 @@ CONTROL: dict[str, Entry] = {
         "kubectl get {sink_resource} -n {sink_namespace} {sink_name} -o yaml",
         condition=_SINK,
     ),
-    Fault.SINK_NOT_READY: Entry(
-        Step.SINK,
-        "The object of the sink reports that it is not ready.",
-        "Repair it; its message is above.",
-        "kubectl describe {sink_resource} -n {sink_namespace} {sink_name}",
-        TROUBLE,
-        "`Ready` of the sink is not `True`",
-    ),
-    Fault.SINK_WITHOUT_ENDPOINTS: Entry(
-        Step.SINK,
-        "The Service of the sink has no ready pod: its selector matches none, they are not ready, or its `targetPort` "
-        "names a port that they do not have.",
-        "Compare the selector and the `targetPort` of the Service with its pods.",
-        "kubectl get endpointslices -n {sink_namespace} -l kubernetes.io/service-name={sink_name}",
-        TROUBLE,
-        "the sink's EndpointSlices have no ready address; the adapter logs `transport`",
-    ),
 }

@@ -7,6 +7,23 @@ from sources_cli.cluster.reasons.entry import LOG, LOGS, TROUBLE, Entry, Fault, 
 _SINK_SHOWN = "kubectl get {sink_resource} -n {sink_namespace} {sink_name} -o yaml"
 
 DELIVERY: dict[str, Entry] = {
+    Fault.SINK_NOT_READY: Entry(
+        Step.SINK,
+        "The object of the sink reports that it is not ready.",
+        "Repair it; its message is above.",
+        "kubectl describe {sink_resource} -n {sink_namespace} {sink_name}",
+        TROUBLE,
+        "`Ready` of the sink is not `True`",
+    ),
+    Fault.SINK_WITHOUT_ENDPOINTS: Entry(
+        Step.SINK,
+        "The Service of the sink has no ready pod: its selector matches none, they are not ready, or its `targetPort` "
+        "names a port that they do not have.",
+        "Compare the selector and the `targetPort` of the Service with its pods.",
+        "kubectl get endpointslices -n {sink_namespace} -l kubernetes.io/service-name={sink_name}",
+        TROUBLE,
+        "the sink's EndpointSlices have no ready address; the adapter logs `transport`",
+    ),
     Fault.CHECKPOINT_NOT_USABLE: Entry(
         Step.DELIVERY,
         "The checkpoint cannot be read. The source sends nothing, so that no item is lost or repeated unnoticed.",
