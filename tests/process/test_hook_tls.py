@@ -241,19 +241,15 @@ def test_half_handshakes_block_nobody_and_take_little_memory(tmp_path: Path) -> 
 
 
 def test_hook_stops_in_order_while_tls_connections_are_open(tmp_path: Path) -> None:
-    with running_hook(**environ(tmp_path)) as hook:
-        port, process = port_of(hook), hook.process
-        with (
-            socket.create_connection(("127.0.0.1", port)) as silent,
-            socket.create_connection(("127.0.0.1", port)) as half,
-            connected(port, anyone()) as idle,
-            connected(port, anyone()) as writing,
-        ):
+    with contextlib.ExitStack() as connections:
+        with running_hook(**environ(tmp_path)) as hook:
+            port, process, context = port_of(hook), hook.process, anyone()
+            silent, half = (connections.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
+            idle, writing = (connections.enter_context(connected(port, context)) for _ in range(2))
             half.sendall(b"\x16\x03\x01\x02\x00\x01")
             idle.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n")
             assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
             writing.sendall(HEAD + b"Content-Length: 9\r\n\r\n{")
-            assert call(port, anyone())[0] == 200
-            assert process.stop()[0] == 0
-            assert silent.recv(1) == b""
+            assert call(port, context)[0] == 200
+        assert silent.recv(1) == b""
         assert not process.logged("graceful shutdown exceeded")
