@@ -19,6 +19,7 @@ import pytest
 
 from tests.cluster.api import Object, eventually
 from tests.cluster.local_cluster import SOURCES
+from tests.deadline import DEADLINE_S
 from tests.e2e.cluster import Cluster, kubectl_environ
 from tests.e2e.installation import installed
 from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
@@ -67,7 +68,7 @@ class SinkLogs:
     def events(self) -> list[Object]:
         """All events of all pods, once the last pod has ended."""
         for follower in self._followers.values():
-            follower.wait(60)
+            follower.wait(DEADLINE_S)
         lines = [line for name in self._followers for line in (self._directory / name).read_text().splitlines()]
         return [json.loads(line) for line in lines if line.startswith("{")]
 

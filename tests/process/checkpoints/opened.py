@@ -17,6 +17,7 @@ import pytest
 from adapter.checkpoints.server import ServerStore
 from adapter.checkpoints.store import Record, StoreError
 from adapter.checkpoints.urls import open_store
+from tests.deadline import DEADLINE_S
 
 _keys = itertools.count()
 
@@ -44,7 +45,7 @@ def failure(url: str, key: str = "key", *, saves: bool = False, **options: Any) 
                 await (store.save(Record(1, "value")) if saves else store.load())
             return str(raised.value)
 
-    text = asyncio.run(asyncio.wait_for(fail(), 20))
+    text = asyncio.run(asyncio.wait_for(fail(), DEADLINE_S))
     assert "\n" not in text
     assert "s3cret" not in text
     return text
