@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from tests.process.harness import DEADLINE_S, free_port, wait_until
+from tests.deadline import DEADLINE_S
+from tests.process.harness import free_port, wait_until
 from tests.process.kinds.servers import Server, program
 
 MONITORING = Path(__file__).resolve().parents[2] / "metacontroller/monitoring"
