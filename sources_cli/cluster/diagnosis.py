@@ -18,6 +18,7 @@ from sources_cli.cluster.workload import current_pods, deployment_findings, pod_
 
 State = Literal["ok", "problem", "unknown"]
 _NO_CAUSE = (Fault.NOT_READY, *PROGRESS, Reason.SINK_NOT_RESOLVED)  # say that something waits, not why
+_PERHAPS = (Fault.SINK_WITHOUT_ENDPOINTS, Fault.SINK_NOT_READY)  # may be the cause: the log of the adapter tells
 _MORE_PRECISE: dict[str, tuple[str, ...]] = {
     Reason.DEPLOYMENT_NOT_CREATED: (Fault.DEPLOYMENT_NAME_TAKEN, Fault.SYNC_FAILED),
     Fault.OBJECT_MISSING: ("CreateContainerConfigError",),
@@ -70,7 +71,7 @@ def _is_explained(one: Finding, found: Sequence[Finding], suspended: bool) -> bo
         return True
     if suspended and one.reason in (Fault.SINK_WITHOUT_ENDPOINTS, Fault.NOT_READY):
         return True
-    causes = [other for other in found if other.reason not in _NO_CAUSE]
+    causes = [other for other in found if other.reason not in (*_NO_CAUSE, *_PERHAPS)]
     if one.reason in _NO_CAUSE and causes:
         return True
     is_condition = one.reason in PROGRESS or one.reason == Reason.SINK_NOT_RESOLVED

@@ -23,6 +23,6 @@ async def _explained(access: Access, text: str) -> Explanation:
         return explain(await look_at(reader, kind, source, served))
 
 
-def first_reason(ns: SourceNamespace, name: str = "hello") -> str:
-    """The reason of the first finding; empty if nothing is wrong."""
-    return next((finding.reason for finding in explained(ns, name).findings), "")
+def reasons(ns: SourceNamespace, name: str = "hello") -> list[str]:
+    """The reasons of the findings; empty if nothing is wrong."""
+    return [finding.reason for finding in explained(ns, name).findings]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.access import create_account
 from tests.cluster.api import Object, eventually
-from tests.cluster.explained import explained, first_reason
+from tests.cluster.explained import explained, reasons
 from tests.cluster.local_cluster import KIND
 from tests.cluster.namespace import SourceNamespace
 
@@ -71,7 +71,7 @@ def test_source_that_metacontroller_has_not_seen_is_explained(ns: SourceNamespac
     """Metacontroller does not run, and has no pod."""
     ns.cluster.metacontroller.stop()
     ns.source(sink=SINK)
-    assert first_reason(ns) == "MetacontrollerNotRunning"
+    assert reasons(ns)[0] == "MetacontrollerNotRunning"
 
 
 def test_user_who_may_read_only_sources_gets_notes_and_no_failure(ready: SourceNamespace) -> None:
@@ -110,13 +110,11 @@ def test_service_without_pods_and_deployment_without_a_secret_are_explained(ns: 
     ns.source(adapter={"env": [reference]})
     ns.wait_until_ready()
 
-    def reasons() -> list[str]:
-        return [finding.reason for finding in explained(ns).findings]
-
-    eventually(reasons, lambda seen: seen == ["SinkWithoutEndpoints", "ObjectMissing"], "both faults", deadline_s=60)
+    both = ["ObjectMissing", "SinkWithoutEndpoints"]
+    eventually(lambda: reasons(ns), lambda seen: seen == both, "both faults", deadline_s=60)
     data: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "queue", "namespace": ns.name}}
     ns.api.create({**data, "stringData": {"token": "hidden"}})
-    assert reasons() == ["SinkWithoutEndpoints"]
+    assert reasons(ns) == ["SinkWithoutEndpoints"]
 
 
 def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(ready: SourceNamespace) -> None:
