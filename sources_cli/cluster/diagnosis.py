@@ -10,7 +10,7 @@ from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in
 from sources_cli.cluster.control import control_findings
 from sources_cli.cluster.delivery import delivery_findings, last_delivered
-from sources_cli.cluster.finding import UNREAD, Finding, Read, Snapshot, condition
+from sources_cli.cluster.finding import UNREAD, Finding, Read, Snapshot, condition, finding, text_in
 from sources_cli.cluster.reasons.entry import Fault, Step
 from sources_cli.cluster.reasons.progress import PROGRESS
 from sources_cli.cluster.reasons.table import rank
@@ -61,7 +61,16 @@ def _causes(snapshot: Snapshot) -> list[Finding]:
             found.setdefault((one.reason, one.message if one.step is Step.POD else ""), one)
     suspended = any(one.reason == Reason.SUSPENDED for one in found.values())
     kept = [one for one in found.values() if not _is_explained(one, list(found.values()), suspended)]
-    return sorted(kept, key=lambda one: rank(one.reason))
+    return sorted(kept, key=lambda one: rank(one.reason)) or list(_unexplained(snapshot))
+
+
+def _unexplained(snapshot: Snapshot) -> Iterator[Finding]:
+    """What ``Ready`` says, if no rule knows more: another controller or another version may have written it."""
+    ready = condition(snapshot.status, "Ready")
+    if ready.get("status") != "True":
+        told = text_in(ready, "message") or "no condition says why"
+        reason = text_in(ready, "reason") or Fault.NOT_READY
+        yield finding(snapshot, reason, f"The source is not ready: {told}", ready.get("lastTransitionTime"))
 
 
 def _is_explained(one: Finding, found: Sequence[Finding], suspended: bool) -> bool:

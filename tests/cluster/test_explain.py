@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -128,6 +129,29 @@ def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(ready: So
     wanted = ["Deployment", "ReplicaSet", "Pod"]
     found = eventually(printed, lambda seen: sorted(kinds(seen)) == sorted(wanted), "events of three", deadline_s=60)
     assert [event["last"] for event in found] == sorted(event["last"] for event in found)
+
+
+def test_watch_prints_new_events_until_ctrl_c(ready: SourceNamespace) -> None:
+    kubeconfig = str(ready.cluster.plane.kubeconfig)
+    words = ["events", "--watch", "hello", "--kubeconfig", kubeconfig, "-n", ready.name, "--timeout", "60s"]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sources_cli", *words],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        pod = ready.pods()[0]["metadata"]["name"]
+        while f"Pod/{pod}  Scheduled: " not in process.stdout.readline():
+            assert process.poll() is None
+        ready.api.delete("v1", "pods", pod, ready.name)
+        while "SuccessfulCreate" not in (line := process.stdout.readline()) or pod in line:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(60), process.stderr.read()) == (130, "")
 
 
 def test_unknown_kind_and_name_exit_with_2_and_suggest_another(ready: SourceNamespace) -> None:
