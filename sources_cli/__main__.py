@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
+
+END_S = 0.5  # from the last output to the end of the process
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,9 +21,18 @@ def main(argv: list[str] | None = None) -> int:
 
     sys.set_int_max_str_digits(INTEGER_DIGITS)  # as the adapter does
     try:
-        return run(argv)
+        code = run(argv)
+        if threading.active_count() > 1:
+            threading.Thread(target=_end, args=(code,), daemon=True).start()
+        return code
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of Python takes a moment
+
+
+def _end(code: int) -> None:
+    """End the process even if a lookup of a host name goes on: nothing can stop its thread, and all is written."""
+    time.sleep(END_S)
+    os._exit(code)
 
 
 def _exit(*_: object) -> None:

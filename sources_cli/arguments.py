@@ -1,4 +1,4 @@
-"""Parsers of command line arguments, and defaults. An error shows the value and says what to write.
+"""Parsers of command line arguments, defaults, and what all commands need. An error says what to write.
 
 Imports only fast modules: shell completion loads this module at each press of Tab.
 """
@@ -6,8 +6,9 @@ Imports only fast modules: shell completion loads this module at each press of T
 from __future__ import annotations
 
 import re
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ class ManifestsOptions:
 def program() -> str:
     """How the user calls this program: kubectl runs its plugin ``kubectl-sources`` for ``kubectl sources``."""
     return "kubectl sources" if Path(sys.argv[0]).stem == "kubectl-sources" else "sources"
+
+
+def to_end(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command; the exit code. From now on, it cleans up after Ctrl-C, before the process ends."""
+    import asyncio
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return asyncio.run(command)
 
 
 def examples(*commands: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
 
 from sources_cli import arguments
-from sources_cli.arguments import examples
+from sources_cli.arguments import examples, to_end
 
 app = typer.Typer()
 Source = Annotated[
@@ -53,12 +52,12 @@ def explain_command(
     kubeconfig: Kubeconfig = None,
     timeout_s: Timeout = arguments.READ_LIMIT,
     output: Output = "text",
-) -> Coroutine[Any, Any, int]:
+) -> int:
     """Say what is wrong with a source in the cluster, since when, and what to do."""
     from sources_cli.cluster.commands import explain
     from sources_cli.cluster.reader import Access
 
-    return explain(source, Access(kubeconfig, context, namespace, timeout_s), output)
+    return to_end(explain(source, Access(kubeconfig, context, namespace, timeout_s), output))
 
 
 @app.command("list", epilog=examples("sources list", "sources list -n default -o json"))
@@ -70,12 +69,12 @@ def list_command(
     kubeconfig: Kubeconfig = None,
     timeout_s: Timeout = arguments.READ_LIMIT,
     output: Output = "text",
-) -> Coroutine[Any, Any, int]:
+) -> int:
     """List the sources of all kinds, those with a problem first."""
     from sources_cli.cluster.commands import list_sources
     from sources_cli.cluster.reader import Access
 
-    return list_sources(Access(kubeconfig, context, namespace, timeout_s), output)
+    return to_end(list_sources(Access(kubeconfig, context, namespace, timeout_s), output))
 
 
 @app.command("events", epilog=examples("sources events samplesource/hello", "sources events --watch hello"))
@@ -87,9 +86,9 @@ def events_command(
     timeout_s: Timeout = arguments.READ_LIMIT,
     output: Output = "text",
     watch: Annotated[bool, Option("-w", "--watch", help="Print new events until Ctrl-C.")] = False,
-) -> Coroutine[Any, Any, int]:
+) -> int:
     """Print the Kubernetes Events of a source, its Deployment, its ReplicaSets and its pods in the order of time."""
     from sources_cli.cluster.commands import events
     from sources_cli.cluster.reader import Access
 
-    return events(source, Access(kubeconfig, context, namespace, timeout_s), output, watch=watch)
+    return to_end(events(source, Access(kubeconfig, context, namespace, timeout_s), output, watch=watch))

@@ -6,9 +6,8 @@ Each command imports its implementation when it is called, so that help and shel
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +20,7 @@ try:
     from typer import Argument, Option
 
     from sources_cli import arguments, cluster_commands
-    from sources_cli.arguments import ManifestsOptions, examples
+    from sources_cli.arguments import ManifestsOptions, examples, to_end
 except ModuleNotFoundError as error:
     stdout.complain(f"sources: {missing_extra(error)}")
     raise SystemExit(2) from None
@@ -56,8 +55,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None  # plain text in a pipe
     words = sys.argv[1:] if argv is None else argv
     try:
-        outcome = command().main(words or ["--help"], arguments.program(), standalone_mode=False)
-        code = outcome if isinstance(outcome, int) else _run(outcome)
+        code = int(command().main(words or ["--help"], arguments.program(), standalone_mode=False))
         sys.stdout.flush()  # not at exit, where an error would print a traceback
         return code
     except typer.TyperException as error:
@@ -149,7 +147,7 @@ def run_command(
         hook_port=hook_port,
         listen_port=listen_port,
     )
-    return _run(run(options))
+    return to_end(run(options))
 
 
 @app.command("render", epilog=examples("sources render -o json deploy/"))
@@ -169,7 +167,7 @@ def render_command(
     from sources_cli.render import RenderOptions, render
 
     options = RenderOptions(files, package, output, image, adapter_defaults, copied_labels or (), checkpoint)
-    return _run(render(options))
+    return to_end(render(options))
 
 
 @app.command("lint", epilog=examples("sources lint deploy/ more.yaml", "kustomize build . | sources lint -"))
@@ -182,7 +180,7 @@ def lint_command(
     """Check sources as the API server and the kind's class would."""
     from sources_cli.lint import LintOptions, lint
 
-    return _run(lint(LintOptions(files, output, package, checkpoint)))
+    return to_end(lint(LintOptions(files, output, package, checkpoint)))
 
 
 @app.command(
@@ -232,7 +230,7 @@ def manifests_command(
         copied_labels=copied_labels or (),
         checkpoint=checkpoint,
     )
-    return _run(manifests(options))
+    return to_end(manifests(options))
 
 
 @app.command("new", epilog=examples("sources new --poll WeatherSource"))
@@ -252,7 +250,7 @@ def new_command(
     chosen = {"timer": timer, "poll": poll, "listen": listen, "stream": stream}
     if sum(chosen.values()) > 1:
         raise typer.BadParameter("write only one of --timer, --poll, --listen and --stream")
-    return _run(new(kind, next((name for name, is_chosen in chosen.items() if is_chosen), "timer")))
+    return to_end(new(kind, next((name for name, is_chosen in chosen.items() if is_chosen), "timer")))
 
 
 @app.command("image", epilog=examples("sources image --package kinds > Dockerfile"))
@@ -267,14 +265,7 @@ def image_command(
     """Print the Dockerfile of an image with your kinds."""
     from sources_cli.new import image
 
-    return _run(image(package, base))
-
-
-def _run(command: Coroutine[Any, Any, int]) -> int:
-    import asyncio
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # from now on, a command cleans up before it ends
-    return asyncio.run(command)
+    return to_end(image(package, base))
 
 
 app.add_typer(cluster_commands.app)

@@ -15,6 +15,7 @@ from sources_cli.cluster.finding import (
     condition,
     finding,
     object_in,
+    objects_in,
     seconds_since,
     served_sink,
     text_in,
@@ -49,7 +50,7 @@ def _ready(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _sync_errors(snapshot: Snapshot) -> Iterator[Finding]:
-    """The last SyncError event, unless the source has been synced since."""
+    """The last SyncError event, unless the hook has answered since."""
     uid = get_in(snapshot.source, "metadata", "uid")
     errors = [
         event
@@ -59,11 +60,18 @@ def _sync_errors(snapshot: Snapshot) -> Iterator[Finding]:
     if not errors:
         return
     event = max(errors, key=last_time)
-    age_s = seconds_since(last_time(event), snapshot.now)
-    if snapshot.is_current and (age_s is None or age_s > RECENT_S):
+    if snapshot.is_current and _is_over(event, snapshot):
         return
     message = text_in(event, "message").strip()
     yield finding(snapshot, _fault(message), f"Metacontroller reports: {message}", first_time(event))
+
+
+def _is_over(event: Object, snapshot: Snapshot) -> bool:
+    """Of a source whose status is current: the event is old, or a condition has changed after it."""
+    last = last_time(event)
+    age_s = seconds_since(last, snapshot.now)
+    changes = (text_in(one, "lastTransitionTime") for one in objects_in(snapshot.status, "conditions"))
+    return age_s is None or age_s > RECENT_S or max(changes, default="") >= last
 
 
 def _fault(message: str) -> Fault:

@@ -10,7 +10,7 @@ from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in
 from sources_cli.cluster.control import control_findings
 from sources_cli.cluster.delivery import delivery_findings, last_delivered
-from sources_cli.cluster.finding import UNREAD, Finding, Read, Snapshot, condition
+from sources_cli.cluster.finding import UNREAD, Finding, Read, Snapshot, condition, finding, text_in
 from sources_cli.cluster.reasons.entry import Fault, Step
 from sources_cli.cluster.reasons.progress import PROGRESS
 from sources_cli.cluster.reasons.table import rank
@@ -18,6 +18,7 @@ from sources_cli.cluster.workload import current_pods, deployment_findings, pod_
 
 State = Literal["ok", "problem", "unknown"]
 _NO_CAUSE = (Fault.NOT_READY, *PROGRESS, Reason.SINK_NOT_RESOLVED)  # say that something waits, not why
+_PERHAPS = (Fault.SINK_WITHOUT_ENDPOINTS, Fault.SINK_NOT_READY)  # may be the cause: the log of the adapter tells
 _MORE_PRECISE: dict[str, tuple[str, ...]] = {
     Reason.DEPLOYMENT_NOT_CREATED: (Fault.DEPLOYMENT_NAME_TAKEN, Fault.SYNC_FAILED),
     Fault.OBJECT_MISSING: ("CreateContainerConfigError",),
@@ -60,7 +61,16 @@ def _causes(snapshot: Snapshot) -> list[Finding]:
             found.setdefault((one.reason, one.message if one.step is Step.POD else ""), one)
     suspended = any(one.reason == Reason.SUSPENDED for one in found.values())
     kept = [one for one in found.values() if not _is_explained(one, list(found.values()), suspended)]
-    return sorted(kept, key=lambda one: rank(one.reason))
+    return sorted(kept, key=lambda one: rank(one.reason)) or list(_unexplained(snapshot))
+
+
+def _unexplained(snapshot: Snapshot) -> Iterator[Finding]:
+    """What ``Ready`` says, if no rule knows more: another controller or another version may have written it."""
+    ready = condition(snapshot.status, "Ready")
+    if ready.get("status") != "True":
+        told = text_in(ready, "message") or "no condition says why"
+        reason = text_in(ready, "reason") or Fault.NOT_READY
+        yield finding(snapshot, reason, f"The source is not ready: {told}", ready.get("lastTransitionTime"))
 
 
 def _is_explained(one: Finding, found: Sequence[Finding], suspended: bool) -> bool:
@@ -70,7 +80,7 @@ def _is_explained(one: Finding, found: Sequence[Finding], suspended: bool) -> bo
         return True
     if suspended and one.reason in (Fault.SINK_WITHOUT_ENDPOINTS, Fault.NOT_READY):
         return True
-    causes = [other for other in found if other.reason not in _NO_CAUSE]
+    causes = [other for other in found if other.reason not in (*_NO_CAUSE, *_PERHAPS)]
     if one.reason in _NO_CAUSE and causes:
         return True
     is_condition = one.reason in PROGRESS or one.reason == Reason.SINK_NOT_RESOLVED

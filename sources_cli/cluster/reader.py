@@ -7,6 +7,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,7 @@ async def connected(access: Access) -> AsyncIterator[Reader]:
     import kr8s.asyncio  # before the clock starts: this takes a moment
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(_Lookups())
     deadline = loop.time() + access.limit_s
     try:
         async with asyncio.timeout(access.limit_s / 2):
@@ -137,6 +139,13 @@ async def connected(access: Access) -> AsyncIterator[Reader]:
         yield Reader(api, access, deadline)
     finally:
         await api._session.aclose()  # kr8s has no public way to close its connections
+
+
+class _Lookups(ThreadPoolExecutor):
+    """The threads that look up host names. The end of the event loop does not wait for them."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 async def _connect(access: Access, connect: Callable[..., Awaitable[Any]]) -> Any:

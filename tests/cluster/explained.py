@@ -11,9 +11,11 @@ from sources_cli.cluster.reader import Access, connected
 from tests.cluster.namespace import SourceNamespace
 
 
-def explained(ns: SourceNamespace, name: str = "hello", kubeconfig: Path | None = None) -> Explanation:
+def explained(
+    ns: SourceNamespace, name: str = "hello", *, kind: str = "", kubeconfig: Path | None = None
+) -> Explanation:
     access = Access(kubeconfig or ns.cluster.plane.kubeconfig, None, ns.name, limit_s=60)
-    return asyncio.run(_explained(access, f"{ns.kind.name}/{name}"))
+    return asyncio.run(_explained(access, f"{kind or ns.kind.name}/{name}"))
 
 
 async def _explained(access: Access, text: str) -> Explanation:
@@ -23,6 +25,6 @@ async def _explained(access: Access, text: str) -> Explanation:
         return explain(await look_at(reader, kind, source, served))
 
 
-def first_reason(ns: SourceNamespace, name: str = "hello") -> str:
-    """The reason of the first finding; empty if nothing is wrong."""
-    return next((finding.reason for finding in explained(ns, name).findings), "")
+def reasons(ns: SourceNamespace, name: str = "hello") -> list[str]:
+    """The reasons of the findings; empty if nothing is wrong."""
+    return [finding.reason for finding in explained(ns, name).findings]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import shlex
+import signal
 import stat
 import subprocess
 import sys
@@ -12,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from sources_cli.cluster.commands import events
+from sources_cli.cluster.reader import Access
+from sources_cli.problem import Problem
 from tests.cluster.access import create_account
 from tests.cluster.api import Object, eventually
-from tests.cluster.explained import explained, first_reason
+from tests.cluster.explained import explained, reasons
 from tests.cluster.local_cluster import KIND
 from tests.cluster.namespace import SourceNamespace
 
@@ -71,7 +77,7 @@ def test_source_that_metacontroller_has_not_seen_is_explained(ns: SourceNamespac
     """Metacontroller does not run, and has no pod."""
     ns.cluster.metacontroller.stop()
     ns.source(sink=SINK)
-    assert first_reason(ns) == "MetacontrollerNotRunning"
+    assert reasons(ns)[0] == "MetacontrollerNotRunning"
 
 
 def test_user_who_may_read_only_sources_gets_notes_and_no_failure(ready: SourceNamespace) -> None:
@@ -92,16 +98,9 @@ def test_suspended_source_names_the_command_that_resumes_it(ready: SourceNamespa
     ready.edit(suspend=True)
     ready.wait_for_condition("Ready", "False", "Suspended")
     [found] = explained(ready).findings
-    code, _, errors = ready.cluster.plane.kubectl(*_words(found.command))
+    code, _, errors = ready.cluster.plane.kubectl(*shlex.split(found.command)[1:])
     assert (found.reason, code, errors) == ("Suspended", 0, "")
     ready.wait_until_ready()
-
-
-def _words(command: str) -> list[str]:
-    """The arguments of a kubectl command, as a shell splits it."""
-    import shlex
-
-    return shlex.split(command)[1:]
 
 
 def test_service_without_pods_and_deployment_without_a_secret_are_explained(ns: SourceNamespace) -> None:
@@ -110,30 +109,55 @@ def test_service_without_pods_and_deployment_without_a_secret_are_explained(ns: 
     ns.source(adapter={"env": [reference]})
     ns.wait_until_ready()
 
-    def reasons() -> list[str]:
-        return [finding.reason for finding in explained(ns).findings]
-
-    eventually(reasons, lambda seen: seen == ["SinkWithoutEndpoints", "ObjectMissing"], "both faults", deadline_s=60)
+    both = ["ObjectMissing", "SinkWithoutEndpoints"]
+    eventually(lambda: reasons(ns), lambda seen: seen == both, "both faults", deadline_s=60)
     data: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "queue", "namespace": ns.name}}
     ns.api.create({**data, "stringData": {"token": "hidden"}})
-    assert reasons() == ["SinkWithoutEndpoints"]
+    assert reasons(ns) == ["SinkWithoutEndpoints"]
 
 
-def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(ready: SourceNamespace) -> None:
+def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(
+    ready: SourceNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    access = Access(ready.cluster.plane.kubeconfig, None, ready.name, limit_s=60)
+
     def printed() -> list[Object]:
-        done = sources(ready, "events", "hello", "-o", "json")
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        assert asyncio.run(events("ssrc/hello", access, "json", watch=False)) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
-    def kinds(events: list[Object]) -> list[str]:
-        return list(dict.fromkeys(event["object"].partition("/")[0] for event in events))
+    def kinds(found: list[Object]) -> set[str]:
+        return {event["object"].partition("/")[0] for event in found}
 
-    wanted = ["Deployment", "ReplicaSet", "Pod"]
-    found = eventually(printed, lambda seen: sorted(kinds(seen)) == sorted(wanted), "events of three", deadline_s=60)
+    wanted = {"Deployment", "ReplicaSet", "Pod"}
+    found = eventually(printed, lambda seen: kinds(seen) == wanted, "events of three objects", deadline_s=60)
     assert [event["last"] for event in found] == sorted(event["last"] for event in found)
 
 
-def test_unknown_kind_and_name_exit_with_2_and_suggest_another(ready: SourceNamespace) -> None:
-    kind, name = sources(ready, "explain", "samplesorce/hello"), sources(ready, "explain", "ssrc/helo")
-    assert (kind.returncode, name.returncode) == (2, 2)
-    assert kind.stderr.endswith("did you mean SampleSource?\n")
-    assert name.stderr.endswith("it has samplesource/hello; did you mean hello?\n")
+def test_watch_prints_new_events_until_ctrl_c(ready: SourceNamespace) -> None:
+    kubeconfig = str(ready.cluster.plane.kubeconfig)
+    words = ["events", "--watch", "hello", "--kubeconfig", kubeconfig, "-n", ready.name, "--timeout", "60s"]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sources_cli", *words],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        pod = ready.pods()[0]["metadata"]["name"]
+        while f"Pod/{pod}  Scheduled: " not in process.stdout.readline():
+            assert process.poll() is None
+        ready.api.delete("v1", "pods", pod, ready.name)
+        while "SuccessfulCreate" not in (line := process.stdout.readline()) or pod in line:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(60), process.stderr.read()) == (130, "")
+
+
+def test_unknown_kind_and_name_are_problems_that_suggest_another(ready: SourceNamespace) -> None:
+    with pytest.raises(Problem, match=r"it has samplesource/hello; did you mean hello\?"):
+        explained(ready, "helo")
+    with pytest.raises(Problem, match=r"did you mean SampleSource\?"):
+        explained(ready, kind="samplesorce")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import Object, eventually
-from tests.cluster.explained import first_reason
+from tests.cluster.explained import reasons
 from tests.cluster.faults import wait_for_fault
 from tests.cluster.namespace import SourceNamespace
 
@@ -123,7 +123,7 @@ FAULTS = {
 def test_fault_sets_ready_false_with_a_remedy_until_it_is_fixed(ns: SourceNamespace, fault: Fault) -> None:
     fault.inject(ns)
     wait_for_fault(ns, fault.origin, fault.reason, *(words.format(ns.name) for words in fault.words))
-    assert first_reason(ns) == fault.reason
+    assert reasons(ns)[0] == fault.reason
     if not ns.cluster.hook_proxy.rewrite:
         ns.record(f"fault-{fault.reason.lower()}-{fault.origin.lower()}")
     fault.fix(ns)

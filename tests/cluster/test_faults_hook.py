@@ -10,7 +10,7 @@ import pytest
 from sources_cli.arguments import ManifestsOptions
 from sources_cli.schema.crd import crd
 from tests.cluster.api import ApiError, eventually
-from tests.cluster.explained import first_reason
+from tests.cluster.explained import reasons
 from tests.cluster.faults import wait_for_fault, wait_for_sync_error
 from tests.cluster.hook_proxy import HookProxy
 from tests.cluster.local_cluster import KIND, SOURCES, LocalCluster, composite_controller
@@ -36,7 +36,7 @@ def test_failing_hook_causes_a_sync_error_event_and_changes_no_adapter(
     fail(ns.cluster.hook_proxy)
     ns.edit(interval="20s")
     wait_for_sync_error(ns, words)
-    assert first_reason(ns) == "HookUnavailable"
+    assert reasons(ns)[0] == "HookUnavailable"
     assert ns.read()["status"] == before["status"]
     assert ns.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
     assert names(ns.pods()) == pods
@@ -49,7 +49,7 @@ def test_invalid_spec_sets_ready_false_and_starts_no_adapter(ns: SourceNamespace
     ns.service()
     ns.source(ceOverrides=BAD)
     wait_for_fault(ns, "Ready", "InvalidSpec", "spec.ceOverrides.extensions", '"Bad-Name"')
-    assert first_reason(ns) == "InvalidSpec"
+    assert reasons(ns)[0] == "InvalidSpec"
     assert ns.deployments() == []
     ns.edit(ceOverrides=None)
     ns.wait_until_ready()
@@ -63,7 +63,7 @@ def test_invalid_edit_causes_a_sync_error_event_and_keeps_the_running_adapter(
     before, deployment = ns.wait_until_ready(), ns.deployment()
     ns.edit(ceOverrides=BAD)
     wait_for_sync_error(ns, "422", "spec.ceOverrides.extensions", "Bad-Name")
-    assert first_reason(ns) == "SpecRefused"
+    assert reasons(ns)[0] == "SpecRefused"
     assert ns.read()["status"] == before["status"]
     assert ns.deployment()["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]
     ns.edit(ceOverrides=None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sources_cli.arguments import ManifestsOptions
 from tests.cluster.api import Object, eventually
-from tests.cluster.explained import first_reason
+from tests.cluster.explained import reasons
 from tests.cluster.faults import wait_for_fault, wait_for_sync_error
 from tests.cluster.local_cluster import KIND, composite_controller
 from tests.cluster.namespace import SourceNamespace
@@ -20,7 +20,7 @@ def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(ns: Sour
     allow(ns, f"{THINGS}/Thing")
     ns.source(sink=sink(THINGS, "Thing"))
     wait_for_sync_error(ns, "can't find resource things")
-    assert first_reason(ns) == "SinkKindNotServed"
+    assert reasons(ns)[0] == "SinkKindNotServed"
     assert "status" not in ns.read()
     serve_things(ns)
     ns.api.apply({"apiVersion": THINGS, "kind": "Thing", "metadata": {"name": "display", "namespace": ns.name}})
@@ -28,7 +28,7 @@ def test_source_waits_for_its_sink_kind_and_for_the_address_of_the_sink(ns: Sour
         ns, "SinkProvided", "NotAddressable",
         f"Thing {ns.name}/display has no address", "wait until it is ready, or refer to an addressable object",
     )  # fmt: skip
-    assert first_reason(ns) == "NotAddressable"
+    assert reasons(ns)[0] == "NotAddressable"
     address = {"status": {"address": {"url": "http://there.example.com"}}}
     ns.api.patch(THINGS, "things", "display", address, ns.name, "/status")
     assert ns.wait_until_ready()["status"]["sinkUri"] == "http://there.example.com"
@@ -49,7 +49,7 @@ def test_sink_kind_that_metacontroller_may_not_watch_leaves_status_and_events_em
     what = "Metacontroller's requests for ingresses are refused"
     eventually(lambda: refusals(ns, "/ingresses"), lambda found: len(found) >= 4, what)
     assert "status" not in ns.read()
-    assert first_reason(ns) == "MetacontrollerForbidden"
+    assert reasons(ns)[0] == "MetacontrollerForbidden"
     assert [event for event in ns.api.list("v1", "events", ns.name) if event["involvedObject"]["name"] == "hello"] == []
     assert "ingresses.networking.k8s.io is forbidden" in ns.cluster.metacontroller.log.read_text()
     ns.source("another")

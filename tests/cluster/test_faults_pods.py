@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster import fake_kubelet
 from tests.cluster.control_plane import BY_HAND
-from tests.cluster.explained import first_reason
+from tests.cluster.explained import reasons
 from tests.cluster.faults import wait_for_fault
 from tests.cluster.local_cluster import IMAGE, LocalCluster
 from tests.cluster.namespace import SourceNamespace
@@ -69,7 +69,7 @@ def test_pod_failure_is_the_reason_until_the_pod_runs(by_hand: SourceNamespace, 
     fake_kubelet.set_waiting(by_hand, pod, *symptom.waiting, symptom.ended)
     pod_name = f"Pod by-hand/{pod['metadata']['name']} "
     wait_for_fault(by_hand, "Deployed", symptom.reason, pod_name, *symptom.words, name=name)
-    assert first_reason(by_hand, name) == symptom.reason
+    assert reasons(by_hand, name)[0] == symptom.reason
     fake_kubelet.set_running(by_hand, pod)
     by_hand.wait_until_ready(name)
 
@@ -87,7 +87,7 @@ def test_unschedulable_pod_is_the_reason_until_a_node_fits(ns: SourceNamespace, 
         ns, "Deployed", "Unschedulable",
         f"Pod {ns.name}/samplesource-hello-", "0/1 nodes are available", "add a node that fits",
     )  # fmt: skip
-    assert first_reason(ns) == "Unschedulable"
+    assert reasons(ns)[0] == "Unschedulable"
     ns.add_cleanup(lambda: label_node(ns, None))
     label_node(ns, "fast")
     ns.wait_until_ready()

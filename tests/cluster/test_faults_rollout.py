@@ -13,7 +13,7 @@ from hooks.source import read_source
 from tests.cluster import fake_kubelet
 from tests.cluster.api import Object
 from tests.cluster.control_plane import BY_HAND
-from tests.cluster.explained import first_reason
+from tests.cluster.explained import reasons
 from tests.cluster.faults import wait_for_fault
 from tests.cluster.local_cluster import DEPLOYMENTS, SOURCES, LocalCluster
 from tests.cluster.namespace import SourceNamespace
@@ -31,7 +31,7 @@ def test_stuck_rollout_sets_deployed_false_and_keeps_the_old_pod(by_hand: Source
         by_hand, "Deployed", "ProgressDeadlineExceeded",
         'ReplicaSet "samplesource-hello-', "timed out progressing; check its pods, or enable DIAGNOSE_PODS",
     )  # fmt: skip
-    assert first_reason(by_hand) == "ProgressDeadlineExceeded"
+    assert "ProgressDeadlineExceeded" in reasons(by_hand)
     second = fake_kubelet.newest_pod(by_hand, "hello")
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     kept = by_hand.api.get("v1", "pods", first["metadata"]["name"], by_hand.name)
@@ -54,7 +54,7 @@ def test_foreign_deployment_with_the_same_name_is_reported_and_not_changed(ns: S
         ns, "Deployed", "DeploymentNotCreated",
         f"Deployment {foreign['metadata']['name']} could not be created", "another Deployment: delete it, or recreate",
     )  # fmt: skip
-    assert first_reason(ns) == "DeploymentNameTaken"
+    assert reasons(ns)[0] == "DeploymentNameTaken"
     assert ns.events("SyncError") == []  # Metacontroller creates no event in this case
     [kept] = ns.deployments()
     own = ("uid", "labels", "generation")

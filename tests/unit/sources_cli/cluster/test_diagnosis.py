@@ -232,6 +232,12 @@ def test_suspended_source_has_no_other_finding() -> None:
     assert reasons(snapshot(failed("Deployed", "Suspended"), pods=[], sink_slices=[])) == ["Suspended"]
 
 
+def test_source_that_is_not_ready_for_an_unknown_reason_is_not_healthy() -> None:
+    """Of another controller, such as Knative's."""
+    [found] = explain(snapshot(source(Ready=("False", "CronJobBroken", "the job is gone")))).findings
+    assert (found.reason, found.message) == ("CronJobBroken", "The source is not ready: the job is gone")
+
+
 def test_kind_that_is_not_served_is_found_without_an_event() -> None:
     thing = {"ref": {**SINK["ref"], "apiVersion": "x.example.com/v1", "kind": "Thing"}}
     assert reasons(unfinished(source(spec={"sink": thing}), sink=ABSENT))[0] == "SinkKindNotServed"
