@@ -76,6 +76,7 @@ COVERED_BY = {
     r"kubectl patch samplesource hello .*": "tests/e2e/test_suspend.py::test_commands_suspend_and_resume_a_source",
     r"kubectl delete .*": f"{_INSTALLATION}installation",
     r"ADAPTER_IMAGE=\S+ .venv/bin/python -m hooks": f"{_COMMANDS}::test_the_hook_starts_with_the_settings_of_the_page",
+    r"printf '/s.*": f"{_COMMANDS}::test_the_shell_computes_the_trace_of_an_event",
     r"curl -s .*": f"{_COMMANDS}::test_the_curl_call_gets_a_deployment_and_a_status",
 }
 
