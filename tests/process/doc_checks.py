@@ -56,6 +56,8 @@ COVERED_BY = {
     r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
     r"(docker|buildah) build.* (python:[\d.]+-slim|--build-arg BASE=.*)": "tests/process/test_docs.py::"
     "test_the_base_image_is_one_build_argument",
+    r"docker build --build-arg LOCK=.*": "tests/process/test_docs.py::"
+    "test_the_default_image_has_no_packages_for_traces",
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
     r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_settings_name_the_image",
