@@ -1,11 +1,14 @@
 # One image for the hook and the adapters. The Deployment has the command: `python -m hooks` or `python -m adapter`.
 # A release names the base by its digest: docs/release.md, "Build the image".
 ARG BASE=python:3.13-slim
+# otlp.lock adds the packages that export traces: docs/tracing.md.
+ARG LOCK=runtime.lock
 
 FROM ${BASE} AS app
+ARG LOCK
 WORKDIR /app
-COPY requirements/runtime.lock /tmp/
-RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tmp/runtime.lock && rm -rf lib/bin
+COPY requirements/${LOCK} /tmp/
+RUN pip install --no-cache-dir --no-compile --require-hashes --target lib -r /tmp/${LOCK} && rm -rf lib/bin
 COPY hooks hooks
 COPY adapter adapter
 

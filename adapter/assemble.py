@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from adapter.checkpoints.saver import Saver
 from adapter.cloudevents.encode import encode
@@ -21,6 +22,9 @@ from adapter.model.source import Context, Source
 from adapter.observe.metrics import Metrics
 from adapter.runtime import Drain, Runtime
 
+if TYPE_CHECKING:
+    from adapter.delivery.spans import Tracing
+
 
 async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: AsyncExitStack) -> tuple[Runtime, Channel]:
     """The runtime and the channel to the sink. ``stack`` closes the channels and the store of the checkpoint.
@@ -28,7 +32,8 @@ async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: Asy
     ``EnvError`` if a variable is invalid together with others.
     """
     clock, log, policy = SystemClock(), logging.getLogger("adapter"), env.policy
-    sink, dead_letters = _channels(env, clock)
+    tracing = _tracing(env, log, stack)
+    sink, dead_letters = _channels(env, clock, tracing)
     for channel in filter(None, (sink, dead_letters)):
         await stack.enter_async_context(aclosing(channel))
     saver = _saver(env, source, clock, log, metrics)
@@ -45,16 +50,30 @@ async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: Asy
         checkpoint=saver.checkpoint,
         egress=env.egress,
     )
+    make = tracing.delivery if tracing else Delivery
+    delivery = make(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts())
     runtime = Runtime(
         source,
         context,
         partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        Delivery(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts()),
+        delivery,
         metrics,
         Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
         saver=saver,
     )
     return runtime, sink
+
+
+def _tracing(env: AdapterEnv, log: logging.Logger, stack: AsyncExitStack) -> Tracing | None:
+    """None unless the variables of OpenTelemetry ask for spans. ``stack`` sends the last ones."""
+    if not env.otel:
+        return None
+    from adapter.delivery.otlp import open_tracing
+
+    tracing = open_tracing(env, log)
+    if tracing:
+        stack.push_async_callback(tracing.aclose)
+    return tracing
 
 
 def _saver(env: AdapterEnv, source: Source, clock: SystemClock, log: logging.Logger, metrics: Metrics) -> Saver:
@@ -69,7 +88,7 @@ def _saver(env: AdapterEnv, source: Source, clock: SystemClock, log: logging.Log
     return saver
 
 
-def _channels(env: AdapterEnv, clock: SystemClock) -> tuple[Channel, Channel | None]:
+def _channels(env: AdapterEnv, clock: SystemClock, tracing: Tracing | None) -> tuple[Channel, Channel | None]:
     """The sink and, if it is configured, the dead letter sink."""
     bundles, tokens, policy = Path(env.trust_bundles), Path(env.token_directory), env.policy
     sink = Destination(
@@ -82,7 +101,7 @@ def _channels(env: AdapterEnv, clock: SystemClock) -> tuple[Channel, Channel | N
         credentials=read_sink_auth(env, "SINK_AUTH", env.sink_auth),
     )
     open_channel = partial(
-        Channel,
+        tracing.channel if tracing else Channel,
         timeout_s=policy.timeout_s,
         clock=clock,
         connect_timeout_s=policy.connect_timeout_s,

@@ -13,13 +13,14 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapter.checkpoints.saver import Saver
 from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
+from adapter.model.traces import trace_fields, traceparent_of
 from adapter.observe.metrics import DEAD_LETTERED, DELIVERED, LOST, RETURNED, SKIPPED, Metrics
 from adapter.serving.failures import as_source, cancels_this_task
 from adapter.serving.logs import BURST, LogThrottle
@@ -256,7 +257,9 @@ class Runtime:
             message = "event not delivered before shutdown; the source will send it again"
         else:
             message = "event lost: not delivered before shutdown"
-        self._throttle.error(message, burst=BURST, event_id=event.id, event_type=event.type)
+        fields: dict[str, Any] = {"event_id": event.id, "event_type": event.type}
+        fields |= trace_fields(traceparent_of(event, self._context.source))
+        self._throttle.error(message, burst=BURST, **fields)
 
     async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
         try:

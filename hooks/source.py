@@ -10,7 +10,7 @@ from adapter.contract.auth.problems import problems as auth_problems
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.durations import Interval
 from adapter.contract.environment import SHARED_FIELDS
-from adapter.contract.formats import Json, extension_problem, is_printable, quoted
+from adapter.contract.formats import Json, is_printable, override_problem, quoted
 from adapter.contract.kind_names import kind_problem, plural
 from adapter.contract.timeouts import TIMEOUTS
 from hooks.checkpoint import NONE, ONE_REPLICA, POD, Checkpoint, read_checkpoint
@@ -185,7 +185,7 @@ def _extensions(overrides: Json) -> Mapping[str, str] | None:
     if not isinstance(overrides, dict) or not isinstance(extensions, dict | None):
         raise InvalidSpec(f'spec.ceOverrides is {quoted(overrides)}: write {{"extensions": {{"name": "value"}}}}')
     for name, value in (extensions or {}).items():
-        if problem := extension_problem(name):
+        if problem := override_problem(name):
             raise InvalidSpec(f"spec.ceOverrides.extensions: {problem}")
         if not isinstance(value, str):
             raise InvalidSpec(f"spec.ceOverrides.extensions.{name} is {quoted(value)}: write a string")

@@ -19,6 +19,7 @@ from cloudevents.core.formats.json import JSONFormat
 from adapter.cloudevents.attributes import sdk_event
 from adapter.contract.formats import EPOCH, VerbatimTimestamp, extension_problem, is_header_text, quoted
 from adapter.model.event import Event
+from adapter.model.traces import TRACEPARENT, TRACESTATE, trace_problem, traceparent_of
 
 _encoded_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _FORMAT = JSONFormat()
@@ -29,9 +30,10 @@ Message = HTTPMessage  # headers and body of a request
 def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str, str]) -> Message:
     """Encode ``event``, which has an id and a time. A value of ``overrides`` replaces the extension of that name.
 
-    An event with its own ``source`` was received from another sender, so no attribute is added: it may have no time
-    and no content type (``""``). Raises ``ValueError`` if the event cannot be sent. The message names the attribute and
-    holds no data, because it is logged.
+    The headers ``traceparent`` and ``tracestate`` repeat the extensions, for the instrumentation of a sink. An event
+    with its own ``source`` was received from another sender, so nothing is added: it may have no time, no content type
+    (``""``) and no trace. Raises ``ValueError`` if the event cannot be sent. The message names the attribute and holds
+    no data, because it is logged.
     """
     content_type, body = _content(event)
     attributes = {
@@ -42,7 +44,7 @@ def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str,
         "time": _utc_time(event),
         **({} if event.subject is None else {"subject": event.subject}),
         **({} if event.dataschema is None else {"dataschema": event.dataschema}),
-        **_extensions({**event.extensions, **overrides}, longest=20 if event.source is None else None),
+        **_extensions({**event.extensions, **overrides}, is_own=event.source is None),
     }
     message = _sdk_message(attributes, body)
     headers = message.headers
@@ -52,6 +54,10 @@ def encode(event: Event, *, source: str, namespace: str, overrides: Mapping[str,
         del headers["ce-time"]
     elif isinstance(event.time, VerbatimTimestamp) and event.time.text:
         headers["ce-time"] = event.time.text  # the SDK has no leap second and at most six digits
+    if event.source is None:
+        headers["ce-traceparent"] = headers[TRACEPARENT] = traceparent_of(event, source)
+        if TRACESTATE in event.extensions:
+            headers[TRACESTATE] = event.extensions[TRACESTATE]
     headers["Kn-Namespace"] = encode_header(namespace)
     return message
 
@@ -113,12 +119,16 @@ def _encoded(data: Any) -> tuple[str, bytes]:
     return "application/json", text.encode("utf-8", "replace")
 
 
-def _extensions(extensions: Mapping[str, str], longest: int | None) -> Mapping[str, str]:
+def _extensions(extensions: Mapping[str, str], *, is_own: bool) -> Mapping[str, str]:
     for name, value in extensions.items():
-        if problem := extension_problem(name, longest):  # the SDK accepts a line break at the end of a name
+        if problem := extension_problem(
+            name, 20 if is_own else None
+        ):  # the SDK accepts a line break at the end of a name
             raise ValueError(problem)
         if not isinstance(value, str):  # the SDK writes any object as str() does
             raise ValueError(f'extension "{name}" is of type {type(value).__name__}; write a string')
+    if is_own and (problem := trace_problem(extensions)):
+        raise ValueError(problem)
     return extensions
 
 

@@ -33,7 +33,7 @@ from adapter.contract.proxies import (
     read_cluster_domain,
     read_proxy_url,
 )
-from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_secrets
+from adapter.contract.secret_refs import SECRET_VARIABLE, authorizations, fill, texts_of_headers, texts_of_secrets
 
 # Every kind has these fields in ``spec``. The hook uses them, so no kind may have its own field of that name.
 SHARED_FIELDS = frozenset(
@@ -74,6 +74,10 @@ _CLUSTER_DOMAIN = "The DNS domain of the cluster: requests to names below `svc.`
 _HTTP_PROXY = "The proxy for http URLs: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`. Also `http_proxy`."
 _NO_PROXY = (
     "Hosts that are reached without a proxy: names, addresses and networks, comma-separated; `*`: all. Also `no_proxy`."
+)
+_OTEL = (
+    "The variables of OpenTelemetry, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. [Export spans](../tracing.md#export-spans) "
+    "lists them."
 )
 
 
@@ -160,6 +164,7 @@ class AdapterEnv:
         has_secrets=True,
     )
     no_proxy: str = declare("", "NO_PROXY", _NO_PROXY, set_by=USER, read=check_no_proxy)
+    otel: Mapping[str, str] = declare({}, "OTEL_<name>", _OTEL, set_by=USER, has_secrets=True)
 
     def to_environ(self) -> dict[str, str]:
         """Variable -> text, in Knative's order. A variable without a value is an empty text.
@@ -169,7 +174,7 @@ class AdapterEnv:
         environ: dict[str, str] = {}
         for attribute, variable, default, default_text in _WRITTEN:
             value = getattr(self, attribute)
-            if attribute == "secrets":
+            if attribute in _FAMILIES:
                 environ |= value
                 continue
             text = default_text if value == default else variable.write(value)
@@ -182,11 +187,12 @@ class AdapterEnv:
         """Read what ``to_environ`` wrote. ``EnvError`` names the first variable that is invalid."""
         values: dict[str, Any] = {}
         for attribute, variable, default in _VARIABLES:
-            if attribute == "secrets":
+            if attribute in _FAMILIES:
                 continue
             named = variable.named_in(environ)
             values[attribute] = read_variable(environ.get(named.name), named, default)
         values["secrets"] = _secrets(environ, {name: values[attribute] for name, attribute in _REFERRING.items()})
+        values["otel"] = {name: text for name, text in environ.items() if name.startswith("OTEL_") and text}
         if not values["event_source"]:
             _check_identity(environ)
         return cls(**values)
@@ -214,6 +220,7 @@ class AdapterEnv:
         """The texts that no output may show: values from Secrets and ConfigMaps, and the secret parts of URLs."""
         values = [getattr(self, name) for name, each, _ in _VARIABLES if each.has_secrets]
         yield from texts_of_secrets(self.secrets, values)
+        yield from texts_of_headers(self.otel)
         for name in _REFERRING.values():
             yield from authorizations(self.filled(getattr(self, name)))
 
@@ -234,6 +241,7 @@ def _default_text(variable: Variable, default: Any) -> str | None:
 
 _VARIABLES = variables_of(AdapterEnv)
 _WRITTEN = [(*row, _default_text(*row[1:])) for row in _VARIABLES]
+_FAMILIES = ("secrets", "otel")  # a field stands for all variables with such a name
 # The variables that refer to secrets, in the order in which their references are counted, and their attributes.
 _REFERRING = {
     "SOURCE_CONFIG": "config",

@@ -29,6 +29,9 @@ RESERVED_EXTENSIONS = frozenset(
     ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 )
 
+TRACE_EXTENSIONS = ("traceparent", "tracestate")
+NO_COMMON_TRACE = "all events would be in one trace, and each has its own; remove it"
+
 
 def extension_problem(name: str, longest: int | None = 20) -> str | None:
     """Why ``name`` is not a valid CloudEvents extension name, or None (CloudEvents 1.0).
@@ -42,6 +45,13 @@ def extension_problem(name: str, longest: int | None = 20) -> str | None:
         size = "" if longest is None else f"1 to {longest} "
         return f'extension name "{name}" is not valid; write {size}lower-case letters and digits'
     return None
+
+
+def override_problem(name: str) -> str | None:
+    """Why ``spec.ceOverrides`` cannot set the extension ``name``, or None."""
+    if name in TRACE_EXTENSIONS:
+        return f'extension name "{name}" is not allowed: {NO_COMMON_TRACE}'
+    return extension_problem(name)
 
 
 def header_octets(value: str) -> bytes:

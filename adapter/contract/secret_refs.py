@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote
 
-from adapter.contract.formats import Json, url_secrets
+from adapter.contract.formats import SECRET_LENGTH, Json, url_secrets
 
 SECRET_VARIABLE = "SOURCE_SECRET_{}"
 REFERENCE_KEYS = ("secretKeyRef", "configMapKeyRef")
@@ -109,6 +109,15 @@ def texts_of_secrets(secrets: Mapping[str, str], values: Json) -> Iterator[str]:
             yield words[1]
     for text in _texts(values):
         yield from url_secrets(text)
+
+
+def texts_of_headers(otel: Mapping[str, str]) -> Iterator[str]:
+    """The values of headers like ``api-key=TEXT,authorization=Bearer%20TOKEN`` in the variables of OpenTelemetry."""
+    for header in ",".join(text for name, text in otel.items() if name.endswith("_HEADERS")).split(","):
+        value = header.partition("=")[2] or header
+        for text in {value.strip(): 1, unquote(value).strip(): 1, **dict.fromkeys(unquote(value).split())}:
+            if len(text) >= SECRET_LENGTH:
+                yield text
 
 
 def authorizations(value: Json) -> Iterator[str]:

@@ -35,7 +35,8 @@ class Timeouts:
     responses_s: float = 2.0  # listeners: the last responses are written
     checkpoint_s: float = 3.0  # sources with a checkpoint: the last save
     source_close_s: float = 5.0  # the source closes what it opened
-    margin_s: float = 3.0  # the interpreter exits
+    margin_s: float = 3.0  # spans are exported, and the interpreter exits
+    flush_s: float = 1.0  # the part of it for the spans
 
     def age_limit_s(self, share: float) -> float:
         """How long one connection may be used: ``connection_age_s`` ± 20 %.

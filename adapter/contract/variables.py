@@ -14,10 +14,10 @@ from adapter.contract.formats import (
     EPOCH,
     YAML_ESCAPES,
     Json,
-    extension_problem,
     format_time,
     go_json,
     is_http_url,
+    override_problem,
     sorted_json,
 )
 
@@ -59,7 +59,7 @@ def overrides(text: str) -> dict[str, str]:
     if not isinstance(extensions, dict) or not all(isinstance(value, str) for value in extensions.values()):
         raise ValueError(expectation)
     for name in extensions:
-        if problem := extension_problem(name):
+        if problem := override_problem(name):
             raise ValueError(problem)
     return extensions
 

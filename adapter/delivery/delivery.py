@@ -25,6 +25,7 @@ from adapter.delivery.dead_letter import dead_letter
 from adapter.delivery.unaccepted import Unaccepted, first_line
 from adapter.model.clock import Clock, wait_until
 from adapter.model.event import Event, Outcome
+from adapter.model.traces import trace_fields
 from adapter.observe.metrics import Metrics
 from adapter.serving.logs import BURST, LogThrottle
 
@@ -120,16 +121,16 @@ class Delivery:
             dead = dead_letter(message, self._sink.destination.public_url, attempt, self._all_secrets())
             last, last_count = await self._try(self._dead_letters, event, dead, until)
             if last.disposition is Disposition.ACCEPT:
-                self._warn("event sent to the dead letter sink", event, count, attempt)
+                self._warn("event sent to the dead letter sink", event, message, count, attempt)
                 return Outcome.DEAD_LETTERED
-            self._warn("dead letter sink did not accept the event", event, last_count, last)
+            self._warn("dead letter sink did not accept the event", event, message, last_count, last)
         outcome = Outcome.REJECTED if attempt.disposition is Disposition.REJECT else Outcome.GAVE_UP
         if caller_timeout_s is not None:
-            self._warn("event not delivered; caller notified", event, count, attempt)
+            self._warn("event not delivered; caller notified", event, message, count, attempt)
         elif sends_again(outcome):
-            self._warn("event not delivered; the source will send it again", event, count, attempt)
+            self._warn("event not delivered; the source will send it again", event, message, count, attempt)
         else:
-            self._throttle.error("event lost", burst=BURST, **_fields(event, count, attempt))
+            self._throttle.error("event lost", burst=BURST, **_fields(event, message, count, attempt))
         return outcome
 
     def _deadlines(self, caller_timeout_s: float | None) -> tuple[float | None, float | None]:
@@ -164,7 +165,7 @@ class Delivery:
             limit_s = next(waits, None)
             if attempt.disposition is not Disposition.RETRY or limit_s is None:
                 return attempt, count
-            self._warn("delivery attempt failed; will retry", event, count, attempt)
+            self._warn("delivery attempt failed; will retry", event, message, count, attempt)
             self._postpone(channel, min(attempt.retry_after_s, self._policy.retry_after_max_s))
             wait_s = self._rng.uniform(0, limit_s)
 
@@ -256,14 +257,15 @@ class Delivery:
         )
         return Outcome.DELIVERED
 
-    def _warn(self, message: str, event: Event, count: int, attempt: Attempt) -> None:
-        self._throttle.warning(message, **_fields(event, count, attempt))
+    def _warn(self, text: str, event: Event, message: Message, count: int, attempt: Attempt) -> None:
+        self._throttle.warning(text, **_fields(event, message, count, attempt))
 
 
-def _fields(event: Event, count: int, attempt: Attempt) -> dict[str, Any]:
+def _fields(event: Event, message: Message, count: int, attempt: Attempt) -> dict[str, Any]:
     return {
         "event_id": event.id,
         "event_type": event.type,
+        **trace_fields(message.headers.get("ce-traceparent", "")),
         "attempts": count,
         "code": attempt.code,
         "reason": attempt.reason,

@@ -21,7 +21,8 @@ from adapter.contract.durations import Interval
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.fields import secret_texts
-from adapter.model.source import Context, Source
+from adapter.model.source import Context, Source, with_id_and_time
+from adapter.model.traces import TRACEPARENT, continued
 from adapter.serving.failures import cancels_this_task, failure_fields
 from adapter.serving.limits import Limits
 from adapter.serving.logs import LogThrottle
@@ -165,7 +166,7 @@ class RequestHandler:
             self._throttle.recovered()
             if isinstance(result, Reply):
                 return response_of(result)
-            return await self._deliver(events) if events else Response(204, headers={})
+            return await self._deliver(self._traced(events, request)) if events else Response(204, headers={})
         except Refusal:
             raise
         except BaseException as error:  # also one that would end this task without an error, like CancelledError
@@ -177,6 +178,13 @@ class RequestHandler:
                 failure["error"] = f"took longer than {receive_s:g} s"
             self._throttle.error("request failed", **failure)
             return _text(500, "the source failed; see the log of the adapter")
+
+    def _traced(self, events: Sequence[Event], request: Request) -> Sequence[Event]:
+        """The events in the trace of the request, if it has one. Their ids are set, because spans depend on them."""
+        if TRACEPARENT not in request.headers:
+            return events
+        complete = [with_id_and_time(event, self._context) for event in events]
+        return [continued(event, self._context.source, request.headers) for event in complete]
 
     async def _deliver(self, events: Sequence[Event]) -> Response:
         if self._stopped:

@@ -36,8 +36,8 @@ class Sink:
     """An HTTP server on 127.0.0.1. It runs inside ``with Sink() as sink``; ``url`` is its address.
 
     ``events``: all CloudEvents that arrived, including retries. Each is a dict of its attributes, ``extensions`` (a
-    dict) and ``data`` (parsed if it is JSON, otherwise a text). ``taken``: those with a 2xx response. ``refused``: a
-    text with the reason for each request that is not a CloudEvent; such a request gets 400.
+    dict, also with ``traceparent``) and ``data`` (parsed if it is JSON, otherwise a text). ``taken``: those with a 2xx
+    response. ``refused``: a text with the reason for each request that is not a CloudEvent; such a request gets 400.
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapter.contract.auth.headers import authorization_in
-from adapter.contract.formats import RESERVED_EXTENSIONS
+from adapter.contract.formats import NO_COMMON_TRACE, RESERVED_EXTENSIONS, TRACE_EXTENSIONS
 from hooks import names
 from hooks.checkpoint import ONE_REPLICA
 
@@ -227,5 +227,9 @@ EXTENSIONS = [
     rule(
         "self.all(name, !(name in [{}]))".format(", ".join(f"'{name}'" for name in _RESERVED)),
         f"these names are reserved by CloudEvents: {', '.join(_RESERVED)}; choose another name",
+    ),
+    rule(
+        "self.all(name, !(name in [{}]))".format(", ".join(f"'{name}'" for name in TRACE_EXTENSIONS)),
+        f"{' and '.join(TRACE_EXTENSIONS)} are not allowed: {NO_COMMON_TRACE}",
     ),
 ]

@@ -56,6 +56,8 @@ COVERED_BY = {
     r"for kind in .*": f"{_COMMANDS}::test_the_loop_makes_the_manifests_of_each_kind",
     r"(docker|buildah) build.* (python:[\d.]+-slim|--build-arg BASE=.*)": "tests/process/test_docs.py::"
     "test_the_base_image_is_one_build_argument",
+    r"docker build --build-arg LOCK=.*": "tests/process/test_docs.py::"
+    "test_the_default_image_has_no_packages_for_traces",
     r"docker build -t registry.local/doorbell:dev .": "tests/e2e/test_own_kinds.py::"
     "test_documented_commands_create_install_and_run_a_new_kind",
     r"docker (build|push) .*registry.example.com/sample-source:v1.*": f"{_COMMANDS}::test_the_settings_name_the_image",
@@ -76,6 +78,7 @@ COVERED_BY = {
     r"kubectl patch samplesource hello .*": "tests/e2e/test_suspend.py::test_commands_suspend_and_resume_a_source",
     r"kubectl delete .*": f"{_INSTALLATION}installation",
     r"ADAPTER_IMAGE=\S+ .venv/bin/python -m hooks": f"{_COMMANDS}::test_the_hook_starts_with_the_settings_of_the_page",
+    r"printf '/s.*": f"{_COMMANDS}::test_the_shell_computes_the_trace_of_an_event",
     r"curl -s .*": f"{_COMMANDS}::test_the_curl_call_gets_a_deployment_and_a_status",
 }
 

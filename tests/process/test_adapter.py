@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -33,6 +34,10 @@ def test_events_arrive_numbered_without_a_gap(start: Start) -> None:
     assert {event["headers"]["kn-namespace"] for event in events} == {"ns"}
     assert {event["headers"]["content-type"] for event in events} == {"application/json"}
     assert all("prefer" not in event["headers"] for event in events)
+    for event in events:
+        digest = hashlib.sha256(f"/a/b\0{event['id']}".encode()).hexdigest()
+        assert event["extensions"]["traceparent"] == f"00-{digest[:32]}-{digest[32:48]}-01"
+        assert event["headers"]["traceparent"] == event["extensions"]["traceparent"]
     assert all(event["id"].startswith("u1-") for event in events)
     assert source.process.stop()[0] == 0
     source.assert_log_is_json()
@@ -94,6 +99,9 @@ def test_adapter_runs_with_the_environment_of_knatives_controller(start: Start) 
         pytest.param({"K_SINK": "http://h", "SOURCE_CONFIG": '{"x":1}'}, "SOURCE_CONFIG", id="config-unknown-field"),
         pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"type":"x"}}'}, "type", id="reserved"),
         pytest.param({"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"a-b":"x"}}'}, "a-b", id="invalid-name"),
+        pytest.param(
+            {"K_SINK": "http://h", "K_CE_OVERRIDES": '{"extensions":{"traceparent":"x"}}'}, "trace", id="trace"
+        ),
         pytest.param({"K_SINK": "https://h", "K_CA_CERTS": "x"}, "K_CA_CERTS", id="not-pem"),
         pytest.param({"K_SINK": "http://h", "HEALTH_PORT": "0"}, "HEALTH_PORT", id="port"),
         pytest.param({"K_SINK": "http://h", "EVENT_SOURCE": ""}, "EVENT_SOURCE", id="no-name"),

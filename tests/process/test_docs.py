@@ -61,7 +61,7 @@ def test_the_pages_say_which_crds_to_delete() -> None:
 
 def test_the_base_image_is_one_build_argument() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
-    [default] = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG ")]
+    [default] = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG BASE=")]
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert set(bases) == {"${BASE}", "scratch"}
     name = default.partition(":")[0]
@@ -71,6 +71,17 @@ def test_the_base_image_is_one_build_argument() -> None:
     assert inspect_it.split()[-1] == default
     assert f"--build-arg BASE={name}@sha256:" in with_docker
     assert f"--build-arg BASE=docker.io/library/{name}@sha256:" in with_buildah
+
+
+def test_the_default_image_has_no_packages_for_traces() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^ARG LOCK=(.*)$", text, re.MULTILINE) == ["runtime.lock"]
+    [build] = blocks("docs/tracing.md", "### The image")[0].commands
+    [lock] = re.findall(r"--build-arg LOCK=(\S+)", build)
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in ("runtime.lock", lock):
+        assert (ROOT / "requirements" / name).exists()
+        assert f"!requirements/{name}" in sent
 
 
 def test_the_finished_kind_is_the_one_under_test() -> None:
@@ -194,7 +205,7 @@ def test_the_environment_table_is_what_the_adapter_reads() -> None:
     listed = names_in_first_cells(page("docs/reference/environment.md"), "[A-Z_]+")
     assert "SOURCE_SECRET_" in listed
     read = {name.upper() for name in environ.names_read}  # proxies also in lower case
-    assert listed - {"SOURCE_SECRET_"} == {name for name in read if not name.startswith("SOURCE_SECRET_")}
+    assert listed - {"SOURCE_SECRET_", "OTEL_"} == {name for name in read if not name.startswith("SOURCE_SECRET_")}
 
 
 def test_every_condition_type_and_reason_of_the_hook_is_listed() -> None:

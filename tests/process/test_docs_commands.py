@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from adapter.model.traces import traceparent_of
+from adapter.sdk import Event
 from hooks.settings import read_settings
 from tests.installed import environ_with
 from tests.pages import ROOT, blocks, commands, page, page_names
@@ -48,6 +50,13 @@ def test_the_hook_starts_with_the_settings_of_the_page() -> None:
     command = command_of("docs/reference/hook-protocol.md", r"ADAPTER_IMAGE=(\S+) (\S+) -m hooks")
     assert read_settings({"ADAPTER_IMAGE": command[1]}).adapter_image == command[1]
     assert command[2] == ".venv/bin/python"
+
+
+def test_the_shell_computes_the_trace_of_an_event() -> None:
+    [block] = blocks("docs/tracing.md", "## In each event")
+    traceparent = traceparent_of(Event(type="t", id="1"), "/s")
+    assert shell(block.commands[0], ROOT).stdout == f"{traceparent}\n"
+    assert block.text.endswith(f"\n{traceparent}\n")
 
 
 def test_make_run_shows_events() -> None:

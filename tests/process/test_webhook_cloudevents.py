@@ -11,17 +11,20 @@ import pytest
 from tests.process.harness import DEADLINE_S, ScriptedSink, Start, display
 from tests.process.webhook import ACCEPTED, SECRET, Webhook, github
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALLER = f"00-{TRACE}-00f067aa0ba902b7-01"
+
 
 def binary() -> tuple[bytes, dict[str, str]]:
     headers = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/theirs", "ce-type": "their.type",
                "ce-region": "eu", "ce-time": "2026-01-01T00:00:00Z", "Content-Type": "text/plain"}  # fmt: skip
-    return b"hi", headers
+    return b"hi", headers | {"traceparent": CALLER, "tracestate": "a=1"}
 
 
 def structured() -> tuple[bytes, dict[str, str]]:
     event = {"specversion": "1.0", "id": "7", "source": "/theirs", "type": "their.type", "region": "eu",
              "time": "2026-01-01T00:00:00Z", "datacontenttype": "text/plain", "data": "hi"}  # fmt: skip
-    return json.dumps(event).encode(), {"Content-Type": "application/cloudevents+json"}
+    return json.dumps(event).encode(), {"Content-Type": "application/cloudevents+json", "traceparent": CALLER}
 
 
 @pytest.mark.parametrize("mode", [pytest.param(binary, id="binary"), pytest.param(structured, id="structured")])
@@ -34,7 +37,8 @@ def test_cloudevent_is_forwarded_with_its_own_attributes(
     assert httpx2.post(hook.url, content=body, headers=headers, trust_env=False, timeout=DEADLINE_S).status_code == 202
     event = sink.event()
     assert [event[name] for name in ("id", "source", "type", "data")] == ["7", "/theirs", "their.type", "hi"]
-    assert event["extensions"]["region"] == "eu"
+    assert event["extensions"] == {"region": "eu"}
+    assert not event["headers"].keys() & {"traceparent", "tracestate"}
     assert event["time"] == "2026-01-01T00:00:00Z"
     assert event["datacontenttype"] == "text/plain"
 
@@ -90,10 +94,27 @@ def test_invalid_cloudevent_is_400_with_a_reason(start: Start) -> None:
     assert (answer.status_code, answer.text) == (400, "required attributes are missing: id, source, type\n")
 
 
+def test_event_of_a_request_is_in_the_trace_of_its_caller(start: Start) -> None:
+    """The last request has an invalid trace, so its event is in a new one."""
+    sink, url = display(start)
+    hook = Webhook(start, url)
+    for body, traceparent in ((b"a", CALLER), (b"b", CALLER), (b"a", CALLER), (b"c", CALLER[:-1])):
+        assert hook.post(body, traceparent=traceparent, tracestate="a=1").status_code == 202
+    a, b, again, new = (sink.event() for _ in range(4))
+    assert a["extensions"] == again["extensions"] != b["extensions"]
+    for event in (a, b):
+        assert event["extensions"]["traceparent"].startswith(f"00-{TRACE}-")
+        assert event["extensions"]["tracestate"] == event["headers"]["tracestate"] == "a=1"
+        assert event["headers"]["traceparent"] == event["extensions"]["traceparent"] != CALLER
+    assert new["extensions"].keys() == {"traceparent"}
+    assert TRACE not in new["extensions"]["traceparent"]
+
+
 def test_attributes_outside_the_signature_are_ignored(start: Start) -> None:
     sink, url = display(start)
     hook = Webhook(start, url, "hush", auth=SECRET)
     headers = {"ce_specversion": "1.0", "ce_id": "1", "ce_type": "com.bank.payment", "ce_source": "/bank"}
     assert hook.post(b"a", X_Hub_Signature_256=github("hush", b"a"), **headers).status_code == 202
     event = sink.event()
-    assert (event["source"], event["type"], event["extensions"]) == ("/a/b", "dev.knative.webhook.request", {})
+    assert (event["source"], event["type"]) == ("/a/b", "dev.knative.webhook.request")
+    assert event["extensions"].keys() == {"traceparent"}

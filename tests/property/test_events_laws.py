@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from adapter.cloudevents.decode import parse_event
 from adapter.cloudevents.encode import encode, encode_header, with_extensions
-from adapter.contract.formats import EPOCH, extension_problem, parse_time
+from adapter.contract.formats import EPOCH, override_problem, parse_time
+from adapter.model.traces import traceparent_of
 from adapter.sdk import Event
 from adapter.serving.messages import Request
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 filled = text.filter(bool)
-names = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True).filter(lambda name: extension_problem(name) is None)
+names = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True).filter(lambda name: override_problem(name) is None)
 zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 times = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=zones)  # noqa: DTZ001 -- bounds
 data = st.recursive(
@@ -81,5 +82,6 @@ def test_sink_reads_the_event_that_was_encoded(event: Event, source: str, overri
     read: dict[str, Any] = parse_event(Request("POST", "/", headers, message.body))
     assert (read["id"], read["type"], read["source"]) == (event.id, event.type, source)
     assert read.get("subject") == event.subject
-    assert read["extensions"] == {**event.extensions, **overrides}
+    trace = {"traceparent": traceparent_of(event, source)}
+    assert read["extensions"] == {**event.extensions, **overrides, **trace}
     assert json.dumps(read["data"]) == json.dumps(event.data)

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"adapter", "hooks", "sources_cli"}
 DATA = {"tzdata"}  # read by zoneinfo, without an import
+# They are imported only if spans are exported, and need the extra ``otlp``.
+OTLP_FILES = (ROOT / "adapter/delivery/exporter.py", ROOT / "adapter/delivery/spans.py")
 DEVELOPMENT = (ROOT / "adapter/testing", ROOT / "sources_cli")  # need the extra ``dev``; images do not have it
 
 
@@ -43,13 +45,14 @@ def imported_distributions(*, development: bool) -> set[str]:
         package
         for name in OWN
         for file in (ROOT / name).rglob("*.py")
-        if any(file.is_relative_to(folder) for folder in DEVELOPMENT) is development
+        if any(file.is_relative_to(folder) for folder in DEVELOPMENT) is development and file not in OTLP_FILES
         for package in imported_packages(file)
     }
     return {normalized(name) for package in packages for name in known[package]}
 
 
 RUNTIME = distributions(PROJECT["dependencies"])
+OTLP = distributions(PROJECT["optional-dependencies"]["otlp"])
 DEV = distributions(PROJECT["optional-dependencies"]["dev"])
 
 
@@ -63,3 +66,20 @@ def test_every_import_of_the_hook_and_the_adapter_is_a_runtime_dependency() -> N
 
 def test_every_import_of_development_code_is_a_declared_dependency() -> None:
     assert imported_distributions(development=True) - RUNTIME - DEV == set()
+
+
+def test_the_packages_of_the_otlp_extra_are_those_that_its_files_import() -> None:
+    """Several distributions share the package ``opentelemetry``."""
+    known = packages_distributions()
+    imported = [imported_packages(file) for file in OTLP_FILES]
+    found = {package: {normalized(name) for name in known[package]} for package in set().union(*imported)}
+    assert [package for package, names in found.items() if not names & (RUNTIME | OTLP)] == []
+    assert OTLP - set().union(*found.values()) == set()
+
+
+def test_the_otlp_lock_changes_no_package_of_an_adapter() -> None:
+    runtime, otlp = (
+        set(re.findall(r"^[\w.-]+==\S+", (ROOT / f"requirements/{name}.lock").read_text(), re.MULTILINE))
+        for name in ("runtime", "otlp")
+    )
+    assert runtime < otlp

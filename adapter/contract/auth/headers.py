@@ -25,12 +25,12 @@ HEADER_VALUES: dict[str, Any] = {
 # The adapter sets these itself: they frame a request (RFC 9110, RFC 9112), or belong to the event (CloudEvents).
 _OF_ADAPTER = (
     "host|content-.*|transfer-encoding|te|trailer|connection|keep-alive|proxy-.*|upgrade|expect|accept|accept-encoding"
-    "|user-agent|ce-.*"
+    "|user-agent|traceparent|tracestate|ce-.*"
 )
 _OF_ADAPTER_NAME = re.compile(_OF_ADAPTER, re.IGNORECASE | re.ASCII)
 _REFUSED = (
     "the adapter sets Host, Content-*, Transfer-Encoding, TE, Trailer, Connection, Keep-Alive, Proxy-*, Upgrade, "
-    "Expect, Accept, Accept-Encoding, User-Agent and ce-* itself; choose another name"
+    "Expect, Accept, Accept-Encoding, User-Agent, Traceparent, Tracestate and ce-* itself; choose another name"
 )
 OTHER_NAMES: dict[str, Any] = {
     "rule": f"self.all(name, !name.matches('^(?i)({_OF_ADAPTER})$'))",

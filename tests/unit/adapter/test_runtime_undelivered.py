@@ -54,6 +54,7 @@ def test_event_that_a_later_process_sends_again_is_not_lost_at_shutdown() -> Non
     within_deadline(adapter.runtime.run())
     (line,) = adapter.book.logged("not delivered")
     assert line["msg"] == "event not delivered before shutdown; the source will send it again"
+    assert f"-{line['trace_id']}-" in adapter.delivered[0][1].headers["traceparent"]
     assert set(asked) == {(Outcome.GAVE_UP, True)}
     assert (adapter.count("returned"), adapter.count("lost")) == (1, 0)
 

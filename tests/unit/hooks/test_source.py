@@ -36,6 +36,10 @@ def read(spec: Any, *, listens: bool = False, **source: Any) -> Any:
         ({"serviceAccountName": "a..b"}, 'spec.serviceAccountName is "a..b": '),
         ({"ceOverrides": 3}, 'spec.ceOverrides is 3: write {"extensions": {"name": "value"}}'),
         ({"ceOverrides": {"extensions": {"type": "x"}}}, 'spec.ceOverrides.extensions: extension name "type" is reser'),
+        (
+            {"ceOverrides": {"extensions": {"tracestate": "x"}}},
+            'spec.ceOverrides.extensions: extension name "tracestate" is not allowed: all events would be in one trace',
+        ),
         ({"ceOverrides": {"extensions": {"a": 1}}}, "spec.ceOverrides.extensions.a is 1: write a string"),
         ({"delivery": 3}, "spec.delivery is 3: write an object"),
         ({"delivery": {"retry": "x"}}, 'spec.delivery.retry is "x": write a whole number'),

@@ -15,6 +15,7 @@ from adapter.sdk import Event
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EVENT = Event(type="t", id="1", time=TIME)
+TRACEPARENT = "00-5296bae935988afca1b79d5917b89e24-64a52fb3cb569539-01"  # SHA-256 of "/s", a zero byte and "x-1"
 
 
 def encoded(event: Event = EVENT, overrides: dict[str, str] | None = None, **changes: Any) -> Message:
@@ -34,6 +35,8 @@ def test_event_is_encoded_in_binary_mode() -> None:
             "ce-subject": "sub%20ject",
             "ce-team": "a",
             "ce-zone": "b",
+            "ce-traceparent": TRACEPARENT,
+            "traceparent": TRACEPARENT,
             "Kn-Namespace": "n%20s",
         },
         '{"b":1,"a":"ü"}'.encode(),
@@ -135,6 +138,20 @@ BAD = {
     "extension-upper-case": ({"extensions": {"Team": "x"}}, 'extension name "Team" is not valid'),
     "extension-line-break": ({"extensions": {"team\n": "x"}}, "is not valid; write 1 to 20 lower-case letters"),
     "extension-no-text": ({"extensions": {"n": 5}}, 'extension "n" is of type int; write a string'),
+    "traceparent": (
+        {"extensions": {"traceparent": "00-1-2-01"}},
+        'extension traceparent is "00-1-2-01"; write 00-TRACE',
+    ),
+    "traceparent-no-text": (
+        {"extensions": {"traceparent": 5}},
+        'extension "traceparent" is of type int; write a string',
+    ),
+    "traceparent-zero": ({"extensions": {"traceparent": f"00-{'0' * 32}-{'1' * 16}-01"}}, "extension traceparent is"),
+    "traceparent-version": (
+        {"extensions": {"traceparent": f"01-{'1' * 32}-{'1' * 16}-01"}},
+        "extension traceparent is",
+    ),
+    "tracestate": ({"extensions": {"tracestate": "a=1\r\nX: y"}}, 'tracestate is "a=1\\r\\nX: y"; write at most 512'),
     "data-object": ({"data": object()}, "data cannot be written as JSON: Object of type object"),
     "data-nan": ({"data": float("nan")}, "data cannot be written as JSON: Out of range float"),
     "data-circular": ({"data": CYCLE}, "data cannot be written as JSON: Circular reference"),
@@ -147,6 +164,22 @@ def test_invalid_event_is_rejected_with_the_attribute_and_its_value(changes: dic
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         encoded(**changes)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["/a/b", "/other"])
+def test_source_keeps_the_trace_that_it_has_set(source: str) -> None:
+    trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-00", "tracestate": "a=1 %, b=2"}
+    headers = encode(replace(EVENT, extensions=trace), source=source, namespace="ns", overrides={}).headers
+    assert {name: headers[name] for name in trace} == trace
+    assert headers["ce-traceparent"] == trace["traceparent"]
+    assert headers["ce-tracestate"] == "a=1%20%25,%20b=2"
+
+
+def test_trace_of_a_received_event_stays_an_extension() -> None:
+    """It may have any value, and the request of the adapter is not part of it."""
+    headers = encoded(source="/theirs", time=None, extensions={"traceparent": "theirs"}).headers
+    assert headers["ce-traceparent"] == "theirs"
+    assert "traceparent" not in headers
 
 
 def test_override_of_a_reserved_attribute_is_rejected() -> None:

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
 from adapter.delivery.attempt import Attempt, Disposition
 from adapter.delivery.dead_letter import dead_letter
 from adapter.sdk import Outcome
 from adapter.testing.clock import START, VirtualClock
 from tests.unit.adapter.delivery.scenario import (
+    EVENT,
     MESSAGE,
     SECRET,
     Hang,
@@ -44,6 +46,21 @@ def test_rejected_event_is_sent_once_and_logged_as_lost(code: int) -> None:
     (line,) = scenario.book.lines
     assert (line["msg"], line["level"], line["event_id"]) == ("event lost", "error", "1")
     assert (line["code"], line["attempts"]) == (str(code), 1)
+
+
+@pytest.mark.parametrize("valid", [True, False], ids=["valid", "invalid"])
+def test_each_line_about_an_event_has_its_trace_id(valid: bool) -> None:
+    """An event that passes through may have anything as its trace."""
+    traceparent = f"00-{'1a' * 16}-{'2' * 16}-01" if valid else "1a\n"
+    message = Message({"ce-id": "1", "ce-traceparent": traceparent}, b"")
+    scenario = Scenario(status(503), status(400), dead=[status(400)], policy=Policy(retry=1))
+    asyncio.run(scenario.delivery.deliver(EVENT, message))
+    assert [line["msg"] for line in scenario.book.lines] == [
+        "delivery attempt failed; will retry",
+        "dead letter sink did not accept the event",
+        "event lost",
+    ]
+    assert {line.get("trace_id") for line in scenario.book.lines} == {"1a" * 16 if valid else None}
 
 
 def test_every_attempt_sends_the_same_bytes() -> None:

@@ -42,6 +42,23 @@ class Asked:
         return outcome if isinstance(outcome, Outcome) else await outcome
 
 
+def test_events_of_a_request_are_in_its_trace() -> None:
+    """Each has a span of its own, also one that gets its id from the adapter."""
+    sent: list[Event] = []
+
+    def decide(event: Event) -> Outcome:
+        sent.append(event)
+        return Outcome.DELIVERED
+
+    request = replace(REQUEST, headers={"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "a=1"})
+    for result in (events(2), Event(type="t")):
+        handler = Asked(decide).handler(source_with(lambda request, result=result: result))
+        assert asyncio.run(whole_response_to(handler, request))[0] == 202
+    assert len({event.extensions["traceparent"] for event in sent}) == len({event.id for event in sent}) == 3
+    assert {event.extensions["traceparent"][:36] for event in sent} == {f"00-{'1' * 32}-"}
+    assert {event.extensions["tracestate"] for event in sent} == {"a=1"}
+
+
 def events(count: int) -> list[Event]:
     return [Event(type="t", id=str(n)) for n in range(count)]
 
