@@ -41,6 +41,7 @@ class RunOptions:
     fresh: bool = False
     sink: str | None = None
     logs: bool = False
+    open_page: bool = False  # the live page of the first display, in a web browser
     adapter_defaults: Path | None = None
     checkpoint: str | None = None  # a file, or the map itself
 
@@ -170,6 +171,12 @@ LISTEN_PORT = port_option(
 FRESH: Any = typer.Option(
     "--fresh", help="Delete the checkpoints of these sources first, so that they start as if they were new."
 )
+ONCE: Any = typer.Option(
+    "--once",
+    help="Stop when every source is ready and its first event has arrived. "
+    "Exit code 1 if that takes longer than --for (default: 1m). Starts without checkpoints and keeps none.",
+)
+OPEN_PAGE: Any = typer.Option("--open", help="Open the page that shows the events in a web browser.")
 SINK: Any = typer.Option(parser=url, metavar="URL", help="Send the events of all sources to this URL.")
 CHECK: Any = typer.Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
 HOOK = _name_option("--hook", "Service of the hook.")

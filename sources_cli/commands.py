@@ -103,7 +103,7 @@ def options(
 @app.command(
     "run",
     epilog=examples(
-        "sources run quickstart.yaml",
+        "sources run --open quickstart.yaml",
         "sources run --once --for 30s deploy/",
         "kubectl get samplesource -o yaml | sources run --sink http://127.0.0.1:8080 -",
     ),
@@ -117,19 +117,13 @@ def run_command(
     ] = None,
     hook_port: Annotated[int | None, arguments.port_option("--port", "Port of the hook.", "a free port")] = None,
     listen_port: Annotated[int | None, arguments.LISTEN_PORT] = None,
-    once: Annotated[
-        bool,
-        Option(
-            "--once",
-            help="Stop when every source is ready and its first event has arrived. "
-            "Exit code 1 if that takes longer than --for (default: 1m). Starts without checkpoints and keeps none.",
-        ),
-    ] = False,
+    once: Annotated[bool, arguments.ONCE] = False,
     fresh: Annotated[bool, arguments.FRESH] = False,
     sink: Annotated[str | None, arguments.SINK] = None,
     logs: Annotated[bool, Option("--logs", help="Print the logs of the hook and the adapters to stderr.")] = False,
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
     checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
+    open_page: Annotated[bool, arguments.OPEN_PAGE] = False,
 ) -> int:
     """Run sources on this machine, without a cluster."""
     from sources_cli.run import run
@@ -142,6 +136,7 @@ def run_command(
         fresh=fresh,
         sink=sink,
         logs=logs,
+        open_page=open_page,
         adapter_defaults=adapter_defaults,
         checkpoint=checkpoint,
         hook_port=hook_port,

@@ -21,6 +21,7 @@ from sources_cli.admission.adapter_defaults import read_adapter_defaults, read_c
 from sources_cli.admission.documents import Documents, Files, key, read_documents
 from sources_cli.arguments import RunOptions
 from sources_cli.kind import ClusterOptions
+from sources_cli.local.browser import open_page
 from sources_cli.local.checkpoints import Checkpoints
 from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
@@ -115,6 +116,8 @@ class Cluster:
             await self._start_displays()
             self._screen.start(self._supervise)
             self._apply(self._hook)
+            if self._options.open_page:
+                self._start(self._open_page())
             self._start(self._watch(self._hook))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.limit_s):
@@ -179,12 +182,20 @@ class Cluster:
             self._deployments_seen.add(key(desired))
             if is_display(desired):
                 name = desired["metadata"]["name"]
-                self._displays[key(desired)] = LocalDeployment(desired, self._env, name, lambda: None)
+                self._displays[key(desired)] = display = LocalDeployment(desired, self._env, name, lambda: None)
+                if not self._options.once:  # the page would be gone at once
+                    self._screen.page(name, display.page_url)
             else:
                 self._screen.message(
                     f"Deployment {key(desired)} is skipped: `sources run` starts only `python -m {DISPLAY_MODULE}`"
                 )
         await asyncio.gather(*(display.wait_until_ready(DISPLAY_START_S) for display in self._displays.values()))
+
+    async def _open_page(self) -> None:
+        """Opens the page of the first display."""
+        url = next((display.page_url for display in self._displays.values()), None)
+        if problem := await asyncio.to_thread(open_page, url):
+            self._screen.message(problem)
 
     def _service_ports(self) -> LocalPorts:
         return {

@@ -33,6 +33,11 @@ class LocalDeployment:
         return self._newest.port if self._newest else None
 
     @property
+    def page_url(self) -> str:
+        """The live page, if this is a display."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
     def ready_port(self) -> int | None:
         """The port of the newest replica that is ready."""
         replicas = (replica for replica in (self._newest, self._old) if replica)

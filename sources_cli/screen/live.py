@@ -17,12 +17,12 @@ from rich.text import Text
 from adapter.contract.durations import format_duration
 from adapter.contract.formats import Json, printable
 from sources_cli.screen import stdout
-from sources_cli.screen.plain import Supervise, age_s, event_line, find_condition, ready_condition
+from sources_cli.screen.plain import Supervise, age_s, event_line, find_condition, page_line, ready_condition
 
 DRAW_EVERY_S, TICK_EVERY_S = 0.25, 1.0
 WIDE = 110  # a terminal with at least this many columns also shows KIND and INTERVAL
 MAX_PROBLEMS = 3  # in the files that are shown at once
-MAX_URLS = 3  # of sources that listen, below the table
+MAX_URLS = 3  # of displays and of sources that listen, below the table
 OTHER_LINES = 6  # header, borders and the lines below the table
 STYLES = {"True": "green", "False": "bold red", "Unknown": "yellow"}
 CONDITIONS = ("SinkProvided", "Deployed")
@@ -35,7 +35,7 @@ class LiveScreen:
         self._console = console or Console()
         self._sources: dict[str, tuple[Json, int]] = {}  # kind and name -> the source, the number of its events
         self._problems: Sequence[str] = ()
-        self._urls: dict[str, str] = {}  # kind and name of a source that listens -> the line with its URL
+        self._urls: dict[str, str] = {}  # display, or kind and name of a source that listens -> the line with its URL
         self._changed = True
         self._drawing: asyncio.Task[None] | None = None
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.render)
@@ -63,6 +63,10 @@ class LiveScreen:
     def event(self, name: str, event: Json) -> None:
         line = _text(event_line(name, event, datetime.now().astimezone()), no_wrap=True, overflow="ellipsis")
         self._console.print(line, highlight=False, soft_wrap=False)
+        self._changed = True
+
+    def page(self, name: str, url: str) -> None:
+        self._urls[name] = page_line(name, url)
         self._changed = True
 
     def message(self, line: str) -> None:

@@ -34,6 +34,9 @@ class Screen(Protocol):
 
     def event(self, name: str, event: Json) -> None: ...
 
+    def page(self, name: str, url: str) -> None:
+        """Shows where the display ``name`` has its live page."""
+
     def message(self, line: str) -> None:
         """Shows anything else, such as a crash or a log line."""
 
@@ -77,6 +80,9 @@ class PlainScreen:
     def event(self, name: str, event: Json) -> None:
         self._print(event_line(name, event, datetime.now().astimezone()))
 
+    def page(self, name: str, url: str) -> None:
+        self.message(page_line(name, url))
+
     def message(self, line: str) -> None:
         stdout.complain(line)
         self._count_line()
@@ -109,6 +115,10 @@ class PlainScreen:
 def event_line(name: str, event: Json, now: datetime) -> str:
     data = json.dumps(event.get("data", event.get("data_base64")), ensure_ascii=False)
     return f"{now:%H:%M:%S}  {name}  {event['type']}  {data}{dead_letter_note(event)}"
+
+
+def page_line(name: str, url: str) -> str:
+    return f"{name}: shows the events at {url}"
 
 
 def ready_condition(status: Json) -> dict[str, str]:

@@ -33,7 +33,7 @@ function sourceText(source) {
 
 function answerCell(event) {
   const cell = element("td", "", "answer");
-  if (event.deadLetter) cell.append(element("span", "dead letter", "badge dead"));
+  if (event.deadLetter) cell.append(element("span", "dead letter", "badge dead"), " ");
   if (event.status === null) cell.append(element("span", "no answer", "badge failed"));
   else cell.append(element("span", String(event.status), isFailed(event) ? "badge failed" : "ok"));
   return cell;
