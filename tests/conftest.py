@@ -23,7 +23,8 @@ GROUPS = {
     "tests/cluster/test_fixed_point.py": API_SERVER,
     "tests/cluster/test_pod_values.py": API_SERVER,
     "tests/cluster/test_kubectl.py": API_SERVER,
-    "tests/cluster/test_chart.py": "kubectl and Helm without a server",
+    "tests/cluster/test_chart.py": "kubectl and Helm",
+    "tests/cluster/test_helm.py": "kubectl and Helm",
     "tests/cluster/test_trust_page.py": API_SERVER,
     "tests/cluster/test_uninstall.py": "a control plane of its own",
 }

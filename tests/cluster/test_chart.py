@@ -19,6 +19,7 @@ from tests.cluster.api import Object
 from tests.cluster.helm_cli import CHART, NAMESPACE, ROOT, Helm, by_identity, load, without_marks_of_helm
 
 OVERLAYS = ("default", *(name for name, feature in FEATURES.items() if feature.overlay))
+QUICK_START = "quickstart.enabled=true"
 SERVED = ("--api-versions", "samples.knative.dev/v1alpha1/SampleSource")
 # Only kustomize makes this object: Helm creates the namespace with --create-namespace.
 ONLY_KUSTOMIZE = ("Namespace", "", NAMESPACE)
@@ -57,7 +58,7 @@ def test_overlay_and_chart_give_the_same_objects(binaries: Path, helm: Helm, ove
 
 
 def test_quick_start_of_kustomize_and_of_the_chart_are_the_same(binaries: Path, helm: Helm) -> None:
-    without, enabled = templated(helm), templated(helm, "--set", "quickstart.enabled=true", *SERVED)
+    without, enabled = templated(helm), templated(helm, "--set", QUICK_START, *SERVED)
     added = {key: document for key, document in enabled.items() if key not in without}
     assert added == kustomized(binaries, ROOT / "metacontroller/samples")
     assert {key[0] for key in added} == {"Deployment", "Service", "SampleSource"}
@@ -150,3 +151,11 @@ def test_defaults_of_adapters_reach_the_hook(helm: Helm) -> None:
     query = parse_qs(urlsplit(controller["spec"]["hooks"]["sync"]["webhook"]["path"]).query)
     assert json.loads(query["adapter"][0]) == defaults
     assert "adapter=" not in controller["spec"]["hooks"]["customize"]["webhook"]["path"]
+
+
+def test_notes_tell_to_upgrade_once_more_until_the_kind_is_served(helm: Helm) -> None:
+    """Helm cannot create a source before the API server serves its kind, which `--dry-run=client` assumes, too."""
+    notes = helm("install", "own", str(CHART), "--namespace", "hooks", "--dry-run=client", "--set", QUICK_START)
+    assert "The source hello is missing" in notes
+    assert "\n  helm upgrade own CHART --namespace hooks --reuse-values\n" in notes
+    assert [key for key in templated(helm, "--set", QUICK_START) if key[0] == "SampleSource"] == []

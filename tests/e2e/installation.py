@@ -49,7 +49,6 @@ def with_metacontroller(directory: Path) -> Iterator[Cluster]:
                 lambda: cluster.added_since(before),
                 lambda left: not left,
                 "the cluster has only the objects from before",
-                deadline_s=90,
             )
 
 

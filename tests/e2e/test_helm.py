@@ -85,7 +85,7 @@ def test_upgrade_rollback_and_uninstall_lose_no_event_and_refuse_no_caller(
         ns.start_display("--delay", "20ms")  # so that requests are in flight when a pod gets SIGTERM
         for each, spec in zip(both, ({"interval": "100ms"}, {}), strict=True):
             each.source(**spec)
-        url = [each.wait_until_ready(deadline_s=60) for each in both][1]["status"]["address"]["url"]
+        url = [each.wait_until_ready() for each in both][1]["status"]["address"]["url"]
         ns.start_program("caller", url, str(PER_S))
         life.helm(with_release(upgrade, "current"))
         wait_for_release(ns, "current")
@@ -98,7 +98,7 @@ def test_upgrade_rollback_and_uninstall_lose_no_event_and_refuse_no_caller(
         ns.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/caller", "--timeout=30s")
         calls = [line.split() for line in ns.kubectl("logs", "caller").splitlines()]
         delete_crds(life)
-        eventually(ns.adapters, lambda found: found == [], "no adapter", deadline_s=60, details=ns.describe)
+        eventually(ns.adapters, lambda found: found == [], "no adapter", details=ns.describe)
         events = ns.displayed_events()
     finally:
         ns.close()
@@ -123,7 +123,6 @@ def test_uninstallation_leaves_nothing(life: Life) -> None:
         lambda: life.cluster.added_since(life.before),
         lambda left: not left,
         "only the objects from before",
-        deadline_s=60,
     )
     [check] = commands("docs/uninstall.md", "## Check that nothing is left")
     left = life.cluster.run(check).split()
@@ -146,7 +145,7 @@ def wait_for_release(ns: RestrictedNamespace, release: str) -> None:
     def releases() -> list[object]:
         return [pod["metadata"].get("annotations", {}).get("release") for pod in ns.adapters()]
 
-    eventually(releases, lambda found: found == [release] * 2, f"two pods of {release}", deadline_s=90)
+    eventually(releases, lambda found: found == [release] * 2, f"two pods of {release}")
     for kind in ("samplesource", "webhooksource"):
         ns.kubectl("wait", "--for=condition=Ready", f"{kind}/hello", "--timeout=60s")
 
