@@ -253,3 +253,16 @@ def test_hook_stops_in_order_while_tls_connections_are_open(tmp_path: Path) -> N
             assert call(port, context)[0] == 200
         assert silent.recv(1) == b""
         assert not process.logged("graceful shutdown exceeded")
+
+
+def test_caller_that_ends_tls_together_with_its_request_causes_no_warning(tmp_path: Path) -> None:
+    """asyncio warns if a protocol wants to keep such a connection open for its response."""
+    with running_hook(**environ(tmp_path)) as hook:
+        port, context = port_of(hook), anyone()
+        with connected(port, context) as caller:
+            caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # both arrive at once
+            caller.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(REQUEST) + REQUEST)
+            with contextlib.suppress(OSError):
+                caller.unwrap()
+        assert call(port, context)[0] == 200
+        assert [json.loads(line)["msg"] for line in hook.process.errors] == ["listening"]
