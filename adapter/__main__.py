@@ -162,10 +162,10 @@ async def _run(env: AdapterEnv, watch: LoopWatch) -> int:
 
 async def _serve_health(runtime: Runtime, metrics: Metrics, port: int) -> Server:
     from adapter.contract.timeouts import TIMEOUTS
-    from adapter.serving import exposition, health
+    from adapter.serving import health
     from adapter.serving.server import listen
 
-    pages = health.health(lambda: runtime.unready_reason, lambda: exposition.page(metrics))
+    pages = health.health(lambda: runtime.unready_reason, lambda: health.metrics_page(metrics))
     return await listen(health.serve_pages(pages), port, health.limits(TIMEOUTS.request_head_s))
 
 

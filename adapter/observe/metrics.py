@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from adapter import __version__
-from adapter.serving.exposition import Durations, counter, gauge, histogram, render
+from adapter.serving.health import Durations, counter, gauge, histogram, render
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic_core import to_json
 
-from adapter.serving import exposition
-from adapter.serving.health import Page
+from adapter.serving.health import Page, metrics_page
 from adapter.serving.messages import Response
 from hooks.serving.metrics import HookMetrics
 
@@ -22,4 +21,4 @@ def pages(problems: Callable[[], Iterable[str]], metrics: HookMetrics) -> dict[s
         body = {"status": "ok", "problems": sorted(problems())}
         return Response(200, to_json(body), {"Content-Type": "application/json"})
 
-    return {"/healthz": healthz, "/metrics": lambda: exposition.page(metrics)}
+    return {"/healthz": healthz, "/metrics": lambda: metrics_page(metrics)}

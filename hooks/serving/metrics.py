@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sized
 from typing import TYPE_CHECKING
 
-from adapter.serving.exposition import Durations, counter, gauge, histogram
+from adapter.serving.health import Durations, counter, gauge, histogram
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

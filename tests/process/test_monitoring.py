@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from adapter.observe.metrics import Metrics
-from adapter.serving.exposition import page as metrics_page
+from adapter.serving.health import metrics_page
 from hooks.serving.metrics import PATHS, REASONS, TLS, HookMetrics
 from metacontroller.generate.dashboard import dashboard
 from metacontroller.generate.objects import hook, monitoring

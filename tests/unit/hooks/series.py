@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from adapter.serving.exposition import page
+from adapter.serving.health import metrics_page
 from hooks.serving.metrics import HookMetrics
 
 
 def counted(metrics: HookMetrics, name: str) -> dict[str, float]:
     """Labels -> value of the series of one metric that are not zero."""
-    lines = page(metrics).body.decode().splitlines()
+    lines = metrics_page(metrics).body.decode().splitlines()
     series = (line.removeprefix(name + "{").split("} ") for line in lines if line.startswith(name + "{"))
     return {labels: float(value) for labels, value in series if float(value)}

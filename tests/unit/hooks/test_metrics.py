@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from adapter.serving.exposition import page
+from adapter.serving.health import metrics_page
 from hooks.serving.health import pages
 from hooks.serving.metrics import BUCKETS_S, OTHER, PATHS, REASONS, TLS, HookMetrics
 from tests.unit.hooks.series import counted
@@ -48,7 +48,7 @@ def test_output_equals_that_of_the_prometheus_client(made: list[tuple[str, int, 
         if status in REASONS:
             refused.labels(REASONS[status]).inc()
     of_config.set(problems)
-    assert sorted(page(ours).body.splitlines()) == sorted(generate_latest(registry).splitlines())
+    assert sorted(metrics_page(ours).body.splitlines()) == sorted(generate_latest(registry).splitlines())
 
 
 def test_unknown_paths_are_one_series_without_a_duration() -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapter import __version__
 from adapter.observe.metrics import BUCKETS_S, Metrics
-from adapter.serving.exposition import CONTENT_TYPE
+from adapter.serving.health import CONTENT_TYPE
 
 Families = list[tuple[str, str, str, list[Any]]]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
