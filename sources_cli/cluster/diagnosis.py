@@ -58,7 +58,7 @@ def _causes(snapshot: Snapshot) -> list[Finding]:
     found: dict[tuple[str, str], Finding] = {}
     for rule in (control_findings, sink_findings, deployment_findings, pod_findings, delivery_findings):
         for one in rule(snapshot):
-            found.setdefault((one.reason, one.message if one.step is Step.POD else ""), one)
+            found.setdefault((one.reason, one.message if one.step in (Step.POD, Step.SINK) else ""), one)
     suspended = any(one.reason == Reason.SUSPENDED for one in found.values())
     kept = [one for one in found.values() if not _is_explained(one, list(found.values()), suspended)]
     return sorted(kept, key=lambda one: rank(one.reason)) or list(_unexplained(snapshot))
@@ -164,6 +164,8 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         "events": snapshot.events,
         "sink": snapshot.sink,
         "endpoints of the sink": snapshot.sink_slices,
+        "dead letter sink": snapshot.dead_letter_sink,
+        "endpoints of the dead letter sink": snapshot.dead_letter_slices,
         **snapshot.references,
         **{f"log of pod {name}": read for name, read in snapshot.logs.items()},
         **{f"readiness of pod {name}": read for name, read in snapshot.readiness.items()},

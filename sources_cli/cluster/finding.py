@@ -61,6 +61,8 @@ class Snapshot:
     events: Read = UNREAD  # of the source and its objects
     sink: Read = UNREAD
     sink_slices: Read = UNREAD
+    dead_letter_sink: Read = UNREAD
+    dead_letter_slices: Read = UNREAD
     references: Mapping[str, Read] = field(default_factory=dict)  # "Secret/queue" -> its metadata
     logs: Mapping[str, Read] = field(default_factory=dict)  # name of a pod -> the last lines
     readiness: Mapping[str, Read] = field(default_factory=dict)  # name of a pod -> (status, text)

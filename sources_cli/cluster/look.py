@@ -85,7 +85,8 @@ def _first_round(reader: Reader, snapshot: Snapshot) -> dict[str, Awaitable[Any]
         "replica_sets": reader.list(f"{apps}/replicasets", **selector),
         "pods": reader.list(f"/api/v1/namespaces/{namespace}/pods", **selector),
         "events": _events(reader, namespace, [name]),
-        **_sink(reader, snapshot),
+        **_sink(reader, snapshot, ("sink",), "sink", "sink_slices"),
+        **_sink(reader, snapshot, ("delivery", "deadLetterSink"), "dead_letter_sink", "dead_letter_slices"),
     }
 
 
@@ -114,15 +115,18 @@ async def _events(reader: Reader, namespace: str, names: Iterable[str]) -> Read:
     return Read(items) if items or not problem else Read(problem=problem)
 
 
-def _sink(reader: Reader, snapshot: Snapshot) -> dict[str, Awaitable[Read]]:
-    ref = get_in(snapshot.source, "spec", "sink", "ref")
+def _sink(
+    reader: Reader, snapshot: Snapshot, path: tuple[str, ...], name: str, slices: str
+) -> dict[str, Awaitable[Read]]:
+    """``path``: of the destination in ``spec``. ``name``, ``slices``: of the fields of the snapshot."""
+    ref = get_in(snapshot.source, "spec", *path, "ref")
     served = served_sink(snapshot, ref)
     if not served or not get_in(ref, "name"):
         return {}
-    namespace, name = str(ref.get("namespace") or snapshot.source["metadata"]["namespace"]), quote(str(ref["name"]))
-    reads: dict[str, Awaitable[Read]] = {"sink": reader.get(served.path(namespace, name))}
+    namespace, own = str(ref.get("namespace") or snapshot.source["metadata"]["namespace"]), str(ref["name"])
+    reads: dict[str, Awaitable[Read]] = {name: reader.get(served.path(namespace, quote(own)))}
     if served.resource == "services":
-        reads["sink_slices"] = _slices(reader, namespace, str(ref["name"]))
+        reads[slices] = _slices(reader, namespace, own)
     return reads
 
 

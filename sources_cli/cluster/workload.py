@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from adapter.contract.formats import Json
 from hooks.diagnosis.pods import failures, unready
@@ -11,6 +12,7 @@ from hooks.names import get_in, list_in
 from sources_cli.cluster.finding import (
     Finding,
     Object,
+    Read,
     Snapshot,
     condition,
     deployment_name,
@@ -38,31 +40,35 @@ def sink_findings(snapshot: Snapshot) -> Iterator[Finding]:
                 Step.SINK,
                 **place,
             )
-    sink = snapshot.sink.value
+    yield from _object(snapshot, snapshot.sink, snapshot.sink_slices)
+    yield from _object(snapshot, snapshot.dead_letter_sink, snapshot.dead_letter_slices)
+
+
+def _object(snapshot: Snapshot, read: Read, slices: Read) -> Iterator[Finding]:
+    sink = read.value
+    name, namespace = text_in(sink, "metadata", "name"), text_in(sink, "metadata", "namespace")
+    place: dict[str, Any] = {"sink_namespace": namespace, "sink_name": name}
     ready = condition(get_in(sink, "status"), "Ready")
     if ready and ready.get("status") != "True":
         told = str(ready.get("message") or ready.get("reason") or "").rstrip(".")
         text = f"{_name(sink)} is not ready{f': {told}' if told else ''}."
-        yield finding(snapshot, Fault.SINK_NOT_READY, text, ready.get("lastTransitionTime"))
-    yield from _endpoints(snapshot)
+        yield finding(snapshot, Fault.SINK_NOT_READY, text, ready.get("lastTransitionTime"), **place)
+    has_endpoints = get_in(sink, "kind") == "Service" and get_in(sink, "spec", "type") != "ExternalName"
+    if has_endpoints and not slices.problem and (text := _without_endpoints(sink, slices.items)):
+        yield finding(snapshot, Fault.SINK_WITHOUT_ENDPOINTS, text, **place)
 
 
-def _endpoints(snapshot: Snapshot) -> Iterator[Finding]:
-    sink = snapshot.sink.value
-    if get_in(sink, "kind") != "Service" or get_in(sink, "spec", "type") == "ExternalName":
-        return
-    slices = snapshot.sink_slices
-    if slices.problem or any(_is_usable(slice) for slice in slices.items):
-        return
+def _without_endpoints(sink: Json, slices: list[Json]) -> str:
+    """Why no pod of the Service can be reached; empty if one can."""
+    if any(_is_usable(slice) for slice in slices):
+        return ""
     shown = ",".join(f"{key}={value}" for key, value in object_in(sink, "spec", "selector").items())
-    addresses = [one for slice in slices.items for one in list_in(slice, "endpoints")]
+    addresses = [one for slice in slices for one in list_in(slice, "endpoints")]
     if any(get_in(one, "conditions", "ready") is not False for one in addresses):
-        text = f"{_name(sink)} has no port: no pod has a port with the name in its targetPort."
-    elif addresses:
-        text = f"{_name(sink)} has pods, but none of them is ready."
-    else:
-        text = f"{_name(sink)} has no pods{f': none has the labels {shown}' if shown else ' and no selector'}."
-    yield finding(snapshot, Fault.SINK_WITHOUT_ENDPOINTS, text)
+        return f"{_name(sink)} has no port: no pod has a port with the name in its targetPort."
+    if addresses:
+        return f"{_name(sink)} has pods, but none of them is ready."
+    return f"{_name(sink)} has no pods{f': none has the labels {shown}' if shown else ' and no selector'}."
 
 
 def _is_usable(slice: Object) -> bool:

@@ -184,6 +184,16 @@ def test_service_of_an_external_name_needs_no_endpoints() -> None:
     assert reasons(snapshot(sink=service(type="ExternalName"), sink_slices=[])) == []
 
 
+def test_dead_letter_sink_without_pods_is_found_beside_the_sink() -> None:
+    dead = {**service(), "metadata": {"name": "dead-letters", "namespace": "ops"}}
+    found = explain(snapshot(sink_slices=[], dead_letter_sink=dead, dead_letter_slices=[])).findings
+    assert [finding.message.partition(" has")[0] for finding in found] == [
+        "Service default/display",
+        "Service ops/dead-letters",
+    ]
+    assert found[1].command == "kubectl get endpointslices -n ops -l kubernetes.io/service-name=dead-letters"
+
+
 def test_unresolved_target_port_and_unready_pods_are_told_apart() -> None:
     def text(*slices: Any) -> str:
         return explain(snapshot(sink_slices=list(slices))).findings[0].message
