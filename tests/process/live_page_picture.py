@@ -6,8 +6,9 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 
-from tests.process.browser import Browser, chromium, post
+from tests.process.browser import Browser, chromium
 from tests.process.harness import display, processes
+from tests.process.http_events import post
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs/images/live-page.png"
 SHOP, BANK = "https://shop.example.com/orders", "https://bank.example.com/payments"
