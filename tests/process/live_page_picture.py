@@ -44,7 +44,7 @@ def take(browser: Browser, url: str) -> None:
         browser.driver.execute_async_script(seconds)
     for event in EVENTS:
         post(url, event["data"], **{name: value for name, value in event.items() if name != "data"})
-    browser.wait_for_text("total", str(sum(BURSTS) + len(EVENTS)))
+    browser.wait_for_rows(sum(BURSTS) + len(EVENTS))
     browser.driver.find_elements(By.CSS_SELECTOR, "#rows tr.dead button")[0].click()
     browser.wait_for_text("json", "ada@example.com")
     browser.driver.execute_async_script("const done = arguments[0]; setTimeout(done, 1000)")
