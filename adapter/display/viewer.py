@@ -57,8 +57,7 @@ class Viewer:
         feed.watching.add(new)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode() + encode_message("start", {"session": feed.session})
-            yield self._encode(feed.since(self._after)[-BACKLOG:]) + self._counts()
-            self._after, self._arrived, self._sent = feed.counts.total, 0, 0
+            yield self._backlog()
             while True:
                 new.clear()
                 with suppress(TimeoutError):
@@ -69,6 +68,11 @@ class Viewer:
                 await asyncio.sleep(EVERY_S)
         finally:
             feed.watching.discard(new)
+
+    def _backlog(self) -> bytes:
+        part = self._encode(self._feed.since(self._after)[-BACKLOG:])
+        self._after, self._sent = self._feed.counts.total, 0
+        return part + self._counts()
 
     def _part(self) -> bytes:
         feed = self._feed

@@ -1,16 +1,11 @@
-"""Headless Chromium, and events for the live page that it shows."""
+"""Headless Chromium with the live page of a display."""
 
 from __future__ import annotations
 
-import json
-import socket
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -18,14 +13,21 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.deadline import DEADLINE_S
 from tests.process.harness import wait_until
 from tests.process.kinds.servers import program
 
 FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars --force-device-scale-factor=1"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--force-device-scale-factor=1",
+)
 # Runs before the page: collects what a hostile event would cause.
 WATCH = """
 window.violations = []; window.attacks = [];
@@ -33,7 +35,6 @@ addEventListener("securitypolicyviolation", (found) => violations.push(found.vio
 addEventListener("error", (found) => violations.push(String(found.message)));
 window.alert = (text) => attacks.push(text);
 """
-ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/apis/v1/things/a", "type": "com.example.thing"}
 
 
 class Browser:
@@ -98,47 +99,3 @@ def chromium(size: str = "1280,900") -> Iterator[Browser]:
             yield Browser(started)
         finally:
             started.quit()
-
-
-def post(url: str, data: Any = None, **attributes: Any) -> int:
-    """Send an event in structured mode, so that attributes may have any character. Returns the status."""
-    body = json.dumps({**ATTRIBUTES, **attributes, "data": data}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/cloudevents+json"})
-    try:
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-
-
-class Flood:
-    """Sends events over one connection as fast as the sink answers them."""
-
-    BATCH = 16  # requests at once
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._socket = socket.create_connection((str(parts.hostname), parts.port or 80), DEADLINE_S)
-        self.sent = 0
-
-    def send(self, count: int) -> None:
-        """At least ``count`` events."""
-        end = self.sent + count
-        while self.sent < end:
-            self._socket.sendall(b"".join(self._request(self.sent + n) for n in range(self.BATCH)))
-            answers = b""
-            while answers.count(b"HTTP/1.1 ") < self.BATCH or not answers.endswith(b"\r\n\r\n"):
-                answers += self._socket.recv(64 * 1024)
-            self.sent += self.BATCH
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _request(self, n: int) -> bytes:
-        body = json.dumps({"sequence": n}).encode()
-        head = (
-            f"POST / HTTP/1.1\r\nHost: h\r\nce-specversion: 1.0\r\nce-id: {n}\r\nce-source: /flood\r\n"
-            f"ce-type: com.example.flood\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body

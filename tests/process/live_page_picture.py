@@ -6,8 +6,9 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 
-from tests.process.browser import Browser, chromium, post
+from tests.process.browser import Browser, chromium
 from tests.process.harness import display, processes
+from tests.process.http_events import post
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs/images/live-page.png"
 SHOP, BANK = "https://shop.example.com/orders", "https://bank.example.com/payments"
@@ -43,7 +44,7 @@ def take(browser: Browser, url: str) -> None:
         browser.driver.execute_async_script(seconds)
     for event in EVENTS:
         post(url, event["data"], **{name: value for name, value in event.items() if name != "data"})
-    browser.wait_for_text("total", str(sum(BURSTS) + len(EVENTS)))
+    browser.wait_for_rows(sum(BURSTS) + len(EVENTS))
     browser.driver.find_elements(By.CSS_SELECTOR, "#rows tr.dead button")[0].click()
     browser.wait_for_text("json", "ada@example.com")
     browser.driver.execute_async_script("const done = arguments[0]; setTimeout(done, 1000)")

@@ -11,8 +11,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.process.browser import Browser, Flood, chromium, post
+from tests.process.browser import Browser, chromium
 from tests.process.harness import Start, display, free_port, wait_until
+from tests.process.http_events import Flood, post
 
 MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script><a href="javascript:alert(3)">x</a>'
 REVERSED = "safe\u202egnp.exe"
@@ -140,7 +141,9 @@ def test_page_stays_responsive_in_a_flood_and_says_that_it_samples(browser: Brow
     browser.page(sink)
     browser.js(
         "window.longest = 0; let before = performance.now();"
-        "setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - before); before = now }, 20)"
+        "setInterval(() => {"
+        "  const now = performance.now(); longest = Math.max(longest, now - before); before = now;"
+        "}, 20)"
     )
     flood, stop = Flood(sink), threading.Event()
 

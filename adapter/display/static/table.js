@@ -27,8 +27,9 @@ function time(event) {
 
 // The end of a long source names the object: /apis/v1/namespaces/default/samplesources/hello
 function sourceText(source) {
-  const parts = String(source).split("/");
-  return source.length > 32 && parts.length > 4 ? "…/" + parts.slice(-2).join("/") : source;
+  const text = source.replace(/^https?:\/\//, "");
+  const parts = text.split("/");
+  return text.length > 32 && parts.length > 4 ? "…/" + parts.slice(-2).join("/") : text;
 }
 
 function answerCell(event) {

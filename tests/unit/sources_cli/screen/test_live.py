@@ -50,6 +50,17 @@ def test_failure_wraps_but_progress_is_truncated() -> None:
     assert sum(line.count("because") for line in lines) > 20
 
 
+def test_address_of_a_live_page_is_below_the_table() -> None:
+    console = Console(file=io.StringIO(), width=100, height=24, force_terminal=False)
+    screen = LiveScreen(console)
+    screen.row(source("a"), 3)
+    screen.page("event-display", "http://127.0.0.1:41234/")
+    with console.capture() as captured:
+        console.print(screen.render())
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    assert lines[-1] == "event-display: shows the events at http://127.0.0.1:41234/"
+
+
 def test_wide_terminal_also_shows_kind_and_interval() -> None:
     assert not any("SampleSource" in line for line in drawn(source("a"), width=100))
     [header, row] = drawn(source("a"), width=120)[1:3]
