@@ -12,8 +12,16 @@ from adapter.serving.logs import error_location
 from adapter.serving.messages import Refusal, Response, Stream
 from adapter.serving.sockets import reset_on_close
 from adapter.serving.state_timer import StateTimer
-from adapter.serving.stream import encode_stream, send
-from adapter.serving.wire import BUSY_RETRY_S, CONTINUE, CheckHead, Received, RequestReader, encode
+from adapter.serving.wire import (
+    BUSY_RETRY_S,
+    CONTINUE,
+    CheckHead,
+    Received,
+    RequestReader,
+    encode,
+    encode_stream,
+    send_stream,
+)
 
 LINGER_SIZE = 4 * 1024 * 1024  # bytes to read after a refusal
 
@@ -208,7 +216,7 @@ class Connection(asyncio.BufferedProtocol):
         """Write the parts of a stream. An error in them is logged, and the client sees that its end is missing."""
         self._shared.streams.add(self)
         try:
-            await send(stream, self._write, chunked=chunked)
+            await send_stream(stream, self._write, chunked=chunked)
         except Exception as error:
             _log_failure(error)
             self._transport.abort()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httptools
 
-from adapter.serving.messages import Refusal, Request, Response
+from adapter.serving.messages import Refusal, Request, Response, Stream
 
 READ_SIZE = 64 * 1024  # most bytes of one call of RequestReader.feed()
 HEADERS_LIMIT = 256  # headers of one request
 HEADER_COST, REQUEST_COST = 256, 1024  # bytes of Python's objects, in addition to those of the text
 QUEUE_LIMIT = 16  # requests of one connection that wait for the response to an earlier one
 BUSY_RETRY_S = 1  # Retry-After of a response while this process is busy or stopping
+Write = Callable[[bytes, float], Awaitable[bool]]  # octets, seconds until the client has taken them; False: no more
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CheckHead = Callable[[Sequence[tuple[bytes, bytes]]], None]  # of headers, with names in lower case
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -196,3 +198,18 @@ def encode_head(status: int, headers: Mapping[str, str], framing: Sequence[str])
     if _NOT_IN_A_HEADER.search("".join(lines)):
         raise ValueError("a response header contains a control character")
     return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+def encode_stream(stream: Stream, *, chunked: bool) -> bytes:
+    """The head of a stream. Without ``chunked``, the end of the connection is the end of the body."""
+    return encode_head(200, stream.headers, [*["Transfer-Encoding: chunked"] * chunked, "Connection: close"])
+
+
+async def send_stream(stream: Stream, write: Write, *, chunked: bool) -> None:
+    """Write the parts of a stream, and the end of the body if the client has taken them all."""
+    async with aclosing(stream.parts) as parts:
+        async for part in parts:
+            if not await write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part, stream.taken_within_s):
+                return
+    if chunked:
+        await write(b"0\r\n\r\n", stream.taken_within_s)
