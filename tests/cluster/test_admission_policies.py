@@ -46,7 +46,6 @@ def ruled(bare_api_server: ControlPlane) -> Iterator[tuple[Api, str]]:
             lambda wrong=wrong: refusal(api, source("SampleSource", namespace, **wrong)),
             lambda found, text=text: text in found,
             f"a refusal with {text}",
-            deadline_s=90,
         )
     yield api, namespace
     for document in POLICIES:

@@ -17,6 +17,7 @@ from metacontroller.generate.overlays import SETTINGS
 from tests.cluster import build
 from tests.cluster.api import Object
 from tests.cluster.helm_cli import CHART, NAMESPACE, ROOT, Helm, by_identity, load, without_marks_of_helm
+from tests.deadline import DEADLINE_S
 
 OVERLAYS = ("default", *(name for name, feature in FEATURES.items() if feature.overlay))
 QUICK_START = "quickstart.enabled=true"
@@ -37,7 +38,7 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 def kustomized(binaries: Path, directory: Path) -> dict[tuple[str, str, str], Object]:
     words = [str(binaries / "kubectl"), "kustomize", str(directory)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert (done.returncode, done.stderr) == (0, ""), f"{directory}: {done.stderr}"
     return by_identity(load(done.stdout))
 

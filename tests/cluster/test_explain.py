@@ -23,6 +23,7 @@ from tests.cluster.api import Object, eventually
 from tests.cluster.explained import explained, reasons
 from tests.cluster.local_cluster import KIND
 from tests.cluster.namespace import SourceNamespace
+from tests.deadline import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 SINK = {"uri": "http://there.example.com"}
@@ -91,7 +92,7 @@ def test_user_who_may_read_only_sources_gets_notes_and_no_failure(ready: SourceN
     notes = [
         f"{what}: you have no permission to read this" for what in ("Deployments", "ReplicaSets", "pods", "events")
     ]
-    eventually(seen, lambda seen: seen == ([], notes), "no finding, and what the user may not read", deadline_s=60)
+    eventually(seen, lambda seen: seen == ([], notes), "no finding, and what the user may not read")
 
 
 def test_suspended_source_names_the_command_that_resumes_it(ready: SourceNamespace) -> None:
@@ -110,7 +111,7 @@ def test_service_without_pods_and_deployment_without_a_secret_are_explained(ns: 
     ns.wait_until_ready()
 
     both = ["ObjectMissing", "SinkWithoutEndpoints"]
-    eventually(lambda: reasons(ns), lambda seen: seen == both, "both faults", deadline_s=60)
+    eventually(lambda: reasons(ns), lambda seen: seen == both, "both faults")
     data: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "queue", "namespace": ns.name}}
     ns.api.create({**data, "stringData": {"token": "hidden"}})
     assert reasons(ns) == ["SinkWithoutEndpoints"]
@@ -129,7 +130,7 @@ def test_events_of_the_source_and_its_objects_are_in_the_order_of_time(
         return {event["object"].partition("/")[0] for event in found}
 
     wanted = {"Deployment", "ReplicaSet", "Pod"}
-    found = eventually(printed, lambda seen: kinds(seen) == wanted, "events of three objects", deadline_s=60)
+    found = eventually(printed, lambda seen: kinds(seen) == wanted, "events of three objects")
     assert [event["last"] for event in found] == sorted(event["last"] for event in found)
 
 
@@ -153,7 +154,7 @@ def test_watch_prints_new_events_until_ctrl_c(ready: SourceNamespace) -> None:
         while "SuccessfulCreate" not in (line := process.stdout.readline()) or pod in line:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert (process.wait(60), process.stderr.read()) == (130, "")
+        assert (process.wait(DEADLINE_S), process.stderr.read()) == (130, "")
 
 
 def test_unknown_kind_and_name_are_problems_that_suggest_another(ready: SourceNamespace) -> None:

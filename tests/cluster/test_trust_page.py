@@ -39,7 +39,14 @@ def secrets(bare_api_server: ControlPlane, tmp_path_factory: pytest.TempPathFact
         plane.api.delete("v1", "secrets", name, NAMESPACE)
     for command in commands:
         done = subprocess.run(
-            command, shell=True, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False
+            command,
+            shell=True,
+            cwd=directory,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return {
