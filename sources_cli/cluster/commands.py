@@ -119,6 +119,8 @@ async def _follow(reader: Reader, source: Object, output: str) -> None:
     version = str(get_in(start.value, "metadata", "resourceVersion") or "")
     async for text in reader.lines(path, watch="true", resourceVersion=version):
         change = json.loads(text)
+        if change.get("type") == "ERROR":
+            raise Problem(f"the watch has ended: {get_in(change, 'object', 'message')}")
         if change.get("type") in ("ADDED", "MODIFIED") and _is_of(change["object"], source):
             for line in lines([change["object"]]):
                 _show_event(line, output)

@@ -46,9 +46,10 @@ ENDS = {  # line -> the faults that are over
     "checkpoint saved": (Fault.CHECKPOINT_STORE_DOWN,),
     "started": tuple(Fault),
 }
+TEXT_LENGTH = 1000  # characters of a reason
 _YEAR_9999 = 253_370_764_800.0  # the last year that a datetime can hold
 _STATUS = re.compile(r"\b([345]\d\d)\b")
-_METRIC = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$", re.MULTILINE)
+_METRIC = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}\n]*)\})? (?P<value>\S+)$", re.MULTILINE)  # one line
 
 
 @dataclass
@@ -175,7 +176,9 @@ def last_delivered(snapshot: Snapshot) -> str:
 
 
 def _one_line(value: Json) -> str:
-    return " ".join(value.split()).rstrip(".") if isinstance(value, str) else ""
+    """At most ``TEXT_LENGTH`` characters: a pod may write anything."""
+    text = " ".join(value[: 2 * TEXT_LENGTH].split()).rstrip(".") if isinstance(value, str) else ""
+    return text if len(text) <= TEXT_LENGTH else f"{text[:TEXT_LENGTH]}…"
 
 
 def _whole_seconds(time: Json) -> str:

@@ -20,6 +20,7 @@ from sources_cli.problem import Problem
 
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"  # without the content of a Secret
 TEXT = "text/plain,*/*"
+PAGE_LENGTH = 1 << 20  # characters of a log or of a page of a pod, which may answer anything
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,12 @@ class Reader:
         return Read(answer.value[1]) if answer.value else answer
 
     async def lines(self, path: str, **query: str) -> AsyncIterator[str]:
-        """The lines of a watch, until the API server ends it."""
+        """The lines of a watch, until the API server ends it. Raises ``Problem`` if it refuses the watch."""
         options = {"params": query, "timeout": None, "raise_for_status": False}
         async with self._call("GET", path, stream=True, **options) as response:
+            if not response.is_success:
+                await response.aread()
+                raise Problem(f"cannot watch: {_status_problem(response.status_code, _refusal(response.text))}")
             async for line in response.aiter_lines():
                 yield line
 
@@ -97,16 +101,20 @@ class Reader:
             text = response.text
         status, refused = response.status_code, _refusal(text)
         if accept == TEXT and not refused:
-            return Read((status, text))
+            return Read((status, text[:PAGE_LENGTH]))
         if response.is_success:
             return Read((status, json.loads(text)))
         if status == 404 and accept != TEXT:
             return ABSENT
-        if status in (401, 403):
-            return Read(
-                problem="you have no permission to read this" if status == 403 else "your credentials are refused"
-            )
-        return Read(problem=f"the API server answers {status}{f': {refused}' if refused else ''}")
+        return Read(problem=_status_problem(status, refused))
+
+
+def _status_problem(status: int, refused: str) -> str:
+    if status == 403:
+        return "you have no permission to read this"
+    if status == 401:
+        return "your credentials are refused"
+    return f"the API server answers {status}{f': {refused}' if refused else ''}"
 
 
 def _refusal(text: str) -> str:

@@ -112,6 +112,17 @@ def test_metric_is_the_sum_of_the_series_with_the_labels() -> None:
     assert metric(text, "missing") == metric(None, "a") == 0
 
 
+def test_metric_is_one_line() -> None:
+    """Otherwise each line of a page without a closing brace would be searched to the end of the page."""
+    assert metric('a{b="\n"} 5\n', "a") == 0
+    assert metric("a{\n" * 100_000, "a") == 0
+
+
+def test_reason_of_a_log_line_is_cut() -> None:
+    (trouble,) = troubles_of(log({**POLL, "reason": "x" * 100_000}))
+    assert len(trouble.message) < 1100
+
+
 def test_no_regular_expression_of_the_module_is_slow() -> None:
     text = "a{" + "b" * 200_000
     assert metric(text, "a") == 0

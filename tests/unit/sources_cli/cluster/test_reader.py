@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sources_cli.cluster.finding import ABSENT, Read
-from sources_cli.cluster.reader import Access, Reader, connected
+from sources_cli.cluster.reader import PAGE_LENGTH, Access, Reader, connected
 from sources_cli.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -28,6 +28,7 @@ PAGES: dict[str, tuple[int, str]] = {
     "/api/v1/forbidden": (403, json.dumps(STATUS)),
     "/api/v1/broken": (500, json.dumps({**STATUS, "message": "etcd is down"})),
     "/api/v1/nonsense": (200, "<html>"),
+    "/api/v1/long": (200, "x" * 3_000_000),
     "/api/v1/page": (503, "not started yet\n"),
     "/api/v1/unreachable": (503, "Error trying to reach service: dial tcp 10.0.0.1:8090: refused"),
 }
@@ -110,6 +111,26 @@ def test_page_of_a_pod_and_an_unreachable_pod_are_told_apart(tmp_path: Path) -> 
     assert with_reader(tmp_path, lambda reader: reader.page("/api/v1/page")) == Read((503, "not started yet\n"))
     read = with_reader(tmp_path, lambda reader: reader.page("/api/v1/unreachable"))
     assert read.problem == f"the API server answers 503: {PAGES['/api/v1/unreachable'][1]}"
+
+
+def test_page_of_a_pod_is_cut(tmp_path: Path) -> None:
+    read = with_reader(tmp_path, lambda reader: reader.page("/api/v1/long"))
+    assert read == Read((200, "x" * PAGE_LENGTH))
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/api/v1/forbidden", "cannot watch: you have no permission to read this"),
+        ("/api/v1/broken", "cannot watch: the API server answers 500: etcd is down"),
+    ],
+)
+def test_refused_watch_is_a_problem(tmp_path: Path, path: str, problem: str) -> None:
+    async def watch(reader: Reader) -> list[str]:
+        return [line async for line in reader.lines(path, watch="true")]
+
+    with pytest.raises(Problem, match=f"^{problem}$"):
+        with_reader(tmp_path, watch)
 
 
 def test_read_that_hangs_ends_and_leaves_time_for_others(tmp_path: Path) -> None:
