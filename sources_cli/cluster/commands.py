@@ -39,7 +39,7 @@ async def explain(text: str, access: Access, output: str) -> int:
 
 
 async def list_sources(access: Access, output: str) -> int:
-    """The exit code: 0 if all sources are ready, 1 if one is not."""
+    """The exit code: 0 if all sources are ready, 1 if one is not, or if the sources of a kind could not be read."""
     async with connected(access) as reader:
         kinds = source_kinds(await discover(reader))
         reads = await asyncio.gather(*(reader.list(kind.path(access.namespace)) for kind in kinds))
@@ -51,9 +51,9 @@ async def list_sources(access: Access, output: str) -> int:
             stdout.complain(f"{kind.kind}: {read.problem}")
     if output == "json":
         report.show_json(rows)
-    else:
+    elif rows or not any(read.problem for read in reads):
         _show_table([[row[name.lower()] for name in _COLUMNS] for row in rows])
-    return 1 if any(row["ready"] != "True" for row in rows) else 0
+    return 1 if any(read.problem for read in reads) or any(row["ready"] != "True" for row in rows) else 0
 
 
 def _rows(kinds: Iterable[ServedKind], reads: Iterable[Read], now: datetime) -> Iterator[dict[str, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sources_cli.cluster.commands import list_sources
 from sources_cli.cluster.finding import ABSENT, Read
 from sources_cli.cluster.reader import PAGE_LENGTH, Access, Reader, connected
 from sources_cli.problem import Problem
@@ -21,8 +22,17 @@ from sources_cli.problem import Problem
 ROOT = Path(__file__).resolve().parents[4]
 LONG_S = 60  # a loaded machine is slow
 STATUS = {"kind": "Status", "message": 'secrets "queue" is forbidden: User "u" cannot get resource'}
+RESOURCES = [
+    {"resource": name, "responseKind": {"kind": name.title()}, "scope": "Namespaced", "categories": ["sources"]}
+    for name in ("as", "bs")
+]
+DISCOVERED = {"metadata": {"name": "x.example"}, "versions": [{"version": "v1", "resources": RESOURCES}]}
 PAGES: dict[str, tuple[int, str]] = {
     "/version": (200, '{"gitVersion": "v1.35.0"}'),
+    "/apis": (200, json.dumps({"items": [DISCOVERED]})),
+    "/api": (200, '{"items": []}'),
+    "/apis/x.example/v1/as": (200, '{"kind": "AList", "apiVersion": "x.example/v1", "items": []}'),
+    "/apis/x.example/v1/bs": (403, json.dumps(STATUS)),
     "/api/v1/pods": (200, '{"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}]}'),
     "/api/v1/gone": (404, json.dumps({**STATUS, "message": "not found"})),
     "/api/v1/forbidden": (403, json.dumps(STATUS)),
@@ -131,6 +141,15 @@ def test_refused_watch_is_a_problem(tmp_path: Path, path: str, problem: str) -> 
 
     with pytest.raises(Problem, match=f"^{problem}$"):
         with_reader(tmp_path, watch)
+
+
+def test_list_without_the_right_to_a_kind_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def run() -> int:
+        async with api_server("/hangs") as port:
+            return await list_sources(Access(kubeconfig(tmp_path, f"http://127.0.0.1:{port}"), limit_s=LONG_S), "text")
+
+    assert asyncio.run(run()) == 1
+    assert capsys.readouterr() == ("", "Bs: you have no permission to read this\n")
 
 
 def test_read_that_hangs_ends_and_leaves_time_for_others(tmp_path: Path) -> None:
