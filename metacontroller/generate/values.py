@@ -40,6 +40,12 @@ _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
 _IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
+_NOT_EMPTY = {"pattern", "minimum", "minItems", "minProperties"}  # of a schema that refuses an empty value
+_ON = {"const": True}
+_ONLY_WITH_TLS = {  # alone, they would have no effect: the hook would answer everybody
+    "if": {"anyOf": [{"properties": {name: _ON}, "required": [name]} for name in ("token", "clientAuth")]},
+    "then": {"properties": {"enabled": _ON}},
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,8 @@ OPTIONS: tuple[Option, ...] = (
         "NetworkPolicies.",
     ),
     Option(
-        "networkPolicy.metacontrollerLabels", {"app.kubernetes.io/name": "metacontroller"}, _STRINGS,
+        "networkPolicy.metacontrollerLabels", {"app.kubernetes.io/name": "metacontroller"},
+        {**_STRINGS, "minProperties": 1},  # no labels would be those of all pods
         "With networkPolicy.enabled: labels of Metacontroller's pods. Its own Helm chart sets other ones.",
     ),
     Option(
@@ -187,7 +194,11 @@ def values_yaml(header: str) -> str:
 
 
 def schema_json() -> str:
-    """Each unknown value is refused. Helm adds ``global`` for charts that contain this one."""
+    """Each unknown value is refused. Helm adds ``global`` for charts that contain this one.
+
+    Helm takes a value that is null for one that is missing, without its default. So a value that must not be empty is
+    required, and so is one that is true: the templates would take it for false.
+    """
     schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_object()}
     schema["properties"]["global"] = {"type": "object"}
     for option in OPTIONS:
@@ -197,7 +208,18 @@ def schema_json() -> str:
             place = place["properties"].setdefault(each, _object())
         own = _adapter_schema() if name == "adapterDefaults" else option.schema
         place["properties"][name] = {"description": option.description, **own}
+        if _NOT_EMPTY & own.keys() or option.default is True:
+            _require(schema, option.path)
+    schema["properties"]["tls"] |= _ONLY_WITH_TLS
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _require(schema: dict[str, Any], path: str) -> None:
+    for name in path.split("."):
+        required = schema.setdefault("required", [])
+        if name not in required:
+            required.append(name)
+        schema = schema["properties"][name]
 
 
 def _object() -> dict[str, Any]:

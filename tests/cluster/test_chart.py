@@ -129,6 +129,15 @@ def test_chart_passes_lint_and_has_the_version_of_the_project(helm: Helm) -> Non
         ("sinkKinds={Broker}", "at '/sinkKinds/0': 'Broker' does not match pattern"),
         ('image=a"b', "at '/image'"),
         ("metacontroller.namespace=A", "at '/metacontroller/namespace'"),
+        ("tls.token=true", "at '/tls/enabled': value must be true"),
+        ("tls.clientAuth=true", "at '/tls/enabled': value must be true"),
+        ("image=null", "missing property 'image'"),
+        ("crds.keep=null", "at '/crds': missing property 'keep'"),
+        ("networkPolicy.metacontrollerLabels=null", "at '/networkPolicy': missing property 'metacontrollerLabels'"),
+        (
+            r"networkPolicy.metacontrollerLabels.app\.kubernetes\.io/name=null",
+            "at '/networkPolicy/metacontrollerLabels': minProperties: got 0, want 1",
+        ),
         (
             "adapterDefaults.resource.limits.cpu=1",
             "at '/adapterDefaults': additional properties 'resource' not allowed",
