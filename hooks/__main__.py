@@ -56,7 +56,7 @@ def _listening(host: str, name: str, port: int) -> socket.socket:
 
 
 def _serve(settings: Settings, credentials: Credentials, listening: socket.socket, health: socket.socket) -> None:
-    """Until a signal."""
+    """Serve until a signal arrives."""
     from hooks.app import create_app, new_throttle
     from hooks.configmaps import MountedConfig
     from hooks.serving.health import pages

@@ -176,7 +176,7 @@ ONCE: Any = typer.Option(
     help="Stop when every source is ready and its first event has arrived. "
     "Exit code 1 if that takes longer than --for (default: 1m). Starts without checkpoints and keeps none.",
 )
-OPEN_PAGE: Any = typer.Option("--open", help="Open the page that shows the events in a web browser.")
+OPEN_PAGE: Any = typer.Option("--open", help="Open a web browser with the page that shows the events.")
 SINK: Any = typer.Option(parser=url, metavar="URL", help="Send the events of all sources to this URL.")
 CHECK: Any = typer.Option("--check", help="Write nothing. Exit code 1 if a file in DIR is out of date.")
 HOOK = _name_option("--hook", "Service of the hook.")

@@ -43,7 +43,7 @@ def page(name: str) -> str:
 def section(name: str, heading: str) -> str:
     """From a heading (``## Install``) to the next one of the same or a higher level."""
     level = len(heading.partition(" ")[0])
-    _, found, rest = page(name).partition(f"\n{heading}\n")
+    _, found, rest = f"\n{page(name)}".partition(f"\n{heading}\n")
     assert found, f"{name} has no heading {heading}"
     end = re.search(rf"^#{{1,{level}}} ", _FENCE.sub(lambda fence: re.sub(r"[^\n]", "x", fence[0]), rest), re.MULTILINE)
     return rest[: end.start()] if end else rest

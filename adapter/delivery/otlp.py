@@ -54,7 +54,7 @@ def endpoint_variable(variables: Mapping[str, str], egress: Egress) -> str | Non
         raise EnvError("OTEL_TRACES_EXPORTER", exporter, "write otlp or none")
     name = next((name for name in PROTOCOLS if variables.get(name)), None)
     if name and variables[name].strip() != PROTOCOL:
-        raise EnvError(name, variables[name], f"write {PROTOCOL} and its port, which often is 4318")
+        raise EnvError(name, variables[name], f"write {PROTOCOL}, and the port of the collector for it, often 4318")
     if not is_http_url(variables[variable]):
         raise EnvError(variable, HIDDEN, "write an absolute http(s) URL like http://otel-collector.example.svc:4318")
     if problem := egress.host_problem(urlsplit(variables[variable]).hostname or ""):

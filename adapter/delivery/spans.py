@@ -58,7 +58,7 @@ class Ids(RandomIdGenerator):
         return chosen or super().generate_span_id()
 
     def is_trace_id_random(self) -> bool:
-        return False  # the flag is part of the traceparent, which has none
+        return False  # this flag belongs to traceparent, and ours does not set it
 
 
 class Tracing:

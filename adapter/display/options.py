@@ -32,7 +32,10 @@ def _delay(text: str) -> float:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m adapter.display", description="A sink that prints its events.")
+    parser = argparse.ArgumentParser(
+        prog="python -m adapter.display",
+        description="A sink that prints its events, and shows them on a web page at /.",
+    )
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="0: a free port")
     parser.add_argument("--format", choices=("text", "jsonl"), default="text")
     parser.add_argument("--statuses", type=_statuses, default=[], metavar="500,202", help="first answers; then 202")

@@ -130,7 +130,7 @@ def _key_problem(reason: str) -> str:
     if "MISMATCH" in reason:
         return f"{KEY} is not the key of {CERTIFICATE}; write both files of one certificate"
     if reason:
-        return f"OpenSSL refuses {CERTIFICATE} and {KEY}: {reason.lower().replace('_', ' ')}; write others"
+        return f"OpenSSL refuses {CERTIFICATE} and {KEY}: {reason.lower().replace('_', ' ')}; write another pair"
     return f"{KEY} is not a PEM private key; write it without a password"
 
 

@@ -14,7 +14,7 @@ from hooks.serving.metrics import HookMetrics
 def pages(problems: Callable[[], Iterable[str]], metrics: HookMetrics) -> dict[str, Page]:
     """Path -> page. ``problems``: one message for each file of the configuration that is invalid now.
 
-    ``/healthz`` answers 200 even with problems: the hook works with the last valid content, and a restart helps nobody.
+    ``/healthz`` answers 200 even with problems: the hook works with the last valid content, so a restart is no remedy.
     """
 
     def healthz() -> Response:

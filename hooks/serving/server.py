@@ -53,7 +53,7 @@ def limits(settings: Settings) -> Limits:
 def make_server(
     app: ASGIApp, limits: Limits, refusals: Refusals, credentials: Credentials, *, log_level: str
 ) -> uvicorn.Server:
-    """Of PORT. At the level debug, each request is logged."""
+    """The server of PORT. At the log level debug, it logs each request."""
     connections = Connections(Application(app, limits.body_size, refusals), limits, refusals.unread)
     config = uvicorn.Config(
         app,
@@ -73,7 +73,7 @@ def make_server(
 async def serve(
     server: uvicorn.Server, listening: socket.socket, pages: Mapping[str, health.Page], health_port: socket.socket
 ) -> None:
-    """Until a signal. The ``pages`` of ``health_port`` answer until the last response on ``listening``."""
+    """Serve until a signal. The ``pages`` of ``health_port`` answer until the last response on ``listening``."""
     beside = await listen_on(health.serve_pages(pages), health_port, health.limits(TIMEOUTS.request_head_s))
     try:
         await server.serve(sockets=[listening])

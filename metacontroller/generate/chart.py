@@ -59,15 +59,20 @@ The source hello sends an event every second. Show the events:
 The source hello is missing: Helm can create it only after the API server serves its kind. Run this command now:
   {{ template "upgrade" . }}
 {{ end }}
-All sources:
+Show all sources:
   kubectl get sources --all-namespaces
+If kubectl does not know "sources" yet, use the full name of a kind, such as
+{{ first .Values.kinds | lower }}s.samples.knative.dev.
 
-If READY stays empty, Metacontroller does not run, is not {{ .Values.metacontroller.namespace }}/
-{{- .Values.metacontroller.serviceAccount }}, or has not noticed a new kind yet: it looks for
-new kinds every 30 s, or as often as its flag --discovery-interval says.
+If READY stays empty, one of these is the cause:
+- Metacontroller does not run.
+- Metacontroller has another ServiceAccount than {{ .Values.metacontroller.namespace }}/
+{{- .Values.metacontroller.serviceAccount }}.
+- Metacontroller has not noticed the new kind yet: it looks for new kinds every 30 s, or as often as its
+  flag --discovery-interval says.
 {{- if .Values.crds.keep }}
 
-helm uninstall keeps the CRDs, and with them all sources. docs/uninstall.md deletes them.
+helm uninstall keeps the CRDs and all sources. docs/uninstall.md says how to delete them.
 {{- end }}
 """
 

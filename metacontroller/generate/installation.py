@@ -38,25 +38,25 @@ FEATURES: Mapping[str, Feature] = {
         {"sinkKinds": list(KNATIVE_SINK_KINDS)},
     ),
     "diagnose": Feature(
-        "Conditions show why a pod of an adapter does not run. Metacontroller then watches all pods.",
+        "Conditions show why a pod of an adapter does not run. Metacontroller then watches all pods of the cluster.",
         {"diagnosePods": True},
     ),
     "tls": Feature(
-        "Metacontroller calls the hook by https and shows a token. Needs two Secrets.",
+        "Metacontroller calls the hook by https and sends a token. Needs two Secrets: docs/trust.md.",
         {"tls.enabled": True, "tls.token": True},
     ),
     "mtls": Feature(
-        "Metacontroller calls the hook by https and shows a client certificate. Needs two Secrets.",
+        "Metacontroller calls the hook by https with a client certificate. Needs two Secrets: docs/trust.md.",
         {"tls.enabled": True, "tls.clientAuth": True},
         overlay=False,
     ),
     "network-policy": Feature(
-        "Only Metacontroller reaches the hook. Prometheus in the namespace monitoring reads its metrics.",
+        "Only Metacontroller can connect to the hook, and Prometheus in the namespace monitoring to its metrics.",
         {"networkPolicy.enabled": True},
         overlay=False,
     ),
     "monitoring": Feature(
-        "Prometheus reads the hook and the adapters, and knows the alerts. Needs the CRDs of the Prometheus Operator.",
+        "Prometheus reads the metrics of the hook and of adapters, and gets the alerts. Needs the Prometheus Operator.",
         {"monitoring.enabled": True},
         overlay=False,
     ),

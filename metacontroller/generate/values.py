@@ -39,6 +39,17 @@ _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
 _IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
+_OWN_VARIABLES = ["ADAPTER_IMAGE", "CONFIG_DIR", "TLS_DIR", "CLIENT_CA_FILE", "AUTH_TOKEN_FILE", "PORT", "HEALTH_PORT"]
+_VARIABLE = {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$", "not": {"enum": _OWN_VARIABLES}},
+        "value": {"type": "string"},
+        "valueFrom": {"type": "object"},
+    },
+}
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
 _NOT_EMPTY = {"pattern", "minimum", "minItems", "minProperties"}  # of a schema that refuses an empty value
 _ON = {"const": True}
@@ -65,8 +76,8 @@ OPTIONS: tuple[Option, ...] = (
         [],
         {"type": "array", "items": {"type": "object", "required": ["name"], "additionalProperties": False,
                                     "properties": {"name": _NAME}}},
-        "Secrets with the password of the registry, for the pods of the hook and of the quick start. "
-        "Adapters get theirs from adapterDefaults.",
+        "Secrets with the password of the registry, as {name: NAME}, for the pods of the hook and of the quick start. "
+        "For adapters, set them in adapterDefaults.",
     ),
     Option(
         "kinds", list(KINDS),
@@ -80,28 +91,29 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "diagnosePods", False, _BOOLEAN,
-        "Conditions of a source show why a pod of its adapter does not run. Metacontroller then watches all pods.",
+        "If true, conditions of a source show why a pod of its adapter does not run. Metacontroller then watches all "
+        "pods of the cluster.",
     ),
     Option(
         "adapterDefaults", {}, {},
         "Defaults for spec.adapter of all sources, such as resources, nodeSelector or imagePullSecrets.",
     ),
     Option(
-        "metacontroller.namespace", "metacontroller", _LABEL, "The namespace of Metacontroller's ServiceAccount.",
+        "metacontroller.namespace", "metacontroller", _LABEL, "The namespace in which Metacontroller runs.",
     ),
     Option(
-        "metacontroller.serviceAccount", "metacontroller", _NAME, "Metacontroller's ServiceAccount. It gets the roles.",
+        "metacontroller.serviceAccount", "metacontroller", _NAME, "Its ServiceAccount, which gets the roles.",
     ),
     Option(
         "metacontroller.install", False, _BOOLEAN,
-        "Install Metacontroller itself, too, with only these roles. Its CRDs must exist already.",
+        "Install Metacontroller itself, too, with only the rights that it needs. Its CRDs must exist already.",
     ),
     Option("metacontroller.image", METACONTROLLER_IMAGE, _IMAGE, "The image of Metacontroller, if it is installed."),
     Option(
         "metacontroller.flags", list(FLAGS), {"type": "array", "items": {"type": "string", "pattern": "^--[a-z]"}},
         "The flags of Metacontroller, if it is installed.",
     ),
-    Option("replicas", 2, {"type": "integer", "minimum": 1, "maximum": 20}, "Pods of the hook."),
+    Option("replicas", 2, {"type": "integer", "minimum": 1, "maximum": 20}, "How many pods of the hook run."),
     Option(
         "resources", {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "192Mi"}},
         {"type": "object", "additionalProperties": False,
@@ -109,18 +121,22 @@ OPTIONS: tuple[Option, ...] = (
                         for name in ("requests", "limits")}},
         "Resources of a pod of the hook.",
     ),
+    Option(
+        "env", [], {"type": "array", "items": _VARIABLE},
+        "More variables of the hook, such as SINK_NAMESPACES. docs/reference/settings.md lists them.",
+    ),
     Option("nodeSelector", {}, _STRINGS, "Labels of the nodes for the hook."),
     Option("tolerations", [], _OBJECTS, "Taints of nodes that the hook tolerates."),
     Option(
         "tls.enabled", False, _BOOLEAN,
-        "Metacontroller calls the hook by https and verifies its certificate. Needs the Secret secretName.",
+        "Metacontroller calls the hook by https and verifies its certificate. Needs the Secret that secretName names.",
     ),
     Option("tls.secretName", "sources-hook-tls", _NAME, "The Secret with tls.crt, tls.key and ca.crt of the hook."),
     Option(
         "tls.caBundle", "", {"type": "string"},
         "With tls.enabled: the CA of the hook's certificate, PEM. If it is empty, Metacontroller reads ca.crt of "
-        "secretName. Metacontroller may list and watch all Secrets of the cluster unless this is set and neither token "
-        "nor clientAuth is.",
+        "secretName. Metacontroller gets the right to list and watch all Secrets of the cluster, unless caBundle is "
+        "set and token and clientAuth are false.",
     ),
     Option(
         "tls.token", False, _BOOLEAN,
@@ -134,8 +150,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "networkPolicy.enabled", False, _BOOLEAN,
-        "Only Metacontroller reaches the hook, and the hook connects to nobody. Needs a network plugin that enforces "
-        "NetworkPolicies.",
+        "Only Metacontroller can connect to the hook, and the hook cannot connect to anybody. Needs a network plugin "
+        "that enforces NetworkPolicies.",
     ),
     Option(
         "networkPolicy.metacontrollerLabels", {"app.kubernetes.io/name": "metacontroller"},
@@ -148,12 +164,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "monitoring.enabled", False, _BOOLEAN,
-        "Prometheus reads the hook and the adapters, and knows the alerts. Needs the CRDs of the Prometheus Operator.",
+        "Prometheus reads the metrics of the hook and of adapters, and gets the alerts. Needs the CRDs of the "
+        "Prometheus Operator.",
     ),
     Option("monitoring.labels", {}, _STRINGS, "Labels by which the Prometheus Operator selects these objects."),
     Option(
         "crds.keep", True, _BOOLEAN,
-        "helm uninstall keeps the CRDs: their deletion would delete all sources. helm upgrade always updates them.",
+        "helm uninstall keeps the CRDs, because their deletion deletes all sources. helm upgrade updates them.",
     ),
     Option("quickstart.enabled", False, _BOOLEAN, "Install a sink that prints events, and the source hello."),
     Option("quickstart.namespace", "default", _LABEL, "The namespace of the quick start."),

@@ -80,7 +80,7 @@ def source_kinds(kinds: Iterable[ServedKind]) -> list[ServedKind]:
     """Raises ``Problem`` if there are none."""
     found = [kind for kind in kinds if kind.is_source]
     if not found:
-        raise Problem("the cluster has no kinds of sources; install one, for example: kubectl apply -k <overlay>")
+        raise Problem("the cluster has no kinds of sources; install them as docs/install.md describes")
     return sorted(found, key=lambda kind: kind.kind)
 
 

@@ -163,7 +163,7 @@ async def _pods_of(reader: Reader, namespace: str, account: str) -> Read:
 
 
 async def _forbidden(reader: Reader, snapshot: Snapshot) -> Read:
-    """The resources that Metacontroller must watch for this source, and may not."""
+    """The resources that Metacontroller must watch for this source, but may not watch."""
     namespace, _, name = snapshot.metacontroller.partition("/")
     user = f"system:serviceaccount:{namespace}:{name}"
     resources = list(dict.fromkeys(_watched(snapshot)))

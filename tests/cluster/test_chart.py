@@ -138,6 +138,7 @@ def test_chart_passes_lint_and_has_the_version_of_the_project(helm: Helm) -> Non
             r"networkPolicy.metacontrollerLabels.app\.kubernetes\.io/name=null",
             "at '/networkPolicy/metacontrollerLabels': minProperties: got 0, want 1",
         ),
+        ("env[0].name=PORT,env[0].value=", "at '/env/0/name'"),
         (
             "adapterDefaults.resource.limits.cpu=1",
             "at '/adapterDefaults': additional properties 'resource' not allowed",
@@ -161,6 +162,15 @@ def test_defaults_of_adapters_reach_the_hook(helm: Helm) -> None:
     query = parse_qs(urlsplit(controller["spec"]["hooks"]["sync"]["webhook"]["path"]).query)
     assert json.loads(query["adapter"][0]) == defaults
     assert "adapter=" not in controller["spec"]["hooks"]["customize"]["webhook"]["path"]
+
+
+def test_variables_of_the_value_env_are_set_beside_those_of_the_chart(helm: Helm) -> None:
+    env = [{"name": "SINK_NAMESPACES", "value": "own"}, {"name": "LOG_LEVEL", "value": "debug"}]
+    set_by_the_chart, with_value = (
+        documents[("Deployment", NAMESPACE, "sources-hook")]["spec"]["template"]["spec"]["containers"][0]["env"]
+        for documents in (templated(helm), templated(helm, "--set-json", f"env={json.dumps(env)}"))
+    )
+    assert with_value == [*set_by_the_chart, *env]
 
 
 def test_notes_tell_to_upgrade_once_more_until_the_kind_is_served(helm: Helm) -> None:

@@ -34,9 +34,3 @@ def test_each_response_of_sync_conforms_to_openapi(case: schemathesis.Case) -> N
 @THOROUGH
 def test_each_response_of_customize_conforms_to_openapi(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS)
-
-
-@schema.exclude(path=["/sync", "/customize"]).parametrize()
-@THOROUGH
-def test_each_response_of_the_health_check_conforms_to_openapi(case: schemathesis.Case) -> None:
-    case.call_and_validate(checks=CHECKS)

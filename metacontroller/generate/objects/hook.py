@@ -8,7 +8,7 @@ from __future__ import annotations
 from adapter.contract.timeouts import TIMEOUTS
 from metacontroller.generate.objects import tls
 from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
-from metacontroller.generate.tree import NAMESPACE, If, Tree, Value
+from metacontroller.generate.tree import ITEM, NAMESPACE, Each, If, Leaf, Tree, Value
 
 NAME = "sources-hook"
 SELECTOR = {"app.kubernetes.io/name": NAME}
@@ -92,6 +92,7 @@ def _container() -> Tree:
             {"name": "ADAPTER_IMAGE", "value": Value("image")},
             {"name": "CONFIG_DIR", "value": "/etc/sources"},
             *tls.variables(),
+            Each("env", Leaf(".", lambda values: values[ITEM])),
         ],
         "ports": [
             {"name": "hook", "containerPort": PORT},

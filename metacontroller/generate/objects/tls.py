@@ -31,7 +31,7 @@ _SECRETS = Leaf(
 
 
 def variables() -> list[Tree]:
-    """Of the hook's container."""
+    """The variables of the hook's container."""
     return [
         If("tls.enabled", {"name": "TLS_DIR", "value": _DIRECTORY}),
         If(_CLIENT, {"name": "CLIENT_CA_FILE", "value": f"{_DIRECTORY}/ca.crt"}),

@@ -11,7 +11,7 @@ CONTROL: dict[str, Entry] = {
     Fault.CONTROLLER_MISSING: Entry(
         Step.CONTROLLER,
         "No CompositeController exists for the kind, so nothing looks at its sources.",
-        "Apply the manifests of the kind again.",
+        "Apply the manifests of the kind again, or upgrade the Helm release.",
         "kubectl get compositecontrollers",
         READY_EMPTY,
         "no status; no CompositeController with the kind as `parentResource`",
@@ -19,7 +19,8 @@ CONTROL: dict[str, Entry] = {
     Fault.METACONTROLLER_FORBIDDEN: Entry(
         Step.CONTROLLER,
         "Metacontroller has no permission to watch the kind of the sink. Its log says `forbidden`.",
-        "Apply the `rbac.yaml` of the kind again. Generate it with the same `--sink-kinds` as `controller.yaml`.",
+        "Upgrade the Helm release. Or apply the `rbac.yaml` of the kind again; generate it with the same "
+        "`--sink-kinds` as `controller.yaml`.",
         "kubectl auth can-i watch {sink_resource} --as=system:serviceaccount:{metacontroller}",
         READY_EMPTY,
         "no status, no events of the source",
@@ -101,7 +102,7 @@ CONTROL: dict[str, Entry] = {
     Reason.SUSPENDED: Entry(
         Step.SOURCE,
         "`spec.suspend` is true; see [Suspend a source](#suspend-a-source)",
-        "Resume it if it shall send events.",
+        "Resume it when it should send events again.",
         'kubectl patch {resource} -n {namespace} {name} --type merge -p \'{{"spec": {{"suspend": false}}}}\'',
         "docs/operate.md#suspend-a-source",
         condition="Deployed, Ready False",
@@ -119,7 +120,7 @@ CONTROL: dict[str, Entry] = {
     Reason.SINK_KIND_NOT_ALLOWED: Entry(
         Step.SINK,
         "the kind is not in `SINK_KINDS`; the message lists it",
-        "Allow the kind with `sources manifests --sink-kinds`, or use `uri`.",
+        "Allow the kind with `sinkKinds` of the chart or `sources manifests --sink-kinds`, or use `uri`.",
         EDIT,
         condition=_SINK,
     ),
