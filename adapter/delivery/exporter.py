@@ -5,6 +5,7 @@ The queue is bounded. If the collector is slow or down, spans are dropped, and e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
 from adapter import __version__
+from adapter.contract.declarations import HIDDEN, EnvError
 from adapter.contract.egress import Egress
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.spans import Ids, Tracing
@@ -26,9 +28,18 @@ from adapter.delivery.spans import Ids, Tracing
 
 def tracing(env: AdapterEnv, endpoint: str) -> Tracing:
     ids = Ids()
-    provider = TracerProvider(resource=resource(env), id_generator=ids, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session(env, endpoint))))
+    try:
+        provider = TracerProvider(resource=resource(env), id_generator=ids, shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session(env, endpoint))))
+    except ValueError as error:  # most texts do not name the variable
+        raise EnvError(_limits(env.otel), HIDDEN, f"OpenTelemetry says: {error}") from None
     return Tracing(provider, ids, env.source, tuple(env.secret_texts()))
+
+
+def _limits(variables: Mapping[str, str]) -> str:
+    """The variables that may have caused an error of OpenTelemetry."""
+    names = sorted(name for name in variables if name.startswith(("OTEL_BSP_", "OTEL_SPAN_", "OTEL_ATTRIBUTE_")))
+    return ", ".join(names) or "a variable OTEL_<name>"
 
 
 def resource(env: AdapterEnv) -> Resource:

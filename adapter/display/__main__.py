@@ -1,8 +1,8 @@
 """``python -m adapter.display``: a sink that checks and prints every CloudEvent. Options make it fail, for tests.
 
-It listens on --port, else PORT, else 8080 (0: a free port), prints the port to stderr, and answers ``GET /healthz``.
-A request that is not a CloudEvent gets 400 with the reason. Exit codes: 0 after SIGTERM or SIGINT, 2 for a wrong
-argument or a port that is in use.
+It listens on --host (default: all addresses) and on --port, else PORT, else 8080 (0: a free port). It prints the port
+to stderr, and answers ``GET /healthz``. A request that is not a CloudEvent gets 400 with the reason. Exit codes: 0
+after SIGTERM or SIGINT, 2 for a wrong argument or a port that is in use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        server = await listen(Display(options).answer, options.port, SINK_LIMITS)
+        server = await listen(Display(options).answer, options.port, SINK_LIMITS, host=options.host)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from adapter.contract.durations import parse_duration
+from adapter.serving.sockets import ALL_ADDRESSES
 
 
 def _statuses(text: str) -> list[int]:
@@ -37,6 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A sink that prints its events, and shows them on a web page at /.",
     )
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8080, help="0: a free port")
+    parser.add_argument("--host", default=ALL_ADDRESSES, metavar="127.0.0.1", help="an IP address; default: all")
     parser.add_argument("--format", choices=("text", "jsonl"), default="text")
     parser.add_argument("--statuses", type=_statuses, default=[], metavar="500,202", help="first answers; then 202")
     parser.add_argument("--delay", type=_delay, default=0.0, metavar="2s", help="Go duration before each answer")

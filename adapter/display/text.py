@@ -29,7 +29,7 @@ def dead_letter_note(event: dict[str, Json]) -> str:
     extensions = event.get("extensions", {})
     if "knativeerrordest" not in extensions:
         return ""
-    failure = _delivery_error(extensions.get("knativeerrordata", ""))
+    failure = _delivery_error(str(extensions.get("knativeerrordata", "")))  # JSON allows an integer, too
     answer = f": {failure}" if failure else f" answered {extensions.get('knativeerrorcode')}"
     return f"  dead letter: {extensions['knativeerrordest']}{answer}"
 

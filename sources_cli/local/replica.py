@@ -129,7 +129,9 @@ class Replica:
             environ = self.environ()
         except Problem as problem:
             return f"CreateContainerConfigError: {problem}"
-        module = [DISPLAY_MODULE, "--format", "jsonl"] if is_display(self.desired) else ["adapter"]
+        # Whoever reaches the port of a display can read the events on its page.
+        display = [DISPLAY_MODULE, "--host", "127.0.0.1", "--format", "jsonl"]
+        module = display if is_display(self.desired) else ["adapter"]
         self._process = await self._start(module, environ)
         probe = asyncio.create_task(self._probe())
         self._cluster.supervise(probe)

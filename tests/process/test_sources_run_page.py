@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -33,6 +35,8 @@ def test_open_opens_the_page_whose_address_the_output_names(tmp_path: Path, monk
         wait_until(lambda: (tmp_path / "opened").read_text() == found[1] + "\n", "the page")
         with urllib.request.urlopen(found[1], timeout=DEADLINE_S) as response:
             assert b"<title>Events</title>" in response.read()
+        with pytest.raises(ConnectionRefusedError):  # as from another machine, which must not read the events
+            socket.create_connection(("127.0.0.2", urlsplit(found[1]).port or 0), timeout=DEADLINE_S)
 
 
 def test_open_without_a_browser_says_what_to_do(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from adapter.contract.declarations import EnvError
 from adapter.contract.egress import Egress
 from adapter.contract.environment import AdapterEnv
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.delivery.exporter import resource, session
+from adapter.delivery.exporter import resource, session, tracing
 from adapter.delivery.otlp import endpoint_variable
 
 BASE, TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -81,6 +81,17 @@ def test_exporter_sends_nothing_to_a_denied_network(denied: bool) -> None:
         with connection:
             connection.settimeout(40)
             assert (connection.recv(10) == b"") is denied
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OTEL_BSP_MAX_QUEUE_SIZE", "-1"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-3")]
+)
+def test_limit_that_opentelemetry_refuses_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EnvError, match=f"^{variable} is not valid: OpenTelemetry says: .*integer"):
+        tracing(AdapterEnv(sink="http://h", otel={BASE: URL, variable: value}), URL)
 
 
 def test_exporter_uses_the_proxy_of_the_adapter_only_for_outside_hosts() -> None:

@@ -268,3 +268,7 @@ def test_wrong_argument_prints_what_to_write_and_exits_2(
         parse_arguments(arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_dead_letter_may_have_an_integer_as_its_data() -> None:
+    assert answer(structured(knativeerrordest="http://sink", knativeerrordata=5)).status == 202
