@@ -132,7 +132,9 @@ def combinations() -> list[dict[str, bool]]:
     chosen: list[tuple[bool, ...]] = list(itertools.product((False, True), repeat=len(names)))
     if not os.environ.get("LONG"):
         chosen = [tuple(n % 2 == rest for n in range(len(names))) for rest in (0, 1)] + [(True,) * len(names)]
-    return [dict(zip(names, values, strict=True)) for values in chosen]
+    found = [dict(zip(names, values, strict=True)) for values in chosen]
+    needed = ("tls.token", "tls.clientAuth")  # the schema refuses them without tls.enabled
+    return [{**each, "tls.enabled": each["tls.enabled"] or any(each[name] for name in needed)} for each in found]
 
 
 @pytest.mark.parametrize("switches", combinations(), ids=lambda found: "".join("01"[value] for value in found.values()))
