@@ -51,10 +51,6 @@ def ruled(bare_api_server: ControlPlane) -> Iterator[tuple[Api, str]]:
     for document in POLICIES:
         if document["kind"].startswith("Validating"):
             api.delete(document["apiVersion"], plural(document["kind"]), document["metadata"]["name"])
-    for name in SPECS:
-        if name != "SampleSource":  # tests of kubectl need an API server with this kind only
-            kind = kind_named(name, "adapter.sources")
-            api.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", f"{kind.plural}.{kind.group}")
 
 
 def source(kind: str, namespace: str, **spec: Any) -> Object:
