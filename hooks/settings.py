@@ -110,8 +110,8 @@ class Settings:
     port: int = declare(8080, "PORT", "The port that Metacontroller calls.", read=variables.port)
     health_port: int = declare(8081, "HEALTH_PORT", _HEALTH_PORT, read=variables.port_or_any)
     tls_dir: Path | None = declare(None, "TLS_DIR", _TLS_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
-    client_ca_file: Path | None = declare(None, "CLIENT_CA_FILE", _CLIENT_CA_FILE, read=Path)  # noqa: RUF009
-    auth_token_file: Path | None = declare(None, "AUTH_TOKEN_FILE", _AUTH_TOKEN_FILE, read=Path)  # noqa: RUF009
+    client_ca_file: Path | None = declare(None, "CLIENT_CA_FILE", _CLIENT_CA_FILE, read=Path)  # noqa: RUF009 -- as above
+    auth_token_file: Path | None = declare(None, "AUTH_TOKEN_FILE", _AUTH_TOKEN_FILE, read=Path)  # noqa: RUF009 -- as above
     sink_kinds: tuple[str, ...] = declare(
         ("v1/Service",), "SINK_KINDS", _SINK_KINDS, read=parse_sink_kinds, write=",".join
     )

@@ -74,10 +74,10 @@ def _adapter(egress: Egress) -> HTTPAdapter:
 
     class Checked:
         def _new_conn(self) -> Any:
-            sock = super()._new_conn()  # type: ignore[misc]
+            sock = super()._new_conn()  # type: ignore[misc]  # the classes below add the base
             if problem := egress.address_problem(sock.getpeername()[0]):
                 sock.close()
-                raise NewConnectionError(self, problem)  # type: ignore[arg-type]
+                raise NewConnectionError(self, problem)  # type: ignore[arg-type]  # as above
             return sock
 
     class Http(Checked, HTTPConnection): ...

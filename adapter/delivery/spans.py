@@ -181,6 +181,7 @@ def _in_span(message: Message, span: Span) -> Message:
 
 
 def _context(traceparent: str, tracestate: str) -> SpanContext:
+    # encode() has written or checked the value, so it always matches.
     trace, span, flags = (int(part, 16) for part in _IDS.fullmatch(traceparent).groups())  # type: ignore[union-attr]
     state = TraceState.from_header([tracestate])
     return SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(flags), trace_state=state)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+# The imports below need this line: a script has only its own folder on sys.path.
 sys.path.insert(0, str(ROOT))
 
 from metacontroller.generate.dashboard import dashboard  # noqa: E402
