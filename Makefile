@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := test
 .PHONY: run test test-long fuzz e2e check bench lock manifests docs control-plane release dist
 
+# Where this variable is set, each of the thousands of processes of the tests would compile all modules again.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 PYTHON_OK := import sys; sys.exit(sys.version_info < (3, 11))
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

@@ -81,7 +81,7 @@ class PlainScreen:
         self._print(event_line(name, event, datetime.now().astimezone()))
 
     def page(self, name: str, url: str) -> None:
-        self.message(page_line(name, url))
+        self._print(page_line(name, url))
 
     def message(self, line: str) -> None:
         stdout.complain(line)

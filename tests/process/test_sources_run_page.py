@@ -29,7 +29,7 @@ def browser(directory: Path) -> Path:
 def test_open_opens_the_page_whose_address_the_output_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER", str(browser(tmp_path)))
     with running("--open", QUICKSTART) as process:
-        found = PAGE.search(read_until(process, PAGE.pattern, stream="stderr"))
+        found = PAGE.search(read_until(process, PAGE.pattern))
         assert found
         wait_until((tmp_path / "opened").exists, "the browser")
         wait_until(lambda: (tmp_path / "opened").read_text() == found[1] + "\n", "the page")

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from release.lock import read_lock
 from release.problem import Problem
@@ -28,6 +26,10 @@ COMPONENTS = {component["name"]: component for component in SBOM["components"]}
 
 
 def test_sbom_fits_the_schema_of_cyclonedx() -> None:
+    # Here, because the import takes seconds, and each process of the tests reads this file.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text()) is None
 
 
