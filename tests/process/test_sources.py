@@ -85,7 +85,7 @@ def test_every_option_has_a_description() -> None:
 
 
 def test_help_on_a_terminal_fits_its_width() -> None:
-    with terminal([*COMMAND, "run", "--help"], ROOT, columns=60, rows=80, PYTHONPATH=str(ROOT)) as screen:
+    with terminal([*COMMAND, "run", "--help"], ROOT, columns=60, rows=140, PYTHONPATH=str(ROOT)) as screen:
         screen.wait_for("--for", "--sink", "╭", "╯")
 
 
