@@ -53,26 +53,33 @@ class Timer(Scheduled):
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yields the event of each tick when it is due."""
-        schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        return ticks(
-            context,
-            Plan(
-                Every.of(schedule, context.worker, context.workers),
-                Every.of(schedule),
-                self._policy(),
-                partial(self._event_at, schedule, context.uid),
-                lambda due: {"sequence": _number(schedule, due)},
-                min(GAP_S, self.interval.total_seconds() / 2) * context.workers,
-            ),
-        )
+        return ticks(context, plan_of(self, context))
 
-    async def _event_at(self, schedule: Schedule, uid: str, due: int) -> Event:
-        n = _number(schedule, due)
-        made = self.tick(n)
-        event = await made if inspect.isawaitable(made) else made
-        if not isinstance(event, Event):
-            raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-        return with_defaults(event, f"{uid}-{due // 1_000_000}", schedule.due(n))
+
+def plan_of(timer: Timer, context: Context) -> Plan:
+    """The ticks of one worker of the timer."""
+    schedule = Schedule.of(context.uid, context.created, timer.interval.ns)
+    return Plan(
+        Every.of(schedule, context.worker, context.workers),
+        Every.of(schedule),
+        timer._policy(),
+        partial(_event_at, timer, schedule, context.uid),
+        partial(_named, schedule),
+        min(GAP_S, timer.interval.total_seconds() / 2) * context.workers,
+    )
+
+
+async def _event_at(timer: Timer, schedule: Schedule, uid: str, due: int) -> Event:
+    n = _number(schedule, due)
+    made = timer.tick(n)
+    event = await made if inspect.isawaitable(made) else made
+    if not isinstance(event, Event):
+        raise TypeError(f"tick() of {type(timer).__name__} returned {type(event).__name__}; return an Event")
+    return with_defaults(event, f"{uid}-{due // 1_000_000}", schedule.due(n))
+
+
+def _named(schedule: Schedule, due: int) -> dict[str, int]:
+    return {"sequence": _number(schedule, due)}
 
 
 def _number(schedule: Schedule, due: int) -> int:
