@@ -20,7 +20,8 @@ from adapter.model.clock import SystemClock
 from adapter.model.http_auth import read_sink_auth
 from adapter.model.source import Context, Source
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime
+from adapter.runtime.deliveries import Drain
+from adapter.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from adapter.delivery.spans import Tracing
