@@ -85,6 +85,10 @@ class Delivery:
             self._throttle.warning("not ready: no event is accepted", failures=failures, since=since, reason=last)
         return reason
 
+    def problem(self) -> str | None:
+        """Like :meth:`unready_reason`, without the number of failures: the text changes only with their reason."""
+        return self.unready_reason() and self._unaccepted.problem
+
     def count_invalid(self, reason: str) -> None:
         """Count an event that could not be sent at all."""
         self._add_failure(f"invalid event: {reason}")

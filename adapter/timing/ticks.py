@@ -133,6 +133,10 @@ class Ticker:
             return now + timedelta(seconds=AGAIN_S)
         return None
 
+    def hand_over(self) -> None:
+        """Another ticker with the same checkpoint goes on after the event in flight."""
+        self._positions.save(self._position)
+
     def stop(self) -> None:
         """Count the ticks that no process sends. A new process does so itself if it knows the position."""
         now, due = self._now(), self._times.next(self._position)
