@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from adapter.contract.declarations import HIDDEN, EnvError, Variable, declare, r
 from adapter.contract.environment import HEALTH_PORT, AdapterEnv
 
 POOL_PORT = 8090
-_SECRET = re.compile(r"SOURCE_SECRET_\d+")
+_SECRET = "SOURCE_SECRET_"
 _CREDENTIALS = ("SINK_AUTH", "DEAD_LETTER_SINK_AUTH", "K_AUDIENCE", "DEAD_LETTER_AUDIENCE", "CHECKPOINT_URL")
 _OWN_DEPLOYMENT = "a pool holds no credentials and saves nothing; run this source in a Deployment of its own"
 _LOGGING = "Knative's `config-logging` as JSON: the log level."
@@ -61,11 +59,8 @@ class SourceEnvs:
     def read(self, environ: Mapping[str, str]) -> AdapterEnv:
         """``EnvError`` if a variable is invalid, belongs to the process, or needs a Deployment of its own."""
         for name, text in environ.items():
-            if _SECRET.fullmatch(name) or (name in _CREDENTIALS and text):
-                raise EnvError(name, HIDDEN, _OWN_DEPLOYMENT)
             if name in self._own or name.startswith("OTEL_"):
                 raise EnvError(name, HIDDEN, "the process of the pool sets it for all sources; remove it")
-        env = AdapterEnv.from_environ(self._base | dict(environ))
-        if '"$env"' in json.dumps(env.config):
-            raise EnvError("SOURCE_CONFIG", HIDDEN, _OWN_DEPLOYMENT)
-        return env
+            if text and (name in _CREDENTIALS or name.startswith(_SECRET)):
+                raise EnvError(name, HIDDEN, _OWN_DEPLOYMENT)
+        return AdapterEnv.from_environ(self._base | dict(environ))

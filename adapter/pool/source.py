@@ -67,7 +67,7 @@ class PooledSource:
             _SILENT,
             count_missed=group.count_missed,
             checkpoint=checkpoint,
-            egress=env.egress,
+            egress=group.key.egress,
         )
         self.group, self._clock, self._alarms = group, clock, alarms
         self._plan = plan_of(timer, self.context)

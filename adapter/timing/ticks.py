@@ -62,6 +62,19 @@ class Ticker:
     :meth:`stop`. A tick whose event could not be made is the next one again.
     """
 
+    __slots__ = (
+        "_clock",
+        "_context",
+        "_has_skipped",
+        "_offset_s",
+        "_plan",
+        "_position",
+        "_positions",
+        "_sent_at",
+        "_throttle",
+        "_times",
+    )
+
     def __init__(self, context: Context, plan: Plan, throttle: LogThrottle) -> None:
         self._context = context
         self._plan = plan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable
-from functools import partial
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -59,27 +59,35 @@ class Timer(Scheduled):
 def plan_of(timer: Timer, context: Context) -> Plan:
     """The ticks of one worker of the timer."""
     schedule = Schedule.of(context.uid, context.created, timer.interval.ns)
+    made, all_times = _Numbered(timer, schedule, context.uid), Every.of(schedule)
     return Plan(
-        Every.of(schedule, context.worker, context.workers),
-        Every.of(schedule),
+        all_times if context.workers == 1 else Every.of(schedule, context.worker, context.workers),
+        all_times,
         timer._policy(),
-        partial(_event_at, timer, schedule, context.uid),
-        partial(_named, schedule),
+        made.event,
+        made.name,
         min(GAP_S, timer.interval.total_seconds() / 2) * context.workers,
     )
 
 
-async def _event_at(timer: Timer, schedule: Schedule, uid: str, due: int) -> Event:
-    n = _number(schedule, due)
-    made = timer.tick(n)
-    event = await made if inspect.isawaitable(made) else made
-    if not isinstance(event, Event):
-        raise TypeError(f"tick() of {type(timer).__name__} returned {type(event).__name__}; return an Event")
-    return with_defaults(event, f"{uid}-{due // 1_000_000}", schedule.due(n))
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The ticks of a timer by their numbers. A pool has one for each source, so it must be small."""
 
+    timer: Timer
+    schedule: Schedule
+    uid: str
 
-def _named(schedule: Schedule, due: int) -> dict[str, int]:
-    return {"sequence": _number(schedule, due)}
+    async def event(self, due: int) -> Event:
+        n = _number(self.schedule, due)
+        made = self.timer.tick(n)
+        event = await made if inspect.isawaitable(made) else made
+        if not isinstance(event, Event):
+            raise TypeError(f"tick() of {type(self.timer).__name__} returned {type(event).__name__}; return an Event")
+        return with_defaults(event, f"{self.uid}-{due // 1_000_000}", self.schedule.due(n))
+
+    def name(self, due: int) -> dict[str, int]:
+        return {"sequence": _number(self.schedule, due)}
 
 
 def _number(schedule: Schedule, due: int) -> int:
