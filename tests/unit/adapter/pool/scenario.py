@@ -74,7 +74,9 @@ class Scene:
         self.under_way = self.most_under_way = 0
         self.book, self.clock = Logbook(), LoopClock()
         groups = Groups(self.book.log, self.clock, self._sinks)
-        self.pool = Pool(SourceEnvs({"SOURCES_PACKAGE": KINDS, **environ}), groups, self.clock, self.book.log)
+        self.settled: list[None] = []
+        envs = SourceEnvs({"SOURCES_PACKAGE": KINDS, **environ})
+        self.pool = Pool(envs, groups, self.clock, self.book.log, lambda: self.settled.append(None))
 
     def _sinks(self, env: AdapterEnv, clock: Clock) -> Sinks:
         real = Sinks.of(env, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -182,6 +183,37 @@ def test_pool_is_ready_once_it_is_filled_and_until_it_stops() -> None:
         assert pool.unready_reason is None
         pool.stop()
         assert pool.unready_reason == "stopping"
+
+    run(test())
+
+
+def test_pool_settles_when_it_is_filled_and_when_its_sources_have_doubled() -> None:
+    async def test() -> None:
+        scene = Scene()
+        for count, settled in ((2, 1), (3, 1), (4, 2), (6, 2)):
+            uids = [f"u{n}" for n in range(count)]
+            await scene.pool.run({uid: env_of(uid) for uid in uids}, absent_only=True)
+            scene.pool.keep(uids, filled=True)
+            assert len(scene.settled) == settled
+
+    run(test())
+
+
+def test_objects_of_an_ended_source_are_freed_without_the_garbage_collector() -> None:
+    async def test() -> None:
+        scene = Scene()
+        await scene.run("a", SOURCE_KIND="FailingSource")
+        await scene.run("b", SOURCE_KIND="FailingSource")
+        await sleep_until(25)
+        gc.collect()
+        before = sum(isinstance(each, FailingSource) for each in gc.get_objects())
+        gc.disable()
+        try:
+            await scene.end("a")
+            await asyncio.sleep(60)
+            assert sum(isinstance(each, FailingSource) for each in gc.get_objects()) == before - 1
+        finally:
+            gc.enable()
 
     run(test())
 
