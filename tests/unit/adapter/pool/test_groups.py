@@ -77,7 +77,7 @@ def test_retry_after_of_one_answer_stops_the_whole_group_also_those_that_wait_fo
         scene = Scene(busy)
         await asyncio.sleep(3600)
         await scene.pool.run(
-            {uid: env_of(uid, INTERVAL="1h") for uid in uids(60)} | {"x": env_of("x")}, absent_only=True
+            {uid: env_of(uid, INTERVAL="1m") for uid in uids(60)} | {"x": env_of("x")}, absent_only=True
         )
         await scene.run("o", K_SINK=OTHER)
         began = asyncio.get_running_loop().time()
