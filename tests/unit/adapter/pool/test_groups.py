@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 import pytest
 
@@ -154,7 +155,29 @@ def test_tick_that_raises_is_made_again_after_growing_pauses_and_others_go_on() 
         lines = scene.book.logged("the tick of a source failed")
         assert sum(line["count"] for line in lines) == 6
         assert lines[0]["source"] == "/apis/x/f"
-        assert (lines[0]["kind"], lines[0]["sink"], lines[0]["at"]) == (FAILING, SINK, "failing_source.py:15")
+        assert (lines[0]["kind"], lines[0]["sink"], lines[0]["at"]) == (FAILING, SINK, "failing_source.py:16")
+
+    run(test())
+
+
+class Hostile(dict[str, int]):
+    def items(self) -> NoReturn:
+        raise RuntimeError("no items")
+
+
+def test_event_that_cannot_be_encoded_for_an_unexpected_reason_is_lost_and_the_source_goes_on() -> None:
+    async def test() -> None:
+        scene = Scene()
+        FailingSource.data = Hostile(a=1)
+        try:
+            await scene.run("f", SOURCE_KIND=FAILING)
+            await sleep_until(first_due_s("f") + 0.5)
+            assert "RuntimeError: no items" in scene.pool.keep(["f"], filled=True).troubled["f"]
+            assert scene.count("lost", FAILING) == 1
+        finally:
+            FailingSource.data = None
+        await asyncio.sleep(10)
+        assert scene.ids("f") == ids_of("f", 1, first=1)
 
     run(test())
 

@@ -7,10 +7,12 @@ import gc
 
 import pytest
 
+from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Attempt, Disposition, answered
 from adapter.pool.pool import LEFT, OTHER, TOMBSTONE_S
+from adapter.testing.clock import START
 from tests.unit.adapter.pool.kinds.failing_source import FailingSource
-from tests.unit.adapter.pool.scenario import Scene, Sent, env_of, first_due_s, ids_of, sleep_until
+from tests.unit.adapter.pool.scenario import SINK, Scene, Sent, env_of, first_due_s, ids_of, sleep_until
 from tests.virtual_time import run
 
 
@@ -250,6 +252,16 @@ def test_environment_that_cannot_run_is_refused_with_a_text_without_secrets(envi
     run(test())
 
 
+def test_environment_that_the_hook_writes_is_accepted() -> None:
+    async def test() -> None:
+        scene = Scene()
+        names = {"namespace": "team", "name": "a", "uid": "a", "event_source": "/apis/x/a", "interval": "10s"}
+        env = AdapterEnv(sink=SINK, created=START, config={"missed": "latest"}, ce_overrides={"a": "b"}, **names)
+        assert await scene.pool.run({"a": env.to_environ()}, absent_only=False) == {"a": ""}
+
+    run(test())
+
+
 def test_source_goes_on_with_its_last_environment_while_an_edit_is_refused() -> None:
     async def test() -> None:
         scene = Scene()
@@ -269,7 +281,7 @@ def test_problems_that_began_after_the_last_answer_are_troubled_until_they_end()
         assert await scene.pool.run(told, absent_only=False) == {"f": "", "a": ""}
         FailingSource.error = ValueError("no value")
         await asyncio.sleep(3)
-        problem = "its tick fails at failing_source.py:15: ValueError: no value"
+        problem = "its tick fails at failing_source.py:16: ValueError: no value"
         for _ in range(2):
             assert scene.pool.keep(["a", "f"], filled=False).troubled == {"f": problem}
             assert await scene.pool.run(told, absent_only=False) == {"f": problem, "a": ""}
