@@ -78,7 +78,11 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
         "kind": "CompositeController",
         "metadata": {"name": f"{kind.plural}.{kind.group}"},
         "spec": {
-            "parentResource": {"apiVersion": kind.api_version, "resource": kind.plural},
+            "parentResource": {
+                "apiVersion": kind.api_version,
+                "resource": kind.plural,
+                "ignoreStatusChanges": True,  # a status that the hook itself has written needs no sync
+            },
             "childResources": [_child("apps/v1", "deployments"), *([_child("v1", "services")] if kind.listens else [])],
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
