@@ -145,6 +145,7 @@ def test_pool_and_adapter_send_the_same_bytes_at_the_same_times_and_count_the_sa
     skipped, in_pool = count_skipped(lines), count_skipped(pool_lines)
     # An adapter counts until its event in flight has ended. Each leaves the last due tick to the next process.
     assert -1 <= skipped - in_pool <= DRAIN_S * 1000 // 300
+    assert f'outcome="skipped"}} {in_pool:.1f}' in "".join(pool_counts)
     assert without_skipped(pool_counts, pool_lines) == without_skipped(counts, lines)
 
 
