@@ -8,7 +8,8 @@ from metacontroller.generate import helm
 from metacontroller.generate.installation import FEATURES, HEADER, NAMESPACE_FILE, parts
 from metacontroller.generate.objects import kinds, quickstart
 from metacontroller.generate.tree import If, Tree
-from metacontroller.generate.values import nested, schema_json, values_yaml
+from metacontroller.generate.values import nested
+from metacontroller.generate.values_files import schema_json, values_yaml
 from sources_cli.admission import yaml
 
 KEEP = "helm.sh/resource-policy"

@@ -5,23 +5,20 @@ A value in a ``Text`` is not quoted, so its schema must exclude quotes, backslas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
 from adapter.contract.formats import Json
 from metacontroller.generate.tree import NAMESPACE, Values
-from sources_cli.admission import yaml
-from sources_cli.schema.pod_settings import settings_schema
 
 IMAGE = "registry.local/sample-source:dev"
 KINDS = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
 METACONTROLLER_IMAGE = "ghcr.io/metacontroller/metacontroller:v4.17.2"
 FLAGS = ("--discovery-interval=5s",)  # of Metacontroller
 TUNED_FLAGS = (*FLAGS, "--client-go-qps=100", "--client-go-burst=200", "--workers=10")  # for many sources
+TUNED_RESOURCES = {"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 KNATIVE_SINK_KINDS = (
     "v1/Service",
     "serving.knative.dev/v1/Service",
@@ -50,13 +47,15 @@ _VARIABLE = {
         "valueFrom": {"type": "object"},
     },
 }
-_OBJECTS = {"type": "array", "items": {"type": "object"}}
-_NOT_EMPTY = {"pattern", "minimum", "minItems", "minProperties"}  # of a schema that refuses an empty value
-_ON = {"const": True}
-_ONLY_WITH_TLS = {  # alone, they would have no effect: the hook would answer everybody
-    "if": {"anyOf": [{"properties": {name: _ON}, "required": [name]} for name in ("token", "clientAuth")]},
-    "then": {"properties": {"enabled": _ON}},
+_RESOURCES = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        name: {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+        for name in ("requests", "limits")
+    },
 }
+_OBJECTS = {"type": "array", "items": {"type": "object"}}
 
 
 @dataclass(frozen=True)
@@ -113,13 +112,19 @@ OPTIONS: tuple[Option, ...] = (
         "metacontroller.flags", list(FLAGS), {"type": "array", "items": {"type": "string", "pattern": "^--[a-z]"}},
         "The flags of Metacontroller, if it is installed.",
     ),
+    Option(
+        "metacontroller.resources", {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
+        _RESOURCES, "Resources of a pod of Metacontroller, if it is installed.",
+    ),
+    Option(
+        "metacontroller.leaderElection", False, _BOOLEAN,
+        "Two pods of Metacontroller, if it is installed: one works, the other one replaces it when it is lost. "
+        "Metacontroller gets the right to use a Lease in its namespace.",
+    ),
     Option("replicas", 2, {"type": "integer", "minimum": 1, "maximum": 20}, "How many pods of the hook run."),
     Option(
         "resources", {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "192Mi"}},
-        {"type": "object", "additionalProperties": False,
-         "properties": {name: {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
-                        for name in ("requests", "limits")}},
-        "Resources of a pod of the hook.",
+        _RESOURCES, "Resources of a pod of the hook.",
     ),
     Option(
         "env", [], {"type": "array", "items": _VARIABLE},
@@ -194,73 +199,6 @@ def with_values(changes: Mapping[str, Json]) -> Values:
             raise KeyError(path)
         place[last] = value
     return values
-
-
-def values_yaml(header: str) -> str:
-    lines = [f"# {line}" for line in header.splitlines()]
-    described: set[str] = set()
-    for option in OPTIONS:
-        outer, _, name = option.path.rpartition(".")
-        indent = "  " if outer else ""
-        if outer != next(iter(described), ""):
-            described = {outer} if outer else set()
-            lines += [f"{outer}:"] if outer else []
-        lines += [f"{indent}# {line}" for line in wrap(option.description, 110)]
-        lines += [f"{indent}{line}" for line in yaml.dump([{name: option.default}]).splitlines()]
-    return "\n".join(lines) + "\n"
-
-
-def schema_json() -> str:
-    """Each unknown value is refused. Helm adds ``global`` for charts that contain this one.
-
-    Helm takes a value that is null for one that is missing, without its default. So a value that must not be empty is
-    required, and so is one that is true: the templates would take it for false.
-    """
-    schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_object()}
-    schema["properties"]["global"] = {"type": "object"}
-    for option in OPTIONS:
-        *outer, name = option.path.split(".")
-        place = schema
-        for each in outer:
-            place = place["properties"].setdefault(each, _object())
-        own = _adapter_schema() if name == "adapterDefaults" else option.schema
-        place["properties"][name] = {"description": option.description, **own}
-        if _NOT_EMPTY & own.keys() or option.default is True:
-            _require(schema, option.path)
-    schema["properties"]["tls"] |= _ONLY_WITH_TLS
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def _require(schema: dict[str, Any], path: str) -> None:
-    for name in path.split("."):
-        required = schema.setdefault("required", [])
-        if name not in required:
-            required.append(name)
-        schema = schema["properties"][name]
-
-
-def _object() -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "properties": {}}
-
-
-def _adapter_schema() -> dict[str, Any]:
-    """The schema of ``spec.adapter`` without the extensions of Kubernetes."""
-    return dict(_json_schema(deepcopy(settings_schema())))
-
-
-def _json_schema(schema: Any) -> Any:
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
-    if "properties" in kept:
-        kept["properties"] = {name: _json_schema(each) for name, each in kept["properties"].items()}
-        kept.setdefault("additionalProperties", False)
-    for key in ("items", "additionalProperties"):
-        if key in kept:
-            kept[key] = _json_schema(kept[key])
-    if schema.get("x-kubernetes-int-or-string"):
-        kept["type"] = ["integer", "string"]
-    return kept
 
 
 def nested(entries: Iterable[tuple[str, Json]]) -> dict[str, Any]:

@@ -85,11 +85,9 @@ def test_settings_and_components_give_what_the_chart_gives_for_these_values(
     assert all(pair & left_out for pair in EXCLUSIVE)
     chosen = [name for name in FEATURES if name not in left_out]
     (directory / "overlays/own").mkdir()
+    needed = {FEATURES[name].directory for name in chosen} - {""}
     overlay = {
-        "resources": [
-            "../default",
-            *(f"../../{FEATURES[name].directory}" for name in chosen if FEATURES[name].directory),
-        ],
+        "resources": ["../default", *(f"../../{each}" for each in needed)],
         "components": [f"../../components/{name}" for name in chosen],
     }
     (directory / "overlays/own/kustomization.yaml").write_text(json.dumps(overlay))

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from metacontroller.generate.objects.account import role_and_binding
 from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
-from metacontroller.generate.tree import If, Tree, Value
+from metacontroller.generate.tree import If, Leaf, Tree, Value
 
 NAME = "metacontroller"
 LABELS = {"app.kubernetes.io/name": NAME}
 HEALTH_PORT = 8081  # --health-probe-bind-address
+LEASE = "metacontroller"  # --leader-election-id
+_ELECTION = "metacontroller.leaderElection"
+_ELECTION_FLAG = "--leader-election"
+_FLAGS = Leaf(
+    f'(ternary (append $.Values.metacontroller.flags "{_ELECTION_FLAG}") $.Values.metacontroller.flags '
+    f"$.Values.{_ELECTION})",
+    lambda values: [
+        *values["metacontroller"]["flags"],
+        *([_ELECTION_FLAG] if values["metacontroller"]["leaderElection"] else []),
+    ],
+)
 
 
 def roles() -> list[Tree]:
@@ -26,7 +37,15 @@ def roles() -> list[Tree]:
         _rule("", ["namespaces"], ["list", "watch"]),
         _rule("", ["events"], ["create", "patch"]),
     ]
-    return role_and_binding("ClusterRole", {"name": "sources-metacontroller"}, rules)
+    return [*role_and_binding("ClusterRole", {"name": "sources-metacontroller"}, rules), *_election_role()]
+
+
+def _election_role() -> list[Tree]:
+    """In the namespace of Metacontroller. RBAC cannot restrict ``create`` to a name."""
+    metadata = {"name": "sources-metacontroller-election", "namespace": Value("metacontroller.namespace")}
+    leases = _rule("coordination.k8s.io", ["leases"], ["create"])
+    lease = {**_rule("coordination.k8s.io", ["leases"], ["get", "update"]), "resourceNames": [LEASE]}
+    return [If(_ELECTION, document) for document in role_and_binding("Role", metadata, [leases, lease])]
 
 
 def trees() -> list[Tree]:
@@ -42,13 +61,13 @@ def trees() -> list[Tree]:
 
 
 def _deployment() -> Tree:
-    """One process: a second one would send the same requests. Without a surge, an update does not start it either."""
+    """Without leader election, a second process would send the same requests. An update starts none: no surge."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": NAME, "namespace": Value("metacontroller.namespace"), "labels": LABELS},
         "spec": {
-            "replicas": 1,
+            "replicas": If(_ELECTION, 2, 1),
             "selector": {"matchLabels": LABELS},
             "strategy": {"type": "Recreate"},
             "template": {"metadata": {"labels": LABELS}, "spec": _pod()},
@@ -67,11 +86,11 @@ def _pod() -> Tree:
                 "name": NAME,
                 "image": Value("metacontroller.image"),
                 "command": ["/usr/bin/metacontroller"],
-                "args": Value("metacontroller.flags"),
+                "args": _FLAGS,
                 "ports": [{"name": "health", "containerPort": HEALTH_PORT}],
                 "readinessProbe": {"httpGet": {"path": "/readyz", **health}, "periodSeconds": 2},
                 "livenessProbe": {"httpGet": {"path": "/healthz", **health}, "initialDelaySeconds": 10},
-                "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
+                "resources": Value("metacontroller.resources"),
                 "securityContext": RESTRICTED_CONTAINER,
             }
         ],
