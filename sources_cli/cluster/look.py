@@ -16,6 +16,7 @@ from hooks.names import child_name, get_in, list_in
 from sources_cli.cluster.finding import ABSENT, Object, Read, Snapshot, deployment_name, served_sink
 from sources_cli.cluster.kinds import DISCOVERY, ServedKind, ambiguous, not_found, served_kinds, source_kinds, wanted
 from sources_cli.cluster.reader import METADATA, Reader
+from sources_cli.cluster.selector import selects
 from sources_cli.problem import Problem
 
 CONTAINER = "receive-adapter"
@@ -78,7 +79,7 @@ def _first_round(reader: Reader, snapshot: Snapshot) -> dict[str, Awaitable[Any]
     apps, selector = f"/apis/apps/v1/namespaces/{namespace}", {"labelSelector": _selector(source)}
     roles = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
     return {
-        "controller": _controller(reader, kind),
+        "controller": _controller(reader, kind, source),
         "binding": reader.get(f"{roles}/{kind.plural}.{kind.group}-metacontroller"),
         "deployments": reader.list(f"{apps}/deployments", **selector),
         "named_deployment": reader.get(f"{apps}/deployments/{deployment_name(source)}"),
@@ -95,15 +96,21 @@ def _selector(source: Object) -> str:
     return f"knative-eventing-source={controller_label(source['kind'])},knative-eventing-source-name={name}"
 
 
-async def _controller(reader: Reader, kind: ServedKind) -> Read:
+async def _controller(reader: Reader, kind: ServedKind, source: Object) -> Read:
+    """The CompositeController of the kind that selects the source by its labels."""
     read = await reader.list(_CONTROLLERS)
     if read.problem:
         return read
     for one in read.items:
         parent = get_in(one, "spec", "parentResource") or {}
-        if parent.get("resource") == kind.plural and str(parent.get("apiVersion")).partition("/")[0] == kind.group:
+        is_of_kind = (parent.get("resource"), _group(parent)) == (kind.plural, kind.group)
+        if is_of_kind and selects(parent.get("labelSelector"), source["metadata"].get("labels") or {}):
             return Read(one)
     return ABSENT
+
+
+def _group(document: Object) -> str:
+    return str(document.get("apiVersion")).partition("/")[0]
 
 
 async def _events(reader: Reader, namespace: str, names: Iterable[str]) -> Read:

@@ -78,15 +78,16 @@ class SourceNamespace:
             }
         )
 
-    def source(self, name: str = "hello", /, *, annotations: Any = None, **spec: Any) -> Object:
+    def source(self, name: str = "hello", /, *, annotations: Any = None, labels: Any = None, **spec: Any) -> Object:
         """``spec.sink`` defaults to the Service ``display``."""
+        metadata = {"name": name, "namespace": self.name, "annotations": annotations or {}, "labels": labels or {}}
         sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
         interval = {"interval": "10s"} if "interval" in self.kind.source_class.model_fields else {}
         return self.api.create(
             {
                 "apiVersion": self.kind.api_version,
                 "kind": self.kind.name,
-                "metadata": {"name": name, "namespace": self.name, "annotations": annotations or {}},
+                "metadata": metadata,
                 "spec": {**interval, "sink": sink, **spec},
             }
         )

@@ -105,6 +105,8 @@ def check_yaml(block: Block, directory: Path) -> None:
     documents = list(yaml.safe_load_all(block.text))
     if all(str(document.get("apiVersion")).startswith("cert-manager.io/") for document in documents):
         return check_certificates(documents)
+    if [document.get("kind") for document in documents] == ["Kustomization"]:
+        return check_kustomization(documents[0])
     claims = [document for document in documents if document.get("kind") == "PersistentVolumeClaim"]
     for claim in claims:
         assert f"claimName: {claim['metadata']['name']}" in block.text, "no field refers to the claim"
@@ -136,6 +138,13 @@ def check_certificates(documents: list[Any]) -> None:
     made = {each["secretName"]: each for each in certificates}
     assert set(made) == ca_secrets | {"sources-hook-tls", "sources-hook-client-tls"}
     assert made["sources-hook-tls"]["dnsNames"] == ["sources-hook.sample-source"]
+
+
+def check_kustomization(document: Any) -> None:
+    """An overlay beside the others, which the cluster tests build and apply."""
+    for path in [*document["resources"], *document.get("components", [])]:
+        assert (ROOT / "metacontroller/overlays/own" / path).resolve().is_dir(), f"{path} does not exist"
+    assert "## Divide the sources" in (ROOT / "tests/cluster/test_sharding.py").read_text()
 
 
 def check_python(block: Block, directory: Path) -> None:

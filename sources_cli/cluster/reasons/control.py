@@ -10,11 +10,13 @@ _SINK = "SinkProvided False"
 CONTROL: dict[str, Entry] = {
     Fault.CONTROLLER_MISSING: Entry(
         Step.CONTROLLER,
-        "No CompositeController exists for the kind, so nothing looks at its sources.",
-        "Apply the manifests of the kind again, or upgrade the Helm release.",
+        "No CompositeController exists for the kind, or the `labelSelector` of each one selects other sources. So "
+        "nothing looks at this source.",
+        "Apply the manifests of the kind again, or upgrade the Helm release. If Metacontrollers [divide the "
+        "sources](metacontroller.md#divide-the-sources), give the source the label of one of them.",
         "kubectl get compositecontrollers",
         READY_EMPTY,
-        "no status; no CompositeController with the kind as `parentResource`",
+        "no status; no CompositeController with the kind as `parentResource`, or none that selects the source",
     ),
     Fault.METACONTROLLER_FORBIDDEN: Entry(
         Step.CONTROLLER,
@@ -92,8 +94,9 @@ CONTROL: dict[str, Entry] = {
     ),
     Fault.NOT_RECONCILED: Entry(
         Step.CONTROLLER,
-        "Metacontroller has not called the hook for the present `spec`. It does not run, or may not watch a kind.",
-        "Check the pods and the log of Metacontroller. The first source of a kind waits for its "
+        "Metacontroller has not called the hook for the present `spec`. It does not run, may not watch a kind, or its "
+        "`--target-label-selector` does not match the CompositeController.",
+        "Check the pods, the flags and the log of Metacontroller. The first source of a kind waits for its "
         "`--discovery-interval`.",
         "kubectl logs -n {metacontroller_namespace} -l app.kubernetes.io/name=metacontroller --tail=20",
         READY_EMPTY,
