@@ -1,0 +1,67 @@
+"""What 1,000 more sources need, computed from results, and which costs are reported as not linear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.bench.scale.needs import PAGE, bends, cpu, filled, memory
+from tests.bench.scale.plot import PICTURE, picture
+from tests.bench.scale.results import Run, published
+from tests.bench.scale.scenario import Phase
+from tests.bench.scale.table import PROCESSES
+
+
+def phase(n: int, name: str = "create") -> Phase:
+    """A source costs 10 ms of each process, 3 syncs and 2 writes. A process has 50 MiB, and 0.1 MiB per source."""
+    cpu_s, rss_mib = dict.fromkeys(PROCESSES, n / 100), dict.fromkeys(PROCESSES, 50 + n / 10)
+    return Phase(name, {}, 0, cpu_s, rss_mib, {"sync": 3 * n}, {"update samplesources/status": 2 * n, "get x": 9 * n})
+
+
+def run(n: int, *phases: Phase) -> Run:
+    return Run(n, {}, {"hook": {each.name: each for each in phases or [phase(n)]}})
+
+
+def test_memory_of_1000_more_sources_is_the_slope_between_the_smallest_and_the_largest_run() -> None:
+    rows = list(memory([run(100), run(1000), run(5000)]))
+    assert rows[0].endswith("| 100 sources | 1,000 sources | 5,000 sources | each 1,000 more |")
+    assert set(rows[2:]) == {f"| {process} | 60 | 150 | 550 | 100 |" for process in PROCESSES}
+    assert next(row for row in memory([run(100)]) if "hook" in row) == "| hook | 60 | unknown |"
+
+
+def test_cpu_time_of_1000_sources_is_that_of_the_largest_run_per_source() -> None:
+    rows = list(cpu(run(500, phase(500), phase(500, "idle"), phase(500, "delete"))))
+    assert rows[0] == "| CPU seconds per 1,000 sources, measured with 500 | create | delete |"
+    assert rows[2] == f"| {PROCESSES[0]} | 10 | 10 |"
+    assert rows[-1] == f"| all processes | {10 * len(PROCESSES)} | {10 * len(PROCESSES)} |"
+
+
+def test_cost_that_grows_with_the_number_of_sources_is_named() -> None:
+    linear = phase(1000)
+    assert list(bends([run(100), run(1000)]))[1:] == ["- none"]
+    assert "only the result of 100 sources" in list(bends([run(100)]))[1]
+    slower = replace(linear, cpu_s={**linear.cpu_s, "etcd": 13})
+    [line] = list(bends([run(100), run(1000, slower)]))[1:]
+    assert line == "- hook, create, etcd: 1.30 times (10.0 → 13.0 per 1,000), 100 → 1,000"
+    chatty = replace(linear, calls={"sync": 4000}, requests={"update samplesources/status": 2600})
+    found = list(bends([run(100), run(1000, chatty)]))[1:]
+    assert [line.split(":")[0] for line in found] == ["- hook, create, syncs", "- hook, create, writes"]
+
+
+def test_small_part_of_the_cpu_time_is_no_bend() -> None:
+    small = {"kwok": 0.01}
+    few, many = phase(100), phase(1000)
+    few, many = replace(few, cpu_s={**few.cpu_s, **small}), replace(many, cpu_s={**many.cpu_s, "kwok": 1})
+    assert list(bends([run(100, few), run(1000, many)]))[1:] == ["- none"]
+
+
+def test_picture_has_a_bar_for_each_result_of_a_phase() -> None:
+    drawn = picture([run(100), run(1000)])
+    assert "create, 100<" in drawn
+    assert "create, 1,000<" in drawn
+    assert drawn.count("ms · 3.0<") == 2
+
+
+def test_page_and_picture_show_the_committed_results() -> None:
+    """If it fails: run tests.bench.scale.needs and tests.bench.scale.plot as modules, and read the page again."""
+    assert PAGE.read_text() == filled(PAGE.read_text(), published())
+    assert PICTURE.read_text() == picture(published())
