@@ -19,7 +19,7 @@ from tests.cluster.namespace import SourceNamespace, env_of
 LEASES = ("coordination.k8s.io/v1", "leases")
 LEASE = "metacontroller"
 ROLE = read_yaml(ROOT / "metacontroller/components/leader-election/added.yaml")
-# Of the process in a pod, only the first one is needed: there, the namespace is that of the pod.
+# In a pod, Metacontroller takes the namespace of the pod. Here, it must be told.
 FLAGS = ("--leader-election", f"--leader-election-namespace={metacontroller.NAMESPACE}")
 
 
@@ -53,9 +53,9 @@ def holder(ns: SourceNamespace) -> str:
     return str(lease(ns).get("holderIdentity", ""))
 
 
-def shorten(ns: SourceNamespace) -> None:
-    """As if the dead leader had had a shorter lease: Metacontroller has no flag for the 15 s."""
-    ns.api.patch(*LEASES, LEASE, {"spec": {"leaseDurationSeconds": 1}}, metacontroller.NAMESPACE)
+def end_lease(ns: SourceNamespace) -> None:
+    """As if the lease of the dead leader had ended. Metacontroller has no flag for its 15 s."""
+    ns.api.patch(*LEASES, LEASE, {"spec": {"holderIdentity": ""}}, metacontroller.NAMESPACE)
 
 
 def test_second_metacontroller_takes_over_when_the_leader_is_killed_and_no_edit_is_lost(
@@ -73,7 +73,7 @@ def test_second_metacontroller_takes_over_when_the_leader_is_killed_and_no_edit_
     try:
         eventually(lambda: len(written), lambda count: count > 3, "sources")
         first.stop(signal.SIGKILL)
-        shorten(ns)
+        end_lease(ns)
         eventually(lambda: holder(ns), lambda found: found not in ("", former), "a new leader", details=second.log_tail)
     finally:
         stop.set()
