@@ -92,10 +92,14 @@ def set_label(ns: SourceNamespace, name: str, shard: str) -> None:
     ns.api.patch(*SOURCES, name, {"metadata": {"labels": {"shard": shard}}}, ns.name)
 
 
-def syncs(ns: SourceNamespace, name: str) -> list[str]:
-    """For each sync of the source in turn: the shard of the CompositeController that caused it."""
-    calls = ns.cluster.hook_proxy.calls(ns.name, name)
+def callers(ns: SourceNamespace, name: str, path: str) -> list[str]:
+    """For each call about the source in turn: the shard of the CompositeController that caused it."""
+    calls = ns.cluster.hook_proxy.calls(ns.name, name, path)
     return [call.request["controller"]["metadata"]["labels"]["shard"] for call in calls]
+
+
+def syncs(ns: SourceNamespace, name: str) -> list[str]:
+    return callers(ns, name, "/sync")
 
 
 def test_only_the_second_overlay_leaves_out_what_the_first_one_installs(overlays: dict[str, list[Object]]) -> None:
@@ -151,6 +155,31 @@ def test_source_moves_with_its_label_and_keeps_its_deployment(
     calls = ns.cluster.hook_proxy.calls(ns.name, "hello")
     assert [call.request["parent"]["metadata"]["labels"]["shard"] for call in calls] == syncs(ns, "hello")
     assert (ns.deployment()["metadata"]["uid"], ns.revision()) == (uid, revision + 1)
+
+
+def test_each_metacontroller_asks_about_all_sources_when_a_service_changes(
+    ns: SourceNamespace, shards: dict[str, Metacontroller]
+) -> None:
+    """It asks before it looks at the label, so the customize hook is not divided. Only one of them syncs the source."""
+    ns.service()
+    for shard in SHARDS:
+        ns.source(shard, labels={"shard": shard})
+        ns.wait_until_ready(shard)
+    ns.api.patch("v1", "services", "display", {"spec": {"ports": [{"port": 8080, "name": "http"}]}}, ns.name)
+    for shard in SHARDS:
+        eventually(
+            lambda shard=shard: set(callers(ns, shard, "/customize")),
+            lambda found: found == {*SHARDS},
+            "both ask",
+            details=ns.describe,
+        )
+        eventually(
+            lambda shard=shard: ns.read(shard)["status"]["sinkUri"],
+            lambda uri: uri.endswith(":8080"),
+            "the new port",
+            details=ns.describe,
+        )
+        assert set(syncs(ns, shard)) == {shard}
 
 
 def test_two_metacontrollers_call_the_hook_after_a_controller_got_the_label_of_the_other_one(
