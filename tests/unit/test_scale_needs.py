@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.bench.scale.needs import PAGE, bends, cpu, filled, memory
+from tests.bench.scale.markdown import with_tables
+from tests.bench.scale.needs import PAGE, bends, cpu, memory, tables
 from tests.bench.scale.plot import PICTURE, picture
 from tests.bench.scale.results import Run, published
 from tests.bench.scale.scenario import Phase
@@ -63,5 +64,5 @@ def test_picture_has_a_bar_for_each_result_of_a_phase() -> None:
 
 def test_page_and_picture_show_the_committed_results() -> None:
     """If it fails: run tests.bench.scale.needs and tests.bench.scale.plot as modules, and read the page again."""
-    assert PAGE.read_text() == filled(PAGE.read_text(), published())
+    assert PAGE.read_text() == with_tables(PAGE, tables(published()))
     assert PICTURE.read_text() == picture(published())

@@ -33,8 +33,8 @@ def main() -> None:
 
 def picture(runs: Sequence[Run]) -> str:
     listed = [
-        (f"{name}{' (trivial)' if hook == 'trivial' else ''}, {run.n:,}", run.n, run.hooks[hook][name])
-        for hook in ("hook", "trivial")
+        (f"{name}{'' if hook == 'hook' else f' ({hook})'}, {run.n:,}", run.n, run.hooks[hook][name])
+        for hook in dict.fromkeys(hook for run in runs for hook in run.hooks)
         for name in SHOWN
         for run in runs
         if name in run.hooks.get(hook, {})
