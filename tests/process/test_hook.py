@@ -166,7 +166,8 @@ def test_body_that_is_too_large_is_one_line_that_names_the_setting_and_a_count_a
     reasons = ["the body is longer than 65536 bytes", "the body has too many JSON values for its memory"]
     assert [(line["reason"], line["count"]) for line in refused] == [(each, n) for n in (1, 2) for each in reasons]
     assert {line["remedy"] for line in refused} == {
-        "raise MAX_BODY_BYTES, which is 65536, and the memory limit of the hook"
+        "raise MAX_BODY_BYTES, which is 65536, and the memory limit of the hook; for /pool/sync, raise "
+        "MAX_POOL_BODY_BYTES"
     }
 
 
