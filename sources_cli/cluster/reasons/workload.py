@@ -113,7 +113,7 @@ WORKLOAD: dict[str, Entry] = {
     ),
     Reason.POOL_NOT_ANSWERING: Entry(
         Step.DEPLOYMENT,
-        "the [SourcePool](pool.md) of the kind has not answered the hook for 10 s, or not since the source was changed. "
+        "the [SourcePool](pool.md) of the kind has not answered the hook for 10 s, or not since the source changed. "
         "Asked again every 5 s",
         "Look at the SourcePool and its Deployment.",
         POOLS,
