@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from adapter.observe.blocked import LoopWatch
     from adapter.observe.metrics import Metrics
-    from adapter.runtime import Runtime
+    from adapter.runtime.runtime import Runtime
     from adapter.serving.server import Server
 
 SOURCE_FAILED, BAD_ENVIRONMENT, PORT_TAKEN = 1, 2, 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -11,19 +14,23 @@ from typing import TYPE_CHECKING
 
 from adapter.checkpoints.saver import Saver
 from adapter.cloudevents.encode import encode
+from adapter.contract.delivery_policy import Policy
 from adapter.contract.environment import AdapterEnv
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.delivery.channel import Channel, Destination
 from adapter.delivery.delivery import Delivery
 from adapter.model.checkpoint import Checkpoint
-from adapter.model.clock import SystemClock
+from adapter.model.clock import Clock, SystemClock
 from adapter.model.http_auth import read_sink_auth
 from adapter.model.source import Context, Source
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime
+from adapter.runtime.deliveries import Drain, Encode
+from adapter.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from adapter.delivery.spans import Tracing
+
+Slots = Callable[[str], asyncio.Semaphore]
 
 
 async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: AsyncExitStack) -> tuple[Runtime, Channel]:
@@ -31,11 +38,10 @@ async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: Asy
 
     ``EnvError`` if a variable is invalid together with others.
     """
-    clock, log, policy = SystemClock(), logging.getLogger("adapter"), env.policy
+    clock, log = SystemClock(), logging.getLogger("adapter")
     tracing = _tracing(env, log, stack)
-    sink, dead_letters = _channels(env, clock, tracing)
-    for channel in filter(None, (sink, dead_letters)):
-        await stack.enter_async_context(aclosing(channel))
+    sinks = Sinks.of(env, clock, tracing)
+    await stack.enter_async_context(aclosing(sinks))
     saver = _saver(env, source, clock, log, metrics)
     await stack.enter_async_context(aclosing(saver))
     context = Context(
@@ -50,18 +56,76 @@ async def assemble(env: AdapterEnv, source: Source, metrics: Metrics, stack: Asy
         checkpoint=saver.checkpoint,
         egress=env.egress,
     )
-    make = tracing.delivery if tracing else Delivery
-    delivery = make(sink, policy, clock, Random(), metrics, log, dead_letters=dead_letters, secrets=env.secret_texts())
     runtime = Runtime(
         source,
         context,
-        partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {}),
-        delivery,
+        encoder(env),
+        sinks.delivery(env, clock, metrics, log, tracing),
         metrics,
-        Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if dead_letters else 0.0),
+        sinks.drain(env.policy),
         saver=saver,
     )
-    return runtime, sink
+    return runtime, sinks.sink
+
+
+def encoder(env: AdapterEnv) -> Encode:
+    """Encodes the events of the source."""
+    return partial(encode, source=env.source, namespace=env.namespace, overrides=env.ce_overrides or {})
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """The channels to the sink and, if it is configured, to the dead letter sink."""
+
+    sink: Channel
+    dead_letters: Channel | None
+
+    @classmethod
+    def of(cls, env: AdapterEnv, clock: Clock, tracing: Tracing | None = None) -> Sinks:
+        """``EnvError`` if a URL or a certificate is invalid."""
+        policy, (sink, dead_letters) = env.policy, _destinations(env)
+
+        def channel(destination: Destination) -> Channel:
+            return (tracing.channel if tracing else Channel)(
+                destination,
+                timeout_s=policy.timeout_s,
+                clock=clock,
+                connect_timeout_s=policy.connect_timeout_s,
+                backoff=policy.wait_s,
+            )
+
+        return cls(channel(sink), channel(dead_letters) if dead_letters else None)
+
+    def delivery(
+        self,
+        env: AdapterEnv,
+        clock: Clock,
+        metrics: Metrics,
+        log: logging.Logger,
+        tracing: Tracing | None = None,
+        slots: Slots | None = None,
+    ) -> Delivery:
+        """Delivers events by the policy of ``env``. ``slots``: limits the attempts at a destination, by its URL."""
+        make = tracing.delivery if tracing else Delivery
+        channels = [each for each in (self.sink, self.dead_letters) if each]
+        return make(
+            self.sink,
+            env.policy,
+            clock,
+            Random(),
+            metrics,
+            log,
+            dead_letters=self.dead_letters,
+            secrets=env.secret_texts(),
+            slots={each: slots(each.destination.url) for each in channels} if slots else {},
+        )
+
+    def drain(self, policy: Policy) -> Drain:
+        return Drain(TIMEOUTS.drain_s(policy.timeout_s), policy.timeout_s if self.dead_letters else 0.0)
+
+    async def aclose(self) -> None:
+        for channel in filter(None, (self.dead_letters, self.sink)):
+            await channel.aclose()
 
 
 def _tracing(env: AdapterEnv, log: logging.Logger, stack: AsyncExitStack) -> Tracing | None:
@@ -88,9 +152,9 @@ def _saver(env: AdapterEnv, source: Source, clock: SystemClock, log: logging.Log
     return saver
 
 
-def _channels(env: AdapterEnv, clock: SystemClock, tracing: Tracing | None) -> tuple[Channel, Channel | None]:
-    """The sink and, if it is configured, the dead letter sink."""
-    bundles, tokens, policy = Path(env.trust_bundles), Path(env.token_directory), env.policy
+def _destinations(env: AdapterEnv) -> tuple[Destination, Destination | None]:
+    """The sink and the dead letter sink."""
+    bundles, tokens = Path(env.trust_bundles), Path(env.token_directory)
     sink = Destination(
         env.sink,
         env.ca_certs,
@@ -100,16 +164,9 @@ def _channels(env: AdapterEnv, clock: SystemClock, tracing: Tracing | None) -> t
         egress=env.egress,
         credentials=read_sink_auth(env, "SINK_AUTH", env.sink_auth),
     )
-    open_channel = partial(
-        tracing.channel if tracing else Channel,
-        timeout_s=policy.timeout_s,
-        clock=clock,
-        connect_timeout_s=policy.connect_timeout_s,
-        backoff=policy.wait_s,
-    )
     if env.dead_letter_sink is None:
-        return open_channel(sink), None
-    dead_letters = Destination(
+        return sink, None
+    return sink, Destination(
         env.dead_letter_sink,
         env.dead_letter_ca_certs,
         env.dead_letter_audience,
@@ -120,4 +177,3 @@ def _channels(env: AdapterEnv, clock: SystemClock, tracing: Tracing | None) -> t
         env.egress,
         read_sink_auth(env, "DEAD_LETTER_SINK_AUTH", env.dead_letter_sink_auth),
     )
-    return open_channel(sink), open_channel(dead_letters)

@@ -1,9 +1,17 @@
-"""The result of one delivery attempt, and what a status code means for the event. Pure."""
+"""The result of one delivery attempt, what its status code means, and what the dead letter sink gets. Pure."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+
+from adapter.cloudevents.encode import Message, with_extensions
+from adapter.serving.failures import without_secrets
+
+ERROR_DATA_LIMIT = 1024
+_CONTROL = bytes([*range(32), 127])
 
 
 class Disposition(Enum):
@@ -42,3 +50,18 @@ def disposition(status: int) -> Disposition:
     if status in (404, 408, 409, 429) or status >= 500:
         return Disposition.RETRY
     return Disposition.REJECT
+
+
+def dead_letter(message: Message, destination: str, attempt: Attempt, secrets: Iterable[str] = ()) -> Message:
+    """The event with the three extensions that Knative's dispatcher adds to a dead letter.
+
+    ``attempt`` is the last one at ``destination``. Without a response the code is 500. The data is the response's body
+    without control characters and ``secrets``, in base64, cut to 1024 characters.
+    """
+    body = attempt.body if attempt.code.isdecimal() else f"dispatch error: {attempt.reason}".encode()
+    octets = [each.encode(errors="surrogateescape").decode("latin-1") for each in secrets]
+    shown = without_secrets(body[: 2 * ERROR_DATA_LIMIT].translate(None, _CONTROL).decode("latin-1"), octets)
+    data = b64encode(shown.encode("latin-1")).decode()[:ERROR_DATA_LIMIT]
+    code = attempt.code if attempt.code.isdecimal() else "500"
+    extensions = {"knativeerrordest": destination, "knativeerrorcode": code, "knativeerrordata": data}
+    return with_extensions(message, {name: value for name, value in extensions.items() if value})

@@ -10,20 +10,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.delivery.attempt import Attempt, Disposition
+from adapter.delivery.attempt import Attempt, Disposition, dead_letter
 from adapter.delivery.channel import Channel, OnAnswer
-from adapter.delivery.dead_letter import dead_letter
+from adapter.delivery.turns import NO_SLOTS, Turns
 from adapter.delivery.unaccepted import Unaccepted, first_line
-from adapter.model.clock import Clock, wait_until
+from adapter.model.clock import Clock
 from adapter.model.event import Event, Outcome
 from adapter.model.traces import trace_fields
 from adapter.observe.metrics import Metrics
@@ -40,7 +39,7 @@ class Delivery:
     """Delivers events to one sink.
 
     ``secrets``: texts that no log line and no reason may show. ``unaccepted_s``: how long no event may be accepted
-    until :meth:`unready_reason` says so; ``monotonic`` measures it.
+    until :meth:`unready_reason` says so; ``monotonic`` measures it. ``slots``: see :class:`Turns`.
     """
 
     def __init__(
@@ -56,6 +55,7 @@ class Delivery:
         secrets: Iterable[str] = (),
         unaccepted_s: float = TIMEOUTS.unaccepted_s,
         monotonic: Callable[[], float] = time.monotonic,
+        slots: Mapping[Channel, asyncio.Semaphore] = NO_SLOTS,
     ) -> None:
         self._sink = sink
         self._dead_letters = dead_letters
@@ -68,7 +68,7 @@ class Delivery:
         self._throttle = LogThrottle(log, clock.now)
         self._unaccepted = Unaccepted(clock.now, monotonic, unaccepted_s)
         self._unready_logged = False
-        self._not_before: dict[Channel, datetime] = {}  # from Retry-After; applies to all events
+        self._turns = Turns(clock, policy.retry_after_max_s, slots)
         self._is_cut_short = False
         self._scopes: set[asyncio.Timeout] = set()  # of attempts and waits in progress
         self._failed_attempts = 0  # at the sink, since the last line `recovered`
@@ -84,6 +84,10 @@ class Delivery:
             failures, since, last = self._unaccepted.count, self._unaccepted.since_text, self._unaccepted.reason
             self._throttle.warning("not ready: no event is accepted", failures=failures, since=since, reason=last)
         return reason
+
+    def problem(self) -> str | None:
+        """Like :meth:`unready_reason`, without the number of failures: the text changes only with their reason."""
+        return self.unready_reason() and self._unaccepted.problem
 
     def count_invalid(self, reason: str) -> None:
         """Count an event that could not be sent at all."""
@@ -156,17 +160,21 @@ class Delivery:
             started_s, answers = None, list[Attempt]()
             try:
                 async with self._time_left(last_chance, until):
-                    await self._wait(channel, wait_s)
+                    at_once = self._is_cut_short and channel is self._dead_letters
+                    await self._turns.take(channel, wait_s, at_once=at_once)
                     started_s = time.perf_counter()
                     attempt = await self._post(channel, message, answers.append)
             except _DeadlineReached:
                 return self._ended_early(channel, attempt, count, started_s, answers)
+            finally:
+                if started_s is not None:
+                    self._turns.give_back(channel)
             count += 1
             limit_s = next(waits, None)
             if attempt.disposition is not Disposition.RETRY or limit_s is None:
                 return attempt, count
             self._warn("delivery attempt failed; will retry", event, message, count, attempt)
-            self._postpone(channel, min(attempt.retry_after_s, self._policy.retry_after_max_s))
+            self._turns.postpone(channel, attempt.retry_after_s)
             wait_s = self._rng.uniform(0, limit_s)
 
     @contextlib.asynccontextmanager
@@ -185,14 +193,6 @@ class Delivery:
             raise
         finally:
             self._scopes.discard(scope)
-
-    async def _wait(self, channel: Channel, wait_s: float) -> None:
-        """Wait ``wait_s`` seconds, or longer if the last ``Retry-After`` of this destination requires it."""
-        now = self._clock.now()
-        longest = now + timedelta(seconds=self._policy.retry_after_max_s)  # the clock may have been set back
-        until = max(now + timedelta(seconds=wait_s), min(self._not_before.get(channel, now), longest))
-        if until > now and not (self._is_cut_short and channel is self._dead_letters):
-            await wait_until(self._clock, until)
 
     async def _post(self, channel: Channel, message: Message, on_answer: OnAnswer) -> Attempt:
         started_s = time.perf_counter()
@@ -241,10 +241,6 @@ class Delivery:
         self._unaccepted.add(reason)
         since = self._unaccepted.since
         self._metrics.failing_since = since.timestamp() if since else 0.0
-
-    def _postpone(self, channel: Channel, seconds: float) -> None:
-        if seconds > 0:
-            self._not_before[channel] = self._clock.now() + timedelta(seconds=seconds)
 
     def _accepted(self, event: Event, count: int) -> Outcome:
         self._unaccepted.clear()

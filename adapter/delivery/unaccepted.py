@@ -46,6 +46,11 @@ class Unaccepted:
         return format_time(self.since) if self.since else ""
 
     @property
+    def problem(self) -> str:
+        """Since when and why, without the number of failures."""
+        return f"the sink has accepted no event since {self.since_text}; the last failure: {self.reason}"
+
+    @property
     def too_long(self) -> str | None:
         """Why the source is not ready: a sentence if the first failure was ``limit_s`` ago or earlier, else None."""
         if self.since is None or self._monotonic() - self._first_s < self._limit_s:

@@ -13,6 +13,10 @@ MAX_BYTES = 64 * 1024  # of the JSON of a value that an author saves
 _to_json = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make an encoder for each call
 
 
+def _nothing() -> None:
+    """No value, and nobody to tell."""
+
+
 class Checkpoint:
     """A small JSON value that outlives the process, if the source has a store (``spec.checkpoint``).
 
@@ -25,13 +29,15 @@ class Checkpoint:
     ``key``: the name of the record in the store, for messages; empty without a store.
     """
 
+    __slots__ = ("_make", "is_shared", "is_stored", "key", "on_change", "version")
+
     def __init__(self, *, is_shared: bool = False, key: str = "") -> None:
         self.key = key
         self.version = 0
         self.is_shared = is_shared
         self.is_stored = False
-        self.on_change: Callable[[], None] = lambda: None
-        self._make: Callable[[], Json] = lambda: None
+        self.on_change: Callable[[], None] = _nothing
+        self._make: Callable[[], Json] = _nothing
 
     def load(self) -> Json:
         """The value that was saved last, by this process or an earlier one. None at the first start.

@@ -11,7 +11,7 @@ from adapter.contract.formats import EPOCH
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """When tick n is due, in whole nanoseconds since the epoch."""
 

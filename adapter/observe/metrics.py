@@ -25,6 +25,7 @@ class Metrics:
         self.last_success = 0.0  # Unix time
         self.failing_since = 0.0  # Unix time of the first failure after the last success; 0 if there is none
         self.checkpoint_age_s: Callable[[], float] | None = None  # None: the source has no store
+        self.kind = kind
         self._labels = {"namespace": namespace, "name": name, "kind": kind}
         self._events = dict.fromkeys([DELIVERED, DEAD_LETTERED, LOST, RETURNED, SKIPPED], 0)
         self._attempts: dict[str, int] = {}
@@ -40,6 +41,18 @@ class Metrics:
 
     def count_polls(self, outcome: str, count: int = 1) -> None:
         self._polls[outcome] = self._polls.get(outcome, 0) + count
+
+    def add(self, other: Metrics) -> None:
+        """Add the counts of another part of the same process."""
+        for outcome, count in other._events.items():
+            self.count_events(outcome, count)
+        for mine, others in ((self._attempts, other._attempts), (self._polls, other._polls)):
+            for label, count in others.items():
+                mine[label] = mine.get(label, 0) + count
+        self._durations.merge(other._durations)
+        self.in_flight += other.in_flight
+        self.last_success = max(self.last_success, other.last_success)
+        self.failing_since = min(filter(None, (self.failing_since, other.failing_since)), default=0.0)
 
     def render(self) -> bytes:
         return render(self)

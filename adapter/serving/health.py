@@ -84,6 +84,11 @@ class Durations:
         self._within[bisect_left(self._bounds_s, seconds)] += 1
         self.sum_s += seconds
 
+    def merge(self, other: Durations) -> None:
+        """Add those of another histogram with the same bounds."""
+        self._within = [sum(pair) for pair in zip(self._within, other._within, strict=True)]
+        self.sum_s += other.sum_s
+
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bound -> number of durations up to it."""
         bounds = [*map(str, self._bounds_s), "+Inf"]

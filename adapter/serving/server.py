@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from adapter.serving.connection import Connection
 from adapter.serving.limits import Connections, Handler, Limits
+from adapter.serving.messages import Refusal, Response
 from adapter.serving.sockets import ALL_ADDRESSES, BACKLOG, listening_socket
+from adapter.serving.wire import CheckHead
 
 
 class Server:
@@ -47,12 +51,20 @@ class Server:
             connection.abort()
 
 
-async def listen(handler: Handler, port: int, limits: Limits, *, host: str = ALL_ADDRESSES) -> Server:
+async def listen(handler: Handler, port: int, limits: Limits, *, host: str = ALL_ADDRESSES, **options: Any) -> Server:
     """Serve on ``host``, or on all addresses; ``OSError`` if the port is in use. Port 0: any free port."""
-    return await listen_on(handler, listening_socket(host, port), limits)
+    return await listen_on(handler, listening_socket(host, port), limits, **options)
 
 
-async def listen_on(handler: Handler, bound: socket.socket, limits: Limits) -> Server:
-    """Serve on a socket that listens already."""
-    connections, loop = Connections(handler, limits), asyncio.get_running_loop()
-    return Server(await loop.create_server(lambda: Connection(connections), sock=bound, backlog=BACKLOG), connections)
+async def listen_on(
+    handler: Handler,
+    bound: socket.socket,
+    limits: Limits,
+    *,
+    check_head: CheckHead | None = None,
+    refused: Callable[[Refusal], Response] = Refusal.response,
+) -> Server:
+    """Serve on a socket that listens already. ``check_head``: see ``Connection``; ``refused``: see ``Connections``."""
+    connections, loop = Connections(handler, limits, refused), asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: Connection(connections, check_head), sock=bound, backlog=BACKLOG)
+    return Server(listening, connections)

@@ -14,7 +14,7 @@ RECENT = 60 * _S  # nanoseconds; the limit for a late tick if the position is un
 MAX_TICKS = 1000  # of the missed ticks, at most so many are sent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Policy:
     """``window``: how late a missed tick is sent with ``latest`` and ``all``, in nanoseconds."""
 

@@ -14,6 +14,8 @@ class Positions:
     All ticks up to a position were answered by the sink, were skipped, or were due before the source started.
     """
 
+    __slots__ = ("_checkpoint", "_key", "_worker", "_workers")
+
     def __init__(self, context: Context, key: Json) -> None:
         self._checkpoint = context.checkpoint
         self._key = key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable
-from functools import partial
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -53,26 +53,41 @@ class Timer(Scheduled):
 
     def events(self, context: Context) -> AsyncGenerator[Event, Outcome]:
         """Yields the event of each tick when it is due."""
-        schedule = Schedule.of(context.uid, context.created, self.interval.ns)
-        return ticks(
-            context,
-            Plan(
-                Every.of(schedule, context.worker, context.workers),
-                Every.of(schedule),
-                self._policy(),
-                partial(self._event_at, schedule, context.uid),
-                lambda due: {"sequence": _number(schedule, due)},
-                min(GAP_S, self.interval.total_seconds() / 2) * context.workers,
-            ),
-        )
+        return ticks(context, plan_of(self, context))
 
-    async def _event_at(self, schedule: Schedule, uid: str, due: int) -> Event:
-        n = _number(schedule, due)
-        made = self.tick(n)
+
+def plan_of(timer: Timer, context: Context) -> Plan:
+    """The ticks of one worker of the timer."""
+    schedule = Schedule.of(context.uid, context.created, timer.interval.ns)
+    made, all_times = _Numbered(timer, schedule, context.uid), Every.of(schedule)
+    return Plan(
+        all_times if context.workers == 1 else Every.of(schedule, context.worker, context.workers),
+        all_times,
+        timer._policy(),
+        made.event,
+        made.name,
+        min(GAP_S, timer.interval.total_seconds() / 2) * context.workers,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The ticks of a timer by their numbers. A pool has one for each source, so it must be small."""
+
+    timer: Timer
+    schedule: Schedule
+    uid: str
+
+    async def event(self, due: int) -> Event:
+        n = _number(self.schedule, due)
+        made = self.timer.tick(n)
         event = await made if inspect.isawaitable(made) else made
         if not isinstance(event, Event):
-            raise TypeError(f"tick() of {type(self).__name__} returned {type(event).__name__}; return an Event")
-        return with_defaults(event, f"{uid}-{due // 1_000_000}", schedule.due(n))
+            raise TypeError(f"tick() of {type(self.timer).__name__} returned {type(event).__name__}; return an Event")
+        return with_defaults(event, f"{self.uid}-{due // 1_000_000}", self.schedule.due(n))
+
+    def name(self, due: int) -> dict[str, int]:
+        return {"sequence": _number(self.schedule, due)}
 
 
 def _number(schedule: Schedule, due: int) -> int:

@@ -32,7 +32,7 @@ class Times(Protocol):
         """The first one of the last ``n`` ticks that :meth:`count` counts. None: it counts none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Every:
     """Ticks at ``first``, and then every ``step`` nanoseconds."""
 

@@ -35,7 +35,8 @@ from adapter.delivery.delivery import Delivery  # noqa: E402
 from adapter.model.checkpoint import Checkpoint  # noqa: E402
 from adapter.model.clock import SystemClock  # noqa: E402
 from adapter.observe.metrics import Metrics  # noqa: E402
-from adapter.runtime import Drain, Runtime  # noqa: E402
+from adapter.runtime.deliveries import Drain  # noqa: E402
+from adapter.runtime.runtime import Runtime  # noqa: E402
 from adapter.sdk import Context, Event, Outcome, Source  # noqa: E402
 
 SAVES, ROUNDS, EVENTS = 200, 7, 1500

@@ -67,7 +67,8 @@ async def adapter(url: str, count: int, side_by_side: int) -> None:
     from adapter.model.event import Event, Outcome
     from adapter.model.source import Context
     from adapter.observe.metrics import Metrics
-    from adapter.runtime import Drain, Runtime
+    from adapter.runtime.deliveries import Drain
+    from adapter.runtime.runtime import Runtime
     from tests.kinds.burst_source import BurstSource
 
     metrics, clock, log = Metrics("ns", "n", "BurstSource"), SystemClock(), logging.getLogger("bench")

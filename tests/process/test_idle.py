@@ -60,7 +60,7 @@ UNUSED = (
     ],
 )
 def test_adapter_does_not_import_what_its_source_does_not_use(source: str, unused: set[str]) -> None:
-    code = "import adapter.__main__, adapter.delivery.delivery, adapter.runtime, adapter.serving.server"
+    code = "import adapter.__main__, adapter.delivery.delivery, adapter.runtime.runtime, adapter.serving.server"
     code += f", adapter.sources.{source}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert unused & set(done.stdout.split()) == set()

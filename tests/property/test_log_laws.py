@@ -22,7 +22,8 @@ from adapter.delivery.channel import Destination
 from adapter.delivery.delivery import Delivery
 from adapter.model.schedule import Schedule
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime
+from adapter.runtime.deliveries import Drain
+from adapter.runtime.runtime import Runtime
 from adapter.sdk import Context, Event, Interval, Outcome, Timer
 from adapter.serving.logs import THROTTLE_PERIOD, LogThrottle
 from adapter.testing.clock import START, VirtualClock

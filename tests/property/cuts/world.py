@@ -24,7 +24,8 @@ from adapter.cloudevents.encode import Message, encode
 from adapter.model.checkpoint import Checkpoint
 from adapter.model.source import Context
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime
+from adapter.runtime.deliveries import Drain
+from adapter.runtime.runtime import Runtime
 from adapter.sdk import Event, Outcome
 from tests.property.cuts.upstreams import SlidingList
 from tests.property.cuts.virtual_loop import START, LoopClock, VirtualLoop

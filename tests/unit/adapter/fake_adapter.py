@@ -16,7 +16,8 @@ from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import Clock
 from adapter.observe.metrics import Metrics
-from adapter.runtime import Drain, Runtime
+from adapter.runtime.deliveries import Drain
+from adapter.runtime.runtime import Runtime
 from adapter.sdk import Context, Event, Outcome, Source
 from adapter.testing.clock import START, VirtualClock
 from tests.deadline import DEADLINE_S

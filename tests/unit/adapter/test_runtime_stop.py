@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.runtime import Drain
+from adapter.runtime.deliveries import Drain
 from adapter.sdk import Context, Event, Outcome
 from adapter.serving.failures import SourceExit
 from adapter.testing.clock import START

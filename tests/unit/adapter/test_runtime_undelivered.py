@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 
 from adapter.contract.timeouts import TIMEOUTS
-from adapter.runtime import Drain
+from adapter.runtime.deliveries import Drain
 from adapter.sdk import Context, Event, Outcome
 from tests.unit.adapter.fake_adapter import Events, FakeAdapter, ScriptedSource, wait_for_ever, within_deadline
 

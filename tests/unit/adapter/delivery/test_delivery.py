@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from adapter.cloudevents.encode import Message
 from adapter.contract.delivery_policy import Policy
-from adapter.delivery.attempt import Attempt, Disposition
-from adapter.delivery.dead_letter import dead_letter
+from adapter.delivery.attempt import Attempt, Disposition, dead_letter
 from adapter.sdk import Outcome
 from adapter.testing.clock import START, VirtualClock
 from tests.unit.adapter.delivery.scenario import (

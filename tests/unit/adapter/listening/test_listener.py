@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from adapter.contract.timeouts import TIMEOUTS
 from adapter.listening.listener import RequestHandler
-from adapter.runtime import Drain
+from adapter.runtime.deliveries import Drain
 from adapter.sdk import Context, Event, Listener, Outcome, Refusal, Request, SecretText
 from adapter.testing.clock import START, VirtualClock
 from tests.deadline import DEADLINE_S

@@ -1,8 +1,6 @@
 """Runs one source: pulls an event, sets its id and time, delivers it, and sends the outcome back.
 
 On SIGTERM it stops pulling events and waits for the deliveries in flight.
-
-An invalid event does not stop the valid ones: it is logged, counted as lost, and the source gets ``REJECTED``.
 An exception in the source's own code ends the adapter.
 """
 
@@ -11,54 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
 
 from adapter.checkpoints.saver import Saver
-from adapter.cloudevents.encode import Message
 from adapter.contract.timeouts import TIMEOUTS, Timeouts
 from adapter.model.event import Event, Outcome
 from adapter.model.source import Context, Source, with_id_and_time
-from adapter.model.traces import trace_fields, traceparent_of
-from adapter.observe.metrics import DEAD_LETTERED, DELIVERED, LOST, RETURNED, SKIPPED, Metrics
+from adapter.observe.metrics import SKIPPED, Metrics
+from adapter.runtime.deliveries import Deliverer, Deliveries, Drain, Encode
 from adapter.serving.failures import as_source, cancels_this_task
-from adapter.serving.logs import BURST, LogThrottle
-
-Encode = Callable[[Event], Message]  # raises ValueError if the event is invalid
-ACCEPTED = {Outcome.DELIVERED: DELIVERED, Outcome.DEAD_LETTERED: DEAD_LETTERED}
-
-
-class Deliverer(Protocol):
-    """The part of :class:`adapter.delivery.delivery.Delivery` that the runtime calls."""
-
-    def unready_reason(self) -> str | None: ...
-
-    def count_invalid(self, reason: str) -> None: ...
-
-    def cut_short(self) -> None: ...
-
-    def flush(self) -> None: ...
-
-    async def deliver(
-        self,
-        event: Event,
-        message: Message,
-        *,
-        caller_timeout_s: float | None = None,
-        sends_again: Callable[[Outcome], bool] = ...,
-    ) -> Outcome: ...
-
-
-@dataclass(frozen=True)
-class Drain:
-    """Seconds for the events in flight after SIGTERM: ``timeout_s``, then ``last_attempt_s`` for the dead letter sink.
-
-    ``last_attempt_s`` begins with ``Deliverer.cut_short()``. It is 0 without a dead letter sink.
-    """
-
-    timeout_s: float
-    last_attempt_s: float = 0.0
+from adapter.serving.logs import LogThrottle
 
 
 class Runtime:
@@ -81,8 +42,6 @@ class Runtime:
         self._source = source
         self._encode = encode
         self._delivery = delivery
-        self._metrics = metrics
-        self._drain_times = drain
         self._timeouts = timeouts
         self._saver = saver or Saver(context.checkpoint, None, context.clock, context.log)
         self._log = context.log
@@ -92,8 +51,7 @@ class Runtime:
         self._on_shutdown: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()  # SIGTERM was received
         self._stopped_pulling = asyncio.Event()  # the on_shutdown callbacks are done
-        self._in_flight: set[asyncio.Timeout] = set()  # of deliveries; rescheduled to end them
-        self._none_in_flight = asyncio.Event()
+        self._deliveries = Deliveries(delivery, metrics, self._throttle, drain, self._stopped_pulling, timeouts)
         self._context = replace(
             context,
             send=self._send,
@@ -193,23 +151,12 @@ class Runtime:
         return None
 
     async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
-        await self._wait_for_deliveries(self._drain_times.timeout_s)
-        if self._in_flight:
-            self._delivery.cut_short()
-            await self._wait_for_deliveries(self._drain_times.last_attempt_s + self._timeouts.outcome_s)
-        had_events = bool(self._in_flight) or self._none_in_flight.is_set()
-        for delivery in self._in_flight:
-            delivery.reschedule(asyncio.get_running_loop().time())
+        had_events = await self._deliveries.drain()
         if had_events:
             await asyncio.wait(workers, timeout=self._timeouts.outcome_s)
         for task in workers:
             task.cancel()
         await asyncio.wait(workers, timeout=self._timeouts.source_close_s)
-
-    async def _wait_for_deliveries(self, timeout_s: float) -> None:
-        if self._in_flight:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._none_in_flight.wait(), timeout_s)
 
     async def _work(self, context: Context) -> None:
         async with contextlib.aclosing(self._source.events(context)) as events:
@@ -230,49 +177,9 @@ class Runtime:
     async def _handle(self, event: Event, caller_timeout_s: float | None = None) -> Outcome:
         """Deliver one event. ``caller_timeout_s`` is set if a caller waits for the outcome."""
         event = with_id_and_time(event, self._context)
-        try:
-            async with asyncio.timeout(None) as limit:
-                self._in_flight.add(limit)
-                outcome = await self._deliver(event, caller_timeout_s)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            outcome = Outcome.GAVE_UP
-            self._log_undelivered(event, outcome, caller_waits=caller_timeout_s is not None)
-        finally:
-            self._in_flight.discard(limit)
-            if self._stopped_pulling.is_set() and not self._in_flight:
-                self._none_in_flight.set()
-        returned = caller_timeout_s is not None or self._sends_again(outcome)
-        self._metrics.count_events(ACCEPTED.get(outcome, RETURNED if returned else LOST))
-        return outcome
+        return await self._deliveries.handle(
+            event, self._context.source, self._encode, self._sends_again, caller_timeout_s
+        )
 
     def _sends_again(self, outcome: Outcome) -> bool:
         return self._source.sends_again(outcome, stopping=self._stopping.is_set())
-
-    def _log_undelivered(self, event: Event, outcome: Outcome, *, caller_waits: bool) -> None:
-        if caller_waits:
-            message = "event not delivered before shutdown; caller notified"
-        elif self._sends_again(outcome):
-            message = "event not delivered before shutdown; the source will send it again"
-        else:
-            message = "event lost: not delivered before shutdown"
-        fields: dict[str, Any] = {"event_id": event.id, "event_type": event.type}
-        fields |= trace_fields(traceparent_of(event, self._context.source))
-        self._throttle.error(message, burst=BURST, **fields)
-
-    async def _deliver(self, event: Event, caller_timeout_s: float | None) -> Outcome:
-        try:
-            message = self._encode(event)
-        except ValueError as error:
-            self._throttle.error("invalid event rejected", event_id=event.id, event_type=event.type, reason=str(error))
-            self._delivery.count_invalid(str(error))
-            return Outcome.REJECTED
-        self._throttle.recovered()
-        self._metrics.in_flight += 1
-        try:
-            return await self._delivery.deliver(
-                event, message, caller_timeout_s=caller_timeout_s, sends_again=self._sends_again
-            )
-        finally:
-            self._metrics.in_flight -= 1

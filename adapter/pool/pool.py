@@ -1,0 +1,206 @@
+"""Which sources run, and what is told about them: the answers to ``/run`` and ``/keep``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from adapter.contract.declarations import EnvError
+from adapter.model.checkpoint import Checkpoint
+from adapter.model.clock import Clock
+from adapter.pool.alarms import Alarms
+from adapter.pool.groups import Groups
+from adapter.pool.kinds import Kinds
+from adapter.pool.settings import SourceEnvs
+from adapter.pool.source import PooledSource
+from adapter.serving.logs import error_location
+
+NAMED_S = 2.0  # a list may be older than a question of this age
+TOMBSTONE_S = 30.0  # a question may be older than the list that the source has left
+MOST_TROUBLED = 100
+AT_ONCE = 10  # sources to start before the loop handles other work
+OTHER = "another environment runs: a source that runs stays as it is with absentOnly"
+LEFT = "the source has left the list of the pool; ask again in 30 s"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A source that the hook has named. ``source``: None if it does not run.
+
+    ``digest``: of the environment that runs. ``refused``: of another one that cannot run, and why. ``told``: the last
+    answer to ``/run`` about it; None if nobody has asked.
+    """
+
+    named_s: float  # the loop's time of the last question
+    source: PooledSource | None = None
+    digest: bytes = b""
+    refused: tuple[bytes, str] | None = None
+    told: str | None = None
+
+    @property
+    def problem(self) -> str:
+        if self.refused:
+            return self.refused[1]
+        return self.source.problem if self.source else ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answer to ``/keep``. ``again``: sources that are not listed were left alone, because they are new."""
+
+    missing: list[str]
+    again: bool
+    filled: bool
+    troubled: dict[str, str]
+
+
+class Pool:
+    """Created in a running event loop. ``filled``: it has got all sources since its start."""
+
+    def __init__(self, envs: SourceEnvs, groups: Groups, clock: Clock, log: logging.Logger) -> None:
+        self.filled = self.stopping = False
+        self.groups = groups
+        self._envs = envs
+        self._clock = clock
+        self._log = log
+        self._kinds = Kinds()
+        self._alarms = Alarms(clock)
+        self._loop = asyncio.get_running_loop()
+        self._entries: dict[str, Entry] = {}
+        self._left: dict[str, float] = {}  # uid -> until when it is refused, by the loop's time; the oldest first
+        self._listed: set[str] = set()  # as troubled in the last answer
+
+    @property
+    def unready_reason(self) -> str | None:
+        if self.stopping:
+            return "stopping"
+        return None if self.filled else "not filled: the hook has not sent all sources yet"
+
+    def running(self) -> Iterable[PooledSource]:
+        return [entry.source for entry in self._entries.values() if entry.source]
+
+    def source(self, uid: str) -> PooledSource | None:
+        entry = self._entries.get(uid)
+        return entry.source if entry else None
+
+    async def run(self, sources: Mapping[str, Mapping[str, str] | None], *, absent_only: bool) -> dict[str, str]:
+        """Start, change or end sources. The result: uid -> empty, or why it does not run exactly this environment."""
+        self._forget_tombstones()
+        texts: dict[str, str] = {}
+        for n, (uid, environ) in enumerate(sources.items(), 1):
+            texts[uid] = self._run_one(uid, environ, absent_only)
+            if n % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return texts
+
+    def keep(self, uids: list[str], *, filled: bool) -> Kept:
+        """End all sources that are not listed, except those that were named in the last seconds."""
+        self._forget_tombstones()
+        listed, now_s = set(uids), self._loop.time()
+        unlisted = self._entries.keys() - listed
+        new = {uid for uid in unlisted if now_s - self._entries[uid].named_s < NAMED_S}
+        for uid in unlisted - new:
+            self._end(self._entries.pop(uid))
+            self._left[uid] = now_s + TOMBSTONE_S
+        for uid in listed & self._left.keys():
+            del self._left[uid]
+        self.filled = self.filled or filled
+        missing = [uid for uid in uids if uid not in self._entries]
+        return Kept(missing, bool(new), self.filled, self._troubled())
+
+    def stop(self) -> None:
+        """Make no more ticks."""
+        self.stopping = True
+        for entry in self._entries.values():
+            self._end(entry)
+
+    async def drain(self) -> None:
+        """Deliver the events in flight, within the limits of a shutdown. Call :meth:`stop` first."""
+        await self.groups.close()
+
+    def _run_one(self, uid: str, environ: Mapping[str, str] | None, absent_only: bool) -> str:
+        entry = self._entries.get(uid)
+        if entry is None and uid in self._left:
+            return LEFT if environ is not None else ""
+        if entry is None:
+            entry = self._entries[uid] = Entry(self._loop.time())
+        entry.named_s = self._loop.time()
+        stays = absent_only and entry.source is not None
+        if environ is None:
+            if not stays:
+                self._end(entry)
+            return self._tell(entry, "", absent_only)
+        digest = _digest(environ)
+        if stays and digest != entry.digest:
+            return OTHER
+        self._apply(uid, entry, environ, digest)
+        return self._tell(entry, entry.problem, absent_only)
+
+    def _tell(self, entry: Entry, text: str, absent_only: bool) -> str:
+        if not absent_only:  # otherwise the hook does not show the answer to anybody
+            entry.told = text
+        return text
+
+    def _apply(self, uid: str, entry: Entry, environ: Mapping[str, str], digest: bytes) -> None:
+        """Run this environment, unless it runs already or was refused before."""
+        if entry.source and digest == entry.digest:
+            entry.refused = None
+            return
+        if entry.refused and digest == entry.refused[0]:
+            return
+        try:
+            made = self._make(uid, entry, environ)
+        except EnvError as error:
+            entry.refused = digest, " ".join(str(error).splitlines())
+            return
+        except Exception as error:  # one source must not stop the answer about the others
+            entry.refused = digest, f"the pool cannot run it: {type(error).__name__}; see its log"
+            fields = {"source_uid": uid, "error": type(error).__name__, "at": error_location(error)}
+            self._log.error("a source cannot be run", extra={"fields": fields})
+            return
+        old, entry.source, entry.digest, entry.refused = entry.source, made, digest, None
+        if old:
+            old.replace_by(made)
+            self.groups.leave(old.group)
+        else:
+            made.start()
+
+    def _make(self, uid: str, entry: Entry, environ: Mapping[str, str]) -> PooledSource:
+        env = self._envs.read(environ)
+        if env.uid != uid:
+            raise EnvError("SOURCE_UID", env.uid, f"write the uid of the source, {uid}")
+        timer = self._kinds.load(env)
+        group = self.groups.join(env)
+        checkpoint = entry.source.context.checkpoint if entry.source else Checkpoint()
+        try:
+            return PooledSource(env, timer, group, checkpoint, self._clock, self._alarms)
+        except BaseException:
+            self.groups.leave(group)
+            raise
+
+    def _end(self, entry: Entry) -> None:
+        source, entry.source, entry.digest, entry.refused = entry.source, None, b"", None
+        if source:
+            source.end()
+            self.groups.leave(source.group)
+
+    def _troubled(self) -> dict[str, str]:
+        """Those that were listed before and still have a problem come first, because the hook knows them."""
+        problems = {uid: text for uid, entry in self._entries.items() if (text := entry.problem)}
+        kept = sorted(self._listed & problems.keys())
+        new = sorted(uid for uid in problems.keys() - self._listed if not self._entries[uid].told)
+        self._listed = {*kept, *new[: max(0, MOST_TROUBLED - len(kept))]}
+        return {uid: problems[uid] for uid in sorted(self._listed)}
+
+    def _forget_tombstones(self) -> None:
+        now_s = self._loop.time()
+        while self._left and (oldest := next(iter(self._left.items())))[1] <= now_s:
+            del self._left[oldest[0]]
+
+
+def _digest(environ: Mapping[str, str]) -> bytes:
+    return hashlib.sha256(json.dumps(environ, sort_keys=True).encode()).digest()
