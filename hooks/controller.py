@@ -101,8 +101,8 @@ def sync(
     status: Status = {"conditions": []}
     _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
     if told:
-        member = Member(options.pool, settings.namespace, parent.status)
-        outcome = _in_pool(plan, observed, member, told, request, unchanged=_is_unchanged(status, parent))
+        member = Member(options.pool, settings.namespace, parent.status, request.related or {})
+        outcome = _in_pool(plan, observed, member, told, unchanged=_is_unchanged(status, parent))
     else:
         outcome = _in_deployment(plan, observed, request, now, diagnose=_diagnoses_pods(settings, options))
     status["conditions"] = conditions.update(parent.status, _states(plan, outcome.deployed), now=now)
@@ -144,15 +144,13 @@ def _in_deployment(
     return Outcome(deployed, _children(plan), wait, None if runs else Member("", "", old_status).marker)
 
 
-def _in_pool(
-    plan: Plan, observed: Object | None, member: Member, told: Told, request: SyncRequest, *, unchanged: bool
-) -> Outcome:
+def _in_pool(plan: Plan, observed: Object | None, member: Member, told: Told, *, unchanged: bool) -> Outcome:
     """An old Deployment stays until the pool runs the source, and the status says so."""
     suspended = plan.source.suspended
     waits = isinstance(plan.sink, Unresolved) and not suspended
     deployed = member.deployed(told, suspended=suspended, waits_for_sink=waits, unchanged=unchanged)
     stays = observed is not None and not member.replaces_deployment(told, waits_for_sink=waits)
-    wait = member.resync_after(told, request.related or {}, waits_for_sink=waits, has_old=stays)
+    wait = member.resync_after(told, waits_for_sink=waits, has_old=stays)
     return Outcome(deployed, _children(plan) if stays else [], wait, member.new_marker(told))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from adapter.contract.formats import Json
@@ -45,11 +45,21 @@ def related_rules(pool: str, namespace: str, uid: str) -> list[RelatedRule]:
 
 @dataclass(frozen=True)
 class Member:
-    """A source of a pool: the name and namespace of the pool, and the source's present status."""
+    """A source of a pool: the name and namespace of the pool, the source's present status, and the related objects.
+
+    Without its SourcePool, the process is about to end, whatever it says.
+    """
 
     pool: str
     namespace: str
     old_status: Json
+    related: Objects = field(default_factory=dict)
+
+    @property
+    def _object(self) -> Object | None:
+        """The SourcePool, unless it is missing or being deleted."""
+        found = self.related.get(f"{KIND}.{API_VERSION}", {}).get(f"{self.namespace}/{self.pool}")
+        return None if get_in(found, "metadata", "deletionTimestamp") else found
 
     @property
     def marker(self) -> str | None:
@@ -66,7 +76,7 @@ class Member:
 
         The status must show the pool already: the list of the pool's sources is made from it.
         """
-        return told.is_yes and self.marker == self.pool and not waits_for_sink
+        return told.is_yes and self._object is not None and self.marker == self.pool and not waits_for_sink
 
     def deployed(self, told: Told, *, suspended: bool, waits_for_sink: bool, unchanged: bool) -> ConditionState:
         """``Deployed`` is True only if the pool has said that it runs the source.
@@ -80,6 +90,9 @@ class Member:
         if waits_for_sink:
             text = f"{name} starts the source when the sink is resolved; see SinkProvided. A source that runs goes on"
             return _state("Unknown", Reason.SINK_NOT_RESOLVED, text)
+        if self._object is None:
+            text = f"{name} does not exist; create it, or write the manifests of the kind without --pool"
+            return _state("Unknown", Reason.POOL_NOT_ANSWERING, text)
         if told.silent_for is not None:
             last = find(self.old_status, ConditionType.DEPLOYED) if unchanged and self.marker == self.pool else None
             return (last and told.silent_for < BRIEF and _of(last)) or _state(
@@ -92,10 +105,13 @@ class Member:
             return _state("False", Reason.ADAPTER_REFUSED, f"{name} does not run the source: {_line(told.text)}")
         return ConditionState(ConditionType.DEPLOYED, "True")
 
-    def resync_after(self, told: Told, related: Objects, *, waits_for_sink: bool, has_old: bool) -> timedelta | None:
+    def resync_after(self, told: Told, *, waits_for_sink: bool, has_old: bool) -> timedelta | None:
         """When to ask again. A pool that is known to be lost is not asked: its next status causes a sync."""
+        if self._object is None:
+            return None
         if told.silent_for is not None:
-            return AGAIN_AFTER_SILENCE if _is_believed_ready(related, self.namespace, self.pool) else None
+            ready = find(get_in(self._object, "status"), ConditionType.READY) or {}
+            return AGAIN_AFTER_SILENCE if ready.get("status") == "True" else None
         if told.text:
             return AGAIN_AFTER_REFUSAL
         return AGAIN_AFTER_SWITCH if has_old and not waits_for_sink and self.marker != self.pool else None
@@ -125,8 +141,3 @@ def _of(condition: Object) -> ConditionState | None:
 def _line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-
-
-def _is_believed_ready(related: Objects, namespace: str, pool: str) -> bool:
-    found = related.get(f"{KIND}.{API_VERSION}", {}).get(f"{namespace}/{pool}")
-    return (find(get_in(found, "status"), ConditionType.READY) or {}).get("status") == "True"

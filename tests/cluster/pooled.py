@@ -180,6 +180,10 @@ class PooledCluster:
             self.pool_status, lambda found: found.get("Ready") == "True", "the pool is ready", details=self.details
         )
 
+    def wait_for_pooled_sources(self, count: int) -> None:
+        what = f"{count} sources run in the pool"
+        eventually(self.kubelet.pooled_sources, lambda found: found == count, what, details=self.details)
+
     def pool_status(self) -> dict[str, str]:
         found = self.api.find(*POOLS, POOL, BY_HAND) or {}
         return {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}

@@ -122,22 +122,16 @@ def test_many_instant_creates_and_deletes_leave_what_exists(in_pool: PooledClust
         in_pool.api.delete(*in_pool.ns.sources, name, BY_HAND)
     create(in_pool, "x0")
     in_pool.ns.wait_until_ready("x0")
-    eventually(
-        in_pool.kubelet.pooled_sources,
-        lambda count: count == len(NAMES) + 1,
-        "the deleted end",
-        details=in_pool.details,
-    )
+    in_pool.wait_for_pooled_sources(len(NAMES) + 1)
     in_pool.wait_for_events(2)
     in_pool.api.delete(*in_pool.ns.sources, "x0", BY_HAND)
     in_pool.wait_for_pooled_sources(len(NAMES))
 
 
 def test_source_that_needs_an_identity_gets_a_deployment_and_comes_back(in_pool: PooledCluster) -> None:
+    account = {"name": "robot", "namespace": BY_HAND}
+    in_pool.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     in_pool.ns.edit("b", serviceAccountName="robot")
-    in_pool.api.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": BY_HAND}}
-    )
     eventually(
         lambda: ready(in_pool.sources()["b"]) and "pool" not in in_pool.sources()["b"]["status"],
         bool, "b runs in a Deployment", details=in_pool.details,

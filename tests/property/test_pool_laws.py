@@ -22,6 +22,7 @@ from hooks.pool.verdict import Told
 from hooks.protocol import SyncRequest
 from hooks.settings import Settings
 from tests.unit.hooks.hook import UID, observed, parent
+from tests.unit.hooks.pool.sources import pool_object
 
 SETTINGS = Settings(adapter_image="adapter:1", namespace="hooks")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,7 +105,9 @@ class Machine:
                 if self.available
                 else observed(self.deployment, availableReplicas=0, conditions=[])
             )
-        return SyncRequest.model_validate({"parent": self.source(), "children": children})
+        return SyncRequest.model_validate(
+            {"parent": self.source(), "children": children, "related": pool_object("True")}
+        )
 
     def ask(self, request: SyncRequest) -> Told | None:
         asked = question(request, SETTINGS, observability=Observability(), options=self.options)
@@ -155,6 +158,7 @@ class Machine:
             {
                 "parent": self.source() | {"status": {**status, "observedGeneration": self.generation}},
                 "children": request.children,
+                "related": request.related,
             }
         )
         later = self.now if told and told.silent_for else self.now + timedelta(seconds=1)

@@ -26,9 +26,11 @@ def silent(seconds: float) -> Told:
 def request(
     spec: Any = None, *, related: Any = None, children: Any = None, generation: int = 1, **source: Any
 ) -> SyncRequest:
+    """``related``: by default with the SourcePool."""
     whole = parent(SPEC if spec is None else spec, **source)
+    related = pool_object("True") if related is None else related
     whole["metadata"]["generation"] = generation
-    return SyncRequest.model_validate({"parent": whole, "children": children or {}, "related": related or {}})
+    return SyncRequest.model_validate({"parent": whole, "children": children or {}, "related": related})
 
 
 def asked(body: SyncRequest, options: KindOptions = OPTIONS) -> Question | None:

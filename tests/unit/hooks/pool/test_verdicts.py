@@ -91,6 +91,20 @@ def test_old_deployment_stays_until_the_pool_runs_the_source(told: Told) -> None
         assert kept["spec"]["template"] == running["spec"]["template"]
 
 
+BEING_DELETED = pool_object("True")
+next(iter(BEING_DELETED.values()))["hooks/many"]["metadata"] = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize("related", [{}, BEING_DELETED], ids=["missing", "being-deleted"])
+@pytest.mark.parametrize("told", [YES, NO, silent(0)], ids=["yes", "no", "brief"])
+def test_without_its_source_pool_no_answer_counts(related: Any, told: Told) -> None:
+    response = answer(request(status=in_pool(), related=related, children=running_deployment()), told)
+    assert condition(response, "Ready") == ("Unknown", "PoolNotAnswering")
+    assert message(response).startswith("SourcePool hooks/many does not exist")
+    assert len(response["children"]) == 1
+    assert "resyncAfterSeconds" not in response
+
+
 def test_old_deployment_stays_while_the_sink_is_lost() -> None:
     body = request(SPEC | {"sink": BROKER_SINK}, status=in_pool(), children=running_deployment())
     assert len(answer(body, YES)["children"]) == 1
