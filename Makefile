@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long fuzz e2e check bench lock manifests docs control-plane release dist
+.PHONY: run test test-long fuzz e2e check bench bench-scale lock manifests docs control-plane release dist
 
 # Where this variable is set, each of the thousands of processes of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -54,6 +54,10 @@ docs: .venv/ready  ## Generate the reference pages and the site in build/docs
 
 bench: .venv/ready  ## Run the benchmarks, each against its baseline
 	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-scale: N ?= 100
+bench-scale: .venv/ready control-plane  ## Measure what N sources cost. N=100 ARGS="--phases create,delete --flags=--workers=50"
+	$(BIN)/python -m tests.bench.scale -n $(N) $(ARGS)
 
 release: .venv/ready  ## Write version and changelog, and build the files of a release into dist/. VERSION=1.4.0
 	$(BIN)/python -m release "$(VERSION)"

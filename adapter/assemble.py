@@ -117,6 +117,7 @@ class Sinks:
             log,
             dead_letters=self.dead_letters,
             secrets=env.secret_texts(),
+            monotonic=asyncio.get_running_loop().time,
             slots={each: slots(each.destination.url) for each in channels} if slots else {},
         )
 

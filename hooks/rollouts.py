@@ -78,16 +78,17 @@ def resync_after(
 ) -> timedelta | None:
     """When to sync again, if Metacontroller may get no event: the Deployment is missing, was scaled up, or recreates.
 
-    The first sync without the Deployment requests nothing: the changed status and the new Deployment cause the next
-    sync. A requested sync cannot be taken back, so each source would pay for one that it does not need.
+    The first sync of a source requests nothing: its new Deployment causes the next one. Later another Deployment may
+    have its name, which contains the uid of the source. Metacontroller reports no error then, and gets no event. A
+    requested sync cannot be taken back, so each new source would pay for one that it does not need.
     """
     if observed is not None:
         scaled_up = deployed.reason == Reason.ADAPTER_STARTING and _is_rolled_out(get_in(observed, "status"))
         return _time_to_start(observed, old_status, now) if scaled_up else None
     if deployed.reason == Reason.DEPLOYMENT_NOT_CREATED:
         return TRY_AGAIN_AFTER
-    is_second = _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.ADAPTER_STARTING
-    return NOT_CREATED_AFTER if deployed.reason == Reason.ADAPTER_STARTING and is_second else None
+    synced_before = bool(get_in(old_status, "conditions"))
+    return NOT_CREATED_AFTER if deployed.reason == Reason.ADAPTER_STARTING and synced_before else None
 
 
 def _deployed(status: Literal["False", "Unknown"], reason: str, message: str) -> ConditionState:

@@ -53,7 +53,10 @@ def explain_command(
     timeout_s: Timeout = arguments.READ_LIMIT,
     output: Output = "text",
 ) -> int:
-    """Say what is wrong with a source in the cluster, since when, and what to do."""
+    """Say what is wrong with a source in the cluster, and what to do.
+
+    It also says since when.
+    """
     from sources_cli.cluster.commands import explain
     from sources_cli.cluster.reader import Access
 
@@ -87,7 +90,10 @@ def events_command(
     output: Output = "text",
     watch: Annotated[bool, Option("-w", "--watch", help="Print new events until Ctrl-C.")] = False,
 ) -> int:
-    """Print the Kubernetes Events of a source, its Deployment, its ReplicaSets and its pods in the order of time."""
+    """Print the Kubernetes Events of a source in the order of time.
+
+    They are those of the source, its Deployment, its ReplicaSets and its pods.
+    """
     from sources_cli.cluster.commands import events
     from sources_cli.cluster.reader import Access
 

@@ -113,8 +113,8 @@ class Cluster:
             kinds, port = self._documents.sink_kinds, self._options.hook_port
             self._hook = await Hook.start(port, kinds, self._on_log, cluster=self._defaults)
             self._supervise(self._hook.process.output)
-            await self._start_displays()
             self._screen.start(self._supervise)
+            await self._start_displays()
             self._apply(self._hook)
             if self._options.open_page:
                 self._start(self._open_page())

@@ -1,5 +1,6 @@
 """Settings of all tests, and the pytest plugin for authors of kinds."""
 
+import gc
 from collections import Counter
 from typing import Any
 
@@ -45,6 +46,12 @@ class ClusterScheduling(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     """For ``make test``, which runs several processes of pytest with ``--dist loadfile``."""
     return ClusterScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """The collected tests are hundreds of megabytes that live until the end. Garbage collections ignore them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

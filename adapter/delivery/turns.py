@@ -45,7 +45,7 @@ class Turns:
         if slots is None:
             return
         await slots.acquire()
-        while not at_once and self._until(channel, 0.0) > self._clock.now():
+        while not at_once and channel in self._not_before and self._until(channel, 0.0) > self._clock.now():
             slots.release()
             await self._wait(channel, 0.0)
             await slots.acquire()
@@ -55,6 +55,8 @@ class Turns:
             slots.release()
 
     async def _wait(self, channel: Channel, wait_s: float) -> None:
+        if not wait_s and channel not in self._not_before:
+            return
         until = self._until(channel, wait_s)
         if until > self._clock.now():
             await wait_until(self._clock, until)

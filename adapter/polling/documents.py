@@ -27,7 +27,7 @@ from adapter.polling.errors import PollFailed
 _PREFIX = re.compile(r"^\s*\)\]\}',?[^\n\[{]*")
 _SLOW_CHARSETS = ("idna", "punycode")  # Python's decoders take quadratic time
 _JSON_FEED = "https://jsonfeed.org/version/"
-MAX_MEMORY = 28 * 1024 * 1024  # for the text and the values of a document; the pod has 128 MiB
+MAX_MEMORY = 26 * 1024 * 1024  # for the text and the values of a document; the pod has 128 MiB
 BYTES_PER_MARK = 115  # the most memory for each of [ { : , in JSON: a new key, with its places in two tables
 BYTES_PER_CHARACTER = 48  # the most memory for each character: [ and ] of nested arrays take 88 together
 FEED_TIMES = ("published", "updated")

@@ -7,6 +7,7 @@ Exit codes: 0 - stopped by SIGTERM or SIGINT; 2 - an invalid environment variabl
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -61,7 +62,7 @@ class Process:
 
     async def run(self) -> int:
         clock, stopping = SystemClock(), asyncio.Event()
-        self._pool = pool = Pool(SourceEnvs(os.environ), Groups(self._log, clock), clock, self._log)
+        self._pool = pool = Pool(SourceEnvs(os.environ), Groups(self._log, clock), clock, self._log, _settle)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         servers: list[Server] = []
@@ -109,6 +110,15 @@ class Process:
             source.blocked = f"its tick blocked the event loop of all sources at {at}; {remedy}"
             fields |= {"source": source.context.source, "kind": source.group.kind}
             self._log.warning("the tick of a source blocks the event loop", extra={"fields": fields})
+
+
+def _settle() -> None:
+    """Leave the objects of all sources out of later garbage collections, each of which would stop the loop for 0.1 s.
+
+    Nothing leaks: the objects of a source that ends are in no cycle, so they are freed at once.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _end_within(seconds: float, code: int) -> None:

@@ -56,7 +56,8 @@ class Group:
         self.kind, self.key = env.kind, Key.of(env)
         self.log = _with_fields(log, kind=env.kind, sink=sinks.sink.destination.public_url)
         self.metrics = Metrics("", "", env.kind)
-        self.throttle = LogThrottle(self.log, clock.now)
+        self.throttle = LogThrottle(self.log, clock.now)  # of ticks, as in an adapter
+        self._delivered = LogThrottle(self.log, clock.now)
         self.count_missed = partial(self.metrics.count_events, SKIPPED)
         self.count_failure = count_failure
         self.members = 0
@@ -66,7 +67,7 @@ class Group:
         self._delivery = sinks.delivery(env, clock, self.metrics, self.log, slots=slots.at)
         drain = sinks.drain(env.policy)
         self.drain_s = drain.timeout_s
-        self.deliveries = Deliveries(self._delivery, self.metrics, self.throttle, drain, self._stopped)
+        self.deliveries = Deliveries(self._delivery, self.metrics, self._delivered, drain, self._stopped)
 
     def problem(self) -> str | None:
         """Why the sink accepts nothing, or None."""
@@ -79,6 +80,7 @@ class Group:
         if self.tasks:  # those that were ended count their outcome now
             await asyncio.wait(self.tasks, timeout=TIMEOUTS.outcome_s)
         self.throttle.flush()
+        self._delivered.flush()
         self._delivery.flush()
         await self._sinks.aclose()
 

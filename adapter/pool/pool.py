@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from adapter.contract.declarations import EnvError
@@ -59,9 +59,20 @@ class Kept:
 
 
 class Pool:
-    """Created in a running event loop. ``filled``: it has got all sources since its start."""
+    """Created in a running event loop. ``filled``: it has got all sources since its start.
 
-    def __init__(self, envs: SourceEnvs, groups: Groups, clock: Clock, log: logging.Logger) -> None:
+    ``settle`` is called when it is filled, and again each time the number of sources has doubled.
+    """
+
+    def __init__(
+        self,
+        envs: SourceEnvs,
+        groups: Groups,
+        clock: Clock,
+        log: logging.Logger,
+        settle: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._settle, self._settled = settle, 0  # how many sources there were then
         self.filled = self.stopping = False
         self.groups = groups
         self._envs = envs
@@ -109,6 +120,9 @@ class Pool:
         for uid in listed & self._left.keys():
             del self._left[uid]
         self.filled = self.filled or filled
+        if self.filled and len(self._entries) >= 2 * self._settled:
+            self._settled = max(1, len(self._entries))
+            self._settle()
         missing = [uid for uid in uids if uid not in self._entries]
         return Kept(missing, bool(new), self.filled, self._troubled())
 

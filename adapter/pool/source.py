@@ -15,6 +15,7 @@ from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import Clock
 from adapter.model.event import Outcome
 from adapter.model.source import Context, with_id_and_time
+from adapter.observe.metrics import LOST
 from adapter.pool.alarms import Alarm, Alarms
 from adapter.pool.groups import Group
 from adapter.serving.failures import as_source, cancels_this_task, failure_fields
@@ -161,9 +162,13 @@ class PooledSource:
         self._failures, self._failed = 0, ""
         self._ticker.sends(due)
         self._sent_at, self._limit = self._clock.now(), asyncio.timeout(None)
-        outcome = await self.group.deliveries.handle(
-            event, self.context.source, self._encode, self._is_sent_again, limit=self._limit
-        )
+        try:
+            outcome = await self.group.deliveries.handle(
+                event, self.context.source, self._encode, self._is_sent_again, limit=self._limit
+            )
+        except Exception as error:  # such as one that the data of the event raises when it is encoded
+            self.group.metrics.count_events(LOST)
+            return self._fails(error)
         self._answered(due, outcome)
 
     def _answered(self, due: int, outcome: Outcome) -> None:
@@ -182,8 +187,8 @@ class PooledSource:
         return self._sends_again(outcome, self.ended)
 
     def _fails(self, error: BaseException) -> None:
-        """The same tick is made again after a pause, unless it is skipped then."""
-        self._task = None
+        """The tick is made again after a pause, unless it was made already or is skipped then."""
+        self._task = self._limit = self._sent_at = None
         if self.ended:
             return
         fields = failure_fields(error, self._package, self._secrets)

@@ -75,6 +75,7 @@ class Deliveries:
         self._timeouts = timeouts
         self._in_flight: set[asyncio.Timeout] = set()  # of deliveries; rescheduled to end them
         self._none_in_flight = asyncio.Event()
+        self._last_outcome_s = -timeouts.outcome_s  # by the loop's clock
 
     async def handle(
         self,
@@ -102,25 +103,27 @@ class Deliveries:
             self._log_undelivered(event, source, sends_again(outcome), caller_waits=caller_timeout_s is not None)
         finally:
             self._in_flight.discard(limit)
+            self._last_outcome_s = asyncio.get_running_loop().time()
             if self._stopped.is_set() and not self._in_flight:
                 self._none_in_flight.set()
         returned = caller_timeout_s is not None or sends_again(outcome)
         self._metrics.count_events(ACCEPTED.get(outcome, RETURNED if returned else LOST))
         return outcome
 
-    async def drain(self) -> bool:
+    async def drain(self) -> float:
         """Wait for the events in flight, within the limits of a shutdown, and end the rest.
 
-        Returns whether events were in flight after ``stopped`` was set.
+        Returns how many seconds the source may still take to handle the last outcome, such as to delete its item.
         """
         await self._wait(self._drain.timeout_s)
         if self._in_flight:
             self.delivery.cut_short()
             await self._wait(self._drain.last_attempt_s + self._timeouts.outcome_s)
-        had_events = bool(self._in_flight) or self._none_in_flight.is_set()
+        now_s = asyncio.get_running_loop().time()
         for delivery in self._in_flight:
-            delivery.reschedule(asyncio.get_running_loop().time())
-        return had_events
+            delivery.reschedule(now_s)
+        last_s = now_s if self._in_flight else self._last_outcome_s
+        return last_s + self._timeouts.outcome_s - now_s
 
     async def _wait(self, timeout_s: float) -> None:
         if self._in_flight:

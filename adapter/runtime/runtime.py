@@ -151,9 +151,8 @@ class Runtime:
         return None
 
     async def _drain(self, workers: set[asyncio.Task[None]]) -> None:
-        had_events = await self._deliveries.drain()
-        if had_events:
-            await asyncio.wait(workers, timeout=self._timeouts.outcome_s)
+        if (left_s := await self._deliveries.drain()) > 0:
+            await asyncio.wait(workers, timeout=left_s)
         for task in workers:
             task.cancel()
         await asyncio.wait(workers, timeout=self._timeouts.source_close_s)

@@ -1,8 +1,9 @@
 """Measure a pool: one process with many timers and a sink on this machine. Prints figures.
 
 ``--sources N``, ``--interval 10s``, ``--seconds S``: N timers for S seconds: memory, CPU, lateness, lost ticks. Then:
-an edit until its first event, a delete until the last event, kill -9 until all sources have sent again, and the lateness
-of the others while one source raises or has a sink that is down. Lateness is the arrival minus the time of the tick.
+an edit until its first event, a delete until the last event, kill -9 until all sources have sent again, and the
+lateness of the others while one source raises or has a sink that is down. Lateness is the arrival minus the time of the
+tick.
 """
 
 from __future__ import annotations
@@ -179,18 +180,16 @@ async def bench(options: argparse.Namespace, package: Path) -> None:
     print(f"start {time.monotonic() - began:.2f} s, RSS empty {pool.mib('VmRSS'):.1f} MiB")
     began = time.monotonic()
     await pool.fill(sources)
-    print(
-        f"filled with {count} in {time.monotonic() - began:.2f} s; all have sent after {await until_all(set(sources)):.2f} s"
-    )
+    filled_s, all_s = time.monotonic() - began, await until_all(set(sources))
+    print(f"filled with {count} in {filled_s:.2f} s; all have sent {all_s:.2f} s later")
     await asyncio.sleep(2)
     since, used_s = time.time(), pool.cpu_s()
     arrivals = await measure(pool, options.seconds)
     until, used_s = time.time(), pool.cpu_s() - used_s
     p50, p99 = lateness_ms(arrivals)
     missing = lost(arrivals, count, interval_ns, since + 0.5, until - 1.0)
-    print(
-        f"{len(arrivals) / (until - since):.0f} events/s for {until - since:.0f} s: CPU {used_s / (until - since):.3f} core,"
-    )
+    rate, cores = len(arrivals) / (until - since), used_s / (until - since)
+    print(f"{rate:.0f} events/s for {until - since:.0f} s: CPU {cores:.3f} core,")
     print(f"  RSS {pool.mib('VmRSS'):.1f} MiB, peak {pool.mib('VmHWM'):.1f} MiB, load {os.getloadavg()[0]:.1f}")
     print(f"  lateness p50 {p50:.1f} ms, p99 {p99:.1f} ms, lost {missing}")
     await edits(pool, sources, sink)
@@ -207,7 +206,7 @@ async def edits(pool: Pool, sources: dict[str, dict[str, str]], sink: str) -> No
     uid = uid_of(0)
     began = time.time()
     await pool.post("/run", {"sources": {uid: environ(0, sink, "100ms")}, "absentOnly": False})
-    while not any(at > began and each == uid for at, each, _ in Sink.arrivals[-2000:]):
+    while not any(at > began and each == uid for at, each, _ in Sink.arrivals[-2000:]):  # noqa: ASYNC110 -- no event
         await asyncio.sleep(0.005)
     print(f"edit (interval 100ms) until its first event: {time.time() - began:.3f} s")
     began = time.time()
@@ -249,9 +248,8 @@ async def kill(pool: Pool, sources: dict[str, dict[str, str]], package: Path) ->
     took_s = time.monotonic() - began
     await filling
     repeated = sum(1 for each in Sink.arrivals if before[each[1:]])
-    print(
-        f"kill -9: all have sent again after {took_s:.2f} s, peak {restarted.mib('VmHWM'):.1f} MiB; {repeated} equal ids"
-    )
+    peak = restarted.mib("VmHWM")
+    print(f"kill -9: all have sent again after {took_s:.2f} s, peak {peak:.1f} MiB; {repeated} equal ids")
     return restarted
 
 

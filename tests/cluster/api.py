@@ -66,6 +66,11 @@ class Api:
     def list(self, api_version: str, resource: str, namespace: str | None = None, **query: str) -> list[Object]:
         return list(self._send("GET", _path(api_version, resource, namespace), query=query)["items"])
 
+    def count(self, api_version: str, resource: str, namespace: str | None = None) -> int:
+        """How many objects there are."""
+        page = self._send("GET", _path(api_version, resource, namespace), query={"limit": "1"})
+        return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+
     def create(self, document: Object, *, dry_run: bool = False) -> Object:
         """Strict: an unknown or repeated field is an error."""
         query = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}

@@ -93,6 +93,10 @@ class ControlPlane:
                 child.kill()
                 child.wait()
 
+    def processes(self) -> dict[str, int]:
+        """The id of each program."""
+        return {name: child.pid for name, child in self._children}
+
     def kubectl(
         self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None
     ) -> tuple[int, str, str]:
@@ -165,7 +169,7 @@ class ControlPlane:
             "--service-account-signing-key-file", str(directory / "pki/account.key"),
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--audit-policy-file", str(directory / "audit-policy.yaml"),
-            "--audit-log-path", str(directory / "audit.log"),
+            "--audit-log-path", str(directory / "audit.log"), "--audit-log-maxsize=10000",
             "--service-cluster-ip-range=10.0.0.0/16",
         )  # fmt: skip
 

@@ -60,9 +60,9 @@ class LocalCluster:
     def api(self) -> Api:
         return self.plane.api
 
-    def start_hook(self, **environ: str) -> int:
+    def start_hook(self, port: int = 0, **environ: str) -> int:
         """Start another replica of the hook; return its port."""
-        port = free_port()
+        port = port or free_port()
         own = {"ADAPTER_IMAGE": IMAGE, "HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": "0"}
         own |= {"CLUSTER_DOMAIN": "cluster.local", "CONFIG_DIR": str(self.config)}
         process = self.start("hooks", **own, **environ)

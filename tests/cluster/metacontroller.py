@@ -43,29 +43,31 @@ class Metacontroller:
         self._child: subprocess.Popen[bytes] | None = None
         self._binary = binary()
         self.log = directory / "metacontroller.log"
+        self.metrics_url = ""
 
     def start(self, strategy: str = "dynamic-apply", *flags: str) -> None:
         token = self._plane.api.token(ACCOUNT, NAMESPACE)
-        health = free_port()
+        health, metrics = free_port(), free_port()
+        self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
         # The port makes the name unique: several processes may start at the same time.
         kubeconfig = self._plane.write_kubeconfig(f"metacontroller-{health}", token)
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [
                     self._binary, "--kubeconfig", str(kubeconfig), "--apply-strategy", strategy,
-                    f"--metrics-address=127.0.0.1:{free_port()}", f"--health-probe-bind-address=127.0.0.1:{health}",
+                    f"--metrics-address=127.0.0.1:{metrics}", f"--health-probe-bind-address=127.0.0.1:{health}",
                     "--client-go-qps=100", "--client-go-burst=200", "--workers=10", "--discovery-interval=1s",
                     *flags,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={"PATH": os.environ["PATH"], "HOME": str(self._directory)},
             )  # fmt: skip
-        wait_until(lambda: listens(health), "Metacontroller", self.log_tail)
+        wait_until(lambda: listens(health) and listens(metrics), "Metacontroller", self.log_tail)
 
-    def stop(self) -> None:
+    def stop(self, number: int = signal.SIGTERM) -> None:
         if self._child is None:
             return
-        self._child.send_signal(signal.SIGTERM)
+        self._child.send_signal(number)
         try:
             self._child.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
@@ -76,6 +78,11 @@ class Metacontroller:
     @property
     def running(self) -> bool:
         return self._child is not None and self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """0 while it does not run."""
+        return self._child.pid if self._child else 0
 
     def log_tail(self) -> str:
         return "\n".join(line[:400] for line in self.log.read_text(errors="replace").splitlines()[-10:])

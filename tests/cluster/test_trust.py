@@ -63,9 +63,10 @@ def log_start(cluster: LocalCluster) -> int:
 
 
 def assert_no_sync_failed(ns: SourceNamespace, log_start: int) -> None:
-    assert ns.events("SyncError") == []
+    """Except those that Metacontroller itself cancels when it restarts a controller whose spec has changed."""
     log = ns.cluster.metacontroller.log.read_bytes()[log_start:].decode(errors="replace")
-    assert [line for line in log.splitlines() if "failed to sync" in line] == []
+    failed = [*ns.events("SyncError"), *(line for line in log.splitlines() if "failed to sync" in line)]
+    assert [error for error in failed if "context canceled" not in error] == []
 
 
 def edit_all(ns: SourceNamespace, seconds: int, names: Sequence[str] = SOURCES) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,11 +93,15 @@ def kubectl_proxy() -> Iterator[Api]:
 
 
 def kubectl_environ(directory: Path) -> dict[str, str]:
-    """The environment for kubectl, with a separate cache: the default one may hold kinds of an earlier cluster."""
+    """The environment for commands of the pages: helm, ``sources``, and kubectl with a separate cache.
+
+    The default cache may hold kinds of an earlier cluster.
+    """
     files = os.environ["KUBECONFIG"].split(os.pathsep)
     own = {"KUBECONFIG": os.pathsep.join(map(os.path.abspath, files)), "KUBECACHEDIR": str(directory / "kube-cache")}
     helm = {f"HELM_{name}_HOME": str(directory / "helm" / name) for name in ("CACHE", "CONFIG", "DATA")}
-    return {**os.environ, **own, **helm, "PATH": f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    programs = map(str, (directory / "bin", Path(sys.executable).parent, os.environ["PATH"]))
+    return {**os.environ, **own, **helm, "PATH": os.pathsep.join(programs)}
 
 
 def _run_checked(command: list[str], directory: Path) -> str:
@@ -106,7 +111,7 @@ def _run_checked(command: list[str], directory: Path) -> str:
         env=kubectl_environ(directory),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=2 * DEADLINE_S,  # helm waits for several Deployments
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"

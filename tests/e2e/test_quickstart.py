@@ -37,9 +37,9 @@ def test_install_commands_show_events_in_the_log_of_the_display(
         transcript += f"$ {command}\n{output}"
         if command.startswith("kubectl wait --for=condition=Ready"):
             figure(f"quick start of the install page: Ready {time.monotonic() - started:.1f} s after `kubectl apply`")
-    assert re.search(r"^hello +True +http://event-display\.default\.svc\.\S+ +1s ", transcript, re.MULTILINE), (
-        transcript
-    )
+    assert re.search(
+        r"^(?:samplesource\S*/)?hello +True +http://event-display\.default\.svc\.\S+ +1s ", transcript, re.MULTILINE
+    ), transcript
     assert re.search(r"^FIELD: sink <Object>$", transcript, re.MULTILINE), transcript
     logs = next(command for command in listed if "logs" in command)
 
@@ -56,9 +56,10 @@ def test_install_commands_show_events_in_the_log_of_the_display(
 def test_commands_to_operate_and_upgrade_work(cluster: Cluster) -> None:
     for command in install_commands()[1][:2]:
         cluster.run(command)
-    describe, logs, restart, *_ = (
+    explain, describe, logs, restart, *_ = (
         command for block in blocks("docs/operate.md") if block.language == "console" for command in block.commands
     )
+    assert "SampleSource" in cluster.run(explain)
     assert re.search(r"^Kind: +SampleSource$", cluster.run(describe), re.MULTILINE)
     assert '"started"' in cluster.run(logs)
     old = _adapters(cluster)

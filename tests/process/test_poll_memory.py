@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,43 +34,56 @@ def unique_keys(count: int) -> bytes:
     return json.dumps([{"id": str(n), **{f"{n}-{key}": {} for key in range(30)}} for n in range(count)]).encode()
 
 
-TOO_MANY = r"parsing the response could take \d+ MiB of memory, more than 28; request fewer items$"
+TOO_MANY = r"parsing the response could take \d+ MiB of memory, more than 26; request fewer items$"
 ENTITIES = b"<!DOCTYPE rss [<!ENTITY a '" + b"x" * 99 + b"'><!ENTITY b '" + b"&a;" * 30 + b"'>]>"
-HOSTILE = {
-    "empty objects": (repeated(b"{},"), TOO_MANY),
-    "empty arrays": (repeated(b"[],"), TOO_MANY),
-    "objects": (repeated(b'{"a":0},'), TOO_MANY),
-    "numbers": (repeated(b"9999,"), TOO_MANY),
-    "nested arrays": (b"[" * LONGEST, TOO_MANY),
-    "nested objects": (b'[{"a":' * 400_000, TOO_MANY),
-    "unique keys": (unique_keys(7000), TOO_MANY),
-    "small items": (json.dumps([{"id": n, "v": [{}] * 100} for n in range(9000)]).encode(), TOO_MANY),
+# Made when a test needs them: together they take 300 MiB.
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty objects": (lambda: repeated(b"{},"), TOO_MANY),
+    "empty arrays": (lambda: repeated(b"[],"), TOO_MANY),
+    "objects": (lambda: repeated(b'{"a":0},'), TOO_MANY),
+    "numbers": (lambda: repeated(b"9999,"), TOO_MANY),
+    "nested arrays": (lambda: b"[" * LONGEST, TOO_MANY),
+    "nested objects": (lambda: b'[{"a":' * 400_000, TOO_MANY),
+    "unique keys": (lambda: unique_keys(7000), TOO_MANY),
+    "small items": (lambda: json.dumps([{"id": n, "v": [{}] * 100} for n in range(9000)]).encode(), TOO_MANY),
     "JSON Feed": (
-        b'{"version":"https://jsonfeed.org/version/1","items":' + repeated(b"{},", 4_000_000) + b"}",
+        lambda: b'{"version":"https://jsonfeed.org/version/1","items":' + repeated(b"{},", 4_000_000) + b"}",
         TOO_MANY,
     ),
-    "as many unique keys as allowed": (unique_keys(2600), SENT),
-    "as many arrays as allowed": (repeated(b"[{}],", 471_000), 'items "@" selects 94200 items, more than 10000'),
+    "as many unique keys as allowed": (lambda: unique_keys(2430), SENT),
+    "as many arrays as allowed": (
+        lambda: repeated(b"[{}],", 471_000),
+        'items "@" selects 94200 items, more than 10000',
+    ),
     "as many arrays as allowed, and a long text": (
-        b'[{"id":1,"y":' + repeated(b"[[[[[]]]]],", 225_000) + b',"x":"' + b"a" * 3_500_000 + EMOJI + b'"}]',
+        lambda: b'[{"id":1,"y":' + repeated(b"[[[[[]]]]],", 191_000) + b',"x":"' + b"a" * 3_500_000 + EMOJI + b'"}]',
         SENT,
     ),
-    "as many small items as allowed": (json.dumps([{"id": n, "v": [{}] * 10} for n in range(9900)]).encode(), SENT),
-    "escapes": (b'[{"id":1,"x":"' + b"\\u0001" * 690_000 + b'"}]', SENT),
-    "escaped emoji": (b'[{"id":1,"x":"' + b"a" * 4_190_000 + b'\\ud83d\\ude00"}]', SENT),
-    "emoji": (b'[{"id":1,"x":"' + b"a" * 4_190_000 + EMOJI + b'"}]', SENT),
-    "digits": (b'[{"id":1,"n":' + b"1" * 4_190_000 + b"}]", "the response holds an integer of more than 10000 digits"),
+    "as many small items as allowed": (
+        lambda: json.dumps([{"id": n, "v": [{}] * 10} for n in range(9270)]).encode(),
+        SENT,
+    ),
+    "escapes": (lambda: b'[{"id":1,"x":"' + b"\\u0001" * 690_000 + b'"}]', SENT),
+    "escaped emoji": (lambda: b'[{"id":1,"x":"' + b"a" * 4_190_000 + b'\\ud83d\\ude00"}]', SENT),
+    "emoji": (lambda: b'[{"id":1,"x":"' + b"a" * 4_190_000 + EMOJI + b'"}]', SENT),
+    "digits": (
+        lambda: b'[{"id":1,"n":' + b"1" * 4_190_000 + b"}]",
+        "the response holds an integer of more than 10000 digits",
+    ),
     "feed of 50,000 entries": (
-        rss(50_000, b"<item><guid>%d</guid><title>t</title></item>"),
+        lambda: rss(50_000, b"<item><guid>%d</guid><title>t</title></item>"),
         "parsing the feed takes more than 52 MiB of memory",
     ),
     "feed of 7,000 entries": (
-        rss(7000, b"<item><guid>%d</guid><title>" + EMOJI + b"x" * 200 + b"</title></item>"),
+        lambda: rss(7000, b"<item><guid>%d</guid><title>" + EMOJI + b"x" * 200 + b"</title></item>"),
         SENT,
     ),
-    "feed of long entries": (rss(100, b"<item><guid>%d</guid><title>" + b"x" * 41_000 + b"</title></item>"), SENT),
+    "feed of long entries": (
+        lambda: rss(100, b"<item><guid>%d</guid><title>" + b"x" * 41_000 + b"</title></item>"),
+        SENT,
+    ),
     "entities": (
-        ENTITIES + rss(10, b"<item><guid>%d</guid>" + b"&b;" * 9999 + b"</item>"),
+        lambda: ENTITIES + rss(10, b"<item><guid>%d</guid>" + b"&b;" * 9999 + b"</item>"),
         "the feed declares an XML entity",
     ),
 }
@@ -95,7 +109,8 @@ def outcome(start: Start, answer: Answer) -> tuple[str, float]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_response_leaves_a_fifth_of_the_memory_of_the_pod_free(start: Start, name: str) -> None:
-    body, reason = HOSTILE[name]
+    make, reason = HOSTILE[name]
+    body = make()
     assert len(body) <= LONGEST
     found, peak_mib = outcome(start, Answer(body))
     assert re.match(reason, found) if reason else found == SENT, found

@@ -18,12 +18,13 @@ from tests.process.sources import COMMAND, ENVIRON, QUICKSTART, ROOT, options, s
 from tests.process.terminal import terminal
 
 COMMANDS = ["run", "render", "lint", "manifests", "new", "image"]
+ON_CLUSTERS = ["explain", "list", "events"]
 
 
 def test_help_lists_the_commands() -> None:
     result = sources("--help")
     assert (result.returncode, result.stderr) == (0, "")
-    assert re.findall(r"^  ([a-z]+)  +\S", result.stdout, re.MULTILINE) == COMMANDS
+    assert re.findall(r"^  ([a-z]+)  +\S", result.stdout, re.MULTILINE) == COMMANDS + ON_CLUSTERS
     assert "..." not in result.stdout.partition("Commands:")[2]  # no description is cut
 
 
@@ -84,7 +85,7 @@ def test_every_option_has_a_description() -> None:
 
 
 def test_help_on_a_terminal_fits_its_width() -> None:
-    with terminal([*COMMAND, "run", "--help"], ROOT, columns=60, rows=60, PYTHONPATH=str(ROOT)) as screen:
+    with terminal([*COMMAND, "run", "--help"], ROOT, columns=60, rows=140, PYTHONPATH=str(ROOT)) as screen:
         screen.wait_for("--for", "--sink", "╭", "╯")
 
 

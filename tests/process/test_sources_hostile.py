@@ -35,7 +35,7 @@ FILES = {  # contents -> the error
     "deep": (f"{GOOD}x: {'[' * 200}\n", ":8: broken YAML: lists and maps are more than 100 levels deep"),
     "latin": (f"{GOOD}x: é\n".encode("latin-1"), ": the file is not UTF-8 text"),
     "utf16": (GOOD.encode("utf-16"), ": the file is not UTF-8 text"),
-    "large": (f"{GOOD}x: {'a' * 100_000_000}\n", ": the file is larger than 10 MiB; split it"),
+    "large": (f"{GOOD}x: {'a' * 11_000_000}\n", ": the file is larger than 10 MiB; split it"),
     "namespace": (
         GOOD.replace("name: a", "name: a\n  namespace: ../../etc"),
         ':5: SampleSource a: metadata.namespace: Invalid value: "../../etc": write at most 63 lower-case letters, '

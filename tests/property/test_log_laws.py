@@ -128,7 +128,7 @@ steps = st.lists(
     retry=st.integers(0, 2),
     dead=st.booleans(),
     workers=st.integers(1, 3),
-    invalid=st.sampled_from([1000, 3, 2]),
+    invalid=st.sampled_from([1000, 7, 5]),  # so that no worker makes only invalid events, which take no virtual time
     again=st.booleans(),
     interval=st.sampled_from(["10ms", "1s", "20s"]),
 )

@@ -1,207 +1,144 @@
-"""Laws of sources in a pool, for every order of edits, answers, outages, restarts, switches and lists.
-
-The machine plays Metacontroller: it syncs a source, applies the answer, and gives the pool its lists.
-"""
+"""A source sends the same bytes at the same times from a pool as from its own adapter."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hooks.children.inputs import Pod
-from hooks.controller import KindOptions, question, sync
-from hooks.diagnosis.observed import find
-from hooks.observability import Observability
-from hooks.pool.listing import owner
-from hooks.pool.question import refill
-from hooks.pool.verdict import Told
-from hooks.protocol import SyncRequest
-from hooks.settings import Settings
-from tests.unit.hooks.hook import UID, observed, parent
-from tests.unit.hooks.pool.sources import pool_object
+from adapter.assemble import Sinks, encoder
+from adapter.cloudevents.encode import Message
+from adapter.contract.environment import AdapterEnv
+from adapter.contract.formats import format_time
+from adapter.delivery.attempt import Attempt, answered
+from adapter.delivery.channel import Channel, OnAnswer
+from adapter.delivery.request import Target
+from adapter.loading import load_source
+from adapter.model.clock import Clock
+from adapter.model.source import Context
+from adapter.observe.metrics import Metrics
+from adapter.pool.groups import Groups
+from adapter.pool.metrics import PoolMetrics
+from adapter.pool.pool import Pool
+from adapter.pool.settings import SourceEnvs
+from adapter.runtime.runtime import Runtime
+from adapter.serving.health import Metrics as Collected
+from adapter.serving.health import render
+from adapter.testing.clock import START
+from tests.logbook import Logbook
+from tests.virtual_time import LoopClock, run
 
-SETTINGS = Settings(adapter_image="adapter:1", namespace="hooks")
-START = datetime(2026, 1, 1, tzinfo=UTC)
-POOLED = KindOptions(types=("t",), pool="many")
-ALONE = replace(POOLED, pool="")
-SINKS = {
-    "a": {"uri": "http://a"},
-    "b": {"uri": "http://b"},
-    "lost": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "x"}},
-}
-STEPS = [
-    *("sync", "list", "edit", "sink a", "sink b", "sink lost", "own", "suspend", "resume", "into pool", "out of pool"),
-    *("pool down", "pool up", "pool restarts", "pool refuses", "pool accepts", "available", "unavailable"),
-    "time passes",
-]
+SECONDS = 40.0
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
 @dataclass
-class Machine:
-    spec: dict[str, Any] = field(default_factory=lambda: {"interval": "10s", "sink": SINKS["a"]})
-    options: KindOptions = POOLED
-    status: Any = None
-    generation: int = 1
-    deployment: Any = None
-    available: bool = True
-    down: bool = False
-    refuses: bool = False
-    running: dict[str, str] | None = None  # the environment in the process
-    silent: timedelta = timedelta(0)
-    now: datetime = START
+class World:
+    """The sink answers with ``statuses``, in turn and after ``delays`` seconds; then with 202 at once."""
 
-    def source(self) -> dict[str, Any]:
-        whole = parent(self.spec, status=self.status)
-        whole["metadata"]["generation"] = self.generation
-        return whole
+    statuses: list[int]
+    delays: list[float]
+    sent: list[tuple[int, bytes]]  # milliseconds of the loop, request
 
-    def step(self, name: str) -> None:
-        match name.split():
-            case ["sync"]:
-                self.sync()
-            case ["list"]:
-                self.list()
-            case ["edit"]:
-                self.edit(interval=f"{self.generation}s")
-            case ["sink", which]:
-                self.edit(sink=SINKS[which])
-            case ["own"]:
-                self.edit(serviceAccountName="" if self.spec.get("serviceAccountName") else "robot")
-            case ["suspend"]:
-                self.edit(suspend=True)
-            case ["resume"]:
-                self.edit(suspend=False)
-            case ["into", _]:
-                self.options = POOLED
-            case ["out", *_]:
-                self.options = ALONE
-            case ["pool", "restarts"]:
-                self.running = None
-            case ["pool", what]:
-                self.down, self.refuses = (
-                    {"down": True, "up": False}.get(what, self.down),
-                    {"refuses": True, "accepts": False}.get(what, self.refuses),
-                )
-                self.silent = self.silent if self.down else timedelta(0)
-            case ["time", _]:
-                self.now += timedelta(seconds=12)
-                self.silent += timedelta(seconds=12) if self.down else timedelta(0)
-            case [what]:
-                self.available = what == "available"
-
-    def edit(self, **fields: Any) -> None:
-        if self.spec != (changed := {**self.spec, **fields}):
-            self.spec, self.generation = changed, self.generation + 1
-
-    def request(self) -> SyncRequest:
-        children: dict[str, Any] = {}
-        if self.deployment:
-            children = (
-                observed(self.deployment)
-                if self.available
-                else observed(self.deployment, availableReplicas=0, conditions=[])
-            )
-        return SyncRequest.model_validate(
-            {"parent": self.source(), "children": children, "related": pool_object("True")}
-        )
-
-    def ask(self, request: SyncRequest) -> Told | None:
-        asked = question(request, SETTINGS, observability=Observability(), options=self.options)
-        if asked is None:
-            return None
-        if self.down:
-            return Told(silent_for=self.silent)
-        if not (asked.absent_only and self.running):
-            self.running = dict(asked.environ) if asked.environ else None
-        return Told("refused") if self.refuses and asked.environ else Told()
-
-    def sync(self) -> None:
-        request = self.request()
-        told = self.ask(request)
-        response = sync(request, SETTINGS, now=self.now, observability=Observability(), options=self.options, told=told)
-        self.check(request, told, response)
-        self.deployment = next(iter(response["children"]), None)
-        self.status = {**response["status"], "observedGeneration": self.generation}
-
-    def list(self) -> None:
-        """As `/pool/sync` does. ``None``: the process ends the source."""
-        if self.down:
-            return
-        found = owner(self.source())
-        if found is None:
-            self.running = None
-        elif found and self.running is None and (asked := refill(self.source(), Pod("", Observability()))):
-            self.running = dict(asked.environ) if asked.environ else None
-
-    def check(self, request: SyncRequest, told: Told | None, response: Any) -> None:
-        status, old = response["status"], self.status
-        ready = find(status, "Ready") or {}
-        if told and ready["status"] == "True":
-            kept = told.silent_for is not None and told.silent_for < timedelta(seconds=10)
-            was = (find(old, "Ready") or {}).get("status") == "True" and old.get("pool") == "many" if old else False
-            assert told == Told() or (kept and was and old["observedGeneration"] == self.generation)
-            if told == Told():
-                environ = question(request, SETTINGS, observability=Observability(), options=self.options)
-                assert environ is not None
-                assert self.running == environ.environ
-        # A Deployment that runs ends only if the pool runs the source, and its lists say so.
-        if self.deployment and not response["children"]:
-            assert told == Told()
-            assert old["pool"] == "many"
-            assert self.running or self.spec.get("suspend")
-        # The same status again, and later, is the same status.
-        again = SyncRequest.model_validate(
-            {
-                "parent": self.source() | {"status": {**status, "observedGeneration": self.generation}},
-                "children": request.children,
-                "related": request.related,
-            }
-        )
-        later = self.now if told and told.silent_for else self.now + timedelta(seconds=1)
-        second = sync(again, SETTINGS, now=later, observability=Observability(), options=self.options, told=told)
-        assert second["status"] == status
-
-    @property
-    def runs(self) -> bool:
-        return bool(self.running) or (self.deployment is not None and self.deployment["spec"]["replicas"] == 1)
+    async def post(self, url: str, message: Message) -> Attempt:
+        n = len(self.sent)
+        at_ms = round(asyncio.get_running_loop().time() * 1000)
+        self.sent.append((at_ms, Target.of(url).request(message.headers, message.body)))
+        await asyncio.sleep(self.delays[n] if n < len(self.delays) else 0)
+        return answered(self.statuses[n] if n < len(self.statuses) else 202)
 
 
-@given(st.lists(st.sampled_from(STEPS), max_size=25))
-@settings(max_examples=300, deadline=None)
-def test_ready_is_never_wrong_and_a_running_source_is_never_without_a_process(steps: list[str]) -> None:
-    machine = Machine()
-    for step in ["sync", *steps]:
-        before = machine.runs
-        machine.step(step)
-        if step in ("sync", "list") and not machine.spec.get("suspend"):
-            assert machine.runs or not before
+class FakeChannel(Channel):
+    world: World
+
+    async def post(self, message: Message, on_answer: OnAnswer = lambda attempt: None) -> Attempt:
+        return await self.world.post(self.destination.url, message)
 
 
-@given(st.lists(st.sampled_from(STEPS), max_size=25), st.sampled_from([POOLED, ALONE]))
-@settings(max_examples=200, deadline=None)
-def test_everything_settles_in_exactly_one_process(steps: list[str], options: KindOptions) -> None:
-    machine = Machine()
-    for step in ["sync", *steps]:
-        machine.step(step)
-    for step in ["pool up", "pool accepts", "available", "resume", "sink a"]:
-        machine.step(step)
-    machine.options = options
-    for _ in range(3):
-        machine.step("sync")
-        machine.step("list")
-    assert (find(machine.status, "Ready") or {})["status"] == "True"
-    in_pool = options is POOLED and not machine.spec.get("serviceAccountName")
-    assert (bool(machine.running), bool(machine.deployment)) == (in_pool, not in_pool)
-    assert (machine.status.get("pool") == "many") is in_pool
+def sinks_of(world: World, env: AdapterEnv, clock: Clock) -> Sinks:
+    real = Sinks.of(env, clock)
+    channel = FakeChannel(real.sink.destination, env.policy.timeout_s, clock)
+    channel.world = world
+    return replace(real, sink=channel)
 
 
-def test_the_machine_asks_about_its_source() -> None:
-    """So the laws above are about environments, and not about None."""
-    machine = Machine()
-    machine.sync()
-    assert machine.running
-    assert machine.running["SOURCE_UID"] == UID
+def counts_of(metrics: Collected) -> list[str]:
+    return sorted(line for line in render(metrics).decode().splitlines() if line.startswith("source_events_total"))
+
+
+def digest_of(book: Logbook) -> list[dict[str, Any]]:
+    """What the lines count, without the fields that a group adds and the pool does not log."""
+    kept = ("msg", "count", "from", "to", "next_sequence", "event_id", "first_event_id", "code")
+    lines = [line for line in book.lines if line["level"] in ("warn", "error")]
+    return [{name: line[name] for name in kept if name in line} for line in lines]
+
+
+async def alone(environ: dict[str, str], start_s: float, world: World) -> tuple[list[str], list[dict[str, Any]]]:
+    """An ordinary adapter."""
+    await asyncio.sleep(start_s)
+    env, clock, book = AdapterEnv.from_environ(environ), LoopClock(), Logbook()
+    metrics, sinks = Metrics("ns", "p", env.kind), sinks_of(world, env, clock)
+    context = Context(env.source, env.identity, env.created, clock, book.log)
+    delivery = sinks.delivery(env, clock, metrics, book.log)
+    runtime = Runtime(load_source(env), context, encoder(env), delivery, metrics, sinks.drain(env.policy))
+    running = asyncio.create_task(runtime.run())
+    await asyncio.sleep(SECONDS)
+    runtime.stop()
+    await running
+    return counts_of(metrics), digest_of(book)
+
+
+async def pooled(environ: dict[str, str], start_s: float, world: World) -> tuple[list[str], list[dict[str, Any]]]:
+    await asyncio.sleep(start_s)
+    clock, book = LoopClock(), Logbook()
+    groups = Groups(book.log, clock, lambda env, clock: sinks_of(world, env, clock))
+    pool = Pool(SourceEnvs({}), groups, clock, book.log)
+    uid = environ["SOURCE_UID"]
+    assert await pool.run({uid: environ}, absent_only=False) == {uid: ""}
+    await asyncio.sleep(SECONDS)
+    pool.stop()
+    await pool.drain()
+    return counts_of(PoolMetrics(pool, "ns", "p")), digest_of(book)
+
+
+environs = st.fixed_dictionaries(
+    {
+        "NAMESPACE": texts,
+        "NAME": texts,
+        "EVENT_SOURCE": texts.map(lambda text: f"/apis/{text}"),
+        "SOURCE_UID": st.uuids().map(str),
+        "SOURCE_CREATED": st.integers(0, 10**6).map(lambda s: format_time(START - timedelta(seconds=s))),
+        "INTERVAL": st.sampled_from(["300ms", "1s", "1.7s", "10s", "1m", "25h"]),
+        "SOURCE_CONFIG": st.fixed_dictionaries(
+            {"missed": st.sampled_from(["skip", "latest", "all"]), "missedWindow": st.sampled_from(["1s", "30s", "1h"])}
+        ).map(json.dumps),
+        "K_CE_OVERRIDES": st.dictionaries(st.sampled_from(["team", "a1"]), texts, max_size=2).map(
+            lambda extensions: json.dumps({"extensions": extensions})
+        ),
+        "K_SINK": st.sampled_from(["http://sink/", "http://sink:8080/a?b=c"]),
+        "SOURCE_DELIVERY": st.just('{"retry":0}'),
+    }
+)
+
+
+@settings(max_examples=30, deadline=None, phases=[Phase.generate])  # to shrink a failure takes minutes
+@given(
+    environs,
+    st.floats(0, 100),
+    st.lists(st.sampled_from([202, 200, 400, 503, 404]), max_size=12),
+    st.lists(st.sampled_from([0.0, 0.2, 1.5, 3.0, 9.0]), max_size=12),
+)
+def test_pool_and_adapter_send_the_same_bytes_at_the_same_times_and_count_the_same(
+    environ: dict[str, str], start_s: float, statuses: list[int], delays: list[float]
+) -> None:
+    own, shared = World(statuses, delays, []), World(statuses, delays, [])
+    counts, lines = run(alone(environ, start_s, own))
+    pool_counts, pool_lines = run(pooled(environ, start_s, shared))
+    assert shared.sent == own.sent
+    assert pool_counts == counts
+    assert pool_lines == lines

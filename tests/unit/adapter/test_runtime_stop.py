@@ -88,6 +88,23 @@ def test_source_that_waits_after_its_outcome_is_closed_after_outcome_s(answered_
     assert adapter.book.lines == []
 
 
+def test_source_may_finish_handling_an_outcome_that_came_before_the_signal() -> None:
+    steps: list[object] = []
+
+    async def events(context: Context) -> Events:
+        outcome = yield Event(type="t")
+        adapter.runtime.stop()
+        for _ in range(10):
+            await asyncio.sleep(0)  # the item is deleted
+        steps.append(outcome)
+        yield Event(type="t", id="not pulled")
+
+    adapter = FakeAdapter(events)
+    within_deadline(adapter.runtime.run())
+    assert steps == [Outcome.DELIVERED]
+    assert len(adapter.delivered) == 1
+
+
 def test_drain_ends_at_its_limit_when_the_sink_hangs_and_the_event_is_logged() -> None:
     async def events(context: Context) -> Events:
         yield Event(type="t", id="lost", data="secret")

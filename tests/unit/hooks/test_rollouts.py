@@ -143,8 +143,8 @@ def test_message_about_a_listener_does_not_name_the_sink_because_it_stays_ready(
     assert "available. Possible causes: its pod does not run, or does not answer; the source reports" in message
 
 
-def test_sync_is_requested_only_if_the_second_sync_finds_no_deployment() -> None:
-    """The changed status of the first response causes the second sync. A requested sync cannot be taken back."""
+def test_sync_without_a_deployment_requests_another_unless_the_source_is_new() -> None:
+    """A changed status causes no sync, and Metacontroller reports no error if the name is taken."""
     spec = {"sink": {"uri": "http://h"}}
     first = answer(spec)
     assert "resyncAfterSeconds" not in first
@@ -152,10 +152,8 @@ def test_sync_is_requested_only_if_the_second_sync_finds_no_deployment() -> None
     started = answer(spec, status=first["status"], children=observed(first["children"][0], conditions=[]))
     assert "resyncAfterSeconds" not in started
     ready = answer(spec, status=started["status"], children=observed(first["children"][0]))
-    deleted = answer(spec, status=ready["status"])
-    assert "resyncAfterSeconds" not in deleted
-    assert deleted["status"] != ready["status"]  # so there is a second sync
-    assert answer(spec, status=deleted["status"])["resyncAfterSeconds"] == 15
+    assert answer(spec, status=ready["status"])["resyncAfterSeconds"] == 15
+    assert answer(spec, status=answer({})["status"])["resyncAfterSeconds"] == 15  # after the sink was missing
 
 
 def test_deployment_missing_15_s_after_the_sink_was_resolved_is_a_failure() -> None:

@@ -107,7 +107,7 @@ def test_document_that_could_take_too_much_memory_is_a_failure() -> None:
     member = "12345,"
     most = MAX_MEMORY // (len(member) + BYTES_PER_MARK)
     assert len(parsed("[" + member * (most - 99) + "1]")) == most - 98
-    reason = "parsing the response could take 29 MiB of memory, more than 28; request fewer items"
+    reason = "parsing the response could take 27 MiB of memory, more than 26; request fewer items"
     with pytest.raises(PollFailed, match=reason):
         parsed("[" + member * (most + 1) + "1]")
     as_wide = MAX_MEMORY // (4 * len(member) + BYTES_PER_MARK)  # the emoji makes the text four times as large
