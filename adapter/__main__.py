@@ -63,6 +63,7 @@ def _start(env: AdapterEnv) -> int:
     import asyncio
 
     from adapter.contract.timeouts import TIMEOUTS
+    from adapter.runtime.exit import end_within
     from adapter.serving import logs
 
     log = logs.configure(env.namespace, env.name, env.logging_config, secrets=env.secret_texts())
@@ -70,7 +71,7 @@ def _start(env: AdapterEnv) -> int:
     watch = _loop_watch(env, log)
     with asyncio.Runner(loop_factory=watch.new_loop) as runner:
         code = _exit_code(runner, env, watch, log)
-        _end_within(TIMEOUTS.margin_s / 2, code)
+        end_within(TIMEOUTS.margin_s / 2, code)
         return code
 
 
@@ -94,18 +95,6 @@ def _exit_code(runner: Runner, env: AdapterEnv, watch: LoopWatch, log: Logger) -
         fields = {"error": failure["error"], "kind": env.kind, "at": failure["at"]}
         log.error("the source failed", extra={"fields": fields})
         return SOURCE_FAILED
-
-
-def _end_within(seconds: float, code: int) -> None:
-    """End the process even if a thread of the source never ends. Everything is closed and written already."""
-    import threading
-    import time
-
-    def end() -> None:
-        time.sleep(seconds)
-        os._exit(code)
-
-    threading.Thread(target=end, daemon=True).start()
 
 
 def _loop_watch(env: AdapterEnv, log: Logger) -> LoopWatch:

@@ -11,8 +11,6 @@ import gc
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
 from types import FrameType
 
@@ -26,6 +24,7 @@ from adapter.pool.groups import Groups
 from adapter.pool.metrics import PoolMetrics
 from adapter.pool.pool import Pool
 from adapter.pool.settings import PoolEnv, SourceEnvs
+from adapter.runtime.exit import end_within
 from adapter.serving import health, logs
 from adapter.serving.failures import place
 from adapter.serving.server import Server, listen
@@ -42,7 +41,7 @@ def main() -> int:
         process = Process(env)
         with asyncio.Runner(loop_factory=process.watch.new_loop) as runner:
             code = runner.run(process.run())
-            _end_within(TIMEOUTS.margin_s / 2, code)
+            end_within(TIMEOUTS.margin_s / 2, code)
             return code
     except EnvError as error:
         print(" ".join(str(error).splitlines()), file=sys.stderr)
@@ -98,8 +97,8 @@ class Process:
 
     def _report(self, frame: FrameType) -> None:
         """Called while a tick blocks the event loop. The name of its task is the uid of the source."""
-        at = place([*traceback.walk_stack(frame)][::-1], self._env.sources_package)
-        at = at or place([*traceback.walk_stack(frame)][::-1])
+        stack = [*traceback.walk_stack(frame)][::-1]
+        at = place(stack, self._env.sources_package) or place(stack)
         task = asyncio.current_task()
         source = self._pool.source(task.get_name()) if self._pool and task else None
         remedy = "call it in a thread: await asyncio.to_thread(...)"
@@ -119,16 +118,6 @@ def _settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _end_within(seconds: float, code: int) -> None:
-    """End the process even if a thread of a source never ends. Everything is closed and written already."""
-
-    def end() -> None:
-        time.sleep(seconds)
-        os._exit(code)
-
-    threading.Thread(target=end, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -25,19 +25,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # The imports below need this line: a script has only its own folder on sys.path.
 sys.path.insert(0, str(ROOT))
 
-from adapter.checkpoints.saver import Saver  # noqa: E402
-from adapter.checkpoints.store import Record, Store  # noqa: E402
-from adapter.checkpoints.urls import open_store  # noqa: E402
-from adapter.cloudevents.encode import encode  # noqa: E402
-from adapter.contract.delivery_policy import Policy  # noqa: E402
-from adapter.delivery.channel import Channel, Destination  # noqa: E402
-from adapter.delivery.delivery import Delivery  # noqa: E402
-from adapter.model.checkpoint import Checkpoint  # noqa: E402
-from adapter.model.clock import SystemClock  # noqa: E402
-from adapter.observe.metrics import Metrics  # noqa: E402
-from adapter.runtime.deliveries import Drain  # noqa: E402
-from adapter.runtime.runtime import Runtime  # noqa: E402
-from adapter.sdk import Context, Event, Outcome, Source  # noqa: E402
+from adapter.checkpoints.saver import Saver  # noqa: E402 -- after sys.path is set
+from adapter.checkpoints.store import Record, Store  # noqa: E402 -- after sys.path is set
+from adapter.checkpoints.urls import open_store  # noqa: E402 -- after sys.path is set
+from adapter.cloudevents.encode import encode  # noqa: E402 -- after sys.path is set
+from adapter.contract.delivery_policy import Policy  # noqa: E402 -- after sys.path is set
+from adapter.delivery.channel import Channel, Destination  # noqa: E402 -- after sys.path is set
+from adapter.delivery.delivery import Delivery  # noqa: E402 -- after sys.path is set
+from adapter.model.checkpoint import Checkpoint  # noqa: E402 -- after sys.path is set
+from adapter.model.clock import SystemClock  # noqa: E402 -- after sys.path is set
+from adapter.observe.metrics import Metrics  # noqa: E402 -- after sys.path is set
+from adapter.runtime.deliveries import Drain  # noqa: E402 -- after sys.path is set
+from adapter.runtime.runtime import Runtime  # noqa: E402 -- after sys.path is set
+from adapter.sdk import Context, Event, Outcome, Source  # noqa: E402 -- after sys.path is set
 
 SAVES, ROUNDS, EVENTS = 200, 7, 1500
 VALUES = {"1 KB": "x" * 1000, "110 KB": [f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}" for n in range(5800)]}

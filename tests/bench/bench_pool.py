@@ -26,10 +26,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from adapter.contract.durations import parse_duration  # noqa: E402
-from adapter.contract.formats import format_time  # noqa: E402
-from adapter.model.schedule import Schedule  # noqa: E402
-from sources_cli.local.process import free_port  # noqa: E402
+from adapter.contract.durations import parse_duration  # noqa: E402 -- after sys.path is set
+from adapter.contract.formats import format_time  # noqa: E402 -- after sys.path is set
+from adapter.model.schedule import Schedule  # noqa: E402 -- after sys.path is set
+from sources_cli.local.process import free_port  # noqa: E402 -- after sys.path is set
 
 BATCH = 500
 KINDS = {

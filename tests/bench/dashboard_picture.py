@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # The imports below need this line: a script has only its own folder on sys.path.
 sys.path.insert(0, str(ROOT))
 
-from metacontroller.generate.dashboard import dashboard  # noqa: E402
-from tests.process.harness import Adapter, Start, processes, running_hook  # noqa: E402
-from tests.process.prometheus import Pod, Prometheus  # noqa: E402
-from tests.process.upstream import Answer, Upstream  # noqa: E402
+from metacontroller.generate.dashboard import dashboard  # noqa: E402 -- after sys.path is set
+from tests.process.harness import Adapter, Start, processes, running_hook  # noqa: E402 -- after sys.path is set
+from tests.process.prometheus import Pod, Prometheus  # noqa: E402 -- after sys.path is set
+from tests.process.upstream import Answer, Upstream  # noqa: E402 -- after sys.path is set
 
 RUN_S, STEP_S = 180, 3
 OUTAGE_S = (70, 110)  # of the sink and of the upstream, after the start

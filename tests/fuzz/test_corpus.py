@@ -22,10 +22,10 @@ def test_committed_input_breaks_no_rule(name: str, file: str) -> None:
     attempt(target, (target.directory / file).read_bytes())
 
 
-def own_target(tmp_path: Path, check: Callable[[bytes], None], data: bytes = b"") -> Target:
+def own_target(tmp_path: Path, check: Callable[[bytes], None], data: bytes = b"", cpu_s: float = 0.1) -> Target:
     (tmp_path / "own").mkdir()
     (tmp_path / "own/first").write_bytes(data)
-    return Target("own", check, st.binary(max_size=4), (b"bad",), tmp_path, cpu_s=0.1)
+    return Target("own", check, st.binary(max_size=4), (b"bad",), tmp_path, cpu_s=cpu_s)
 
 
 def test_driver_saves_a_short_input_that_breaks_a_rule(tmp_path: Path) -> None:
@@ -54,4 +54,4 @@ def test_input_that_takes_too_much_memory_is_a_failure(tmp_path: Path) -> None:
     def check(data: bytes) -> None:
         bytearray(engine.MEMORY * 2)[::4096] = b"x" * (engine.MEMORY * 2 // 4096)
 
-    assert "TooLarge" in failure_of(own_target(tmp_path, check), b"")
+    assert "TooLarge" in failure_of(own_target(tmp_path, check, cpu_s=60), b"")

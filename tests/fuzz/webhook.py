@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -65,7 +66,8 @@ class Port:
                 for piece in pieces:
                     writer.write(piece)
                     await asyncio.sleep(0)
-                writer.write_eof()
+                with contextlib.suppress(OSError):  # the server has closed the connection
+                    writer.write_eof()
                 return await reader.read()
             except ConnectionError:
                 return b""

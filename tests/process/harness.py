@@ -26,6 +26,7 @@ from adapter.contract.durations import parse_duration
 from adapter.model.schedule import Schedule
 from sources_cli.local.process import free_port
 from tests.deadline import DEADLINE_S
+from tests.process import json_http
 
 UID = "u1"
 
@@ -190,15 +191,7 @@ class RunningHook:
 
     def call(self, path: str, body: bytes | None = None, method: str | None = None, url: str = "") -> tuple[int, Any]:
         """Status and the one JSON value of the answer."""
-        request = urllib.request.Request(
-            (url or self.url) + path, body, {"Content-Type": "application/json"}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-                return response.status, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
+        return json_http.call((url or self.url) + path, body, method, {"Content-Type": "application/json"})
 
 
 @contextmanager

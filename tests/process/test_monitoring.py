@@ -228,6 +228,8 @@ def test_promtool_parses_the_expressions_of_the_dashboard(tmp_path: Path) -> Non
 
 def test_listed_metrics_of_an_adapter_are_those_of_the_code() -> None:
     families = set(re.findall(r"^# TYPE (\S+)", adapter_page(), re.MULTILINE))
+    in_pools = re.findall(r'(gauge|counter)s?\("(source_pool_\w+)"', (ROOT / "adapter/pool/metrics.py").read_text())
+    families |= {name + ("_total" if type == "counter" else "") for type, name in in_pools}
     text = section("docs/monitoring.md", "## Metrics of an adapter")
     assert {cells[0].strip("`") for cells in rows(text) if cells[0].startswith("`source_")} == families
     labels = set(re.findall(r'outcome="(\w+)"', adapter_page()))

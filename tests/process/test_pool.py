@@ -19,6 +19,7 @@ from adapter.contract.formats import format_time
 from adapter.model.schedule import Schedule
 from adapter.testing.sink import Sink, SinkReply
 from tests.deadline import DEADLINE_S
+from tests.process import json_http
 from tests.process.harness import Start, free_port, listens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,13 +51,7 @@ class PoolProcess:
 
     def call(self, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
         names = {name.replace("_", "-"): text for name, text in headers.items()}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, names, method="POST")
-        try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-                return response.status, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
+        return json_http.call(f"http://127.0.0.1:{self.port}{path}", body, "POST", names)
 
     def run(self, sources: dict[str, Any], *, absent_only: bool = False) -> dict[str, str]:
         status, answer = self.call("/run", json.dumps({"sources": sources, "absentOnly": absent_only}).encode())

@@ -34,6 +34,8 @@ from tests.logbook import Logbook
 from tests.virtual_time import LoopClock, run
 
 SECONDS = 40.0
+DRAIN_S = 10.0  # at most: the longest answer of the sink, and the time for its outcome
+SKIPPED_LINE = "overdue ticks skipped"
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
@@ -140,5 +142,17 @@ def test_pool_and_adapter_send_the_same_bytes_at_the_same_times_and_count_the_sa
     counts, lines = run(alone(environ, start_s, own))
     pool_counts, pool_lines = run(pooled(environ, start_s, shared))
     assert shared.sent == own.sent
-    assert pool_counts == counts
-    assert pool_lines == lines
+    skipped, in_pool = count_skipped(lines), count_skipped(pool_lines)
+    # An adapter counts until its event in flight has ended. Each leaves the last due tick to the next process.
+    assert -1 <= skipped - in_pool <= DRAIN_S * 1000 // 300
+    assert f'outcome="skipped"}} {in_pool:.1f}' in "".join(pool_counts)
+    assert without_skipped(pool_counts, pool_lines) == without_skipped(counts, lines)
+
+
+def count_skipped(lines: list[dict[str, Any]]) -> int:
+    return sum(line["count"] for line in lines if line["msg"] == SKIPPED_LINE)
+
+
+def without_skipped(counts: list[str], lines: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+    rest = [line for line in lines if line["msg"] != SKIPPED_LINE]
+    return [count for count in counts if 'outcome="skipped"' not in count], rest
