@@ -18,16 +18,14 @@ ALONE = ManifestsOptions(KIND.module)
 POOLED = replace(ALONE, pool="many")
 
 
-def test_both_paths_name_the_pool_and_status_changes_are_ignored() -> None:
+def test_both_paths_name_the_pool() -> None:
     document = controller(KIND, POOLED)
     paths = [hook["webhook"]["path"] for hook in document["spec"]["hooks"].values()]
     assert [options_from(path.partition("?")[2].encode()).pool for path in paths] == ["many", "many"]
-    assert document["spec"]["parentResource"]["ignoreStatusChanges"] is True
 
 
 def test_without_the_option_nothing_names_a_pool() -> None:
     assert "pool" not in str(controller(KIND, ALONE))
-    assert "ignoreStatusChanges" not in str(controller(KIND, ALONE))
 
 
 def test_metacontroller_may_delete_deployments_and_read_pools_only_with_a_pool() -> None:
