@@ -77,8 +77,6 @@ def _controller(kind: Kind) -> Tree:
         webhook = hook["webhook"]
         webhook["service"] |= {"namespace": Value(NAMESPACE), "port": tls.PORT, "protocol": tls.PROTOCOL}
         webhook["path"] = _path(webhook["path"], kind)
-    if joined := pool.joined(kind):
-        document["spec"]["parentResource"]["ignoreStatusChanges"] = If(joined, True)
     document["spec"]["endpointConfigs"] = If("tls.enabled", [tls.endpoint()])
     return document
 
