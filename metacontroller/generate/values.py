@@ -5,7 +5,6 @@ A value in a ``Text`` is not quoted, so its schema must exclude quotes, backslas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from typing import Any
 from adapter.contract.formats import Json
 from metacontroller.generate.tree import NAMESPACE, Values
 from sources_cli.admission import yaml
-from sources_cli.schema.pod_settings import settings_schema
 
 IMAGE = "registry.local/sample-source:dev"
 KINDS = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
+POOLED_KINDS = ("SampleSource",)  # those that are Timers
+POOL_RESOURCES = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}  # of the hook
 METACONTROLLER_IMAGE = "ghcr.io/metacontroller/metacontroller:v4.17.2"
 FLAGS = ("--discovery-interval=5s",)  # of Metacontroller
 TUNED_FLAGS = (*FLAGS, "--client-go-qps=100", "--client-go-burst=200", "--workers=10")  # for many sources
@@ -39,7 +39,17 @@ _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
 _IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
-_OWN_VARIABLES = ["ADAPTER_IMAGE", "CONFIG_DIR", "TLS_DIR", "CLIENT_CA_FILE", "AUTH_TOKEN_FILE", "PORT", "HEALTH_PORT"]
+_OWN_VARIABLES = [
+    "ADAPTER_IMAGE",
+    "CONFIG_DIR",
+    "TLS_DIR",
+    "CLIENT_CA_FILE",
+    "AUTH_TOKEN_FILE",
+    "PORT",
+    "HEALTH_PORT",
+    "NAMESPACE",
+    "POOL_TOKEN_FILE",
+]
 _VARIABLE = {
     "type": "object",
     "required": ["name"],
@@ -51,12 +61,6 @@ _VARIABLE = {
     },
 }
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
-_NOT_EMPTY = {"pattern", "minimum", "minItems", "minProperties"}  # of a schema that refuses an empty value
-_ON = {"const": True}
-_ONLY_WITH_TLS = {  # alone, they would have no effect: the hook would answer everybody
-    "if": {"anyOf": [{"properties": {name: _ON}, "required": [name]} for name in ("token", "clientAuth")]},
-    "then": {"properties": {"enabled": _ON}},
-}
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,24 @@ OPTIONS: tuple[Option, ...] = (
         "crds.keep", True, _BOOLEAN,
         "helm uninstall keeps the CRDs, because their deletion deletes all sources. helm upgrade updates them.",
     ),
+    Option(
+        "pool.enabled", False, _BOOLEAN,
+        "Install the kind SourcePool: one process for many sources. Create a SourcePool before you set pool.kinds.",
+    ),
+    Option(
+        "pool.kinds", [],
+        {"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": list(POOLED_KINDS)}},
+        "With pool.enabled: the kinds whose sources run in the SourcePool pool.name.",
+    ),
+    Option(
+        "pool.name", "sources-pool", {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"},
+        "The SourcePool of pool.kinds, in the namespace of the hook.",
+    ),
+    Option(
+        "pool.token", False, _BOOLEAN,
+        "With pool.enabled: SourcePools answer only callers with a token. Needs the Secret sources-pool-token with the "
+        "key token.",
+    ),
     Option("quickstart.enabled", False, _BOOLEAN, "Install a sink that prints events, and the source hello."),
     Option("quickstart.namespace", "default", _LABEL, "The namespace of the quick start."),
 )  # fmt: skip
@@ -208,59 +230,6 @@ def values_yaml(header: str) -> str:
         lines += [f"{indent}# {line}" for line in wrap(option.description, 110)]
         lines += [f"{indent}{line}" for line in yaml.dump([{name: option.default}]).splitlines()]
     return "\n".join(lines) + "\n"
-
-
-def schema_json() -> str:
-    """Each unknown value is refused. Helm adds ``global`` for charts that contain this one.
-
-    Helm takes a value that is null for one that is missing, without its default. So a value that must not be empty is
-    required, and so is one that is true: the templates would take it for false.
-    """
-    schema: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_object()}
-    schema["properties"]["global"] = {"type": "object"}
-    for option in OPTIONS:
-        *outer, name = option.path.split(".")
-        place = schema
-        for each in outer:
-            place = place["properties"].setdefault(each, _object())
-        own = _adapter_schema() if name == "adapterDefaults" else option.schema
-        place["properties"][name] = {"description": option.description, **own}
-        if _NOT_EMPTY & own.keys() or option.default is True:
-            _require(schema, option.path)
-    schema["properties"]["tls"] |= _ONLY_WITH_TLS
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def _require(schema: dict[str, Any], path: str) -> None:
-    for name in path.split("."):
-        required = schema.setdefault("required", [])
-        if name not in required:
-            required.append(name)
-        schema = schema["properties"][name]
-
-
-def _object() -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "properties": {}}
-
-
-def _adapter_schema() -> dict[str, Any]:
-    """The schema of ``spec.adapter`` without the extensions of Kubernetes."""
-    return dict(_json_schema(deepcopy(settings_schema())))
-
-
-def _json_schema(schema: Any) -> Any:
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
-    if "properties" in kept:
-        kept["properties"] = {name: _json_schema(each) for name, each in kept["properties"].items()}
-        kept.setdefault("additionalProperties", False)
-    for key in ("items", "additionalProperties"):
-        if key in kept:
-            kept[key] = _json_schema(kept[key])
-    if schema.get("x-kubernetes-int-or-string"):
-        kept["type"] = ["integer", "string"]
-    return kept
 
 
 def nested(entries: Iterable[tuple[str, Json]]) -> dict[str, Any]:
