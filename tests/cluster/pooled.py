@@ -23,7 +23,7 @@ from metacontroller.generate.tree import documents
 from metacontroller.generate.values import with_values
 from sources_cli.local.environ import container_environ
 from tests.cluster import fake_kubelet
-from tests.cluster.api import NotFoundError, Object, eventually
+from tests.cluster.api import Api, NotFoundError, Object, eventually
 from tests.cluster.control_plane import BY_HAND
 from tests.cluster.local_cluster import CONTROLLERS, DEPLOYMENTS, LocalCluster, with_hook_url
 from tests.cluster.namespace import SourceNamespace
@@ -163,19 +163,8 @@ class PooledCluster:
         self.hooks = [self.cluster.start_hook(**environ) for _ in range(2)]
         self.cluster.hook_proxy.backends[:] = self.hooks
 
-    def install(self) -> None:
-        for document in documents([*pool.crds(), *pool.trees(hook.LABELS, hook.SELECTOR)], _VALUES):
-            if document["kind"] == "CustomResourceDefinition":
-                self.api.serve(document)
-            elif document["kind"] == "CompositeController":
-                self.api.apply(with_hook_url(self.cluster.hook_proxy, document))
-            else:
-                self.api.apply(document)
-
     def create_pool(self) -> None:
-        version, _ = POOLS
-        metadata = {"name": POOL, "namespace": BY_HAND}
-        self.api.create({"apiVersion": version, "kind": "SourcePool", "metadata": metadata, "spec": {"kinds": [KIND]}})
+        create_pool(self.api, BY_HAND)
         eventually(
             self.pool_status, lambda found: found.get("Ready") == "True", "the pool is ready", details=self.details
         )
@@ -234,12 +223,29 @@ def pooled_cluster(cluster: LocalCluster) -> Iterator[PooledCluster]:
     pooled = PooledCluster(cluster, ns)
     try:
         pooled.start_hooks()
-        pooled.install()
+        install_pools(cluster)
         yield pooled
     finally:
         pooled.close()
         cluster.hook_proxy.backends[:] = backends
         ns.close()
+
+
+def install_pools(cluster: LocalCluster) -> None:
+    """The kinds of pools, their controller and its roles."""
+    for document in documents([*pool.crds(), *pool.trees(hook.LABELS, hook.SELECTOR)], _VALUES):
+        if document["kind"] == "CustomResourceDefinition":
+            cluster.api.serve(document)
+        elif document["kind"] == "CompositeController":
+            cluster.api.apply(with_hook_url(cluster.hook_proxy, document))
+        else:
+            cluster.api.apply(document)
+
+
+def create_pool(api: Api, namespace: str) -> None:
+    version, _ = POOLS
+    metadata = {"name": POOL, "namespace": namespace}
+    api.create({"apiVersion": version, "kind": "SourcePool", "metadata": metadata, "spec": {"kinds": [KIND]}})
 
 
 def gaps(events: dict[int, Any]) -> list[int]:
