@@ -1,7 +1,7 @@
 """``make bench-scale N=100``: what N sources cost, on the control plane of the cluster tests. No adapter runs.
 
-Runs the hook, then the trivial hook, each with a new control plane. With ``--hooks pool``: the hook and the process of a
-SourcePool. Prints a table for each, and writes all as JSON.
+Runs the hook, then the trivial hook, each with a new control plane. With ``--hooks pool``: the hook and the process of
+a SourcePool. Prints a table for each, and writes all as JSON.
 CPU time is firm on a machine that does other work, too; times on the clock are upper bounds.
 """
 
