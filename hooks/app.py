@@ -25,11 +25,17 @@ from adapter import __version__
 from adapter.contract.formats import Json, quoted
 from adapter.serving.logs import LogThrottle
 from hooks.checkpoint import read_checkpoint
+from hooks.children.plan import Unprocessable
 from hooks.configmaps import MountedConfig
-from hooks.controller import KindOptions, Unprocessable, customize, sync
+from hooks.controller import KindOptions, customize, question, sync
 from hooks.pod_settings.merge import read_label_names
 from hooks.pod_settings.read import read as read_pod_settings
 from hooks.pod_settings.settings import InvalidSettings
+from hooks.pool import routes as pool_routes
+from hooks.pool.client import Pools
+from hooks.pool.listing import NotAList
+from hooks.pool.routes import PoolSync, make_pools
+from hooks.pool.spec import read_pool_name
 from hooks.protocol import (
     CustomizeRequest,
     CustomizeResponse,
@@ -44,7 +50,7 @@ from hooks.settings import Settings, parse_bool, parse_sink_kinds
 log = logging.getLogger("hooks")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
-ENDPOINTS = "POST /sync, POST /customize or GET /openapi.json"
+ENDPOINTS = "POST /sync, /customize, /pool/sync or /pool/customize, or GET /openapi.json"
 KEPT_QUERIES, KEPT_QUERY = 64, 16 * 1024  # one for each kind, and its bytes; its options may take 20 times as many
 _POST = "post a Metacontroller"
 _BAD_REQUEST = {"model": Error, "description": "The body or a query parameter is invalid."}
@@ -67,6 +73,7 @@ def kind_options(query: Annotated[KindQuery, Query()]) -> KindOptions:
         adapter=_defaults(query.adapter),
         copied_labels=_option("copiedLabels", query.copiedLabels, read_label_names) or (),
         checkpoint=_json_option("checkpoint", query.checkpoint, read_checkpoint),
+        pool=_option("pool", query.pool, read_pool_name) or "",
     )
 
 
@@ -128,14 +135,17 @@ class HookRoute(APIRoute):
         endpoint, model = self.endpoint, get_type_hints(self.endpoint)["body"]
 
         async def handle(request: Request) -> Response:
-            try:
-                content = await request.body()
-            except ClientDisconnect:  # not an error of the hook; nobody reads this answer
-                raise BadRequest("the connection was closed before the end of the body") from None
-            body = _parse(model, content)
+            body = _parse(model, await _body(request))
             return _json(200, await endpoint(body, options_from(request.scope["query_string"])))
 
         return handle
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect:  # not an error of the hook; nobody reads this answer
+        raise BadRequest("the connection was closed before the end of the body") from None
 
 
 def new_throttle() -> LogThrottle:
@@ -143,11 +153,14 @@ def new_throttle() -> LogThrottle:
 
 
 def create_app(
-    settings: Settings, throttle: LogThrottle | None = None, mounted: MountedConfig | None = None
+    settings: Settings,
+    throttle: LogThrottle | None = None,
+    mounted: MountedConfig | None = None,
+    pools: Pools | None = None,
 ) -> FastAPI:
     """``throttle`` logs the rejected syncs of each source; close it at the end. Default: a new one.
 
-    ``mounted``: the ConfigMaps; default: those of ``settings.config_dir``.
+    ``mounted``: the ConfigMaps; default: those of ``settings.config_dir``. ``pools``: the client of pools.
     """
     app = FastAPI(
         title="Sources hook",
@@ -158,6 +171,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looking for it takes 4 % of a sync
     )
     config, rejections = mounted or MountedConfig(settings.config_dir), throttle or new_throttle()
+    pools = pools or make_pools(settings, rejections)
     app.router.route_class = HookRoute
 
     @app.post("/sync", responses={400: _BAD_REQUEST, 422: _UNPROCESSABLE})
@@ -171,8 +185,10 @@ def create_app(
             "name": body.parent.metadata.name,
         }
         cause = "{kind} {namespace}/{name}".format(**source)
+        asked = question(body, settings, observability=observability, options=options)
+        told = await pools.ask(options.pool, body.parent.metadata.uid, asked) if asked else None
         try:
-            response = sync(body, settings, now=now, observability=observability, options=options)
+            response = sync(body, settings, now=now, observability=observability, options=options, told=told)
         except Unprocessable as error:  # Metacontroller posts it again after some seconds
             rejections.log(logging.WARNING, "sync rejected", {**source, "reason": str(error)}, cause=cause)
             raise
@@ -185,6 +201,17 @@ def create_app(
         """Selects the objects that the hook needs to resolve the sinks of a source."""
         return customize(body, settings, options=options)
 
+    pool_sync = PoolSync(settings, config, pools)
+
+    async def post_pool_sync(request: Request) -> Response:
+        return _json(200, await pool_sync(await _body(request)))
+
+    async def post_pool_customize(request: Request) -> Response:
+        return _json(200, pool_routes.customize(_parse(CustomizeRequest, await _body(request))))
+
+    app.add_route(pool_routes.SYNC, post_pool_sync, methods=["POST"])
+    app.add_route(pool_routes.CUSTOMIZE, post_pool_customize, methods=["POST"])
+
     @app.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> Response:
         allowed = (error.headers or {}).get("Allow")
@@ -195,6 +222,10 @@ def create_app(
     @app.exception_handler(BadRequest)
     async def bad_request(_: Request, error: BadRequest) -> Response:
         return _json(400, {"error": str(error)})
+
+    @app.exception_handler(NotAList)
+    async def not_a_list(_: Request, error: NotAList) -> Response:
+        return _json(400, {"error": f"the body is not a request of Metacontroller: {error}"})
 
     @app.exception_handler(Unprocessable)
     async def unprocessable(_: Request, error: Unprocessable) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
@@ -12,15 +12,17 @@ from adapter.contract.proxies import Proxies
 from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.checkpoint import Checkpoint
-from hooks.children.deployment import desired
-from hooks.children.environment import last_sinks
-from hooks.children.inputs import Pod, Sinks
+from hooks.children.inputs import Pod
 from hooks.children.names import deployment_name, service_name
+from hooks.children.plan import Plan, Unprocessable, make_plan, resolve
 from hooks.children.service import service
 from hooks.conditions import ConditionState, ConditionType
 from hooks.diagnosis.reasons import Reason
 from hooks.names import get_in
 from hooks.observability import Observability
+from hooks.pool import question as pool_question
+from hooks.pool.question import Question
+from hooks.pool.verdict import Member, Told, related_rules
 from hooks.protocol import CustomizeRequest, CustomizeResponse, Object, Parent, SyncRequest, SyncResponse
 from hooks.settings import Settings
 from hooks.source import InvalidSpec, SourceSpec, read_source
@@ -40,20 +42,7 @@ class KindOptions:
     adapter: Json = None  # defaults for the fields of spec.adapter, merged from the class and the cluster
     copied_labels: tuple[str, ...] = ()  # names of labels of the source
     checkpoint: Checkpoint | None = None  # the default for spec.checkpoint
-
-
-class Unprocessable(Exception):
-    """Any response would delete a running adapter. HTTP 422 makes Metacontroller keep the children and retry."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The decisions of one sync. ``deployment``: None while no sink is known."""
-
-    source: SourceSpec
-    sink: Resolved | Unresolved
-    dead_letter_sink: Resolved | Unresolved | None
-    deployment: Object | None
+    pool: str = ""  # the name of a SourcePool in the namespace of the hook
 
 
 def customize(
@@ -66,54 +55,131 @@ def customize(
     rules = sinks.related_rules(destinations, scope)
     if _diagnoses_pods(settings, options):
         rules.append(pods.related_rule(parent))
+    if options.pool:
+        rules += related_rules(options.pool, settings.namespace, parent.metadata.uid)
     return {"relatedResources": rules}
 
 
+def question(
+    request: SyncRequest, settings: Settings, *, observability: Observability, options: KindOptions
+) -> Question | None:
+    """What to ask the pool of the kind about a source before ``sync``. None: the source is not in a pool."""
+    if not options.pool:
+        return None
+    try:
+        source = _read(request, options)
+    except InvalidSpec:
+        return None
+    sink, dead_letter_sink = resolve(source, _scope(request, settings, options))
+    first, second = (each if isinstance(each, Resolved) else None for each in (sink, dead_letter_sink))
+    return pool_question.question(source, first, second, _pod(settings, options, observability))
+
+
 def sync(
-    request: SyncRequest, settings: Settings, *, now: datetime, observability: Observability, options: KindOptions
+    request: SyncRequest,
+    settings: Settings,
+    *,
+    now: datetime,
+    observability: Observability,
+    options: KindOptions,
+    told: Told | None = None,
 ) -> SyncResponse:
     """The children that must exist and the status of the source.
 
-    ``Unprocessable`` if the response would delete a running adapter.
+    ``told``: the answer of the pool to ``question``. ``Unprocessable`` if the response would delete a running adapter.
     """
     parent = request.parent
     running = request.children.get("Deployment.apps/v1", {})
     try:
-        source = read_source(
-            parent,
-            listens="Service.v1" in request.children,
-            polls=options.polls,
-            adapter=options.adapter,
-            copied_labels=options.copied_labels,
-            checkpoint=options.checkpoint,
-        )
+        source = _read(request, options)
     except InvalidSpec as error:
         if running:
             raise Unprocessable(str(error)) from None
         return _invalid_spec(parent, str(error), now)
     observed = _observed(running, source)
-    image = options.image or settings.adapter_image
-    proxies = Proxies(cluster_domain=settings.cluster_domain)  # the pod has the variables of the proxies
-    egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
-    pod = Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
-    plan = _plan(source, observed, pod, _scope(request, settings, options))
+    plan = make_plan(source, observed, _pod(settings, options, observability), _scope(request, settings, options))
+    status: Status = {"conditions": []}
+    _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
+    if told:
+        member = Member(options.pool, settings.namespace, parent.status, request.related or {})
+        outcome = _in_pool(plan, observed, member, told, unchanged=_is_unchanged(status, parent))
+    else:
+        outcome = _in_deployment(plan, observed, request, now, diagnose=_diagnoses_pods(settings, options))
+    status["conditions"] = conditions.update(parent.status, _states(plan, outcome.deployed), now=now)
+    if outcome.pool:
+        status["pool"] = outcome.pool
+    response: SyncResponse = {"status": status, "children": outcome.children}
+    if outcome.wait:
+        response["resyncAfterSeconds"] = outcome.wait.total_seconds()
+    return response
 
+
+@dataclass(frozen=True)
+class Outcome:
+    """``pool``: the value of ``status.pool``. ``wait``: when to sync again."""
+
+    deployed: ConditionState
+    children: list[Object]
+    wait: timedelta | None
+    pool: str | None
+
+
+def _in_deployment(
+    plan: Plan, observed: Object | None, request: SyncRequest, now: datetime, *, diagnose: bool
+) -> Outcome:
+    """A pool that ran the source before keeps it in its list until the Deployment is available."""
+    source, old_status = plan.source, request.parent.status
     deployed = rollouts.deployed_condition(
         plan.deployment,
         observed,
-        old_status=parent.status,
+        old_status=old_status,
         now=now,
         listens=source.listens,
         suspended=source.suspended,
     )
-    if _diagnoses_pods(settings, options):
+    if diagnose:
         deployed = pods.with_pod_diagnosis(deployed, plan.deployment, request.related or {})
-    status: Status = {"conditions": conditions.update(parent.status, _states(plan, deployed), now=now)}
-    _describe(status, plan, _types(parent.spec, options), settings.cluster_domain)
-    response: SyncResponse = {"status": status, "children": _children(plan)}
-    if wait := rollouts.resync_after(deployed, observed, old_status=parent.status, now=now):
-        response["resyncAfterSeconds"] = wait.total_seconds()
-    return response
+    wait = rollouts.resync_after(deployed, observed, old_status=old_status, now=now)
+    runs = deployed.status == "True" or source.suspended
+    return Outcome(deployed, _children(plan), wait, None if runs else Member("", "", old_status).marker)
+
+
+def _in_pool(plan: Plan, observed: Object | None, member: Member, told: Told, *, unchanged: bool) -> Outcome:
+    """An old Deployment stays until the pool runs the source, and the status says so."""
+    suspended = plan.source.suspended
+    waits = isinstance(plan.sink, Unresolved) and not suspended
+    deployed = member.deployed(told, suspended=suspended, waits_for_sink=waits, unchanged=unchanged)
+    stays = observed is not None and not member.replaces_deployment(told, waits_for_sink=waits)
+    wait = member.resync_after(told, waits_for_sink=waits, has_old=stays)
+    return Outcome(deployed, _children(plan) if stays else [], wait, member.new_marker(told))
+
+
+def _is_unchanged(status: Status, parent: Parent) -> bool:
+    """Whether the source and its sinks are those of its present status. ``status``: the new one."""
+    ignored = ("conditions", "observedGeneration", "pool")
+    old, new = (
+        {key: value for key, value in each.items() if key not in ignored} for each in (parent.status or {}, status)
+    )
+    generation = get_in(parent.status, "observedGeneration")
+    return generation is not None and generation == parent.metadata.generation and old == new
+
+
+def _read(request: SyncRequest, options: KindOptions) -> SourceSpec:
+    return read_source(
+        request.parent,
+        listens="Service.v1" in request.children,
+        polls=options.polls,
+        adapter=options.adapter,
+        copied_labels=options.copied_labels,
+        checkpoint=options.checkpoint,
+    )
+
+
+def _pod(settings: Settings, options: KindOptions, observability: Observability) -> Pod:
+    image = options.image or settings.adapter_image
+    proxies = Proxies(cluster_domain=settings.cluster_domain)  # the pod has the variables of the proxies
+    egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
+    return Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
 
 
 def _diagnoses_pods(settings: Settings, options: KindOptions) -> bool:
@@ -127,32 +193,15 @@ def _scope(request: SyncRequest, settings: Settings, options: KindOptions) -> si
 
 def _invalid_spec(parent: Parent, message: str, now: datetime) -> SyncResponse:
     state = ConditionState(ConditionType.READY, "False", Reason.INVALID_SPEC, message)
-    return {"status": {"conditions": conditions.update(parent.status, [state], now=now)}, "children": []}
+    status: Status = {"conditions": conditions.update(parent.status, [state], now=now)}
+    if pool := Member("", "", parent.status).marker:  # a pool goes on with the last valid spec
+        status["pool"] = pool
+    return {"status": status, "children": []}
 
 
 def _observed(running: dict[str, Object], source: SourceSpec) -> Object | None:
     name = deployment_name(source)
     return running.get(f"{source.parent.metadata.namespace}/{name}") or running.get(name)
-
-
-def _plan(source: SourceSpec, observed: Object | None, pod: Pod, scope: sinks.Scope) -> Plan:
-    """Resolve the sinks. If one can no longer be resolved, the running adapter keeps its URL and its credentials."""
-    sink = sinks.with_auth(sinks.resolve(source.sink, "spec.sink", scope), source.sink_auth, "spec.sinkAuth")
-    dead_letter_sink = None
-    if source.dead_letter_sink is not None:
-        field = "spec.delivery.deadLetterSink"
-        resolved = sinks.resolve(source.dead_letter_sink, field, scope)
-        dead_letter_sink = sinks.with_auth(resolved, source.dead_letter_sink_auth, f"{field}Auth")
-    unresolved = isinstance(sink, Unresolved) or isinstance(dead_letter_sink, Unresolved)
-    used_sink, used_dead_letter_sink = last_sinks(observed) if observed and unresolved else (None, None)
-    if isinstance(sink, Resolved):
-        used_sink = sink
-    elif observed and used_sink is None:
-        raise Unprocessable(f"{sink.message}. The running Deployment sets no K_SINK, so its present sink is unknown")
-    if not isinstance(dead_letter_sink, Unresolved):
-        used_dead_letter_sink = dead_letter_sink
-    wanted = desired(source, Sinks(used_sink, used_dead_letter_sink), pod) if used_sink else None
-    return Plan(source, sink, dead_letter_sink, wanted)
 
 
 def _states(plan: Plan, deployed: ConditionState) -> list[ConditionState]:

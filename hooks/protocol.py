@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from typing_extensions import TypedDict  # pydantic does not support typing.TypedDict before Python 3.12
 
 from adapter.contract.kind_names import MAX_API_VERSION
-from hooks.status import Status
+from hooks.status import Condition, Status
 
 Object = dict[str, Any]  # any Kubernetes object
 Objects = dict[str, dict[str, Object]]  # "Kind.apiVersion" -> "namespace/name" -> object
@@ -57,6 +57,8 @@ class Metadata(_Message):
     namespace: str = Field(min_length=1, max_length=63)
     uid: str = Field(min_length=1, max_length=128)
     creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    generation: int | None = None
     annotations: Annotated[dict[str, str] | None, _map("parent.metadata.annotations", str)] = None
     labels: Annotated[dict[str, str] | None, _map("parent.metadata.labels", str)] = None
 
@@ -103,6 +105,7 @@ class KindQuery(_Message):
         "", description="Labels of the source that its Deployment and pods get, too, comma-separated."
     )
     checkpoint: str = Field("", description="The default for `spec.checkpoint` of all sources of this kind, as JSON.")
+    pool: str = Field("", description="The SourcePool that runs the sources of this kind, in the hook's namespace.")
 
 
 class SyncResponse(TypedDict):
@@ -115,12 +118,28 @@ class SyncResponse(TypedDict):
     resyncAfterSeconds: Annotated[NotRequired[float], Field(description="When to call the hook again, in seconds.")]
 
 
+class PoolStatus(TypedDict):
+    """The state of a SourcePool."""
+
+    conditions: Annotated[list[Condition], Field(description="The conditions Deployed and Ready.")]
+
+
+class PoolResponse(TypedDict):
+    """The status of a SourcePool and its children."""
+
+    status: PoolStatus
+    children: Annotated[
+        list[Object], Field(description="A Deployment, a Service, and a TroubledSource for each source in trouble.")
+    ]
+    resyncAfterSeconds: NotRequired[float]
+
+
 class RelatedRule(TypedDict):
-    """Selects objects that Metacontroller sends with each sync."""
+    """Selects objects that Metacontroller sends with each sync. Without a namespace: those of all namespaces."""
 
     apiVersion: str
     resource: str
-    namespace: str
+    namespace: NotRequired[str]
     names: NotRequired[list[str]]
     labelSelector: NotRequired[Object]
 

@@ -13,7 +13,8 @@ from hooks.children.deployment import TEMPLATE_HASH
 from hooks.conditions import ConditionState, ConditionType
 from hooks.diagnosis.observed import find, transition_time
 from hooks.diagnosis.reasons import Reason
-from hooks.names import get_in
+from hooks.names import get_in, list_in
+from hooks.pod_settings.reserved import CHECKPOINT_VOLUME
 from hooks.protocol import Object
 
 NOT_CREATED_AFTER = timedelta(seconds=15)
@@ -139,7 +140,9 @@ def _between_pods(wanted: Object, old_status: Json, now: datetime) -> ConditionS
             f"may be down; see `kubectl get pods -o wide -n {meta['namespace']}`"
         )
         return _deployed("False", Reason.DEPLOYMENT_UNAVAILABLE, text)
-    text = f"Deployment {meta['name']} starts its new pod when the old one has ended, because of its checkpoint volume"
+    volumes = [get_in(volume, "name") for volume in list_in(wanted, "spec", "template", "spec", "volumes")]
+    cause = ", because of its checkpoint volume" if CHECKPOINT_VOLUME in volumes else ""
+    text = f"Deployment {meta['name']} starts its new pod when the old one has ended{cause}"
     return _deployed("Unknown", Reason.ADAPTER_STARTING, text)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from adapter.contract import variables
 from adapter.contract.declarations import Variable, declare, read_variable, reference_of, variables_of
 from adapter.contract.egress import Network, declare_allowed_hosts, declare_denied_networks
+from adapter.contract.formats import is_http_url
 from hooks.names import API_VERSION, is_dns_label, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
@@ -62,6 +63,18 @@ def _domain(text: str) -> str:
     return text
 
 
+def _namespace(text: str) -> str:
+    if not is_dns_label(text):
+        raise ValueError("write the name of a namespace")
+    return text
+
+
+def _pool_url(text: str) -> str:
+    if not is_http_url(text.replace("{name}", "name")):
+        raise ValueError("write an absolute http(s) URL like http://{name}.pools.svc.cluster.local:8090")
+    return text
+
+
 def _body_size(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and _BODY_SIZES[0] <= int(text) <= _BODY_SIZES[1]):
         raise ValueError(f"write a number of bytes from {_BODY_SIZES[0]} to {_BODY_SIZES[1]}")
@@ -97,6 +110,13 @@ _AUTH_TOKEN_FILE = (
     "A file with one token per line, each of at least 16 characters. Callers of `PORT` then need one of them: "
     "`Authorization: Bearer TOKEN`."
 )
+_NAMESPACE = "The namespace of the hook, in which SourcePools are."
+_POOL_URL = "The URL of a pool. `{name}` stands for its name. `sources run` sets it."
+_POOL_TOKEN_FILE = "A file with the token that the hook sends to pools, in its first line."
+_MAX_POOL_BODY_BYTES = (
+    "The largest body of a request to `/pool/sync`, in bytes: about 1,700 for each source of the pool. The hook needs "
+    "3 times this size of memory in addition."
+)
 _HEALTH_PORT = "The port of `/healthz` and `/metrics`, plain http without credentials. 0: any free port."
 _CONFIG_DIR = "A directory with `config-logging/<key>` and `config-observability/<key>`, ConfigMaps of Knative."
 
@@ -127,6 +147,12 @@ class Settings:
     denied_networks: tuple[Network, ...] = declare_denied_networks()
     config_dir: Path | None = declare(None, "CONFIG_DIR", _CONFIG_DIR, read=Path)  # noqa: RUF009 -- a Path is immutable
     max_body_bytes: int = declare(4 * 1024 * 1024, "MAX_BODY_BYTES", _MAX_BODY_BYTES, read=_body_size)
+    namespace: str = declare("default", "NAMESPACE", _NAMESPACE, read=_namespace)
+    pool_url: str | None = declare(
+        None, "POOL_URL", _POOL_URL, "`http://{name}.NAMESPACE.svc.CLUSTER_DOMAIN:8090`", read=_pool_url
+    )
+    pool_token_file: Path | None = declare(None, "POOL_TOKEN_FILE", _POOL_TOKEN_FILE, read=Path)  # noqa: RUF009 -- as above
+    max_pool_body_bytes: int = declare(4 * 1024 * 1024, "MAX_POOL_BODY_BYTES", _MAX_POOL_BODY_BYTES, read=_body_size)
     log_level: str = declare("info", "LOG_LEVEL", f"One of {', '.join(_LEVELS)}.", read=_log_level)
 
     @property

@@ -57,6 +57,10 @@ class Status(TypedDict):
     observedGeneration: Annotated[
         NotRequired[int], Field(description="The metadata.generation that this status was computed from.")
     ]
+    pool: Annotated[
+        NotRequired[str],
+        Field(description="The SourcePool that runs this source, or still runs it until a Deployment does."),
+    ]
     sinkUri: Annotated[
         NotRequired[str],
         Field(

@@ -63,6 +63,7 @@ class ManifestsOptions:
     adapter_defaults: Path | None = None
     copied_labels: tuple[str, ...] = ()
     checkpoint: str | None = None  # a file, or the map itself
+    pool: str | None = None  # the name of a SourcePool in the namespace of the hook
 
 
 def program() -> str:
@@ -113,6 +114,15 @@ def label_names(text: str) -> tuple[str, ...]:
         return read_label_names(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def pool_name(text: str) -> str:
+    from hooks.pool.spec import read_pool_name  # loads pydantic
+
+    try:
+        return read_pool_name(text)
+    except ValueError as error:
+        raise typer.BadParameter(f'"{text}" is not the name of a SourcePool: {error}') from None
 
 
 def namespaced_name(text: str) -> str:
@@ -205,4 +215,10 @@ CHECKPOINT: Any = typer.Option(
     metavar="FILE|JSON",
     help="Default for spec.checkpoint of all sources: a YAML file, or JSON like '{\"pod\":{}}'. "
     "It replaces that of the kind.",
+)
+POOL: Any = typer.Option(
+    "--pool",
+    parser=pool_name,
+    metavar="NAME",
+    help="SourcePool that runs the sources of this kind, in the namespace of the hook. Only for kinds that are Timers.",
 )

@@ -208,6 +208,7 @@ def manifests_command(
     adapter_defaults: Annotated[Path | None, arguments.ADAPTER_DEFAULTS] = None,
     copied_labels: Annotated[Any, arguments.COPIED_LABELS] = None,
     checkpoint: Annotated[str | None, arguments.CHECKPOINT] = None,
+    pool: Annotated[str | None, arguments.POOL] = None,
 ) -> int:
     """Write the manifests that install a kind in a cluster."""
     from sources_cli.manifests import manifests
@@ -224,6 +225,7 @@ def manifests_command(
         adapter_defaults=adapter_defaults,
         copied_labels=copied_labels or (),
         checkpoint=checkpoint,
+        pool=pool,
     )
     return to_end(manifests(options))
 

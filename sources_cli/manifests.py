@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from adapter.contract.formats import Json
+from adapter.timing.timer import Timer
 from sources_cli.admission import yaml
 from sources_cli.admission.adapter_defaults import read_adapter_defaults, read_checkpoint_default
 from sources_cli.arguments import ManifestsOptions
@@ -54,7 +56,13 @@ def _documents(kind: Kind, options: ManifestsOptions) -> dict[str, Sequence[Json
     return {
         "crd.yaml": [crd(kind)],
         "controller.yaml": [controller(kind, options)],
-        "rbac.yaml": rbac(kind, options.sink_kinds, options.metacontroller, diagnose_pods=options.diagnose_pods),
+        "rbac.yaml": rbac(
+            kind,
+            options.sink_kinds,
+            options.metacontroller,
+            diagnose_pods=options.diagnose_pods,
+            pool=options.pool is not None,
+        ),
         "sample.yaml": [sample(kind)],
         "kustomization.yaml": [_KUSTOMIZATION],  # without the sample, which can be applied only after the CRD
     }
@@ -66,6 +74,9 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
     They are part of ``spec``, so a change takes effect at once: Metacontroller restarts this one controller and clears
     its cache of /customize responses. Metacontroller 4.17 does not do so after a change of annotations.
     """
+    if options.pool and (problem := pool_problem(kind)):
+        raise Problem(f"--pool {options.pool}: {problem}")
+    pool = {"pool": options.pool} if options.pool else {}
     related = {"sinkKinds": ",".join(options.sink_kinds), **({"diagnosePods": "true"} if options.diagnose_pods else {})}
     image = {"image": options.image} if options.image else {}
     cluster = ClusterOptions(
@@ -87,11 +98,19 @@ def controller(kind: Kind, options: ManifestsOptions) -> Json:
             "generateSelector": True,
             "resyncPeriodSeconds": RESYNC_PERIOD_S,
             "hooks": {
-                "sync": _hook(options.hook, "/sync", kind.query(cluster) | image | related),
-                "customize": _hook(options.hook, "/customize", related),
+                "sync": webhook(options.hook, "/sync", kind.query(cluster) | image | related | pool),
+                "customize": webhook(options.hook, "/customize", related | pool),
             },
         },
     }
+
+
+def pool_problem(kind: Kind) -> str | None:
+    """Why no source of the kind can run in a SourcePool, or None."""
+    if issubclass(kind.source_class, Timer):
+        return None
+    listens = "listens" if kind.listens else "polls" if kind.source_class.is_poller else "is not a Timer"
+    return f"{kind.name} {listens}; a SourcePool runs only kinds that are Timers. Leave the option out"
 
 
 def _child(api_version: str, resource: str) -> Json:
@@ -99,13 +118,14 @@ def _child(api_version: str, resource: str) -> Json:
     return {"apiVersion": api_version, "resource": resource, "updateStrategy": {"method": "InPlace"}}
 
 
-def _hook(service: str, path: str, query: dict[str, str]) -> Json:
+def webhook(service: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> Json:
+    """One of ``hooks`` of a CompositeController."""
     namespace, _, name = service.partition("/")
     return {
         "version": "v2",
         "webhook": {
             "service": {"name": name, "namespace": namespace, "port": 80, "protocol": "http"},
-            "path": f"{path}?{urlencode(query, safe=QUERY_SAFE)}",
+            "path": f"{path}?{urlencode(query, safe=QUERY_SAFE)}" if query else path,
             "timeout": TIMEOUT,
         },
     }

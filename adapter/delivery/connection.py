@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _tcp: asyncio.Transport  # below TLS, or the same
-    _head: asyncio.Future[None]  # done: the status and the headers of the response have arrived
+    _head: asyncio.Future[None]  # done: status and headers of the response have arrived, or the time is over
     _end: asyncio.Future[None]  # done: nothing more is read
 
     def __init__(self, kept_body: int = KEPT_BODY) -> None:
@@ -104,8 +104,13 @@ class Connection(asyncio.Protocol):
         try:
             self._limit_unacknowledged(len(request), timeouts.unacknowledged_s)
             self._transport.write(request)
-            async with asyncio.timeout_at(until):
+            timer = loop.call_at(until, self._time_out)  # asyncio.timeout_at() costs twice as much
+            try:
                 await self._head
+            finally:
+                timer.cancel()
+            if not self._status:
+                raise TimeoutError
             if not self._end.done():
                 on_head(self._status, self._retry_after)
                 await asyncio.wait([self._end], timeout=min(until - loop.time(), timeouts.response_body_s))
@@ -161,6 +166,10 @@ class Connection(asyncio.Protocol):
         if not self._end.done():
             self._end.set_result(None)
         self.close()
+
+    def _time_out(self) -> None:
+        if not self._head.done():
+            self._head.set_result(None)  # an exception would refer to this connection, which would be freed late
 
     def _limit_unacknowledged(self, size: int, limit_s: float) -> None:
         """Let the connection fail if the host of the sink has vanished. It does not limit the time of a response.

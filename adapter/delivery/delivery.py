@@ -7,10 +7,9 @@ if it is lost, as a warning if a caller waits for the outcome or the source send
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -29,10 +28,6 @@ from adapter.observe.metrics import Metrics
 from adapter.serving.logs import BURST, LogThrottle
 
 DEAD_LETTER_SHARE = 0.25  # of the time that a caller waits
-
-
-class _DeadlineReached(Exception):
-    """There is no time left for the attempt."""
 
 
 class Delivery:
@@ -158,41 +153,31 @@ class Delivery:
         while True:
             last_chance = channel is self._dead_letters and count == 0
             started_s, answers = None, list[Attempt]()
+            if self._is_cut_short and not last_chance:
+                return self._ended_early(channel, attempt, count, started_s, answers)
+            scope = asyncio.timeout_at(until)
             try:
-                async with self._time_left(last_chance, until):
+                async with scope:
+                    if not last_chance:
+                        self._scopes.add(scope)
                     at_once = self._is_cut_short and channel is self._dead_letters
                     await self._turns.take(channel, wait_s, at_once=at_once)
                     started_s = time.perf_counter()
                     attempt = await self._post(channel, message, answers.append)
-            except _DeadlineReached:
+            except TimeoutError:
+                if not scope.expired():
+                    raise
                 return self._ended_early(channel, attempt, count, started_s, answers)
             finally:
+                self._scopes.discard(scope)
                 if started_s is not None:
                     self._turns.give_back(channel)
             count += 1
-            limit_s = next(waits, None)
-            if attempt.disposition is not Disposition.RETRY or limit_s is None:
+            if attempt.disposition is not Disposition.RETRY or (limit_s := next(waits, None)) is None:
                 return attempt, count
             self._warn("delivery attempt failed; will retry", event, message, count, attempt)
             self._turns.postpone(channel, attempt.retry_after_s)
             wait_s = self._rng.uniform(0, limit_s)
-
-    @contextlib.asynccontextmanager
-    async def _time_left(self, last_chance: bool, until: float | None) -> AsyncIterator[None]:
-        """Raises ``_DeadlineReached`` when delivery is cut short or ``until`` (the loop's clock) has passed."""
-        if self._is_cut_short and not last_chance:
-            raise _DeadlineReached
-        try:
-            async with asyncio.timeout_at(until) as scope:
-                if not last_chance:
-                    self._scopes.add(scope)
-                yield
-        except TimeoutError:
-            if scope.expired():
-                raise _DeadlineReached from None
-            raise
-        finally:
-            self._scopes.discard(scope)
 
     async def _post(self, channel: Channel, message: Message, on_answer: OnAnswer) -> Attempt:
         started_s = time.perf_counter()

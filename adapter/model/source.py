@@ -92,7 +92,7 @@ def with_id_and_time(event: Event, context: Context) -> Event:
     if event.id is not None and event.time is not None:
         return event
     now = context.clock.now() if event.source is None else None
-    return with_defaults(event, f"{context.uid}-{uuid.uuid4()}", now)
+    return with_defaults(event, event.id or f"{context.uid}-{uuid.uuid4()}", now)
 
 
 _BASE_CLASSES = ("adapter.timing.", "adapter.polling.", "adapter.listening.")

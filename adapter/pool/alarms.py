@@ -10,6 +10,7 @@ from adapter.model.clock import LOOK_AGAIN_S, SET_BACK_S, Clock
 from adapter.timing.times import to_ns
 
 AT_ONCE = 50  # calls, before the loop handles other work
+SLACK_NS = 5_000_000  # with 1,000 alarms per second, one wake-up of the process then serves five
 Ring = Callable[[], None]
 
 
@@ -25,11 +26,13 @@ class Alarm:
 class Alarms:
     """Looks at the clock at least every ``LOOK_AGAIN_S`` seconds while an alarm is set: it may be set forward.
 
-    If the clock is set back, all alarms ring at once, before their time.
+    If the clock is set back, all alarms ring at once, before their time. An alarm may ring ``slack_ns`` nanoseconds
+    late, so that it rings together with others.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, slack_ns: int = SLACK_NS) -> None:
         self._clock = clock
+        self._slack_ns = slack_ns
         self._loop = asyncio.get_running_loop()
         self._heap: list[tuple[int, int, Alarm]] = []  # nanoseconds, number, alarm
         self._number = 0
@@ -57,7 +60,8 @@ class Alarms:
                 self._cancelled = 0
 
     def _wait_s(self, at: int) -> float:
-        return min(max((at - to_ns(self._clock.now())) / 1e9, 0.0), LOOK_AGAIN_S)
+        look = -(-at // self._slack_ns) * self._slack_ns  # the end of the slot of this alarm
+        return min(max((look - to_ns(self._clock.now())) / 1e9, 0.0), LOOK_AGAIN_S)
 
     def _look_after(self, wait_s: float) -> None:
         if self._timer:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from adapter.contract.declarations import EnvError
 from adapter.model.checkpoint import Checkpoint
 from adapter.model.clock import Clock
-from adapter.pool.alarms import Alarms
+from adapter.pool.alarms import SLACK_NS, Alarms
 from adapter.pool.groups import Groups
 from adapter.pool.kinds import Kinds
 from adapter.pool.settings import SourceEnvs
@@ -61,7 +61,8 @@ class Kept:
 class Pool:
     """Created in a running event loop. ``filled``: it has got all sources since its start.
 
-    ``settle`` is called when it is filled, and again each time the number of sources has doubled.
+    ``settle`` is called when it is filled, and again each time the number of sources has doubled. ``slack_ns``: how
+    late a tick may be made, see :class:`adapter.pool.alarms.Alarms`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Pool:
         clock: Clock,
         log: logging.Logger,
         settle: Callable[[], object] = lambda: None,
+        slack_ns: int = SLACK_NS,
     ) -> None:
         self._settle, self._settled = settle, 0  # how many sources there were then
         self.filled = self.stopping = False
@@ -79,7 +81,7 @@ class Pool:
         self._clock = clock
         self._log = log
         self._kinds = Kinds()
-        self._alarms = Alarms(clock)
+        self._alarms = Alarms(clock, slack_ns)
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
         self._left: dict[str, float] = {}  # uid -> until when it is refused, by the loop's time; the oldest first

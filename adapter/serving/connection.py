@@ -44,7 +44,7 @@ class Connection(asyncio.BufferedProtocol):
         self._shared, limits = shared, shared.limits
         self._loop = asyncio.get_running_loop()
         self._use_until = self._loop.time() + limits.new_age_s()
-        self._reader = RequestReader(limits.head_size, limits.body_size, check_head)
+        self._reader = RequestReader(limits.head_size, limits.body_size, check_head, limits.body_sizes)
         self._refusal: Response | None = None  # the last response
         self._stream: Stream | None = None  # the last response, too
         self._task: asyncio.Task[None] | None = None  # responds to the requests in the queue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,6 +27,7 @@ class Limits:
     keep_alive_s: float  # seconds from a response to the next request, or until the client reads it (no response)
     head_size: int = 64 * 1024  # bytes of a head (431)
     body_size: int = 1024 * 1024  # bytes of a body (413)
+    body_sizes: Mapping[str, int] = field(default_factory=dict)  # path -> its own ``body_size``
     total_size: int = 24 * 1024 * 1024  # bytes of all requests and unread responses in memory (503)
     connections: int = 512  # open ones; one more closes another (see Connections.add) or is refused (503)
     new_age_s: Callable[[], float] = lambda: math.inf  # seconds until a response closes a new connection

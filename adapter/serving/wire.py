@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 import httptools
 
@@ -39,15 +40,22 @@ class RequestReader:
     """Parses the requests of one connection and puts them into ``queue``, each with its whole body.
 
     Invalid bytes and requests beyond a limit raise :class:`Refusal`. httptools calls the ``on_...`` methods.
-    ``check_head`` may raise it, too: then no byte of the body is kept.
+    ``check_head`` may raise it, too: then no byte of the body is kept. ``body_sizes``: path -> its own ``body_size``.
     """
 
-    def __init__(self, head_size: int, body_size: int, check_head: CheckHead | None = None) -> None:
+    def __init__(
+        self,
+        head_size: int,
+        body_size: int,
+        check_head: CheckHead | None = None,
+        body_sizes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.queue: deque[Received] = deque()
         self.heads = 0  # complete request heads so far
         self.ended = False  # the client sends no further request
         self.expects_continue = False  # the client waits for 100 before it sends the body
-        self._head_size, self._body_size, self._check_head = head_size, body_size, check_head
+        self._head_size, self._check_head = head_size, check_head
+        self._default_body_size, self._body_sizes = body_size, body_sizes
         self._parser = httptools.HttpRequestParser(self)
         self._stopped = False
         self._arrived = 0  # bytes of the current call of feed()
@@ -58,9 +66,10 @@ class RequestReader:
         self._begun = self._in_body = self.expects_continue = False
         self._overhead = 0  # at most so many bytes arrived since the head began, or since the last byte of the body
         self._size = 0  # bytes of the whole head, with its objects
-        self._url = b""
+        self._url, self._path, self._query = b"", "/", ""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
+        self._body_size = self._default_body_size  # most bytes of this body
 
     @property
     def reading(self) -> str | None:
@@ -141,6 +150,9 @@ class RequestReader:
             self._check_head(self._headers)
         if self._parser.should_upgrade():
             return
+        url = httptools.parse_url(self._url)
+        self._path, self._query = (url.path or b"/").decode("latin-1"), (url.query or b"").decode("latin-1")
+        self._body_size = self._body_sizes.get(self._path, self._default_body_size)
         if length > self._body_size:
             raise self._body_too_long()
         if hosts != 1 and self._parser.get_http_version() == "1.1":
@@ -159,13 +171,12 @@ class RequestReader:
         parser = self._parser
         if parser.should_upgrade():
             return
-        url = httptools.parse_url(self._url)
         request = Request(
             parser.get_method().decode("ascii"),
-            (url.path or b"/").decode("latin-1"),
+            self._path,
             {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers},
             bytes(self._body),
-            (url.query or b"").decode("latin-1"),
+            self._query,
         )
         chunked = parser.get_http_version() == "1.1"
         keep_alive = parser.should_keep_alive() and chunked

@@ -22,6 +22,13 @@ _EXPANDED = re.compile(r"\$(?=[$(])")
 
 
 def environment(source: SourceSpec, sinks: Sinks, pod: Pod) -> list[Object]:
+    """The entries of ``env`` of a container."""
+    environ, references = variables_of(source, sinks, pod)
+    return [_variable(name, value, references) for name, value in environ.items()]
+
+
+def variables_of(source: SourceSpec, sinks: Sinks, pod: Pod) -> tuple[dict[str, str], dict[str, Json]]:
+    """Two values: variable -> text, and variable -> where a Secret or a ConfigMap has its text."""
     sink, dead_letter_sink, config = sinks.sink, sinks.dead_letter_sink, pod.config
     plain, references = split_references(source.config)
     auths: list[dict[str, Json] | None] = []
@@ -58,8 +65,7 @@ def environment(source: SourceSpec, sinks: Sinks, pod: Pod) -> list[Object]:
         denied_networks=pod.egress.denied_networks,
         cluster_domain=pod.egress.proxies.cluster_domain,
     ).to_environ()
-    references |= checkpoint.references(source.checkpoint)
-    return [_variable(name, value, references) for name, value in environ.items()]
+    return environ, references | checkpoint.references(source.checkpoint)
 
 
 def _variable(name: str, value: str, references: Mapping[str, Json]) -> Object:

@@ -14,13 +14,19 @@ from hooks.source import SourceSpec
 
 TOKEN_S = 3600
 READ_ONLY = 0o444
+POD_SECURITY = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
 
 
 def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
     more = source.adapter
     stored = checkpoint.volumes(source.checkpoint)
     volumes = [*_volumes(sinks, pod.trust_bundle), *_certificates(source, sinks), *stored]
-    mounts = [*(_mount(volume) for volume in volumes), *more.volume_mounts]
+    mounts = [*(mount(volume) for volume in volumes), *more.volume_mounts]
     env = [*environment(source, sinks, pod), *more.env]
     derived_s = TIMEOUTS.grace_period_s(
         source.policy.timeout_s,
@@ -29,14 +35,13 @@ def pod_spec(source: SourceSpec, sinks: Sinks, pod: Pod) -> Object:
         polls=source.polls,
         saves=source.checkpoint.has_store,
     )
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     return {
         **more.pod,
         "serviceAccountName": source.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": more.grace_period_s or derived_s,
-        "securityContext": {**checkpoint.pod_security(source.checkpoint), **security},
+        "securityContext": {**checkpoint.pod_security(source.checkpoint), **POD_SECURITY},
         "containers": [_adapter(source, pod, env, mounts)],
         **({"volumes": [*volumes, *more.volumes]} if mounts else {}),
     }
@@ -48,29 +53,25 @@ def _adapter(source: SourceSpec, pod: Pod, env: list[Object], mounts: list[Objec
         "image": pod.image,
         **({} if pod.own_command else {"command": ["python", "-m", "adapter"]}),
         "env": env,
-        "ports": [*([_port("http", TRAFFIC_PORT)] if source.listens else []), _port("health", HEALTH_PORT)],
+        "ports": [*([port("http", TRAFFIC_PORT)] if source.listens else []), port("health", HEALTH_PORT)],
         # After a pod is deleted, the Service still sends requests to it for a moment.
         **({"lifecycle": {"preStop": {"sleep": {"seconds": round(TIMEOUTS.pre_stop_s)}}}} if source.listens else {}),
         # Runs every second until it succeeds. Without it, Ready often waits 5 s for the readiness probe.
-        "startupProbe": {**_probe("/health"), "periodSeconds": 1, "failureThreshold": 60},
-        "readinessProbe": {**_probe("/readiness"), "periodSeconds": 5},
-        "livenessProbe": {**_probe("/health"), "periodSeconds": 10},
+        "startupProbe": {**probe("/health"), "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {**probe("/readiness"), "periodSeconds": 5},
+        "livenessProbe": {**probe("/health"), "periodSeconds": 10},
         "resources": source.adapter.resources,
         "terminationMessagePolicy": "FallbackToLogsOnError",  # the last log line becomes the termination message
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": CONTAINER_SECURITY,
         **({"volumeMounts": mounts} if mounts else {}),
     }
 
 
-def _port(name: str, number: int) -> Object:
+def port(name: str, number: int) -> Object:
     return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-def _probe(path: str) -> Object:
+def probe(path: str) -> Object:
     return {"httpGet": {"path": path, "port": HEALTH_PORT}}
 
 
@@ -101,7 +102,7 @@ def _certificates(source: SourceSpec, sinks: Sinks) -> list[Object]:
     ]
 
 
-def _mount(volume: Object) -> Object:
+def mount(volume: Object) -> Object:
     name = volume["name"]
     path = f"{TLS_SECRETS}/{volume['secret']['secretName']}" if name.startswith(TLS_VOLUME) else MOUNTS[name]
     return {"name": name, "mountPath": path, **({} if name == CHECKPOINT_VOLUME else {"readOnly": True})}

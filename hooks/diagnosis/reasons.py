@@ -24,6 +24,9 @@ class Reason(StrEnum):
     ADAPTER_UPDATING = "AdapterUpdating"
     DEPLOYMENT_UNAVAILABLE = "DeploymentUnavailable"
     DEPLOYMENT_NOT_CREATED = "DeploymentNotCreated"
+    # Deployed, of a source in a SourcePool
+    ADAPTER_REFUSED = "AdapterRefused"
+    POOL_NOT_ANSWERING = "PoolNotAnswering"
     # Deployed, with DIAGNOSE_PODS
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"

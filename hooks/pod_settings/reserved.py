@@ -8,11 +8,13 @@ from adapter.contract.declarations import USER
 from adapter.contract.environment import TLS_SECRETS, TOKEN_DIRECTORY, TRUST_BUNDLES, reference
 
 CHECKPOINT_VOLUME, CHECKPOINT_DIRECTORY = "checkpoint", "/checkpoint"
+POOL_TOKEN_VOLUME, POOL_TOKEN_DIRECTORY = "pool-token", "/pool-token"  # of the pod of a SourcePool
 # The volumes that the hook adds, and where it mounts them.
 MOUNTS = {
     "oidc-token": TOKEN_DIRECTORY,
     "knative-custom-certs": TRUST_BUNDLES,
     CHECKPOINT_VOLUME: CHECKPOINT_DIRECTORY,
+    POOL_TOKEN_VOLUME: POOL_TOKEN_DIRECTORY,
 }
 TLS_VOLUME = "tls-secret-"  # and a number: the name of a Secret may be too long for that of a volume
 # No volume may hide the programs of the image: /app has the adapter, /usr has Python. /proc, /sys and /dev are the

@@ -43,7 +43,7 @@ class Credentials:
             [*([directory / CERTIFICATE, directory / KEY] if directory else []), client_ca],
             lambda path: server_context(path, self._client_ca.value if self._client_ca else ""),
         )
-        self._tokens = _watched("AUTH_TOKEN_FILE", tokens, [tokens], read_tokens)
+        self._tokens = watched_tokens("AUTH_TOKEN_FILE", tokens)
         self._files: list[Watched[Any]] = [each for each in (self._client_ca, self.tls, self._tokens) if each]
 
     def problems(self) -> list[str]:
@@ -83,6 +83,12 @@ def _watched(setting: str, path: Path | None, files: Sequence[Path | None], read
         return Watched(setting, [file for file in files if file], lambda: read(path))
     except Unusable as error:
         raise EnvError(setting, str(path), str(error)) from None
+
+
+def watched_tokens(setting: str, file: Path | None) -> Watched[tuple[bytes, ...]] | None:
+    """The tokens in the file of a setting. None if the setting is empty. ``EnvError`` if the file cannot be used."""
+    found: Watched[tuple[bytes, ...]] | None = _watched(setting, file, [file], read_tokens)
+    return found
 
 
 def read_tokens(file: Path) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ from adapter.serving.health import Durations, counter, gauge, histogram
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-PATHS = ("/sync", "/customize", "/openapi.json")
+PATHS = ("/sync", "/customize", "/openapi.json", "/pool/sync", "/pool/customize")
 OTHER = "other"  # also a request that is refused before it is read
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 REASONS = {  # status of a refused request -> why

@@ -22,6 +22,7 @@ class Refusals:
     def __init__(self, throttle: LogThrottle, body_size: int, metrics: HookMetrics) -> None:
         self._throttle, self.metrics = throttle, metrics
         self._larger = f"raise MAX_BODY_BYTES, which is {body_size}, and the memory limit of the hook"
+        self._larger += "; for /pool/sync, raise MAX_POOL_BODY_BYTES"
 
     def unread(self, refusal: Refusal) -> Response:
         """As ``response_to``, of a request that was not read as a whole. Count it, too."""

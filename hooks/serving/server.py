@@ -32,6 +32,7 @@ from hooks.settings import Settings
 
 KEEP_ALIVE_S = 120  # Go clients close a connection after 90 s without a request; the hook must not do it first
 STOP_S = 5  # for the last responses after SIGTERM
+POOL_SYNC = "/pool/sync"  # its body is the list of all sources of a pool
 COST_FACTOR = 14  # a body may become objects of so many times its largest size
 
 log = logging.getLogger("hooks.server")
@@ -44,7 +45,8 @@ def limits(settings: Settings) -> Limits:
         body_s=10,
         keep_alive_s=KEEP_ALIVE_S,
         body_size=body_size,
-        total_size=4 * body_size,
+        body_sizes={POOL_SYNC: settings.max_pool_body_bytes},
+        total_size=max(4 * body_size, 2 * settings.max_pool_body_bytes),
         connections=64 if settings.tls_dir else 128,  # with TLS, each takes 0.4 MiB
         new_age_s=lambda: TIMEOUTS.age_limit_s(random.random()),  # Metacontroller then finds all replicas
     )
@@ -54,7 +56,7 @@ def make_server(
     app: ASGIApp, limits: Limits, refusals: Refusals, credentials: Credentials, *, log_level: str
 ) -> uvicorn.Server:
     """The server of PORT. At the log level debug, it logs each request."""
-    connections = Connections(Application(app, limits.body_size, refusals), limits, refusals.unread)
+    connections = Connections(Application(app, limits, refusals), limits, refusals.unread)
     config = uvicorn.Config(
         app,
         http=protocol(connections, refusals, credentials),  # type: ignore[arg-type]  # a function instead of a class
@@ -109,8 +111,8 @@ class TlsConnection(Connection):
 class Application:
     """Handles a request with an ASGI application."""
 
-    def __init__(self, app: ASGIApp, body_size: int, refusals: Refusals) -> None:
-        self._app, self._body_size, self._refusals = app, body_size, refusals
+    def __init__(self, app: ASGIApp, limits: Limits, refusals: Refusals) -> None:
+        self._app, self._limits, self._refusals = app, limits, refusals
 
     async def __call__(self, request: Request) -> Response:
         started_s = time.perf_counter()
@@ -122,7 +124,8 @@ class Application:
 
     async def _respond(self, request: Request) -> Response:
         # Most bodies are small. Only a large one can cost too much, so only a large one is looked at.
-        if len(request.body) > self._body_size // 8 and json_cost(request.body) > COST_FACTOR * self._body_size:
+        most = self._limits.body_sizes.get(request.path, self._limits.body_size)
+        if len(request.body) > most // 8 and json_cost(request.body) > COST_FACTOR * most:
             return self._refusals.response_to(Refusal(413, "the body has too many JSON values for its memory"))
         exchange = Exchange(request)
         try:

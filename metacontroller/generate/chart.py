@@ -7,9 +7,9 @@ from adapter.contract.formats import Json
 from metacontroller.generate import helm
 from metacontroller.generate.installation import FEATURES, HEADER, NAMESPACE_FILE, parts
 from metacontroller.generate.objects import kinds, quickstart
+from metacontroller.generate.schema import schema_json
 from metacontroller.generate.tree import If, Tree
-from metacontroller.generate.values import nested
-from metacontroller.generate.values_files import schema_json, values_yaml
+from metacontroller.generate.values import nested, values_yaml
 from sources_cli.admission import yaml
 
 KEEP = "helm.sh/resource-policy"

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from adapter.contract.formats import Json
 from metacontroller.generate.tree import NAMESPACE, Values
+from sources_cli.admission import yaml
 
 IMAGE = "registry.local/sample-source:dev"
 KINDS = ("SampleSource", "CronSource", "PollSource", "WebhookSource")
+POOLED_KINDS = ("SampleSource",)  # those that are Timers
+POOL_RESOURCES = {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}  # of the hook
 METACONTROLLER_IMAGE = "ghcr.io/metacontroller/metacontroller:v4.17.2"
 FLAGS = ("--discovery-interval=5s",)  # of Metacontroller
 TUNED_FLAGS = (*FLAGS, "--client-go-qps=100", "--client-go-burst=200", "--workers=10")  # for many sources
@@ -36,7 +40,17 @@ _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
 _IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
-_OWN_VARIABLES = ["ADAPTER_IMAGE", "CONFIG_DIR", "TLS_DIR", "CLIENT_CA_FILE", "AUTH_TOKEN_FILE", "PORT", "HEALTH_PORT"]
+_OWN_VARIABLES = [
+    "ADAPTER_IMAGE",
+    "CONFIG_DIR",
+    "TLS_DIR",
+    "CLIENT_CA_FILE",
+    "AUTH_TOKEN_FILE",
+    "PORT",
+    "HEALTH_PORT",
+    "NAMESPACE",
+    "POOL_TOKEN_FILE",
+]
 _VARIABLE = {
     "type": "object",
     "required": ["name"],
@@ -177,6 +191,24 @@ OPTIONS: tuple[Option, ...] = (
         "crds.keep", True, _BOOLEAN,
         "helm uninstall keeps the CRDs, because their deletion deletes all sources. helm upgrade updates them.",
     ),
+    Option(
+        "pool.enabled", False, _BOOLEAN,
+        "Install the kind SourcePool: one process for many sources. Create a SourcePool before you set pool.kinds.",
+    ),
+    Option(
+        "pool.kinds", [],
+        {"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": list(POOLED_KINDS)}},
+        "With pool.enabled: the kinds whose sources run in the SourcePool pool.name.",
+    ),
+    Option(
+        "pool.name", "sources-pool", {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"},
+        "The SourcePool of pool.kinds, in the namespace of the hook.",
+    ),
+    Option(
+        "pool.token", False, _BOOLEAN,
+        "With pool.enabled: SourcePools answer only callers with a token. Needs the Secret sources-pool-token with the "
+        "key token.",
+    ),
     Option("quickstart.enabled", False, _BOOLEAN, "Install a sink that prints events, and the source hello."),
     Option("quickstart.namespace", "default", _LABEL, "The namespace of the quick start."),
 )  # fmt: skip
@@ -199,6 +231,20 @@ def with_values(changes: Mapping[str, Json]) -> Values:
             raise KeyError(path)
         place[last] = value
     return values
+
+
+def values_yaml(header: str) -> str:
+    lines = [f"# {line}" for line in header.splitlines()]
+    described: set[str] = set()
+    for option in OPTIONS:
+        outer, _, name = option.path.rpartition(".")
+        indent = "  " if outer else ""
+        if outer != next(iter(described), ""):
+            described = {outer} if outer else set()
+            lines += [f"{outer}:"] if outer else []
+        lines += [f"{indent}# {line}" for line in wrap(option.description, 110)]
+        lines += [f"{indent}{line}" for line in yaml.dump([{name: option.default}]).splitlines()]
+    return "\n".join(lines) + "\n"
 
 
 def nested(entries: Iterable[tuple[str, Json]]) -> dict[str, Any]:

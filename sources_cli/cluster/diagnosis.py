@@ -125,11 +125,13 @@ def _deployment(snapshot: Snapshot) -> tuple[State, str]:
     if snapshot.deployments.problem:
         return "unknown", snapshot.deployments.problem
     deployment = snapshot.deployment
+    deployed = condition(snapshot.status, "Deployed").get("status")
+    state: State = "ok" if deployed == "True" else "unknown"
     if deployment is None:
-        return "unknown", "none exists"
+        pool = text_in(snapshot.status, "pool")
+        return (state, f"none: SourcePool {pool} runs the source") if pool else ("unknown", "none exists")
     available = get_in(deployment, "status", "availableReplicas") or 0
     wanted = get_in(deployment, "spec", "replicas")
-    state: State = "ok" if condition(snapshot.status, "Deployed").get("status") == "True" else "unknown"
     return state, f"{deployment['metadata']['name']}, {available} of {wanted} replicas available"
 
 
@@ -138,7 +140,7 @@ def _pod(snapshot: Snapshot) -> tuple[State, str]:
         return "unknown", snapshot.pods.problem
     pods = current_pods(snapshot)
     if not pods:
-        return "unknown", "none exists"
+        return "unknown", "none exists" if not text_in(snapshot.status, "pool") else "none: see the SourcePool"
     ready = [condition(pod.get("status"), "Ready").get("status") == "True" for pod in pods]
     names = ", ".join(pod["metadata"]["name"] for pod in pods[:3])
     return ("ok" if all(ready) else "unknown"), f"{names}, {sum(ready)} of {len(pods)} ready"
@@ -149,7 +151,11 @@ def _delivery(snapshot: Snapshot) -> tuple[State, str]:
         return "ok", f"the sink last accepted an event at {time}"
     reads: list[Read] = [*snapshot.metrics.values(), *snapshot.logs.values()]
     problem = next((read.problem for read in reads if read.problem), "")
-    return "unknown", problem or ("no event was accepted yet" if reads else "no adapter runs")
+    return "unknown", problem or ("no event was accepted yet" if reads else _no_adapter(snapshot))
+
+
+def _no_adapter(snapshot: Snapshot) -> str:
+    return "see the log and the metrics of the SourcePool" if text_in(snapshot.status, "pool") else "no adapter runs"
 
 
 def _notes(snapshot: Snapshot) -> Iterator[str]:

@@ -12,14 +12,17 @@ from adapter.contract.formats import Json
 from adapter.contract.kind_names import plural
 from sources_cli.kind import Kind
 
+POOL_KINDS = ("samples.knative.dev/v1alpha1/SourcePool", "samples.knative.dev/v1alpha1/TroubledSource")
 READ = ["get", "list", "watch"]
 WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 
 
-def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose_pods: bool = False) -> list[Json]:
-    """``metacontroller``: <namespace>/<ServiceAccount>."""
-    related = [*sink_kinds, *(["v1/Pod"] if diagnose_pods else [])]
+def rbac(
+    kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose_pods: bool = False, pool: bool = False
+) -> list[Json]:
+    """``metacontroller``: <namespace>/<ServiceAccount>. ``pool``: a SourcePool runs the sources."""
+    related = [*sink_kinds, *(["v1/Pod"] if diagnose_pods else []), *(POOL_KINDS if pool else [])]
     own = [kind.plural]
     return [
         _role(kind, "observer", [_rule(kind.group, own, READ)], {"duck.knative.dev/source": "true"}),
@@ -30,7 +33,7 @@ def rbac(kind: Kind, sink_kinds: Sequence[str], metacontroller: str, *, diagnose
             [_rule(kind.group, own, WRITE)],
             {f"{_AGGREGATE}edit": "true", f"{_AGGREGATE}admin": "true"},
         ),
-        _role(kind, "metacontroller", [*_parent(kind), *_children(kind), *_related(related)], {}),
+        _role(kind, "metacontroller", [*_parent(kind), *_children(kind, pool), *_related(related)], {}),
         _binding(kind, "metacontroller", metacontroller),
     ]
 
@@ -42,10 +45,15 @@ def _parent(kind: Kind) -> list[Json]:
     return [_rule(kind.group, [kind.plural], READ), _rule(kind.group, subresources, ["update"])]
 
 
-def _children(kind: Kind) -> list[Json]:
-    """Without ``delete``: the hook never omits a running adapter, and a bug in the hook must not stop adapters."""
+def _children(kind: Kind, pool: bool) -> list[Json]:
+    """Without ``delete``: the hook never omits a running adapter, and a bug in the hook must not stop adapters.
+
+    Except with ``pool``: a Deployment ends when the pool runs its source.
+    """
     verbs = ["create", "list", "patch", "update", "watch"]
-    return [_rule("apps", ["deployments"], verbs), *([_rule("", ["services"], verbs)] if kind.listens else [])]
+    of_deployments = [*verbs, *(["delete"] if pool else [])]
+    listens = [_rule("", ["services"], verbs)] if kind.listens else []
+    return [_rule("apps", ["deployments"], of_deployments), *listens]
 
 
 def _related(kinds: Sequence[str]) -> list[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hooks.children.deployment import TEMPLATE_HASH
-from tests.cluster.api import Object, eventually
+from tests.cluster.api import Api, Object, eventually
 from tests.cluster.local_cluster import DEPLOYMENTS
 from tests.cluster.namespace import SourceNamespace
 
@@ -29,17 +29,17 @@ def newest_pod(ns: SourceNamespace, source: str) -> Object:
 
 
 def set_running(ns: SourceNamespace, pod: Object) -> None:
-    _write(ns, pod, {"running": {"startedAt": AT}}, ready=True)
+    write(ns.api, pod, {"running": {"startedAt": AT}}, ready=True)
 
 
 def set_waiting(ns: SourceNamespace, pod: Object, reason: str, message: str, ended: Object | None = None) -> None:
     """``ended``: how the container ended the last time (``lastState.terminated``)."""
     times = {"startedAt": AT, "finishedAt": AT}
     last = {"terminated": {**times, "containerID": "containerd://1", **ended}} if ended else {}
-    _write(ns, pod, {"waiting": {"reason": reason, "message": message}}, last=last)
+    write(ns.api, pod, {"waiting": {"reason": reason, "message": message}}, last=last)
 
 
-def _write(ns: SourceNamespace, pod: Object, state: Object, *, last: Any = None, ready: bool = False) -> None:
+def write(api: Api, pod: Object, state: Object, *, last: Any = None, ready: bool = False) -> None:
     [container] = pod["spec"]["containers"]
     status = {
         "name": container["name"],
@@ -60,4 +60,5 @@ def _write(ns: SourceNamespace, pod: Object, state: Object, *, last: Any = None,
         ],
         "containerStatuses": [status],
     }
-    ns.api.patch("v1", "pods", pod["metadata"]["name"], {"status": document}, ns.name, "/status")
+    meta = pod["metadata"]
+    api.patch("v1", "pods", meta["name"], {"status": document}, meta["namespace"], "/status")

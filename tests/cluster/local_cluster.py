@@ -76,7 +76,8 @@ class LocalCluster:
         ``resync_s`` replaces the resync period, in seconds, to keep tests short.
         """
         chosen = ManifestsOptions("", sink_kinds=sink_kinds or ("v1/Service",), **options)
-        for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, diagnose_pods=chosen.diagnose_pods):
+        more = {"diagnose_pods": chosen.diagnose_pods, "pool": chosen.pool is not None}
+        for document in rbac(kind, chosen.sink_kinds, chosen.metacontroller, **more):
             self.api.apply(document)
         document = composite_controller(kind, self.hook_proxy, chosen)
         if resync_s:

@@ -25,7 +25,7 @@ SERVED = ("--api-versions", "samples.knative.dev/v1alpha1/SampleSource")
 # Only kustomize makes this object: Helm creates the namespace with --create-namespace.
 ONLY_KUSTOMIZE = ("Namespace", "", NAMESPACE)
 # Components that change the same fields: with both, the later one would win. The chart can combine them.
-EXCLUSIVE = ({"knative", "diagnose"}, {"tls", "mtls"})
+EXCLUSIVE = ({"knative", "diagnose"}, {"tls", "mtls"}, {"pool", "knative"}, {"pool", "network-policy"})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_settings_and_components_give_what_the_chart_gives_for_these_values(
     settings = directory / "settings/settings.yaml"
     [document] = load(settings.read_text())
     settings.write_text(json.dumps({**document, "data": changed}))
-    left_out = {"diagnose", "mtls"}
+    left_out = {"diagnose", "mtls", "pool"}
     assert all(pair & left_out for pair in EXCLUSIVE)
     chosen = [name for name in FEATURES if name not in left_out]
     (directory / "overlays/own").mkdir()

@@ -123,7 +123,7 @@ def test_unknown_fields_are_ignored(hook: RunningHook) -> None:
             "/nowhere",
             "GET",
             404,
-            'no path "/nowhere"; use POST /sync, POST /customize or GET /openapi.json',
+            'no path "/nowhere"; use POST /sync, /customize, /pool/sync or /pool/customize, or GET /openapi.json',
         ),
         ("/sync/", "POST", 404, 'no path "/sync/"; use POST /sync, '),
         ("/a%0Ab", "GET", 404, r'no path "/a\nb"; use POST /sync, '),
@@ -166,7 +166,8 @@ def test_body_that_is_too_large_is_one_line_that_names_the_setting_and_a_count_a
     reasons = ["the body is longer than 65536 bytes", "the body has too many JSON values for its memory"]
     assert [(line["reason"], line["count"]) for line in refused] == [(each, n) for n in (1, 2) for each in reasons]
     assert {line["remedy"] for line in refused} == {
-        "raise MAX_BODY_BYTES, which is 65536, and the memory limit of the hook"
+        "raise MAX_BODY_BYTES, which is 65536, and the memory limit of the hook; for /pool/sync, raise "
+        "MAX_POOL_BODY_BYTES"
     }
 
 
@@ -214,7 +215,7 @@ def test_unusable_config_map_is_reported_by_healthz_and_changes_no_adapter(tmp_p
 @pytest.mark.parametrize("path", ["/sync", "/customize"])
 def test_unknown_query_parameter_is_a_400_that_lists_the_known_ones(hook: RunningHook, path: str) -> None:
     status, answer = hook.call(f"{path}?types=a&type=b", json.dumps(REQUEST).encode())
-    known = "types, typeField, polls, image, sinkKinds, diagnosePods, adapter, copiedLabels, checkpoint"
+    known = "types, typeField, polls, image, sinkKinds, diagnosePods, adapter, copiedLabels, checkpoint, pool"
     assert (status, answer) == (400, {"error": f'unknown query parameter "type"; known parameters: {known}'})
 
 

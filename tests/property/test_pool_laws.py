@@ -99,7 +99,7 @@ async def pooled(environ: dict[str, str], start_s: float, world: World) -> tuple
     await asyncio.sleep(start_s)
     clock, book = LoopClock(), Logbook()
     groups = Groups(book.log, clock, lambda env, clock: sinks_of(world, env, clock))
-    pool = Pool(SourceEnvs({}), groups, clock, book.log)
+    pool = Pool(SourceEnvs({}), groups, clock, book.log, slack_ns=1000)  # ticks are made at their times
     uid = environ["SOURCE_UID"]
     assert await pool.run({uid: environ}, absent_only=False) == {uid: ""}
     await asyncio.sleep(SECONDS)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.bench.scale.markdown import with_tables
-from tests.bench.scale.needs import PAGE, bends, cpu, memory, tables
+from tests.bench.scale.needs import OF_CLUSTER, PAGE, bends, cpu, memory, tables
 from tests.bench.scale.plot import PICTURE, picture
 from tests.bench.scale.results import Run, published
 from tests.bench.scale.scenario import Phase
-from tests.bench.scale.table import PROCESSES
 
 
 def phase(n: int, name: str = "create") -> Phase:
     """A source costs 10 ms of each process, 3 syncs and 2 writes. A process has 50 MiB, and 0.1 MiB per source."""
-    cpu_s, rss_mib = dict.fromkeys(PROCESSES, n / 100), dict.fromkeys(PROCESSES, 50 + n / 10)
+    cpu_s, rss_mib = dict.fromkeys(OF_CLUSTER, n / 100), dict.fromkeys(OF_CLUSTER, 50 + n / 10)
     return Phase(name, {}, 0, cpu_s, rss_mib, {"sync": 3 * n}, {"update samplesources/status": 2 * n, "get x": 9 * n})
 
 
@@ -23,17 +22,17 @@ def run(n: int, *phases: Phase) -> Run:
 
 
 def test_memory_of_1000_more_sources_is_the_slope_between_the_smallest_and_the_largest_run() -> None:
-    rows = list(memory([run(100), run(1000), run(5000)]))
+    rows = list(memory([run(100), run(1000), run(5000)], "hook"))
     assert rows[0].endswith("| 100 sources | 1,000 sources | 5,000 sources | each 1,000 more |")
-    assert set(rows[2:]) == {f"| {process} | 60 | 150 | 550 | 100 |" for process in PROCESSES}
-    assert next(row for row in memory([run(100)]) if "hook" in row) == "| hook | 60 | unknown |"
+    assert set(rows[2:]) == {f"| {process} | 60 | 150 | 550 | 100 |" for process in OF_CLUSTER}
+    assert next(row for row in memory([run(100)], "hook") if "hook" in row) == "| hook | 60 | unknown |"
 
 
 def test_cpu_time_of_1000_sources_is_that_of_the_largest_run_per_source() -> None:
-    rows = list(cpu(run(500, phase(500), phase(500, "idle"), phase(500, "delete"))))
+    rows = list(cpu([run(100), run(500, phase(500), phase(500, "idle"), phase(500, "delete"))], "hook"))
     assert rows[0] == "| CPU seconds per 1,000 sources, measured with 500 | create | delete |"
-    assert rows[2] == f"| {PROCESSES[0]} | 10 | 10 |"
-    assert rows[-1] == f"| all processes | {10 * len(PROCESSES)} | {10 * len(PROCESSES)} |"
+    assert rows[2] == f"| {OF_CLUSTER[0]} | 10 | 10 |"
+    assert rows[-1] == f"| all processes | {10 * len(OF_CLUSTER)} | {10 * len(OF_CLUSTER)} |"
 
 
 def test_cost_that_grows_with_the_number_of_sources_is_named() -> None:
@@ -49,9 +48,9 @@ def test_cost_that_grows_with_the_number_of_sources_is_named() -> None:
 
 
 def test_small_part_of_the_cpu_time_is_no_bend() -> None:
-    small = {"kwok": 0.01}
+    small = {"kube-scheduler": 0.01}
     few, many = phase(100), phase(1000)
-    few, many = replace(few, cpu_s={**few.cpu_s, **small}), replace(many, cpu_s={**many.cpu_s, "kwok": 1})
+    few, many = replace(few, cpu_s={**few.cpu_s, **small}), replace(many, cpu_s={**many.cpu_s, "kube-scheduler": 1})
     assert list(bends([run(100, few), run(1000, many)]))[1:] == ["- none"]
 
 

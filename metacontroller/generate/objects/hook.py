@@ -6,7 +6,7 @@ The hook has no state and no token of its ServiceAccount. Metacontroller sends i
 from __future__ import annotations
 
 from adapter.contract.timeouts import TIMEOUTS
-from metacontroller.generate.objects import tls
+from metacontroller.generate.objects import pool, tls
 from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
 from metacontroller.generate.tree import ITEM, NAMESPACE, Each, If, Leaf, Tree, Value
 
@@ -78,6 +78,7 @@ def _pod() -> Tree:
         "volumes": [
             *({"name": name, "configMap": {"name": name, "optional": True}} for name in CONFIG_MAPS),
             *tls.volumes(),
+            *pool.volumes(),
         ],
     }
 
@@ -92,6 +93,7 @@ def _container() -> Tree:
             {"name": "ADAPTER_IMAGE", "value": Value("image")},
             {"name": "CONFIG_DIR", "value": "/etc/sources"},
             *tls.variables(),
+            *pool.variables(),
             Each("env", Leaf(".", lambda values: values[ITEM])),
         ],
         "ports": [
@@ -107,6 +109,7 @@ def _container() -> Tree:
         "volumeMounts": [
             *({"name": name, "mountPath": f"/etc/sources/{name}"} for name in CONFIG_MAPS),
             *tls.mounts(),
+            *pool.mounts(),
         ],
     }
 

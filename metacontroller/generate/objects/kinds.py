@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 
 from adapter.contract.formats import Json, sorted_json
 from adapter.contract.kind_names import plural
-from metacontroller.generate.objects import tls
+from metacontroller.generate.objects import pool, tls
 from metacontroller.generate.objects.account import account
 from metacontroller.generate.tree import ITEM, NAMESPACE, Each, If, Leaf, Text, Tree, Value, Values, has, text
 from metacontroller.generate.values import KINDS
@@ -56,7 +56,17 @@ def _follow_values(document: Json, kind: Kind) -> None:
     verbs = related["verbs"]
     each = Each("sinkKinds", {"apiGroups": [_GROUP], "resources": [_PLURAL], "verbs": verbs})
     [pods] = rbac(kind, [POD], ManifestsOptions.metacontroller)[-2]["rules"][-1:]
-    document["rules"] = [*own, each, If("diagnosePods", pods)]
+    document["rules"] = [*own, each, If("diagnosePods", pods), *_of_pool(own[-1], kind)]
+
+
+def _of_pool(deployments: Json, kind: Kind) -> list[Tree]:
+    """What Metacontroller may do if a pool runs the sources. ``deployments``: the rule for them, which is extended."""
+    joined = pool.joined(kind)
+    if not joined:
+        return []
+    *_, extended, pools, troubled = rbac(kind, [], ManifestsOptions.metacontroller, pool=True)[-2]["rules"]
+    deployments["verbs"] = [*deployments["verbs"], *(If(joined, verb) for verb in extended["verbs"][-1:])]
+    return [If(joined, pools), If(joined, troubled)]
 
 
 def _controller(kind: Kind) -> Tree:
@@ -66,12 +76,12 @@ def _controller(kind: Kind) -> Tree:
     for hook in document["spec"]["hooks"].values():
         webhook = hook["webhook"]
         webhook["service"] |= {"namespace": Value(NAMESPACE), "port": tls.PORT, "protocol": tls.PROTOCOL}
-        webhook["path"] = _path(webhook["path"])
+        webhook["path"] = _path(webhook["path"], kind)
     document["spec"]["endpointConfigs"] = If("tls.enabled", [tls.endpoint()])
     return document
 
 
-def _path(path: str) -> Text:
+def _path(path: str, kind: Kind) -> Text:
     """The path of `sources manifests` without options, with the parameters of values."""
     before, after = path.split(f"sinkKinds={SINK_KINDS}")
     adapter = If("adapterDefaults", text("adapter=", _ADAPTER_DEFAULTS, "&"))
@@ -82,6 +92,7 @@ def _path(path: str) -> Text:
         _SINK_KINDS,
         If("diagnosePods", "&diagnosePods=true"),
         *([after] if after else []),
+        *([If(joined, text("&pool=", Value("pool.name")))] if (joined := pool.joined(kind)) else []),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hooks.diagnosis.reasons import Reason
-from sources_cli.cluster.reasons.entry import DESCRIBE, POD, TROUBLE, Entry, Fault, Step
+from sources_cli.cluster.reasons.entry import DESCRIBE, POD, POOLS, TROUBLE, Entry, Fault, Step
 
 _UNKNOWN, _FALSE, _DIAGNOSED = "Deployed Unknown", "Deployed False", "Deployed False, only with `DIAGNOSE_PODS`"
 
@@ -110,5 +110,23 @@ WORKLOAD: dict[str, Entry] = {
     ),
     Reason.POD_FAILED: Entry(
         Step.POD, "the pod failed for another reason", "Look at its events.", POD, condition=_DIAGNOSED
+    ),
+    Reason.POOL_NOT_ANSWERING: Entry(
+        Step.DEPLOYMENT,
+        "the [SourcePool](pool.md) of the kind has not answered the hook for 10 s, or not since the source changed. "
+        "Asked again every 5 s",
+        "Look at the SourcePool and its Deployment.",
+        POOLS,
+        "docs/pool.md",
+        condition=_UNKNOWN,
+    ),
+    Reason.ADAPTER_REFUSED: Entry(
+        Step.DEPLOYMENT,
+        "the [SourcePool](pool.md) of the kind does not run the source, or the source has a problem in it: an invalid "
+        "value, a tick that fails, a sink that has accepted nothing for 30 s. Asked again every 30 s",
+        "Remove the cause that the message names.",
+        DESCRIBE,
+        "docs/pool.md",
+        condition=_FALSE,
     ),
 }

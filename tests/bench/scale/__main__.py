@@ -1,6 +1,7 @@
 """``make bench-scale N=100``: what N sources cost, on the control plane of the cluster tests. No adapter runs.
 
-Runs the hook, then the trivial hook, each with a new control plane. Prints a table for each, and writes both as JSON.
+Runs the hook, then the trivial hook, each with a new control plane. With ``--hooks pool``: the hook and the process of
+a SourcePool. Prints a table for each, and writes all as JSON.
 CPU time is firm on a machine that does other work, too; times on the clock are upper bounds.
 """
 
@@ -20,20 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from metacontroller.generate.values import TUNED_FLAGS
-from tests.bench.scale.scenario import OF_TRIVIAL, PHASES, Phase, Scenario, wait_for_hook
+from tests.bench.scale.pool import RunningPool
+from tests.bench.scale.scenario import NAMESPACE, OF_HOOK, PHASES, Phase, Scenario, wait_for_hook
 from tests.bench.scale.table import table
 from tests.cluster import build
 from tests.cluster.local_cluster import KIND, LocalCluster, cluster_with_hook, control_plane_with
 from tests.process.harness import Process, free_port
 
-HOOKS = ("hook", "trivial")
+HOOKS = ("hook", "trivial", "pool")
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench-scale", description=__doc__)
     parser.add_argument("-n", type=int, default=100, help="how many sources; default: %(default)s")
     parser.add_argument("--phases", default=",".join(PHASES), help="default: %(default)s")
-    parser.add_argument("--hooks", default=",".join(HOOKS), help="default: %(default)s")
+    parser.add_argument("--hooks", default="hook,trivial", help=f"of {', '.join(HOOKS)}; default: %(default)s")
     parser.add_argument(
         "--flags", default=" ".join(TUNED_FLAGS), help="of Metacontroller, separated by spaces; default: %(default)s"
     )
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"unknown: {', '.join(unknown)}; phases are {', '.join(PHASES)}; hooks are {', '.join(HOOKS)}")
     report = {"n": options.n, "flags": options.flags.split(), "machine": machine(), "hooks": {}}
     for hook in hooks:
-        wanted = [phase for phase in phases if hook == "hook" or phase in OF_TRIVIAL]
+        wanted = [phase for phase in phases if phase in OF_HOOK[hook]]
         found = list(measured(hook, options.n, wanted, options.flags.split()))
         report["hooks"][hook] = [asdict(phase) for phase in found]
         print(table(hook, options.n, found), flush=True)
@@ -61,14 +63,15 @@ def measured(hook: str, n: int, phases: Sequence[str], flags: Sequence[str]) -> 
         plane = stack.enter_context(control_plane_with([KIND], build.built(), Path(directory) / "plane"))
         (Path(directory) / "cluster").mkdir()
         cluster = stack.enter_context(cluster_with_hook(plane, Path(directory) / "cluster"))
-        scenario = Scenario(cluster, starter(cluster, hook), n, flags)
+        pool = RunningPool(cluster, NAMESPACE) if hook == "pool" else None
+        scenario = Scenario(cluster, starter(cluster, hook, pool), n, flags, pool)
         scenario.start()
         for phase in phases:
             print(f"{datetime.now(UTC):%H:%M:%S} {hook}: {phase}, {n} sources", file=sys.stderr, flush=True)
             yield scenario.run(phase)
 
 
-def starter(cluster: LocalCluster, hook: str) -> Any:
+def starter(cluster: LocalCluster, hook: str, pool: RunningPool | None) -> Any:
     """Starts the hook on the port that Metacontroller calls. The proxy of the tests would cost more than the hook."""
     port = free_port()
     cluster.hook_proxy.url = f"http://127.0.0.1:{port}"
@@ -78,7 +81,7 @@ def starter(cluster: LocalCluster, hook: str) -> Any:
     def start() -> Process:
         if hook == "trivial":
             return wait_for_hook(cluster.start(*own), port)
-        cluster.start_hook(port)
+        cluster.start_hook(port, **(pool.environ if pool else {}))
         return cluster.hooks[-1]
 
     return start

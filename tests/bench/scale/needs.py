@@ -13,10 +13,12 @@ from hooks.pod_settings.quantities import parse
 from hooks.pod_settings.resources import REQUESTS
 from tests.bench.scale.markdown import line, row, with_tables
 from tests.bench.scale.results import Run, published
-from tests.bench.scale.scenario import Phase
+from tests.bench.scale.scenario import OF_ONE, Phase
 from tests.bench.scale.table import PROCESSES, writes
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/how-many-sources.md"
+OF_CLUSTER = [process for process in PROCESSES if process != "kwok"]  # kwok takes the place of kubelets
+NOT_PER_SOURCE = ("idle", *OF_ONE)
 PER = 1000  # sources
 PODS_PER_NODE = 110  # the default of the kubelet
 GROWTH = 1.25  # a cost per source that is more than this times the one of fewer sources is a bend
@@ -31,27 +33,45 @@ def main() -> None:
 
 
 def tables(runs: Sequence[Run]) -> dict[str, list[str]]:
-    return {"memory": [*memory(runs)], "cpu": [*cpu(runs[-1])], "nodes": [*nodes()]}
+    of_hooks = {
+        f"{name} of {hook}": [*table(measured(runs, hook), hook)]
+        for hook in ("hook", "pool")
+        for name, table in (("memory", memory), ("cpu", cpu))
+    }
+    return {**of_hooks, "nodes": [*nodes()]}
 
 
-def memory(runs: Sequence[Run]) -> Iterator[str]:
+def measured(runs: Sequence[Run], hook: str) -> list[Run]:
+    return [run for run in runs if hook in run.hooks]
+
+
+def memory(runs: Sequence[Run], hook: str) -> Iterator[str]:
     """The most that each process had in a run. The slope is that between the smallest and the largest run."""
+    if not runs:
+        yield "Not measured yet."
+        return
     yield row("memory, MiB", *(f"{run.n:,} sources" for run in runs), f"each {PER:,} more")
     yield line(len(runs) + 2)
-    first, last = runs[0], runs[-1]
-    for process in PROCESSES:
-        most = [max(phase.rss_mib.get(process, 0) for phase in run.hooks["hook"].values()) for run in runs]
-        slope = (most[-1] - most[0]) / (last.n - first.n) * PER if last.n > first.n else None
-        yield row(process, *(f"{each:.0f}" for each in most), "unknown" if slope is None else f"{slope:.0f}")
+    for process in OF_CLUSTER:
+        most = [max(phase.rss_mib.get(process, 0) for phase in run.hooks[hook].values()) for run in runs]
+        more = runs[-1].n - runs[0].n
+        slope = f"{(most[-1] - most[0]) / more * PER:.0f}" if more else "unknown"
+        if any(most):
+            yield row(process, *(f"{each:.0f}" for each in most), slope)
 
 
-def cpu(run: Run) -> Iterator[str]:
-    """Seconds of one core. A phase without a change is per second of the clock, not per source."""
-    phases = {name: phase for name, phase in run.hooks["hook"].items() if name != "idle"}
-    yield row(f"CPU seconds per {PER:,} sources, measured with {run.n:,}", *phases)
-    yield line(len(phases) + 1)
-    for process in (*PROCESSES, TOTAL):
-        yield row(process, *(f"{per_source(phase, run.n)[process] * PER:.0f}" for phase in phases.values()))
+def cpu(runs: Sequence[Run], hook: str) -> Iterator[str]:
+    """Seconds of one core in the largest run."""
+    if not runs:
+        yield "Not measured yet."
+        return
+    run = runs[-1]
+    costs = {name: per_source(phase, run.n) for name, phase in run.hooks[hook].items() if name not in NOT_PER_SOURCE}
+    yield row(f"CPU seconds per {PER:,} sources, measured with {run.n:,}", *costs)
+    yield line(len(costs) + 1)
+    for process in (*OF_CLUSTER, TOTAL):
+        if any(process in each for each in costs.values()):
+            yield row(process, *(f"{each.get(process, 0) * PER:.0f}" for each in costs.values()))
 
 
 def nodes() -> Iterator[str]:
@@ -77,7 +97,7 @@ def grown(lower: Run, higher: Run) -> Iterator[str]:
     for hook, phases in higher.hooks.items():
         for name, phase in phases.items():
             before = lower.hooks.get(hook, {}).get(name)
-            if before is None or name == "idle":
+            if before is None or name in NOT_PER_SOURCE:
                 continue
             old, new = per_source(before, lower.n), per_source(phase, higher.n)
             for what in [each for each in new if each in old]:
@@ -89,7 +109,7 @@ def grown(lower: Run, higher: Run) -> Iterator[str]:
 
 def per_source(phase: Phase, n: int) -> dict[str, float]:
     """CPU seconds of each process and of all, calls of the sync hook, and writes."""
-    cpu_s = {process: used / n for process, used in phase.cpu_s.items()}
+    cpu_s = {process: used / n for process, used in phase.cpu_s.items() if process in OF_CLUSTER}
     return {**cpu_s, TOTAL: sum(cpu_s.values()), "syncs": phase.calls.get("sync", 0) / n, "writes": writes(phase) / n}
 
 

@@ -15,6 +15,7 @@ from tests.bench.scale.scenario import Phase
 PICTURE = Path(__file__).resolve().parents[3] / "docs/scale.svg"
 COLORS = {
     "hook": "#3274d9",
+    "pool": "#00a0a0",
     "metacontroller": "#56a64b",
     "kube-apiserver": "#e0b400",
     "etcd": "#e02f44",
@@ -58,15 +59,15 @@ def legend() -> Iterator[str]:
 
 
 def bars(listed: Sequence[Bar]) -> Iterator[str]:
-    most = max(sum(phase.cpu_s[name] for name in COLORS) / n for _, n, phase in listed)
+    most = max(sum(phase.cpu_s.get(name, 0) for name in COLORS) / n for _, n, phase in listed)
     for number, (label, n, phase) in enumerate(listed):
         y, x = 60 + ROW * number, float(LEFT)
         yield f'<text x="10" y="{y + 13}">{label}</text>'
         for name, color in COLORS.items():
-            width = phase.cpu_s[name] / n / most * (W - LEFT - RIGHT)
+            width = phase.cpu_s.get(name, 0) / n / most * (W - LEFT - RIGHT)
             yield f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="18" fill="{color}"/>'
             x += width
-        total = sum(phase.cpu_s[name] for name in COLORS) / n * 1000
+        total = sum(phase.cpu_s.get(name, 0) for name in COLORS) / n * 1000
         syncs = phase.calls.get("sync", 0) / n
         yield f'<text x="{x + 6:.1f}" y="{y + 13}">{total:.0f} ms · {syncs:.1f}</text>'
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.bench.scale.meter import Meter, Reading
+from tests.bench.scale.pool import RunningPool
 from tests.cluster.api import Object
 from tests.cluster.local_cluster import DEPLOYMENTS, KIND, SOURCES, LocalCluster
 from tests.process.harness import Process, listens, wait_until
@@ -19,8 +20,16 @@ QUIET_S = 17  # longer than the 15 s after which the hook may ask for one more c
 LOOK_EVERY_S = 0.1
 PATIENCE_S = 180  # without any progress
 IDLE_S = 30
-PHASES = ("create", "idle", "edit", "port", "restart-metacontroller", "restart-hook", "delete")
-OF_TRIVIAL = ("create", "idle", "restart-metacontroller", "delete")  # its Deployment is fixed and it knows no sink
+SILENT_S = 2.0
+PHASES = (
+    "create", "idle", "edit", "port", "restart-metacontroller", "restart-hook", "edit-one", "delete-one", "delete",
+)  # fmt: skip
+OF_ONE = ("edit-one", "delete-one")  # only these change one source
+OF_HOOK = {
+    "hook": {*PHASES} - {*OF_ONE},
+    "trivial": {"create", "idle", "restart-metacontroller", "delete"},  # its Deployment is fixed and it knows no sink
+    "pool": {*PHASES} - {"port"},  # its sink is a URL
+}
 Follows = Callable[[Object], bool]
 
 
@@ -38,10 +47,22 @@ class Phase:
 
 
 class Scenario:
-    """``start_hook``: starts the measured hook on its port, once more after it was stopped."""
+    """``start_hook``: starts the measured hook on its port, once more after it was stopped.
 
-    def __init__(self, cluster: LocalCluster, start_hook: Callable[[], Process], n: int, flags: Sequence[str]) -> None:
-        self._cluster, self._api, self._n, self._flags = cluster, cluster.api, n, flags
+    ``pool`` runs the sources; None: each has a Deployment.
+    """
+
+    def __init__(
+        self,
+        cluster: LocalCluster,
+        start_hook: Callable[[], Process],
+        n: int,
+        flags: Sequence[str],
+        pool: RunningPool | None = None,
+    ) -> None:
+        self._cluster, self._api, self._flags = cluster, cluster.api, flags
+        self._names = [f"s{number:05}" for number in range(n)]
+        self._pool = pool
         self._start_hook = start_hook
         self._hook = start_hook()
         self._meter = Meter(cluster.plane, self._processes, self._metrics_urls)
@@ -56,7 +77,7 @@ class Scenario:
                 "spec": {"ports": [{"port": 80, "name": "http"}]},
             }
         )
-        self._cluster.install()
+        (self._pool or self._cluster).install()
         self._cluster.metacontroller.start("dynamic-apply", *self._flags)
 
     def run(self, name: str) -> Phase:
@@ -65,6 +86,8 @@ class Scenario:
             "idle": self._idle,
             "edit": self._edit,
             "port": self._change_port,
+            "edit-one": self._edit_one,
+            "delete-one": self._delete_one,
             "restart-metacontroller": self._restart_metacontroller,
             "restart-hook": self._restart_hook,
             "delete": self._delete,
@@ -76,8 +99,10 @@ class Scenario:
         return _phase(name, marks, settled, before, after, self._meter.requests(before))
 
     def _create(self, began: float) -> dict[str, float]:
+        service = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
+        sink = {"uri": self._pool.sink.url} if self._pool else service
+
         def create(name: str) -> None:
-            sink = {"ref": {"apiVersion": "v1", "kind": "Service", "name": "display"}}
             metadata = {"name": name, "namespace": NAMESPACE}
             source = {"apiVersion": KIND.api_version, "kind": KIND.name, "metadata": metadata}
             self._api.create({**source, "spec": {"interval": "10s", "sink": sink}})
@@ -101,13 +126,35 @@ class Scenario:
 
         return self._until_all(began, follows, change)
 
+    def _edit_one(self, began: float) -> dict[str, float]:
+        """Until the first event of the new interval."""
+        assert self._pool
+        pool, name = self._pool, self._names[0]
+        first = pool.last_event(name)
+        self._api.patch(*SOURCES, name, {"spec": {"interval": "100ms"}}, NAMESPACE)
+        while pool.last_event(name) <= first + 1:  # more ticks have been due by the new interval
+            time.sleep(0.01)
+        return {"100 %": round(time.monotonic() - began, 2)}
+
+    def _delete_one(self, began: float) -> dict[str, float]:
+        """Until its last event."""
+        assert self._pool
+        name = self._names.pop(0)
+        self._api.delete(*SOURCES, name, NAMESPACE)
+        last, at = self._pool.last_event(name), time.monotonic()
+        while time.monotonic() - at < SILENT_S:
+            time.sleep(0.01)
+            if (now := self._pool.last_event(name)) != last:
+                last, at = now, time.monotonic()
+        return {"100 %": round(at - began, 2)}
+
     def _restart_metacontroller(self, began: float) -> dict[str, float]:
         """The marks count calls, because a restart changes no source."""
         running = self._cluster.metacontroller
         running.stop()
         before = self._meter.calls()["sync"]
         running.start("dynamic-apply", *self._flags)
-        return _marks(began, self._n, lambda: self._meter.calls()["sync"] - before)
+        return _marks(began, len(self._names), lambda: self._meter.calls()["sync"] - before)
 
     def _restart_hook(self, began: float) -> dict[str, float]:
         """All sources are edited while the hook is away."""
@@ -122,14 +169,15 @@ class Scenario:
     def _delete(self, began: float) -> dict[str, float]:
         """Until the last Deployment is gone, which the garbage collector of Kubernetes deletes."""
         self._each(lambda name: self._api.delete(*SOURCES, name, NAMESPACE))
-        return _marks(began, self._n, lambda: self._n - self._api.count(*DEPLOYMENTS, NAMESPACE))
+        n, left = len(self._names), SOURCES if self._pool else DEPLOYMENTS
+        return _marks(began, n, lambda: n - self._api.count(*left, NAMESPACE))
 
     def _edit_each(self, interval: str) -> None:
         self._each(lambda name: self._api.patch(*SOURCES, name, {"spec": {"interval": interval}}, NAMESPACE))
 
     def _each(self, act: Callable[[str], object]) -> None:
         with ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(act, [f"s{number:05}" for number in range(self._n)]))
+            list(clients.map(act, self._names))
 
     def _until_all(self, began: float, follows: Follows, act: Callable[[], None]) -> dict[str, float]:
         """Only versions that the watch shows after ``act`` has begun can follow."""
@@ -145,7 +193,7 @@ class Scenario:
                     (done.add if _is_current(source) and follows(source) else done.discard)(source["metadata"]["name"])
                 return len(done)
 
-            marks = _marks(began, self._n, count)
+            marks = _marks(began, len(self._names), count)
             acting.result()
             return marks
 
@@ -160,6 +208,8 @@ class Scenario:
 
     def _processes(self) -> dict[str, int]:
         others = {"metacontroller": self._cluster.metacontroller.pid, "hook": self._hook.child.pid}
+        if self._pool:
+            others["pool"] = self._pool.process.child.pid
         running = {**self._cluster.plane.processes(), **others}
         return {name: pid for name, pid in running.items() if pid and _runs(pid)}
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tests.bench.scale.scenario import MARKS, Phase
+from tests.bench.scale.scenario import MARKS, OF_ONE, Phase
 
-PROCESSES = ("metacontroller", "hook", "kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kwok")
+PROCESSES = (
+    "metacontroller",
+    "hook",
+    "pool",
+    "kube-apiserver",
+    "etcd",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+)
 READS = ("get", "list", "watch")
 
 
@@ -35,9 +44,10 @@ def writes(phase: Phase) -> int:
 def _times(n: int, phases: Sequence[Phase]) -> Iterator[list[str]]:
     yield ["", *MARKS, "last call", "syncs", "customizes", "writes"]
     for phase in phases:
+        sources = 1 if phase.name in OF_ONE else n
         marks = [f"{phase.marks_s[mark]:.1f}" if mark in phase.marks_s else "-" for mark in MARKS]
-        calls = [f"{phase.calls.get(hook, 0) / n:.2f}" for hook in ("sync", "customize")]
-        yield [phase.name, *marks, f"{phase.settled_s:.1f}", *calls, f"{writes(phase) / n:.2f}"]
+        calls = [f"{phase.calls.get(hook, 0) / sources:.2f}" for hook in ("sync", "customize")]
+        yield [phase.name, *marks, f"{phase.settled_s:.1f}", *calls, f"{writes(phase) / sources:.2f}"]
 
 
 def _aligned(rows: Iterator[list[str]] | list[list[str]]) -> list[str]:

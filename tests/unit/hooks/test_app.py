@@ -47,7 +47,7 @@ def test_openapi_describes_request_response_and_errors(
     assert schema_of(path, "post", "200") == {"$ref": f"#/components/schemas/{response_model}"}
     assert {schema_of(path, "post", error)["$ref"] for error in errors} == {"#/components/schemas/Error"}
     names = [parameter["name"] for parameter in operation["parameters"]]
-    expected = "types typeField polls image sinkKinds diagnosePods adapter copiedLabels checkpoint"
+    expected = "types typeField polls image sinkKinds diagnosePods adapter copiedLabels checkpoint pool"
     assert names == expected.split()
     assert all(parameter["description"] for parameter in operation["parameters"])
 

@@ -91,7 +91,8 @@ def test_reference_lists_name_default_and_description_of_each_setting() -> None:
     assert list(rows) == [
         "ADAPTER_IMAGE", "HOST", "PORT", "HEALTH_PORT", "TLS_DIR", "CLIENT_CA_FILE", "AUTH_TOKEN_FILE",
         "SINK_KINDS", "SINK_NAMESPACES", "CLUSTER_DOMAIN", "DIAGNOSE_PODS", "TRUST_BUNDLE", "ALLOWED_HOSTS",
-        "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "LOG_LEVEL",
+        "DENIED_NETWORKS", "CONFIG_DIR", "MAX_BODY_BYTES", "NAMESPACE", "POOL_URL", "POOL_TOKEN_FILE",
+        "MAX_POOL_BODY_BYTES", "LOG_LEVEL",
     ]  # fmt: skip
     assert [rows[name][0] for name in ("ADAPTER_IMAGE", "PORT", "SINK_KINDS", "DIAGNOSE_PODS", "TRUST_BUNDLE")] == [
         "required", "`8080`", "`v1/Service`", "`false`", "none",

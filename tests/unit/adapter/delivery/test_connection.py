@@ -50,8 +50,8 @@ async def connected() -> AsyncIterator[tuple[Connection, socket.socket]]:
             connection.close()
 
 
-async def exchange(connection: Connection, request: bytes = b"POST") -> Response:
-    return await connection.exchange(request, asyncio.get_running_loop().time() + 20, WITHOUT_LIMIT)
+async def exchange(connection: Connection, request: bytes = b"POST", within_s: float = 20) -> Response:
+    return await connection.exchange(request, asyncio.get_running_loop().time() + within_s, WITHOUT_LIMIT)
 
 
 def test_answer_that_the_kernel_received_before_the_request_is_not_used() -> None:
@@ -195,13 +195,28 @@ def test_sink_that_closes_during_the_tls_handshake_is_named_as_the_cause() -> No
     assert (attempt.code, attempt.reason) == ("transport", "TLS handshake failed: connection closed by the sink")
 
 
-def test_closed_connection_is_freed_at_once() -> None:
+def test_answer_that_arrives_while_a_busy_adapter_misses_the_deadline_is_used() -> None:
+    """Otherwise an event that the sink has accepted would be sent again."""
+
+    async def test() -> Response:
+        async with connected() as (connection, _):
+            response = asyncio.create_task(exchange(connection, within_s=0))
+            await asyncio.sleep(0)  # the request is sent, and the deadline has passed
+            connection.data_received(ACCEPTED)
+            return await response
+
+    assert asyncio.run(test()).status == 202
+
+
+@pytest.mark.parametrize("answer", [ACCEPTED, b""], ids=["accepted", "timeout"])
+def test_closed_connection_is_freed_at_once(answer: bytes) -> None:
     """Without the garbage collector, which runs rarely: a sink may close each connection after one event."""
 
     async def test() -> Connection | None:
         async with connected() as (connection, other):
-            other.send(ACCEPTED)
-            await exchange(connection)
+            other.send(answer)
+            with contextlib.suppress(TimeoutError):
+                await exchange(connection, within_s=20 if answer else 0)
             freed = weakref.ref(connection)
             del connection
         await asyncio.sleep(0)  # the transport reports its end

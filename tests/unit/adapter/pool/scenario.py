@@ -25,6 +25,7 @@ from tests.virtual_time import LoopClock
 
 SINK = "http://sink.example/"
 KINDS = "tests.unit.adapter.pool.kinds"
+EXACT_NS = 1000  # ticks are made at their times
 Answer = Callable[["Sent"], Awaitable[Attempt]]
 
 
@@ -76,7 +77,7 @@ class Scene:
         groups = Groups(self.book.log, self.clock, self._sinks)
         self.settled: list[None] = []
         envs = SourceEnvs({"SOURCES_PACKAGE": KINDS, **environ})
-        self.pool = Pool(envs, groups, self.clock, self.book.log, lambda: self.settled.append(None))
+        self.pool = Pool(envs, groups, self.clock, self.book.log, lambda: self.settled.append(None), EXACT_NS)
 
     def _sinks(self, env: AdapterEnv, clock: Clock) -> Sinks:
         real = Sinks.of(env, clock)

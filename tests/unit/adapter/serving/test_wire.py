@@ -166,3 +166,15 @@ def test_only_the_server_decides_what_happens_to_the_connection() -> None:
     assert (
         encode(response, head=False, close=True) == b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
+
+
+def test_path_can_have_a_limit_of_its_own() -> None:
+    reader = RequestReader(HEAD_SIZE, 4, None, {"/list": 8})
+    reader.feed(b"POST /list?a=/b HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n12345678")
+    assert [received.request.body for received in reader.queue] == [b"12345678"]
+    with pytest.raises(Refusal, match="longer than 4 bytes"):
+        reader.feed(b"POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345")
+    with pytest.raises(Refusal, match="longer than 8 bytes"):
+        RequestReader(HEAD_SIZE, 4, None, {"/list": 8}).feed(
+            b"POST /list HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n"
+        )

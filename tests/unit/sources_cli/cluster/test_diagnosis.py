@@ -100,6 +100,8 @@ CASES: dict[str, Snapshot] = {
     "Suspended": snapshot(failed("Deployed", "Suspended"), pods=[]),
     "SinkNotResolved": unfinished(starting("SinkNotResolved")),
     "DeploymentNotCreated": unfinished(failed("Deployed", "DeploymentNotCreated")),
+    "PoolNotAnswering": unfinished(starting("PoolNotAnswering")),
+    "AdapterRefused": unfinished(failed("Deployed", "AdapterRefused")),
     "DeploymentUnavailable": snapshot(NOT_READY, pods=Read(problem="forbidden")),
     "ProgressDeadlineExceeded": snapshot(STUCK, pods=Read(problem="forbidden")),
     "FailedCreate": snapshot(failed("Deployed", "FailedCreate"), pods=[]),

@@ -152,7 +152,7 @@ def test_status_schema_describes_all_fields_that_the_hook_writes() -> None:
     schema = object_schema(KINDS[0])["properties"]["status"]
     assert violations(schema, status) == []
     assert TypeAdapter(Status).validate_python(status) == status
-    assert schema["properties"].keys() == status.keys() | {"address"}  # only kinds that listen have an address
+    assert schema["properties"].keys() == status.keys() | {"address", "pool"}  # of kinds that listen; in a pool
 
 
 @pytest.mark.parametrize(

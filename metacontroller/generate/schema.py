@@ -1,14 +1,12 @@
-"""``values.yaml`` of the chart, with the description of each value, and ``values.schema.json``."""
+"""The JSON Schema of the values of the chart, as far as Helm reads it."""
 
 from __future__ import annotations
 
 import json
 from copy import deepcopy
-from textwrap import wrap
 from typing import Any
 
 from metacontroller.generate.values import OPTIONS
-from sources_cli.admission import yaml
 from sources_cli.schema.pod_settings import settings_schema
 
 _NOT_EMPTY = {"pattern", "minimum", "minItems", "minProperties"}  # of a schema that refuses an empty value
@@ -18,19 +16,10 @@ _ONLY_WITH_TLS = {  # alone, they would have no effect: the hook would answer ev
     "then": {"properties": {"enabled": _ON}},
 }
 
-
-def values_yaml(header: str) -> str:
-    lines = [f"# {line}" for line in header.splitlines()]
-    described: set[str] = set()
-    for option in OPTIONS:
-        outer, _, name = option.path.rpartition(".")
-        indent = "  " if outer else ""
-        if outer != next(iter(described), ""):
-            described = {outer} if outer else set()
-            lines += [f"{outer}:"] if outer else []
-        lines += [f"{indent}# {line}" for line in wrap(option.description, 110)]
-        lines += [f"{indent}{line}" for line in yaml.dump([{name: option.default}]).splitlines()]
-    return "\n".join(lines) + "\n"
+_ONLY_WITH_POOL = {  # alone, the controllers of the kinds would name a kind that the cluster does not serve
+    "if": {"properties": {"kinds": {"minItems": 1}}, "required": ["kinds"]},
+    "then": {"properties": {"enabled": _ON}, "required": ["enabled"]},
+}
 
 
 def schema_json() -> str:
@@ -51,6 +40,7 @@ def schema_json() -> str:
         if _NOT_EMPTY & own.keys() or option.default is True:
             _require(schema, option.path)
     schema["properties"]["tls"] |= _ONLY_WITH_TLS
+    schema["properties"]["pool"] |= _ONLY_WITH_POOL
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
