@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+from tests.bench.scale import flags
 from tests.bench.scale.markdown import with_tables
 from tests.bench.scale.needs import OF_CLUSTER, PAGE, bends, cpu, memory, tables
 from tests.bench.scale.plot import PICTURE, picture
@@ -61,7 +63,16 @@ def test_picture_has_a_bar_for_each_result_of_a_phase() -> None:
     assert drawn.count("ms · 3.0<") == 2
 
 
+def test_flags_are_compared_by_the_least_of_each_figure_over_the_passes() -> None:
+    created = Phase("create", {"100 %": 8.4}, 0, {"hook": 3, "etcd": 4}, {"metacontroller": 60}, {"sync": 180}, {})
+    slower = replace(created, marks_s={"100 %": 20}, cpu_s={"hook": 3, "etcd": 3}, calls={"sync": 200})
+    results = [flags.result(60, 100, 10, [phase, replace(phase, name="edit")]) for phase in (created, slower)]
+    assert list(flags.table(results))[2:] == ["| 100 | 10 | 8 s | 3.0 | 6 s | 8 s | 3.0 | 6 s |"]
+
+
 def test_page_and_picture_show_the_committed_results() -> None:
-    """If it fails: run tests.bench.scale.needs and tests.bench.scale.plot as modules, and read the page again."""
+    """If it fails: run tests.bench.scale.needs and tests.bench.scale.plot as modules, and read the pages again."""
     assert PAGE.read_text() == with_tables(PAGE, tables(published()))
     assert PICTURE.read_text() == picture(published())
+    compared = flags.table(json.loads(flags.FILE.read_text()))
+    assert flags.PAGE.read_text() == with_tables(flags.PAGE, {"flags": compared})

@@ -22,7 +22,7 @@ from tests.bench.scale.scenario import Phase
 PAGE = Path(__file__).resolve().parents[3] / "docs/scale.md"
 FILE = RESULTS / "flags.json"
 PHASES = ("create", "edit")
-# Requests per second and workers. The first of each pass runs on a machine whose caches others have filled.
+# Requests per second, and workers.
 GRID = ((100, 10), (5, 5), (500, 50), (50, 10), (200, 20), (500, 10), (100, 5), (100, 20))
 
 
