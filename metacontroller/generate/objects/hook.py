@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from adapter.contract.timeouts import TIMEOUTS
 from metacontroller.generate.objects import pool, tls
-from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
+from metacontroller.generate.objects.security import (
+    RESTRICTED_CONTAINER,
+    RESTRICTED_NAMESPACE,
+    RESTRICTED_POD,
+    spread_over_nodes,
+)
 from metacontroller.generate.tree import ITEM, NAMESPACE, Each, If, Leaf, Tree, Value
 
 NAME = "sources-hook"
@@ -60,12 +65,6 @@ def _deployment() -> Tree:
 
 
 def _pod() -> Tree:
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": SELECTOR},
-    }
     return {
         "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
@@ -73,7 +72,7 @@ def _pod() -> Tree:
         "terminationGracePeriodSeconds": 30,  # preStop, then a request of Metacontroller
         **{key: If(key, Value(key)) for key in ("imagePullSecrets", "nodeSelector", "tolerations")},
         "securityContext": RESTRICTED_POD,
-        "topologySpreadConstraints": [spread],
+        "topologySpreadConstraints": [spread_over_nodes(SELECTOR)],
         "containers": [_container()],
         "volumes": [
             *({"name": name, "configMap": {"name": name, "optional": True}} for name in CONFIG_MAPS),

@@ -6,7 +6,12 @@ Nothing here is copied from the manifests of Metacontroller. Its CRDs are not pa
 from __future__ import annotations
 
 from metacontroller.generate.objects.account import role_and_binding
-from metacontroller.generate.objects.security import RESTRICTED_CONTAINER, RESTRICTED_NAMESPACE, RESTRICTED_POD
+from metacontroller.generate.objects.security import (
+    RESTRICTED_CONTAINER,
+    RESTRICTED_NAMESPACE,
+    RESTRICTED_POD,
+    spread_over_nodes,
+)
 from metacontroller.generate.tree import If, Leaf, Tree, Value
 
 NAME = "metacontroller"
@@ -81,6 +86,7 @@ def _pod() -> Tree:
         "serviceAccountName": Value("metacontroller.serviceAccount"),
         "enableServiceLinks": False,
         "securityContext": {**RESTRICTED_POD, "runAsUser": 65532},
+        "topologySpreadConstraints": If(_ELECTION, [spread_over_nodes(LABELS)]),
         "containers": [
             {
                 "name": NAME,
