@@ -21,6 +21,7 @@ from adapter.serving.logs import error_location
 
 NAMED_S = 2.0  # a list may be older than a question of this age
 TOMBSTONE_S = 30.0  # a question may be older than the list that the source has left
+LIST_S = 180.0  # the hook sends a list every 30 s
 MOST_TROUBLED = 100
 AT_ONCE = 10  # sources to start before the loop handles other work
 OTHER = "another environment runs: a source that runs stays as it is with absentOnly"
@@ -86,12 +87,17 @@ class Pool:
         self._entries: dict[str, Entry] = {}
         self._left: dict[str, float] = {}  # uid -> until when it is refused, by the loop's time; the oldest first
         self._listed: set[str] = set()  # as troubled in the last answer
+        self._list_s = self._loop.time()  # of the last list
 
     @property
     def unready_reason(self) -> str | None:
         if self.stopping:
             return "stopping"
-        return None if self.filled else "not filled: the hook has not sent all sources yet"
+        if not self.filled:
+            return "not filled: the hook has not sent all sources yet"
+        if self._loop.time() - self._list_s < LIST_S:
+            return None
+        return f"no list of sources for {LIST_S:.0f} s: deleted sources go on; see the events of the SourcePool"
 
     def running(self) -> Iterable[PooledSource]:
         return [entry.source for entry in self._entries.values() if entry.source]
@@ -114,6 +120,7 @@ class Pool:
         """End all sources that are not listed, except those that were named in the last seconds."""
         self._forget_tombstones()
         listed, now_s = set(uids), self._loop.time()
+        self._list_s = now_s
         unlisted = self._entries.keys() - listed
         new = {uid for uid in unlisted if now_s - self._entries[uid].named_s < NAMED_S}
         for uid in unlisted - new:

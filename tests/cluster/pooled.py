@@ -36,9 +36,10 @@ _VALUES = with_values({"pool.enabled": True})
 
 
 class EventSink:
-    """Keeps the id of each event, by CloudEvents source and sequence."""
+    """Keeps the id of each event, by CloudEvents source and sequence. Another ``status`` than 202 refuses all."""
 
     def __init__(self) -> None:
+        self.status = 202
         self.seen: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.received = 0
         sink = self
@@ -48,9 +49,10 @@ class EventSink:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                sink.seen[self.headers["ce-source"]][body["sequence"]].add(self.headers["ce-id"])
-                sink.received += 1
-                self.send_response(202)
+                if sink.status == 202:
+                    sink.seen[self.headers["ce-source"]][body["sequence"]].add(self.headers["ce-id"])
+                    sink.received += 1
+                self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -87,6 +89,11 @@ class Kubelet:
         """The process of the pool, and its health port."""
         [uid] = [pod["metadata"]["uid"] for pod in self._pods() if LABEL in pod["metadata"]["labels"]]
         return self._running[uid]
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process of any pod runs."""
+        return bool(self._running)
 
     def pooled_sources(self) -> int:
         """How many sources run in the pool, by its metrics."""

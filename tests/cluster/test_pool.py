@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +13,9 @@ from tests.cluster.api import Object, eventually
 from tests.cluster.apply_strategies import apply_with
 from tests.cluster.control_plane import BY_HAND
 from tests.cluster.local_cluster import LocalCluster
-from tests.cluster.pooled import POOL, POOLS, PooledCluster, gaps, pooled_cluster
+from tests.cluster.pooled import POOL, POOLS, EventSink, PooledCluster, gaps, pooled_cluster
 
+TROUBLED = ("samples.knative.dev/v1alpha1", "troubledsources")
 NAMES = ("a", "b", "c")
 INTERVAL = "200ms"
 
@@ -102,13 +105,15 @@ def test_killed_pool_gets_its_sources_back_and_no_status_changes(in_pool: Pooled
     assert all(len(ids) == 1 for events in in_pool.sink.seen.values() for ids in events.values())
 
 
-def test_edit_takes_effect_after_all_hooks_were_replaced(in_pool: PooledCluster) -> None:
+def test_edit_takes_effect_after_all_hooks_and_metacontroller_were_replaced(in_pool: PooledCluster) -> None:
+    in_pool.cluster.metacontroller.stop()
     old = in_pool.cluster.hooks[-2:]
     for process in old:
         process.child.kill()
         process.child.wait()
     in_pool.ns.edit("a", interval="300ms")
     in_pool.start_hooks()
+    in_pool.cluster.metacontroller.start()
     in_pool.ns.wait_until_ready("a")
     in_pool.ns.edit("a", interval=INTERVAL)
     in_pool.ns.wait_until_ready("a")
@@ -139,6 +144,28 @@ def test_source_that_needs_an_identity_gets_a_deployment_and_comes_back(in_pool:
     in_pool.ns.edit("b", serviceAccountName=None)
     wait_until_in_pool(in_pool)
     in_pool.wait_for_events(2)
+
+
+@pytest.mark.long
+def test_sink_that_fails_later_makes_only_its_source_unready_until_it_recovers(in_pool: PooledCluster) -> None:
+    """The sink is a problem after 30 s. The SourcePool is synced every 30 s, and the source 30 s after a refusal."""
+    with contextlib.closing(EventSink()) as sink:
+        in_pool.ns.source("d", interval=INTERVAL, sink={"uri": sink.url})
+        in_pool.ns.wait_until_ready("d")
+        sink.status = 503
+        began = time.monotonic()
+        in_pool.ns.wait_for_condition("Ready", "False", "AdapterRefused", name="d")
+        took_s = time.monotonic() - began
+        [troubled] = in_pool.api.list(*TROUBLED, BY_HAND)
+        assert troubled["metadata"]["name"] == in_pool.sources()["d"]["metadata"]["uid"]
+        assert "503" in troubled["spec"]["problem"]
+        assert all(ready(in_pool.sources()[name]) for name in NAMES)
+        sink.status = 202
+        in_pool.ns.wait_until_ready("d")
+        eventually(lambda: in_pool.api.list(*TROUBLED, BY_HAND), lambda found: not found, "no TroubledSource is left")
+        in_pool.api.delete(*in_pool.ns.sources, "d", BY_HAND)
+    assert took_s > 30, "a sink is a problem only after 30 s"
+    print(f"not ready {took_s:.0f} s after the first refusal")
 
 
 def test_without_its_pool_a_source_is_unknown_and_goes_back_to_a_deployment(in_pool: PooledCluster) -> None:

@@ -16,7 +16,7 @@ from sources_cli.manifests import webhook as webhook_of
 from sources_cli.schema.pool_crds import GROUP, VERSION, pool_crds
 
 NAME = f"sourcepools.{GROUP}"
-RESYNC_S = 60  # so long may a problem of a source that begins later stay unseen
+RESYNC_S = 30  # with the 30 s until a sink is a problem, Ready shows it within 60 s
 MAX_BODY_BYTES = 24 * 1024 * 1024  # 14,000 sources
 _TOKEN_DIRECTORY = "/etc/sources-pool"
 _TOKEN = Leaf(

@@ -189,6 +189,24 @@ def test_pool_is_ready_once_it_is_filled_and_until_it_stops() -> None:
     run(test())
 
 
+def test_pool_is_not_ready_while_it_gets_no_list_and_its_sources_go_on() -> None:
+    async def test() -> None:
+        scene = Scene()
+        await scene.run("a")
+        scene.pool.keep(["a"], filled=True)
+        await asyncio.sleep(179)
+        assert scene.pool.unready_reason is None
+        await asyncio.sleep(2)
+        assert str(scene.pool.unready_reason).startswith("no list of sources for 180 s")
+        sent = len(scene.accepted)
+        await asyncio.sleep(20)
+        assert len(scene.accepted) == sent + 2
+        scene.pool.keep(["a"], filled=False)
+        assert scene.pool.unready_reason is None
+
+    run(test())
+
+
 def test_pool_settles_when_it_is_filled_and_when_its_sources_have_doubled() -> None:
     async def test() -> None:
         scene = Scene()
