@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from hooks.checkpoint import Checkpoint
 from sources_cli.admission import yaml
 from sources_cli.admission.adapter_defaults import read_checkpoint_default
 from sources_cli.admission.class_checks import class_violations
-from sources_cli.admission.documents import NO_SOURCE, check_object, needs_kind, read_yaml
+from sources_cli.admission.documents import NO_SOURCE, check_object, is_pool, needs_kind, read_yaml
 from sources_cli.admission.pod_checks import pod_violations
-from sources_cli.admission.resource import object_violations
+from sources_cli.admission.resource import object_violations, pool_violations
 from sources_cli.admission.validate import unchecked_rules
 from sources_cli.arguments import files_of
 from sources_cli.kind import kind_named
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import object_schema
+from sources_cli.schema.pool_crds import POOL
 from sources_cli.screen import stdout
 
 
@@ -47,11 +49,14 @@ async def lint(options: LintOptions) -> int:
     """
     default = read_checkpoint_default(options.checkpoint)
     findings, problems = list[Finding](), list[Problem]()
-    checked, unchecked = 0, set[str]()
+    checked, unchecked = Counter[str](), set[str]()
     for file in files_of(options.files):
         for document in _readable(file, problems):
-            if needs_kind(document.value, options.package):
-                checked += 1
+            if is_pool(document.value):
+                checked[POOL] += 1
+                findings += _pool_findings(str(file), document)
+            elif needs_kind(document.value, options.package):
+                checked["source"] += 1
                 findings += _findings(str(file), document, options.package, default, unchecked)
     if not checked and not problems:
         raise Problem(f"{', '.join(map(str, options.files))}: {NO_SOURCE}")
@@ -97,13 +102,19 @@ def _findings(
         yield Finding(file, document.line(violation.path), kind.name, place, violation.text)
 
 
+def _pool_findings(file: str, document: yaml.YamlDocument) -> Iterator[Finding]:
+    value = document.value
+    for violation in pool_violations(value):
+        yield Finding(file, document.line(violation.path), value["kind"], _place(value), violation.text)
+
+
 def _place(value: Json) -> str:
     metadata = value.get("metadata") if isinstance(value.get("metadata"), dict) else {}
     name = metadata.get("name") or metadata.get("generateName") or "(no name)"
     return f"{metadata.get('namespace') or 'default'}/{name}"
 
 
-def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
+def _print(findings: Sequence[Finding], checked: Mapping[str, int], output: str) -> None:
     ordered = sorted(findings, key=lambda finding: (finding.file, finding.line))
     if output == "json":
         stdout.show_json(json.dumps([asdict(finding) for finding in ordered], ensure_ascii=False))
@@ -113,4 +124,5 @@ def _print(findings: Sequence[Finding], checked: int, output: str) -> None:
         for finding in ordered:
             stdout.show(f"{finding.file}:{finding.line}: {finding.kind} {finding.name}: {finding.message}")
         if not findings:
-            stdout.show(f"{checked} source{'s' if checked > 1 else ''}, no problems")
+            counts = (f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in checked.items())
+            stdout.show(f"{' and '.join(counts)}, no problems")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +26,8 @@ from sources_cli.local.controller import SourceController
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook
 from sources_cli.local.objects import DISPLAY_MODULE, LocalPorts, is_display, parse_event, selects
+from sources_cli.local.pools.pools import LocalPools
+from sources_cli.local.process import on_signal
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import ServicePorts
 from sources_cli.local.watch import contents_of, edits
@@ -52,7 +53,7 @@ async def run(options: RunOptions, screen: Callable[[Documents], Screen] | None 
         )
         documents = read_documents(files)
         cluster = Cluster(options, files, documents, contents, (screen or _screen)(documents), checkpoints)
-        with _on_signal(cluster.interrupt):
+        with on_signal(cluster.interrupt):
             try:
                 await cluster.run()
             except Exception as error:
@@ -101,6 +102,7 @@ class Cluster:
             package=options.package,
             once=options.once,
         )
+        self._pools = LocalPools(self._env, self._controllers.values, self._start)
 
     @property
     def missing(self) -> list[str]:
@@ -111,7 +113,8 @@ class Cluster:
         """Runs until ``interrupt``, the time limit, or the first events with ``once``. Raises an error of a task."""
         try:
             kinds, port = self._documents.sink_kinds, self._options.hook_port
-            self._hook = await Hook.start(port, kinds, self._on_log, cluster=self._defaults)
+            pools = await self._pools.settings(self._documents)
+            self._hook = await Hook.start(port, kinds, self._on_log, cluster=self._defaults, pools=pools)
             self._supervise(self._hook.process.output)
             self._screen.start(self._supervise)
             await self._start_displays()
@@ -164,12 +167,13 @@ class Cluster:
             self._apply(hook)
 
     def _apply(self, hook: Hook) -> None:
+        self._pools.apply(self._documents, hook)
         for source in self._documents.sources:
             name = f"{source['kind']} {key(source)}"
             if name in self._controllers:
                 self._controllers[name].edit(source.get("spec"), source["metadata"].get("annotations"))
             else:
-                self._controllers[name] = SourceController(source, hook, self._env, self._show)
+                self._controllers[name] = SourceController(source, hook, self._env, self._show, self._pools.of)
                 self._start(self._controllers[name].reconcile(lambda: self._documents))
         for controller in self._controllers.values():
             controller.wake()
@@ -217,6 +221,8 @@ class Cluster:
             self._show(emitter)
 
     def _show(self, controller: SourceController) -> None:
+        if pool := self._pools.of(controller.source):
+            pool.wake()  # its list is made from the statuses of its sources
         self._screen.row(controller.source, controller.events, controller.url)
         if self._options.once and not self.missing:
             self._end.set()
@@ -230,7 +236,7 @@ class Cluster:
 
     async def _drain(self) -> None:
         """Stops the adapters, then the sinks, then the hook. So the last events of the adapters still arrive."""
-        stopping = asyncio.gather(*(controller.stop() for controller in self._controllers.values()))
+        stopping = asyncio.gather(*(controller.stop() for controller in self._controllers.values()), self._pools.stop())
         done, _ = await asyncio.wait([stopping], timeout=SILENT_STOP_S)
         if not done:
             self._screen.message("waiting for the events that are in flight; press Ctrl-C to drop them")
@@ -238,6 +244,7 @@ class Cluster:
         await asyncio.gather(*(display.stop() for display in self._displays.values()))
         if self._hook:
             await self._hook.stop()
+        await self._pools.close()
         await self._screen.close()
         for controller in self._controllers.values():
             stdout.show(controller.summary(self._failures.repeated(key(controller.source))))
@@ -246,19 +253,7 @@ class Cluster:
         for controller in self._controllers.values():
             yield from controller.deployments.values()
         yield from self._displays.values()
-
-
-@contextlib.contextmanager
-def _on_signal(handle: Callable[[], None]) -> Iterator[None]:
-    """Calls ``handle`` at each Ctrl-C and SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, handle)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        yield from self._pools.deployments()
 
 
 def _reported(error: Exception) -> Exception:

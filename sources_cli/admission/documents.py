@@ -14,12 +14,13 @@ from adapter.contract.kind_names import plural
 from hooks.checkpoint import Checkpoint
 from sources_cli.admission import others, yaml
 from sources_cli.admission.files import text_of
-from sources_cli.admission.resource import object_violations
+from sources_cli.admission.resource import object_violations, pool_violations
 from sources_cli.admission.validate import Violation, stored
 from sources_cli.arguments import files_of
 from sources_cli.kind import Kind, UnknownKind, kind_named, kinds_in
 from sources_cli.problem import Problem
 from sources_cli.schema.crd import spec_schema
+from sources_cli.schema.pool_crds import GROUP, POOL, VERSION
 
 Identity = Callable[[dict[str, Json]], dict[str, Json]]  # object -> its uid and creationTimestamp
 NO_SOURCE = "no sources found; add an object whose kind ends in Source"
@@ -36,6 +37,15 @@ class Documents:
     @property
     def sources(self) -> list[dict[str, Json]]:
         return [document for document in self.objects if is_source(document)]
+
+    @property
+    def pools(self) -> list[dict[str, Json]]:
+        return [document for document in self.objects if is_pool(document)]
+
+    @property
+    def pool_namespace(self) -> str:
+        """The namespace of the SourcePools, as that of the hook. ``default`` if there are none."""
+        return next((str(pool["metadata"]["namespace"]) for pool in self.pools), "default")
 
     @property
     def values(self) -> dict[tuple[str, str, str], dict[str, str]]:
@@ -63,14 +73,18 @@ def is_source(document: dict[str, Json]) -> bool:
     return str(document["kind"]).endswith("Source")
 
 
+def is_pool(document: dict[str, Json]) -> bool:
+    return (document["apiVersion"], document["kind"]) == (f"{GROUP}/{VERSION}", POOL)
+
+
 def needs_kind(document: dict[str, Json], package: str) -> bool:
     """Whether the package must contain the object's kind: a source, or an object in an API group of the package.
 
     An object with ``status.address`` can be a sink of the same group.
     """
     group = str(document["apiVersion"]).partition("/")[0]
-    if is_source(document):
-        return True
+    if is_source(document) or is_pool(document):
+        return is_source(document)
     if "." not in group:  # a group of Kubernetes itself, like apps
         return False
     return any(group == kind.group for kind in kinds_in(package)) and not _has_address(document)
@@ -154,6 +168,8 @@ class Files:
                 document["spec"] = {**(document.get("spec") or {}), "sink": {"uri": self._sink}}
             kind = _kind(path, written, self._package).in_cluster(self._checkpoint)
             document = _as_source(path, written, kind)
+        elif is_pool(document):
+            _require_none(path, written, pool_violations(document))
         else:
             _require_none(path, written, others.violations(document))
             document = others.stored_object(document)

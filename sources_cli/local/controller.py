@@ -14,7 +14,8 @@ from sources_cli.admission.documents import Documents, key
 from sources_cli.kind import kind_named
 from sources_cli.local.deployment import LocalDeployment
 from sources_cli.local.hook import Hook, HookRejected
-from sources_cli.local.objects import event_source, local_url
+from sources_cli.local.objects import edited, event_source, local_url
+from sources_cli.local.pools.pool import LocalPool
 from sources_cli.local.process import exit_text
 from sources_cli.local.replica import ClusterEnv
 from sources_cli.local.service import LocalService
@@ -25,15 +26,26 @@ SETTLE_SYNCS = 10  # maximum number of syncs in a row, even if the status still 
 
 
 class SourceController:
-    """``source`` is the object with its current status; ``events`` is the number of its events that arrived."""
+    """``source`` is the object with its current status; ``events`` is the number of its events that arrived.
 
-    def __init__(self, source: Json, hook: Hook, cluster: ClusterEnv, show: Callable[[SourceController], None]) -> None:
+    ``pool``: the pool of its kind, or None.
+    """
+
+    def __init__(
+        self,
+        source: Json,
+        hook: Hook,
+        cluster: ClusterEnv,
+        show: Callable[[SourceController], None],
+        pool: Callable[[Json], LocalPool | None] = lambda source: None,
+    ) -> None:
         self.source = source
         self.events = 0
         self.deployments: dict[str, LocalDeployment] = {}
         self._hook = hook
         self._cluster = cluster
         self._show = show
+        self._pool = pool
         self._last_error = ""
         self._announced_url = ""
         self._announced_settings: list[str] = []
@@ -68,7 +80,9 @@ class SourceController:
         """The last line about this source. ``failures``: what failed more than once, or empty."""
         ended = [deployment.exit_code for deployment in self.deployments.values()]
         codes = ", ".join(exit_text(code) for code in ended if code is not None)
-        adapter = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
+        pool = (self.source.get("status") or {}).get("pool")
+        alone = f"its adapter's exit code: {codes}" if codes else "no adapter ran"
+        adapter = f"it ran in SourcePool {pool}" if pool else alone
         arrived = f"{self.events} event{'' if self.events == 1 else 's'} arrived"
         parts = [arrived if self.counts_events else "events not counted", failures, adapter]
         return f"{self.name}: {'; '.join(filter(None, parts))}"
@@ -92,17 +106,14 @@ class SourceController:
 
     def emits(self, source: str) -> bool:
         """Whether ``source`` is the CloudEvents source of this object's events."""
-        deployments = self.deployments.values()
-        return any(source in (event_source(deployment.desired), key(self.source)) for deployment in deployments)
+        status = self.source.get("status") or {}
+        own = [event_source(deployment.desired) for deployment in self.deployments.values()]
+        if "pool" in status:
+            own += [each["source"] for each in status.get("ceAttributes", [])]
+        return source in own or (bool(own) and source == key(self.source))
 
     def edit(self, spec: Json, annotations: Json) -> None:
-        """Does what ``kubectl apply`` does: a different spec increments the generation."""
-        metadata = self.source["metadata"]
-        if spec != self.source.get("spec"):
-            self.source["spec"] = spec
-            self.source["metadata"] = metadata = {**metadata, "generation": metadata["generation"] + 1}
-        if annotations != metadata.get("annotations"):
-            self.source["metadata"] = {**metadata, "annotations": annotations}
+        self.source = edited(self.source, spec, annotations)
 
     def wake(self) -> None:
         """Requests a sync. Call this after a change of an input of the hook."""
@@ -149,7 +160,11 @@ class SourceController:
     async def _sync(self, documents: Documents) -> Json:
         related = await self._hook.customize(self.source, documents)
         observed = {name: deployment.observed for name, deployment in self.deployments.items()}
-        return await self._hook.sync(self.source, self._kind, {"Deployment.apps/v1": observed}, related)
+        pool = self._pool(self.source)
+        if pool:
+            related |= pool.related(self.source)
+        name = pool.name if pool else ""
+        return await self._hook.sync(self.source, self._kind, {"Deployment.apps/v1": observed}, related, pool=name)
 
     async def _apply(self, children: Sequence[Json]) -> bool:
         """Starts, changes and stops processes to match ``children``. Returns whether anything changed."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import httpx2
@@ -51,7 +52,9 @@ class Hook:
         *,
         image: str = LOCAL_IMAGE,
         cluster: ClusterOptions,
+        pools: Mapping[str, str] = MappingProxyType({}),
     ) -> Hook:
+        """``pools``: the settings of the hook about SourcePools."""
         if port and not port_is_free(port):
             raise Problem(f"port {port} is in use; choose another one with --port, or omit --port")
         port, health_port = port or free_port(), free_port()
@@ -60,6 +63,7 @@ class Hook:
             "PORT": str(port),
             "HEALTH_PORT": str(health_port),
             "ADAPTER_IMAGE": image,
+            **pools,
         }
         process = await Process.start(["hooks"], environ, on_line, on_line)
         # trust_env=False: calls to this machine must not go through the user's HTTP proxy
@@ -82,10 +86,16 @@ class Hook:
                     related.setdefault(f"{found['kind']}.{found['apiVersion']}", {})[key(found)] = found
         return related
 
-    async def sync(self, parent: Json, kind: Kind, children: Children, related: Json) -> Json:
-        return json.loads(await self.sync_bytes(parent, kind, children, related))
+    async def sync(self, parent: Json, kind: Kind, children: Children, related: Json, *, pool: str = "") -> Json:
+        """``pool``: the name of the SourcePool of the kind, or empty."""
+        return json.loads(await self.sync_bytes(parent, kind, children, related, pool=pool))
 
-    async def sync_bytes(self, parent: Json, kind: Kind, children: Children, related: Json) -> bytes:
+    async def sync_pool(self, parent: Json, children: Children, related: Json) -> Json:
+        """``related``: the sources of all kinds of this SourcePool."""
+        request = {"controller": {}, "parent": parent, "children": children, "related": related, "finalizing": False}
+        return json.loads(await self._post("/pool/sync", {}, request))
+
+    async def sync_bytes(self, parent: Json, kind: Kind, children: Children, related: Json, *, pool: str = "") -> bytes:
         request = {
             "controller": {},
             "parent": parent,
@@ -93,7 +103,7 @@ class Hook:
             "related": related,
             "finalizing": False,
         }
-        return await self._post("/sync", kind.query(self._cluster), request)
+        return await self._post("/sync", kind.query(self._cluster) | ({"pool": pool} if pool else {}), request)
 
     async def stop(self) -> None:
         await self._client.aclose()

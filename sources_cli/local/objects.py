@@ -65,6 +65,16 @@ def deployment_status(
     }
 
 
+def edited(stored: Json, spec: Json, annotations: Json) -> Json:
+    """The object after ``kubectl apply``: a different spec increments the generation."""
+    metadata = stored["metadata"]
+    if spec != stored.get("spec"):
+        metadata = {**metadata, "generation": metadata["generation"] + 1}
+    if annotations != metadata.get("annotations"):
+        metadata = {**metadata, "annotations": annotations}
+    return {**stored, "spec": spec, "metadata": metadata}
+
+
 def container(deployment: Json) -> Json:
     return deployment["spec"]["template"]["spec"]["containers"][0]
 

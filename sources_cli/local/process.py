@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from adapter.serving.parent import end_with_parent
@@ -130,3 +130,16 @@ async def _each(stream: asyncio.StreamReader, on_line: OnLine) -> None:
         if not line:
             return
         on_line(line.decode("utf-8", "replace").rstrip("\n"))
+
+
+@contextlib.contextmanager
+def on_signal(handle: Callable[[], None]) -> Iterator[None]:
+    """Calls ``handle`` at each Ctrl-C and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

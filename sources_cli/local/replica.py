@@ -109,7 +109,7 @@ class Replica:
         for variable in ("K_SINK", "DEAD_LETTER_SINK"):
             if variable in environ:
                 environ[variable] = local_url(environ[variable], self._cluster.ports())
-        own = {"PORT": str(self.port), "HEALTH_PORT": str(self.health_port)}
+        own = {name: str(self.port) for name in ("PORT", "POOL_PORT")} | {"HEALTH_PORT": str(self.health_port)}
         return {**proxies_of(os.environ, environ), **environ, **own}
 
     async def _keep_running(self) -> None:
@@ -131,7 +131,8 @@ class Replica:
             return f"CreateContainerConfigError: {problem}"
         # Whoever reaches the port of a display can read the events on its page.
         display = [DISPLAY_MODULE, "--host", "127.0.0.1", "--format", "jsonl"]
-        module = display if is_display(self.desired) else ["adapter"]
+        own = container(self.desired).get("command", [])[2:] or ["adapter"]  # python -m MODULE
+        module = display if is_display(self.desired) else own
         self._process = await self._start(module, environ)
         probe = asyncio.create_task(self._probe())
         self._cluster.supervise(probe)

@@ -21,11 +21,12 @@ def pool_crds() -> list[Json]:
     return [_source_pool(), _troubled_source()]
 
 
-def _source_pool() -> Json:
+def source_pool_schema() -> Json:
+    """The schema of a whole SourcePool."""
     status = structural(TypeAdapter(list[Condition]).json_schema(), bounded=False, at="status")
     status |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     name = {"rule": f"self.metadata.name.matches('^{NAME_PATTERN}$')", "message": f"metadata.name: {NAME_REMEDY}"}
-    schema = {
+    return {
         "type": "object",
         "description": "One process that runs all sources of some kinds, in place of a Deployment for each source.",
         "required": ["spec"],
@@ -45,13 +46,16 @@ def _source_pool() -> Json:
             },
         },
     }
+
+
+def _source_pool() -> Json:
     columns = [
         {"name": "Ready", "type": "string", "jsonPath": f"{_READY}.status"},
         {"name": "Reason", "type": "string", "jsonPath": f"{_READY}.reason"},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         {"name": "Message", "type": "string", "jsonPath": f"{_READY}.message", "priority": 1},
     ]
-    return _crd(POOL, "srcpool", schema, columns, subresources={"status": {}})
+    return _crd(POOL, "srcpool", source_pool_schema(), columns, subresources={"status": {}})
 
 
 def _troubled_source() -> Json:

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KIND = kind_named("SampleSource", "adapter.sources")
 SOURCES = (KIND.api_version, KIND.plural)
 DEPLOYMENTS = ("apps/v1", "deployments")
+CRDS = ("apiextensions.k8s.io/v1", "customresourcedefinitions")
 CONTROLLERS = ("metacontroller.k8s.io/v1alpha1", "compositecontrollers")
 IMAGE = "registry.local/adapter:1"
 

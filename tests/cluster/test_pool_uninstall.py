@@ -18,10 +18,9 @@ from sources_cli.schema.pool_crds import pool_crds
 from tests.cluster import metacontroller
 from tests.cluster.api import NotFoundError, eventually
 from tests.cluster.control_plane import BY_HAND, control_plane
-from tests.cluster.local_cluster import CONTROLLERS, DEPLOYMENTS, KIND, cluster_with_hook, read_yaml
+from tests.cluster.local_cluster import CONTROLLERS, CRDS, DEPLOYMENTS, KIND, cluster_with_hook, read_yaml
 from tests.cluster.namespace import SourceNamespace
 from tests.cluster.pooled import POOL, POOLS, PooledCluster, install_pools
-from tests.cluster.test_uninstall import CRDS
 
 SOURCES_CRD = f"{KIND.plural}.{KIND.group}"
 PARTS = ("sources-crd", "pool", "pool-crds", "controllers", "metacontroller", "hook")

@@ -25,6 +25,7 @@ from tests.cluster.api import NotFoundError, eventually
 from tests.cluster.hook_proxy import HookProxy
 from tests.cluster.local_cluster import (
     CONTROLLERS,
+    CRDS,
     DEPLOYMENTS,
     LocalCluster,
     cluster_with_hook,
@@ -34,7 +35,6 @@ from tests.cluster.local_cluster import (
 from tests.cluster.metacontroller import Metacontroller
 from tests.cluster.namespace import SourceNamespace
 
-CRDS = ("apiextensions.k8s.io/v1", "customresourcedefinitions")
 PARTS = ("namespace", "crd", "controller", "metacontroller", "hook")
 ORDERS = (
     ("namespace", "controller", "crd", "hook", "metacontroller"),  # each part before the parts it depends on

@@ -37,6 +37,8 @@ COVERED_BY = {
     r"sha256sum --check SHA256SUMS": f"{_RELEASE}::test_release_has_packages_chart_manifests_sbom_and_checksums",
     r"make [\w-]+": f"{_COMMANDS}::test_every_make_target_of_the_pages_exists",
     r"sources run --for 5s metacontroller/samples/quickstart.yaml": f"{_COMMANDS}::test_sources_run_stops_by_itself",
+    r"sources run --for 10s metacontroller/samples/pool.yaml .*": "tests/process/test_sources_run_pool.py::"
+    "test_one_process_runs_all_sources_of_the_kind_and_is_filled_again_after_its_end",
     r"sources run --once .* metacontroller/samples/cron.yaml": "tests/process/test_cron.py::"
     "test_command_of_the_page_sends_an_event",
     r"sources run --package metacontroller.samples.kinds .*": "tests/process/test_samples.py::"

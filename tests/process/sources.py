@@ -66,6 +66,11 @@ def read_until(process: subprocess.Popen[str], pattern: str, *, stream: str = "s
     raise AssertionError(f"no line matched {pattern!r} in: {seen}")
 
 
+def children(pid: int) -> list[int]:
+    """The ids of the child processes, on Linux."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def interrupted(process: subprocess.Popen[str], seen: str = "", *, stream: str = "stdout") -> Ended:
     """Sends Ctrl-C and waits for the end. ``seen``: the lines of ``stream`` that were read before."""
     process.send_signal(signal.SIGINT)

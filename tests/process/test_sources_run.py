@@ -15,6 +15,7 @@ from tests.deadline import DEADLINE_S
 from tests.process.harness import ScriptedSink, free_port, wait_until
 from tests.process.sources import (
     QUICKSTART,
+    children,
     interrupted,
     quickstart_with,
     read_until,
@@ -218,10 +219,6 @@ def test_killed_command_leaves_no_process_behind(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         wait_until(lambda: not any(alive(pid) for pid in pids), "the end of all processes", lambda: pids)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def alive(pid: int) -> bool:

@@ -28,7 +28,7 @@ class ScriptedHook(Hook):
     async def customize(self, parent: Any, documents: Documents) -> dict[str, dict[str, Any]]:
         return {}
 
-    async def sync(self, *request: Any) -> Any:
+    async def sync(self, *request: Any, **options: Any) -> Any:
         self.syncs += 1
         self.called.set()
         response = self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]

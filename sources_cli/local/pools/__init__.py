@@ -1,0 +1,1 @@
+"""SourcePools on this machine."""
