@@ -46,7 +46,7 @@ def measured(runs: Sequence[Run], hook: str) -> list[Run]:
 
 
 def memory(runs: Sequence[Run], hook: str) -> Iterator[str]:
-    """The most that each process had in a run. The slope is that between the smallest and the largest run."""
+    """The most that each process had at the end of a phase. The slope: between the smallest and the largest run."""
     if not runs:
         yield "Not measured yet."
         return
