@@ -59,7 +59,7 @@ class PoolSync:
         observed = children if isinstance(children, dict) else {}
         now = datetime.now(UTC).replace(microsecond=0)
         try:
-            pool = own.read_pool(parent)
+            pool = own.read_pool(parent, self.settings.namespace)
         except InvalidSettings as error:
             if observed.get(own.DEPLOYMENTS):
                 raise Unprocessable(str(error)) from None
