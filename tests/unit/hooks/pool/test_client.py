@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from adapter.contract.declarations import EnvError
+from adapter.pool.api import BODY_SIZE as POOL_BODY_SIZE
 from adapter.serving.logs import LogThrottle
 from hooks.pool.client import BATCH, Pools
 from hooks.pool.question import STOP, WAIT, Question
@@ -135,6 +136,40 @@ def test_answer_ends_the_silence() -> None:
         return told
 
     assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(), Told(silent_for=timedelta(0))]
+
+
+def test_answer_to_a_list_does_not_end_the_silence_about_sources() -> None:
+    clock = Clock()
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={}) if request.url.path == "/keep" else httpx2.Response(500)
+
+    async def ask() -> list[Told]:
+        made, _ = pools(handle, clock)
+        told = []
+        for _ in range(2):
+            told.append(await made.ask("many", "u", RUN))
+            await made.keep("many", ["u"], filled=False)
+            clock.seconds += 20
+        return told
+
+    assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(silent_for=timedelta(seconds=20))]
+
+
+def test_large_sources_are_divided_among_requests_that_the_pool_takes() -> None:
+    sizes: list[int] = []
+    large = Question({"SOURCE_CONFIG": '"' * 700_000})  # twice as long in JSON
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        sizes.append(len(json.loads(request.content)["sources"]))
+        return all_run(request) if len(request.content) <= POOL_BODY_SIZE else httpx2.Response(413)
+
+    async def ask() -> list[Told]:
+        made, _ = pools(handle)
+        return await asyncio.gather(*(made.ask("many", f"u-{n}", large) for n in range(6)))
+
+    assert set(asyncio.run(ask())) == {Told()}
+    assert sizes == [4, 2]
 
 
 def test_source_that_is_missing_in_the_answer_does_not_run() -> None:
