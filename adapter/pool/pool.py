@@ -33,7 +33,7 @@ class Entry:
     """A source that the hook has named. ``source``: None if it does not run.
 
     ``digest``: of the environment that runs. ``refused``: of another one that cannot run, and why. ``told``: the last
-    answer to ``/run`` about it; None if nobody has asked.
+    answer to ``/run`` about it; None if nobody has asked, or not since it was listed as troubled.
     """
 
     named_s: float  # the loop's time of the last question
@@ -212,11 +212,18 @@ class Pool:
             self.groups.leave(source.group)
 
     def _troubled(self) -> dict[str, str]:
-        """Those that were listed before and still have a problem come first, because the hook knows them."""
+        """Those that were listed before and still have a problem come first, because the hook knows them.
+
+        One that has been told to be healthy since it was listed is left out once: the hook asks about a source when
+        its object appears or disappears, not while it stays.
+        """
         problems = {uid: text for uid, entry in self._entries.items() if (text := entry.problem)}
-        kept = sorted(self._listed & problems.keys())
+        kept = {uid for uid in self._listed & problems.keys() if self._entries[uid].told != ""}
         new = sorted(uid for uid in problems.keys() - self._listed if not self._entries[uid].told)
-        self._listed = {*kept, *new[: max(0, MOST_TROUBLED - len(kept))]}
+        new = new[: max(0, MOST_TROUBLED - len(kept))]
+        for uid in new:
+            self._entries[uid].told = None
+        self._listed = {*kept, *new}
         return {uid: problems[uid] for uid in sorted(self._listed)}
 
     def _forget_tombstones(self) -> None:

@@ -311,6 +311,28 @@ def test_problems_that_began_after_the_last_answer_are_troubled_until_they_end()
     run(test())
 
 
+def test_problem_that_returns_after_the_answer_of_a_healthy_source_is_another_one() -> None:
+    """The hook asks about a source when its TroubledSource appears or disappears, not while it stays."""
+
+    async def test() -> None:
+        scene = Scene()
+        told = {"f": env_of("f", SOURCE_KIND="FailingSource", INTERVAL="1s")}
+        await scene.pool.run(told, absent_only=False)
+        FailingSource.error = ValueError("no value")
+        await asyncio.sleep(3)
+        assert list(scene.pool.keep(["f"], filled=False).troubled) == ["f"]
+        FailingSource.error = None
+        await asyncio.sleep(31)
+        assert await scene.pool.run(told, absent_only=False) == {"f": ""}
+        FailingSource.error = ValueError("no value")
+        await asyncio.sleep(3)
+        assert list(scene.pool.keep(["f"], filled=False).troubled) == []
+        for _ in range(2):
+            assert list(scene.pool.keep(["f"], filled=False).troubled) == ["f"]
+
+    run(test())
+
+
 def test_problem_that_an_answer_has_told_is_not_troubled() -> None:
     async def test() -> None:
         scene = Scene()
