@@ -33,8 +33,8 @@ LEFT = "the source has left the list of the pool; ask again in 30 s"
 class Entry:
     """A source that the hook has named. ``source``: None if it does not run.
 
-    ``digest``: of the environment that runs. ``refused``: of another one that cannot run, and why. ``told``: the last
-    answer to ``/run`` about it; None if nobody has asked, or not since it was listed as troubled.
+    ``digest``: of the environment that runs. ``refused``: of another one that cannot run (empty: try again), and why.
+    ``told``: the last answer to ``/run`` about it; None if nobody has asked, or not since it was listed as troubled.
     """
 
     named_s: float  # the loop's time of the last question
@@ -208,9 +208,12 @@ class Pool:
             entry.refused = digest, " ".join(str(error).splitlines())
             return
         except Exception as error:  # one source must not stop the answer about the others
-            entry.refused = digest, f"the pool cannot run it: {type(error).__name__}; see its log"
-            fields = {"source_uid": uid, "error": type(error).__name__, "at": error_location(error)}
-            self._log.error("a source cannot be run", extra={"fields": fields})
+            # tried again with the next question: the error may be one of the process, such as too many open files
+            refused = b"", f"the pool cannot run it: {type(error).__name__}; see its log"
+            if entry.refused != refused:
+                fields = {"source_uid": uid, "error": type(error).__name__, "at": error_location(error)}
+                self._log.error("a source cannot be run", extra={"fields": fields})
+            entry.refused = refused
             return
         old, entry.source, entry.digest, entry.refused = entry.source, made, digest, None
         if old:

@@ -323,6 +323,19 @@ def test_environment_that_the_hook_writes_is_accepted() -> None:
     run(test())
 
 
+def test_error_of_the_process_is_tried_again_with_the_next_question() -> None:
+    async def test() -> None:
+        scene = Scene()
+        scene.error = OSError(24, "Too many open files")
+        for _ in range(2):
+            assert await scene.run("a") == "the pool cannot run it: OSError; see its log"
+        assert [line["error"] for line in scene.book.lines] == ["OSError"]
+        scene.error = None
+        assert await scene.run("a") == ""
+
+    run(test())
+
+
 def test_source_goes_on_with_its_last_environment_while_an_edit_is_refused() -> None:
     async def test() -> None:
         scene = Scene()
