@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from adapter.contract.formats import Json
+from adapter.contract.formats import Json, public_url
 from adapter.serving.logs import LogThrottle
 from hooks.pool.question import Question
 from hooks.pool.verdict import Told
@@ -160,7 +160,7 @@ class Pools:
             problem = str(error) if isinstance(error, NoAnswer) else f"{type(error).__name__}"
             silence = NoAnswer(problem)
             silence.silent_for = timedelta(seconds=self._clock() - line.silent_since.setdefault(path, self._clock()))
-            fields = {"pool": pool, "url": self._url(pool) + path, "problem": problem}
+            fields = {"pool": pool, "url": public_url(self._url(pool) + path), "problem": problem}
             self._throttle.log(logging.WARNING, "the pool does not answer", fields, cause=cause)
             raise silence from None
         line.silent_since.pop(path, None)

@@ -121,6 +121,16 @@ def test_anything_but_an_answer_is_silence_and_is_logged(answer: Any, problem: s
     assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(silent_for=timedelta(seconds=12))]
 
 
+def test_log_shows_no_password_of_the_url() -> None:
+    book = Logbook()
+    throttle = LogThrottle(book.log, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    settings = Settings(adapter_image="a:1", pool_url="http://hook:S3CRET@{name}.example:1/?key=S3CRET")
+    made = make_pools(settings, throttle, transport=lambda: httpx2.MockTransport(lambda _: httpx2.Response(503)))
+    asyncio.run(made.ask("many", "u", RUN))
+    assert "many.example" in book.text
+    assert "S3CRET" not in book.text
+
+
 def test_answer_ends_the_silence() -> None:
     clock, answers = Clock(), iter([False, True, False])
 
