@@ -80,6 +80,25 @@ def resolve(sink: Json, field: str, scope: Scope) -> Resolved | Unresolved:
     return _joined(reference, address, uri, field)
 
 
+def confirmed(sink: Json, found: Resolved | None, field: str, scope: Scope) -> Resolved | None:
+    """The address of a sink while its object is not at hand. ``found``: the one in the status of the source.
+
+    None unless ``sink`` can have led to it: whoever may write only the status must not choose the sink. The address of
+    an object other than a Service can be any.
+    """
+    if found is None:
+        return None
+    if not isinstance(sink, dict) or sink.get("ref") is None:
+        resolved = resolve(sink, field, scope)
+        return resolved if isinstance(resolved, Resolved) else None
+    reference = _reference(sink, scope.namespace, field)
+    if isinstance(reference, Unresolved) or not scope.allows(reference.namespace):
+        return None
+    host = f"{reference.name}.{reference.namespace}.svc.{scope.cluster_domain}"
+    is_service = (reference.api_version, reference.kind) == ("v1", "Service")
+    return None if is_service and urlsplit(found.uri).hostname != host else found
+
+
 def with_auth(sink: Resolved | Unresolved, auth: Mapping[str, Json] | None, field: str) -> Resolved | Unresolved:
     """The sink with the credentials of ``field``; Unresolved if it cannot be used with them."""
     if auth is None or isinstance(sink, Unresolved):

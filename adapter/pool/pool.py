@@ -21,10 +21,11 @@ from adapter.serving.logs import error_location
 
 NAMED_S = 2.0  # a list may be older than a question of this age
 TOMBSTONE_S = 30.0  # a question may be older than the list that the source has left
+CONFIRM_S = 10.0  # a list that starts a source may be older than an answer of the last process; a later one is not
 LIST_S = 180.0  # the hook sends a list every 30 s
 MOST_TROUBLED = 100
 AT_ONCE = 10  # sources to start before the loop handles other work
-OTHER = "another environment runs: a source that runs stays as it is with absentOnly"
+OTHER = "with absentOnly it stays as it is: another environment runs, or none"
 LEFT = "the source has left the list of the pool; ask again in 30 s"
 
 
@@ -32,11 +33,13 @@ LEFT = "the source has left the list of the pool; ask again in 30 s"
 class Entry:
     """A source that the hook has named. ``source``: None if it does not run.
 
-    ``digest``: of the environment that runs. ``refused``: of another one that cannot run, and why. ``told``: the last
-    answer to ``/run`` about it; None if nobody has asked.
+    ``digest``: of the environment that runs. ``refused``: of another one that cannot run (empty: try again), and why.
+    ``told``: the last answer to ``/run`` about it; None if nobody has asked, or not since it was listed as troubled.
     """
 
     named_s: float  # the loop's time of the last question
+    asked: bool = False  # by /run about this source alone, not from a list
+    filled_s: float | None = None  # when a list started it, until a later list has confirmed the environment
     source: PooledSource | None = None
     digest: bytes = b""
     refused: tuple[bytes, str] | None = None
@@ -107,7 +110,12 @@ class Pool:
         return entry.source if entry else None
 
     async def run(self, sources: Mapping[str, Mapping[str, str] | None], *, absent_only: bool) -> dict[str, str]:
-        """Start, change or end sources. The result: uid -> empty, or why it does not run exactly this environment."""
+        """Start, change or end sources. The result: uid -> empty, or why it does not run exactly this environment.
+
+        With ``absent_only``, a source that runs stays as it is, and so does one that ``run`` has stopped: the list that
+        the sources are from may be older. Only a source that a list started, too, gets another environment of a later
+        list.
+        """
         self._forget_tombstones()
         texts: dict[str, str] = {}
         for n, (uid, environ) in enumerate(sources.items(), 1):
@@ -117,7 +125,11 @@ class Pool:
         return texts
 
     def keep(self, uids: list[str], *, filled: bool) -> Kept:
-        """End all sources that are not listed, except those that were named in the last seconds."""
+        """End all sources that are not listed, except those that were named in the last seconds.
+
+        Missing are those that do not run, and once more those that a list has started: that list may be older than the
+        last answer of the process before this one.
+        """
         self._forget_tombstones()
         listed, now_s = set(uids), self._loop.time()
         self._list_s = now_s
@@ -132,7 +144,7 @@ class Pool:
         if self.filled and len(self._entries) >= 2 * self._settled:
             self._settled = max(1, len(self._entries))
             self._settle()
-        missing = [uid for uid in uids if uid not in self._entries]
+        missing = [uid for uid in uids if uid not in self._entries or self._needs_list(self._entries[uid])]
         return Kept(missing, bool(new), self.filled, self._troubled())
 
     def stop(self) -> None:
@@ -152,9 +164,10 @@ class Pool:
         if entry is None:
             entry = self._entries[uid] = Entry(self._loop.time())
         entry.named_s = self._loop.time()
-        stays = absent_only and entry.source is not None
+        stays = absent_only and (entry.asked or (entry.source is not None and not self._needs_list(entry)))
+        self._note_question(entry, absent_only)
         if environ is None:
-            if not stays:
+            if not absent_only or entry.source is None:
                 self._end(entry)
             return self._tell(entry, "", absent_only)
         digest = _digest(environ)
@@ -162,6 +175,20 @@ class Pool:
             return OTHER
         self._apply(uid, entry, environ, digest)
         return self._tell(entry, entry.problem, absent_only)
+
+    def _needs_list(self, entry: Entry) -> bool:
+        """Whether a list started the source, nobody has asked since, and a list of now is newer."""
+        if entry.asked or entry.filled_s is None:
+            return False
+        return self._loop.time() - entry.filled_s >= CONFIRM_S
+
+    def _note_question(self, entry: Entry, absent_only: bool) -> None:
+        if not absent_only:
+            entry.asked = True
+        elif self._needs_list(entry):
+            entry.filled_s = None
+        elif entry.source is None:
+            entry.filled_s = entry.named_s
 
     def _tell(self, entry: Entry, text: str, absent_only: bool) -> str:
         if not absent_only:  # otherwise the hook does not show the answer to anybody
@@ -181,9 +208,12 @@ class Pool:
             entry.refused = digest, " ".join(str(error).splitlines())
             return
         except Exception as error:  # one source must not stop the answer about the others
-            entry.refused = digest, f"the pool cannot run it: {type(error).__name__}; see its log"
-            fields = {"source_uid": uid, "error": type(error).__name__, "at": error_location(error)}
-            self._log.error("a source cannot be run", extra={"fields": fields})
+            # tried again with the next question: the error may be one of the process, such as too many open files
+            refused = b"", f"the pool cannot run it: {type(error).__name__}; see its log"
+            if entry.refused != refused:
+                fields = {"source_uid": uid, "error": type(error).__name__, "at": error_location(error)}
+                self._log.error("a source cannot be run", extra={"fields": fields})
+            entry.refused = refused
             return
         old, entry.source, entry.digest, entry.refused = entry.source, made, digest, None
         if old:
@@ -212,11 +242,18 @@ class Pool:
             self.groups.leave(source.group)
 
     def _troubled(self) -> dict[str, str]:
-        """Those that were listed before and still have a problem come first, because the hook knows them."""
+        """Those that were listed before and still have a problem come first, because the hook knows them.
+
+        One that has been told to be healthy since it was listed is left out once: the hook asks about a source when
+        its object appears or disappears, not while it stays.
+        """
         problems = {uid: text for uid, entry in self._entries.items() if (text := entry.problem)}
-        kept = sorted(self._listed & problems.keys())
+        kept = {uid for uid in self._listed & problems.keys() if self._entries[uid].told != ""}
         new = sorted(uid for uid in problems.keys() - self._listed if not self._entries[uid].told)
-        self._listed = {*kept, *new[: max(0, MOST_TROUBLED - len(kept))]}
+        new = new[: max(0, MOST_TROUBLED - len(kept))]
+        for uid in new:
+            self._entries[uid].told = None
+        self._listed = {*kept, *new}
         return {uid: problems[uid] for uid in sorted(self._listed)}
 
     def _forget_tombstones(self) -> None:

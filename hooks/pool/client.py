@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from adapter.contract.formats import Json
+from adapter.contract.formats import Json, public_url
 from adapter.serving.logs import LogThrottle
 from hooks.pool.question import Question
 from hooks.pool.verdict import Told
@@ -24,12 +24,31 @@ if TYPE_CHECKING:
     import httpx2
 
 RUN_S, KEEP_S = 4.0, 4.0  # Metacontroller waits 10 s for the hook
-BATCH = 500  # sources in one request
+BATCH, BATCH_BYTES = 500, 6 * 1024 * 1024  # sources in one request, and their environments; the pool takes 8 MiB
 Transport = Callable[[], "httpx2.AsyncBaseTransport | None"]
 
 
 class NoAnswer(Exception):
-    """The pool has not answered. The text is for the log."""
+    """The pool has not answered. The text is for the log. ``silent_for``: since its first such question."""
+
+    silent_for = timedelta(0)
+
+
+@dataclass
+class Room:
+    """What one request can still take. The first source always fits; after one that does not fit, none does."""
+
+    sources: int = BATCH
+    size: int = BATCH_BYTES
+
+    def takes(self, environ: Json) -> bool:
+        size = len(to_json(environ))
+        if self.sources < BATCH and size > self.size:
+            self.sources = 0
+        if not self.sources:
+            return False
+        self.sources, self.size = self.sources - 1, self.size - size
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +62,23 @@ class Waiting:
 
 @dataclass
 class Line:
-    """The questions about sources that wait for the one under way, and how long the pool has been silent."""
+    """The questions about sources that wait for the one under way.
+
+    ``silent_since``: path -> the first question without an answer since the last answer. A pool that answers to one
+    path may be silent on the other one.
+    """
 
     waiting: list[Waiting] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
-    silent_since: float | None = None
+    silent_since: dict[str, float] = field(default_factory=dict)
 
     def next_batch(self) -> list[Waiting]:
         """Those that agree with the first one in ``absent_only``, at most one for each source."""
         batch: dict[str, Waiting] = {}
+        room = Room()
         for each in self.waiting:
             same = each.question.absent_only == self.waiting[0].question.absent_only
-            if same and each.uid not in batch and len(batch) < BATCH:
+            if same and each.uid not in batch and room.takes(each.question.environ):
                 batch[each.uid] = each
         self.waiting = [each for each in self.waiting if batch.get(each.uid) is not each]
         return list(batch.values())
@@ -89,8 +113,8 @@ class Pools:
             line.task = asyncio.create_task(self._work_off(pool, line))
         try:
             return Told(await waiting.answer)
-        except NoAnswer:
-            return Told(silent_for=self.silent_for(pool))
+        except NoAnswer as error:
+            return Told(silent_for=error.silent_for)
 
     async def run(self, pool: str, sources: Mapping[str, Json], *, absent_only: bool) -> dict[str, str]:
         """``sources``: uid -> environment, or None. The answer: uid -> empty, or why it does not run."""
@@ -101,12 +125,6 @@ class Pools:
 
     async def keep(self, pool: str, uids: list[str], *, filled: bool) -> dict[str, Any]:
         return await self._post(pool, "/keep", {"uids": uids, "filled": filled}, KEEP_S)
-
-    def silent_for(self, pool: str) -> timedelta:
-        """Since its first question without an answer."""
-        line = self._lines.setdefault(pool, Line())
-        since = line.silent_since
-        return timedelta(seconds=0 if since is None else self._clock() - since)
 
     async def close(self) -> None:
         if self._client:
@@ -134,18 +152,18 @@ class Pools:
 
     async def _post(self, pool: str, path: str, value: Json, limit_s: float) -> dict[str, Any]:
         """``NoAnswer`` unless the pool answers 200 with an object within ``limit_s`` seconds."""
-        line, cause = self._lines.setdefault(pool, Line()), f"pool {pool}"
+        line, cause = self._lines.setdefault(pool, Line()), f"pool {pool} {path}"
         try:
             async with asyncio.timeout(limit_s):
                 body = await self._response(pool, path, to_json(value))
         except Exception as error:
             problem = str(error) if isinstance(error, NoAnswer) else f"{type(error).__name__}"
-            if line.silent_since is None:
-                line.silent_since = self._clock()
-            fields = {"pool": pool, "url": self._url(pool) + path, "problem": problem}
+            silence = NoAnswer(problem)
+            silence.silent_for = timedelta(seconds=self._clock() - line.silent_since.setdefault(path, self._clock()))
+            fields = {"pool": pool, "url": public_url(self._url(pool) + path), "problem": problem}
             self._throttle.log(logging.WARNING, "the pool does not answer", fields, cause=cause)
-            raise NoAnswer(problem) from None
-        line.silent_since = None
+            raise silence from None
+        line.silent_since.pop(path, None)
         self._throttle.ended(cause)
         return body
 

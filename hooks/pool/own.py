@@ -48,8 +48,15 @@ class Answer:
     silent_for: timedelta | None = None
 
 
-def read_pool(parent: Parent) -> Pool:
-    """``InvalidSettings`` for values that the CRD rejects."""
+def read_pool(parent: Parent, namespace: str) -> Pool:
+    """``InvalidSettings`` for values that the CRD rejects, and outside ``namespace``, which is that of the hook.
+
+    The URL of a process has only the name of its SourcePool. So the list of a SourcePool in another namespace would go
+    to the process of another one.
+    """
+    if parent.metadata.namespace != namespace:
+        found = quoted(parent.metadata.namespace)
+        raise InvalidSettings(f"metadata.namespace is {found}: create the SourcePool in {namespace}, as the hook is")
     try:
         read_pool_name(parent.metadata.name)
     except ValueError as error:

@@ -13,6 +13,8 @@ from hooks.children.environment import variables_of
 from hooks.children.inputs import Pod, Sinks
 from hooks.names import get_in
 from hooks.protocol import Malformed, Parent
+from hooks.settings import Settings
+from hooks.sinks import Scope, confirmed
 from hooks.source import InvalidSpec, SourceSpec, read_source
 
 DEFAULT_ACCOUNT = "default"
@@ -79,11 +81,11 @@ def question(source: SourceSpec, sink: Resolved | None, dead_letter_sink: Resolv
     return None if variables is None else Question(variables)
 
 
-def refill(source: Json, pod: Pod) -> Question | None:
+def refill(source: Json, pod: Pod, settings: Settings) -> Question | None:
     """What a new process of a pool must run, made from a source with its present status. None: nothing.
 
-    The related objects of the source are not at hand, so its sinks are those of the status. If the source has changed
-    since, its own sync asks the pool.
+    The related objects of the source are not at hand, so its sinks are those of the status, as far as the spec confirms
+    them. If the source has changed since, its own sync asks the pool.
     """
     try:
         spec = read_source(Parent.model_validate(source))
@@ -94,12 +96,18 @@ def refill(source: Json, pod: Pod) -> Question | None:
         return None
     if spec.suspended:
         return STOP
-    sink = _of_status(status, "sinkUri", "sinkCACerts")
-    return question(spec, sink, _of_status(status, "deadLetterSinkUri", "deadLetterSinkCACerts"), pod)
-
-
-def _of_status(status: Mapping[str, Json], uri: str, ca_certs: str) -> Resolved | None:
-    found, certificates = status.get(uri), status.get(ca_certs)
-    if not isinstance(found, str) or not is_http_url(found):
+    namespace, kinds = spec.parent.metadata.namespace, settings.sink_kinds
+    scope = Scope(namespace, {}, kinds, settings.cluster_domain, settings.sink_namespaces)
+    found = _of_status(status, "sinkUri", "sinkCACerts", "sinkAudience")
+    sink = confirmed(spec.sink, found, "spec.sink", scope)
+    if found and sink is None:
         return None
-    return Resolved(found, certificates if isinstance(certificates, str) else None)
+    found = _of_status(status, "deadLetterSinkUri", "deadLetterSinkCACerts", "deadLetterSinkAudience")
+    return question(spec, sink, confirmed(spec.dead_letter_sink, found, "spec.delivery.deadLetterSink", scope), pod)
+
+
+def _of_status(status: Mapping[str, Json], uri: str, ca_certs: str, audience: str) -> Resolved | None:
+    found = {name: text for name in (uri, ca_certs, audience) if isinstance(text := status.get(name), str)}
+    if not is_http_url(found.get(uri, "")):
+        return None
+    return Resolved(found[uri], found.get(ca_certs), found.get(audience))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from adapter.contract.formats import Json
 from hooks.names import get_in
-from hooks.pool.client import BATCH, NoAnswer, Pools
+from hooks.pool.client import NoAnswer, Pools, Room
 from hooks.pool.listing import RELATED, Body, owner
 from hooks.pool.own import Answer
 from hooks.pool.question import Question
@@ -63,8 +62,8 @@ async def hand_over(pools: Pools, pool: str, body: Body, places: Mapping[str, Pl
             await pools.run(pool, batch, absent_only=True)
         if said.get("filled") is not True:
             said = await pools.keep(pool, list(places), filled=True)
-    except NoAnswer:
-        return Answer(silent_for=pools.silent_for(pool))
+    except NoAnswer as error:
+        return Answer(silent_for=error.silent_for)
     troubled = said.get("troubled")
     texts = {str(uid): str(text) for uid, text in troubled.items()} if isinstance(troubled, dict) else {}
     return Answer(said.get("filled") is True, said.get("again") is True, texts)
@@ -78,5 +77,12 @@ def _questions(sources: Iterable[Json], refill: Refill) -> Iterator[tuple[str, J
 
 
 def _batches(sources: Iterator[tuple[str, Json]]) -> Iterator[dict[str, Json]]:
-    while batch := dict(islice(sources, BATCH)):
+    batch, room = dict[str, Json](), Room()
+    for uid, environ in sources:
+        if not room.takes(environ):
+            yield batch
+            batch, room = {}, Room()
+            room.takes(environ)
+        batch[uid] = environ
+    if batch:
         yield batch

@@ -59,7 +59,7 @@ class PoolSync:
         observed = children if isinstance(children, dict) else {}
         now = datetime.now(UTC).replace(microsecond=0)
         try:
-            pool = own.read_pool(parent)
+            pool = own.read_pool(parent, self.settings.namespace)
         except InvalidSettings as error:
             if observed.get(own.DEPLOYMENTS):
                 raise Unprocessable(str(error)) from None
@@ -73,7 +73,7 @@ class PoolSync:
         kind, settings = str(get_in(source, "kind")), self.settings
         proxies = Proxies(cluster_domain=settings.cluster_domain)
         egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
-        return question.refill(source, Pod("", self.config.for_kind(kind), egress))
+        return question.refill(source, Pod("", self.config.for_kind(kind), egress), settings)
 
 
 def customize(request: CustomizeRequest) -> CustomizeResponse:

@@ -62,6 +62,10 @@ class Member:
         return None if get_in(found, "metadata", "deletionTimestamp") else found
 
     @property
+    def _is_ready(self) -> bool:
+        return (find(get_in(self._object, "status"), ConditionType.READY) or {}).get("status") == "True"
+
+    @property
     def marker(self) -> str | None:
         """The pool in the present status of the source."""
         found = get_in(self.old_status, "pool")
@@ -82,7 +86,8 @@ class Member:
         """``Deployed`` is True only if the pool has said that it runs the source.
 
         ``unchanged``: neither the source nor its sinks differ from what the present status describes. Then the last
-        answer counts while the pool has been silent only briefly.
+        answer counts while the pool has been silent only briefly, and its SourcePool does not say that it is lost:
+        then nobody asks again.
         """
         name = f"SourcePool {self.namespace}/{self.pool}"
         if suspended:
@@ -94,7 +99,8 @@ class Member:
             text = f"{name} does not exist; create it, or write the manifests of the kind without --pool"
             return _state("Unknown", Reason.POOL_NOT_ANSWERING, text)
         if told.silent_for is not None:
-            last = find(self.old_status, ConditionType.DEPLOYED) if unchanged and self.marker == self.pool else None
+            counts = unchanged and self.marker == self.pool and self._is_ready
+            last = find(self.old_status, ConditionType.DEPLOYED) if counts else None
             return (last and told.silent_for < BRIEF and _of(last)) or _state(
                 "Unknown",
                 Reason.POOL_NOT_ANSWERING,
@@ -110,8 +116,7 @@ class Member:
         if self._object is None:
             return None
         if told.silent_for is not None:
-            ready = find(get_in(self._object, "status"), ConditionType.READY) or {}
-            return AGAIN_AFTER_SILENCE if ready.get("status") == "True" else None
+            return AGAIN_AFTER_SILENCE if self._is_ready else None
         if told.text:
             return AGAIN_AFTER_REFUSAL
         return AGAIN_AFTER_SWITCH if has_old and not waits_for_sink and self.marker != self.pool else None

@@ -134,7 +134,7 @@ class Machine:
         found = owner(self.source())
         if found is None:
             self.running = None
-        elif found and self.running is None and (asked := refill(self.source(), Pod("", Observability()))):
+        elif found and self.running is None and (asked := refill(self.source(), Pod("", Observability()), SETTINGS)):
             self.running = dict(asked.environ) if asked.environ else None
 
     def check(self, request: SyncRequest, told: Told | None, response: Any) -> None:

@@ -68,6 +68,7 @@ class Scene:
 
     def __init__(self, answer: Answer = accept, **environ: str) -> None:
         self.answer = answer
+        self.error: Exception | None = None  # of the next channel
         self.sent: list[Sent] = []
         self.accepted: list[Sent] = []
         self.opened: list[str] = []
@@ -80,6 +81,8 @@ class Scene:
         self.pool = Pool(envs, groups, self.clock, self.book.log, lambda: self.settled.append(None), EXACT_NS)
 
     def _sinks(self, env: AdapterEnv, clock: Clock) -> Sinks:
+        if self.error:
+            raise self.error
         real = Sinks.of(env, clock)
         return replace(
             real, sink=self._fake(real.sink, env), dead_letters=real.dead_letters and self._fake(real.dead_letters, env)

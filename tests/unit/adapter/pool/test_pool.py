@@ -9,7 +9,7 @@ import pytest
 
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Attempt, Disposition, answered
-from adapter.pool.pool import LEFT, OTHER, TOMBSTONE_S
+from adapter.pool.pool import CONFIRM_S, LEFT, OTHER, TOMBSTONE_S
 from adapter.testing.clock import START
 from tests.unit.adapter.pool.kinds.failing_source import FailingSource
 from tests.unit.adapter.pool.scenario import SINK, Scene, Sent, env_of, first_due_s, ids_of, sleep_until
@@ -139,6 +139,49 @@ def test_absent_only_starts_absent_sources_and_leaves_running_ones_as_they_are()
         await sleep_until(25)
         assert len(scene.ids("a")) >= 2
         assert len(scene.ids("b")) >= 2
+
+    run(test())
+
+
+def test_later_list_corrects_the_environment_of_a_source_that_a_list_has_started() -> None:
+    """The first list may be older than what the process before this one has answered, and nobody asks again."""
+
+    async def test() -> None:
+        scene = Scene()
+        for uid in ("a", "asked"):
+            await scene.run(uid, absent_only=True, K_SINK="http://old/")
+        assert scene.pool.keep(["a", "asked"], filled=True).missing == []
+        assert await scene.run("asked", K_SINK="http://new/") == ""
+        await asyncio.sleep(CONFIRM_S)
+        assert scene.pool.keep(["a", "asked"], filled=False).missing == ["a"]
+        assert await scene.run("a", absent_only=True, K_SINK="http://new/") == ""
+        await asyncio.sleep(CONFIRM_S)
+        assert scene.pool.keep(["a", "asked"], filled=False).missing == []
+        assert await scene.run("a", absent_only=True, K_SINK="http://old/") == OTHER
+        assert {source.group.key.urls for source in scene.pool.running()} == {("http://new/",)}
+
+    run(test())
+
+
+def test_lost_sink_in_a_later_list_leaves_a_source_running() -> None:
+    async def test() -> None:
+        scene = Scene()
+        await scene.run("a", absent_only=True)
+        await asyncio.sleep(CONFIRM_S)
+        assert scene.pool.keep(["a"], filled=True).missing == ["a"]
+        assert await scene.pool.run({"a": None}, absent_only=True) == {"a": ""}
+        assert scene.pool.source("a")
+
+    run(test())
+
+
+def test_list_does_not_start_a_source_that_was_stopped_meanwhile() -> None:
+    async def test() -> None:
+        scene = Scene()
+        await scene.end("a")
+        assert await scene.run("a", absent_only=True) == OTHER
+        assert not scene.pool.source("a")
+        assert await scene.run("a") == ""
 
     run(test())
 
@@ -280,6 +323,19 @@ def test_environment_that_the_hook_writes_is_accepted() -> None:
     run(test())
 
 
+def test_error_of_the_process_is_tried_again_with_the_next_question() -> None:
+    async def test() -> None:
+        scene = Scene()
+        scene.error = OSError(24, "Too many open files")
+        for _ in range(2):
+            assert await scene.run("a") == "the pool cannot run it: OSError; see its log"
+        assert [line["error"] for line in scene.book.lines] == ["OSError"]
+        scene.error = None
+        assert await scene.run("a") == ""
+
+    run(test())
+
+
 def test_source_goes_on_with_its_last_environment_while_an_edit_is_refused() -> None:
     async def test() -> None:
         scene = Scene()
@@ -307,6 +363,28 @@ def test_problems_that_began_after_the_last_answer_are_troubled_until_they_end()
         await asyncio.sleep(31)
         assert scene.pool.keep(["a", "f"], filled=False).troubled == {}
         assert await scene.pool.run(told, absent_only=False) == {"f": "", "a": ""}
+
+    run(test())
+
+
+def test_problem_that_returns_after_the_answer_of_a_healthy_source_is_another_one() -> None:
+    """The hook asks about a source when its TroubledSource appears or disappears, not while it stays."""
+
+    async def test() -> None:
+        scene = Scene()
+        told = {"f": env_of("f", SOURCE_KIND="FailingSource", INTERVAL="1s")}
+        await scene.pool.run(told, absent_only=False)
+        FailingSource.error = ValueError("no value")
+        await asyncio.sleep(3)
+        assert list(scene.pool.keep(["f"], filled=False).troubled) == ["f"]
+        FailingSource.error = None
+        await asyncio.sleep(31)
+        assert await scene.pool.run(told, absent_only=False) == {"f": ""}
+        FailingSource.error = ValueError("no value")
+        await asyncio.sleep(3)
+        assert list(scene.pool.keep(["f"], filled=False).troubled) == []
+        for _ in range(2):
+            assert list(scene.pool.keep(["f"], filled=False).troubled) == ["f"]
 
     run(test())
 

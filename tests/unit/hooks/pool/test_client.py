@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from adapter.contract.declarations import EnvError
+from adapter.pool.api import BODY_SIZE as POOL_BODY_SIZE
 from adapter.serving.logs import LogThrottle
 from hooks.pool.client import BATCH, Pools
 from hooks.pool.question import STOP, WAIT, Question
@@ -120,6 +121,16 @@ def test_anything_but_an_answer_is_silence_and_is_logged(answer: Any, problem: s
     assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(silent_for=timedelta(seconds=12))]
 
 
+def test_log_shows_no_password_of_the_url() -> None:
+    book = Logbook()
+    throttle = LogThrottle(book.log, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    settings = Settings(adapter_image="a:1", pool_url="http://hook:S3CRET@{name}.example:1/?key=S3CRET")
+    made = make_pools(settings, throttle, transport=lambda: httpx2.MockTransport(lambda _: httpx2.Response(503)))
+    asyncio.run(made.ask("many", "u", RUN))
+    assert "many.example" in book.text
+    assert "S3CRET" not in book.text
+
+
 def test_answer_ends_the_silence() -> None:
     clock, answers = Clock(), iter([False, True, False])
 
@@ -135,6 +146,40 @@ def test_answer_ends_the_silence() -> None:
         return told
 
     assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(), Told(silent_for=timedelta(0))]
+
+
+def test_answer_to_a_list_does_not_end_the_silence_about_sources() -> None:
+    clock = Clock()
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={}) if request.url.path == "/keep" else httpx2.Response(500)
+
+    async def ask() -> list[Told]:
+        made, _ = pools(handle, clock)
+        told = []
+        for _ in range(2):
+            told.append(await made.ask("many", "u", RUN))
+            await made.keep("many", ["u"], filled=False)
+            clock.seconds += 20
+        return told
+
+    assert asyncio.run(ask()) == [Told(silent_for=timedelta(0)), Told(silent_for=timedelta(seconds=20))]
+
+
+def test_large_sources_are_divided_among_requests_that_the_pool_takes() -> None:
+    sizes: list[int] = []
+    large = Question({"SOURCE_CONFIG": '"' * 700_000})  # twice as long in JSON
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        sizes.append(len(json.loads(request.content)["sources"]))
+        return all_run(request) if len(request.content) <= POOL_BODY_SIZE else httpx2.Response(413)
+
+    async def ask() -> list[Told]:
+        made, _ = pools(handle)
+        return await asyncio.gather(*(made.ask("many", f"u-{n}", large) for n in range(6)))
+
+    assert set(asyncio.run(ask())) == {Told()}
+    assert sizes == [4, 2]
 
 
 def test_source_that_is_missing_in_the_answer_does_not_run() -> None:

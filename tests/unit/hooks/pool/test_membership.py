@@ -12,8 +12,8 @@ from hooks.children.inputs import Pod
 from hooks.controller import KindOptions
 from hooks.observability import Observability
 from hooks.pool.question import STOP, WAIT, Question, refill
-from tests.unit.hooks.hook import BROKER_SINK, URL_SINK, env_of
-from tests.unit.hooks.pool.sources import OPTIONS, SPEC, YES, answer, asked, request, written
+from tests.unit.hooks.hook import BROKER_SINK, SERVICE_SINK, URL_SINK, env_of
+from tests.unit.hooks.pool.sources import OPTIONS, SETTINGS, SPEC, YES, answer, asked, request, written
 
 KEY = {"secretKeyRef": {"name": "a", "key": "b"}}
 
@@ -85,7 +85,7 @@ def source_in_pool(spec: Any = None, **status: Any) -> dict[str, Any]:
 
 def test_refill_makes_the_same_environment_from_spec_and_status() -> None:
     spec = SPEC | {"delivery": {"deadLetterSink": {"uri": "http://d/x"}}}
-    assert refill(source_in_pool(spec), Pod("", Observability())) == asked(request(spec))
+    assert refill(source_in_pool(spec), Pod("", Observability()), SETTINGS) == asked(request(spec))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,40 @@ def test_refill_makes_the_same_environment_from_spec_and_status() -> None:
     ],
 )
 def test_refill_leaves_out_what_only_a_sync_can_decide(source: Any) -> None:
-    assert refill(source, Pod("", Observability())) is None
+    assert refill(source, Pod("", Observability()), SETTINGS) is None
 
 
 def test_refill_waits_for_a_lost_sink() -> None:
-    assert refill(source_in_pool(sinkUri=None), Pod("", Observability())) == WAIT
+    assert refill(source_in_pool(sinkUri=None), Pod("", Observability()), SETTINGS) == WAIT
+
+
+ELSEWHERE = "http://elsewhere.other.svc.cluster.local/x"
+SAME = "https://display.ns.svc.cluster.local:8443/x"
+INGRESS = "http://ingress.eventing.svc.cluster.local/ns/b"
+FOREIGN_SINK = {"ref": {**SERVICE_SINK["ref"], "namespace": "other"}}
+
+
+@pytest.mark.parametrize(
+    ("sink", "written", "used"),
+    [
+        pytest.param(URL_SINK, ELSEWHERE, "http://h", id="url"),
+        pytest.param(SERVICE_SINK, ELSEWHERE, None, id="service"),
+        pytest.param(SERVICE_SINK, SAME, SAME, id="same-service"),
+        pytest.param(FOREIGN_SINK, "http://display.other.svc.cluster.local", None, id="namespace-not-allowed"),
+        pytest.param(BROKER_SINK, INGRESS, INGRESS, id="other-object"),
+    ],
+)
+def test_status_that_somebody_has_written_does_not_choose_the_sink(sink: Any, written: str, used: str | None) -> None:
+    settings = replace(SETTINGS, sink_namespaces=())
+    question = refill(source_in_pool() | in_spec(sink, written), Pod("", Observability()), settings)
+    assert (question.environ["K_SINK"] if question and question.environ else None) == used
+
+
+def test_sink_that_has_got_an_audience_is_not_refilled() -> None:
+    source = source_in_pool() | in_spec(BROKER_SINK, "http://ingress/ns/b")
+    source["status"]["sinkAudience"] = "broker"
+    assert refill(source, Pod("", Observability()), SETTINGS) is None
+
+
+def in_spec(sink: Any, written: str) -> dict[str, Any]:
+    return {"spec": SPEC | {"sink": sink}, "status": source_in_pool()["status"] | {"sinkUri": written}}

@@ -60,6 +60,13 @@ def test_outage_below_10_s_changes_no_status() -> None:
     assert written(answer(request(status=refused), silent(9.9))) == refused
 
 
+@pytest.mark.parametrize("ready", ["Unknown", "False"])
+def test_pool_that_is_known_to_be_lost_leaves_no_source_ready(ready: str) -> None:
+    """Nobody asks it again before it is back: the hook may have seen it silent for less than 10 s, or not at all."""
+    response = answer(request(status=in_pool(), related=pool_object(ready)), silent(0))
+    assert condition(response, "Ready") == ("Unknown", "PoolNotAnswering")
+
+
 @pytest.mark.parametrize(
     "change",
     [
