@@ -73,7 +73,11 @@ class Line:
     silent_since: dict[str, float] = field(default_factory=dict)
 
     def next_batch(self) -> list[Waiting]:
-        """Those that agree with the first one in ``absent_only``, at most one for each source."""
+        """Those that agree with the first one in ``absent_only``, at most one for each source.
+
+        Without those whose caller has gone: another replica may have asked about a newer version since.
+        """
+        self.waiting = [each for each in self.waiting if not each.answer.done()]
         batch: dict[str, Waiting] = {}
         room = Room()
         for each in self.waiting:
@@ -132,7 +136,7 @@ class Pools:
 
     async def _work_off(self, pool: str, line: Line) -> None:
         try:
-            while batch := line.next_batch() if line.waiting else []:
+            while batch := line.next_batch():
                 await self._answer(pool, batch)
         finally:
             line.task = None

@@ -202,6 +202,32 @@ def test_caller_that_goes_away_disturbs_no_other() -> None:
     assert asyncio.run(ask()) == Told()
 
 
+def test_pool_is_not_asked_for_a_caller_that_has_gone_while_it_waited() -> None:
+    asked: list[str] = []
+    hangs = asyncio.Event()
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        asked.extend(json.loads(request.content)["sources"])
+        await hangs.wait()
+        return all_run(request)
+
+    async def ask() -> None:
+        made, _ = pools(handle)
+        first = asyncio.create_task(made.ask("many", "a", RUN))
+        while not asked:  # noqa: ASYNC110 -- the request has no event
+            await asyncio.sleep(0)
+        gone = asyncio.create_task(made.ask("many", "b", RUN))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        hangs.set()
+        assert await first == Told()
+        assert await made.ask("many", "c", RUN) == Told()
+
+    asyncio.run(ask())
+    assert asked == ["a", "c"]
+
+
 def test_token_of_the_file_is_sent_and_a_changed_file_applies_at_once(tmp_path: Path) -> None:
     file, sent = tmp_path / "token", []
     file.write_text("first-token-of-the-pool\nsecond-token-of-the-pool\n")
