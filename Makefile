@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long fuzz soak e2e check bench bench-scale lock manifests docs control-plane release dist
+.PHONY: run test test-long fuzz soak e2e check bench bench-scale image-size lock manifests docs control-plane release dist
 
 # Where this variable is set, each of the thousands of processes of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -62,6 +62,9 @@ bench: .venv/ready  ## Run the benchmarks, each against its baseline
 bench-scale: N ?= 100
 bench-scale: .venv/ready control-plane  ## Measure what N sources cost. N=100 ARGS="--phases create,delete --flags=--workers=50"
 	$(BIN)/python -m tests.bench.scale -n $(N) $(ARGS)
+
+image-size: .venv/ready  ## Show what an image is made of. ARCHIVE=FILE, as `docker save` writes it
+	$(BIN)/python tests/bench/image_size.py "$(ARCHIVE)"
 
 release: .venv/ready  ## Write version and changelog, and build the files of a release into dist/. VERSION=1.4.0
 	$(BIN)/python -m release "$(VERSION)"
