@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.deadline import DEADLINE_S
+
 REQUESTS = 50  # of one connection
 
 
@@ -14,7 +16,14 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(self, method: str, path: str, body: bytes = b"", token: str = "") -> tuple[int, bytes]:
-        """Status and body. The server must answer with ``Content-Length``."""
+        """Status and body. ``AssertionError`` if there is no answer; it must have ``Content-Length``."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await self._exchange(method, path, body, token)
+        except (OSError, EOFError) as error:  # TimeoutError is an OSError
+            raise AssertionError(f"no answer to {method} {path} at port {self._port}: {error!r}") from None
+
+    async def _exchange(self, method: str, path: str, body: bytes, token: str) -> tuple[int, bytes]:
         if self._requests % REQUESTS == 0:
             await self.close()
         self._requests += 1
