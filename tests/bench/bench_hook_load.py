@@ -1,7 +1,7 @@
 """Requests per second and latency of the hook with 50 connections, for requests of 4, 16 and 30 KB. Prints figures.
 
 Beside it: a plain FastAPI route that parses the same model and returns a fixed answer, and the ceiling, a raw ASGI
-application that only parses JSON (pydantic_core.from_json; the project does not depend on msgspec). All run under
+application that does the same without FastAPI (with pydantic: the project does not depend on msgspec). All run under
 uvicorn with httptools, in turn. Each connection sends its next request when it has an answer. ``AGAINST=DIRECTORY``
 measures the hook of another checkout, too, as ``previous``.
 """

@@ -58,7 +58,7 @@ def idle(program: Program, count: int, seconds: float) -> Figures:
     with group() as directory, ExitStack() as stack:
         children: list[subprocess.Popen[bytes]] = []
         for _ in range(count):
-            own = {"INTERVAL": "1h", "SOURCE_UID": "u", "SOURCE_CREATED": created(tick_in_s=5, interval="1h")}
+            own = {"INTERVAL": "1h", "SOURCE_UID": "u", "SOURCE_CREATED": created(tick_in_s=-5, interval="1h")}
             enter = partial((directory / "cgroup.procs").write_text, "0") if directory else None  # 0: the writer
             children.append(stack.enter_context(process(sink, program, enter, **own)))
             sink.next()

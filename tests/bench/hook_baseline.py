@@ -1,6 +1,6 @@
 """The baselines of the hook: they return a fixed answer, under uvicorn.
 
-``app``: plain FastAPI routes that parse the same model. ``raw``: an ASGI application that only parses JSON.
+``app``: plain FastAPI routes that parse the same model. ``raw``: an ASGI application that parses it, without FastAPI.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import TypeAdapter
-from pydantic_core import from_json
 from starlette.types import Receive, Scope, Send
 
 from hooks.protocol import SyncRequest
@@ -46,7 +45,7 @@ async def raw(scope: Scope, receive: Receive, send: Send) -> None:
             message = await receive()
             body += message["body"]
             more = message["more_body"]
-        from_json(bytes(body))
+        SyncRequest.model_validate_json(body)
         answer = answers.dump_json(ANSWER)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
