@@ -1,6 +1,6 @@
 # Each target is one command. The first run creates .venv from the lock file with hashes.
 .DEFAULT_GOAL := test
-.PHONY: run test test-long fuzz e2e check bench bench-scale lock manifests docs control-plane release dist
+.PHONY: run test test-long fuzz soak e2e check bench bench-scale image-size lock manifests docs control-plane release dist
 
 # Where this variable is set, each of the thousands of processes of the tests would compile all modules again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -28,6 +28,10 @@ test-long: .venv/ready control-plane  ## Run tests with longer times: 5 idle min
 fuzz: MINUTES ?= 10
 fuzz: .venv/ready  ## Try random inputs with the parsers and servers; failing ones become tests. MINUTES=10
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+soak: MINUTES ?= 20
+soak: .venv/ready  ## Run hook, adapter and pool under load; memory and open files must not grow. MINUTES=20
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 e2e: export SOURCE_IMAGE ?= registry.local/sample-source:dev
 e2e: .venv/ready  ## Run the tests in the cluster of $KUBECONFIG, with $SOURCE_IMAGE and $METACONTROLLER_IMAGE
@@ -58,6 +62,9 @@ bench: .venv/ready  ## Run the benchmarks, each against its baseline
 bench-scale: N ?= 100
 bench-scale: .venv/ready control-plane  ## Measure what N sources cost. N=100 ARGS="--phases create,delete --flags=--workers=50"
 	$(BIN)/python -m tests.bench.scale -n $(N) $(ARGS)
+
+image-size: .venv/ready  ## Show what an image is made of. ARCHIVE=FILE, as `docker save` writes it
+	$(BIN)/python tests/bench/image_size.py "$(ARCHIVE)"
 
 release: .venv/ready  ## Write version and changelog, and build the files of a release into dist/. VERSION=1.4.0
 	$(BIN)/python -m release "$(VERSION)"

@@ -65,7 +65,9 @@ def test_tests_that_pass_alone_do_not_fail_ci(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     first, again, last = (done.stdout.index(text) for text in ("1 failed, 1 passed, 1 error", "2 passed", "no cluster"))
     assert first < done.stdout.index("2 tests failed beside others; they run again alone:") < again
-    assert again < done.stdout.index("all 2 tests passed alone") < done.stdout.index("make fuzz MINUTES=1") < last
+    steps = ("all 2 tests passed alone", "make fuzz MINUTES=1", "make soak MINUTES=3")
+    alone, fuzz, soak = (done.stdout.index(text) for text in steps)
+    assert again < alone < fuzz < soak < last
 
 
 def test_test_that_fails_again_alone_fails_ci(tmp_path: Path) -> None:

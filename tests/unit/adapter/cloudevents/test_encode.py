@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings.http import to_binary
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 
 from adapter.cloudevents.encode import Message, encode, encode_header, with_extensions
 from adapter.contract.formats import VerbatimTimestamp
@@ -41,6 +44,18 @@ def test_event_is_encoded_in_binary_mode() -> None:
         },
         '{"b":1,"a":"ü"}'.encode(),
     )
+
+
+def test_headers_and_body_are_those_that_the_sdk_writes() -> None:
+    event = Event("dev.t", "ü", "x-1", TIME, 'sub "ject" 100 %', {"team": "a b"}, "text/plain", "https://s/?a=b c")
+    attributes = {"specversion": "1.0", "id": "x-1", "source": "/ü", "type": "dev.t", "time": TIME, "team": "a b"}
+    more = {"subject": event.subject, "dataschema": event.dataschema, "datacontenttype": "text/plain"}
+    expected = to_binary(CloudEvent(attributes | more, "ü"), JSONFormat())
+    message = encode(event, source="/ü", namespace="ns", overrides={})
+    own = {"ce-traceparent", "traceparent", "Kn-Namespace"}
+    written = {name.lower(): value for name, value in message.headers.items() if name not in own}
+    assert written == {name.lower(): value for name, value in expected.headers.items()}
+    assert message.body == expected.body
 
 
 @pytest.mark.parametrize(

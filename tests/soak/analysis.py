@@ -1,0 +1,73 @@
+"""Judges what the programs used in a soak run. Pure.
+
+Memory grows in steps, because the allocator takes whole arenas. It also grows a little for minutes, until caches and
+the causes of the log are full. So a slope alone says nothing about a short run. A leak is a slope above the bar that
+has also added more than such a step to the run.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, groupby
+
+from tests.soak.sampler import Sample
+
+CYCLE_S = 20.0  # the load repeats after this time, so medians of whole cycles are compared
+IDLE_CPU = 0.05  # share of a core; the hook needs 0.004 of a fast one, a hot loop takes what it gets
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A growth is too large if it is more than ``per_min`` in each minute and more than ``in_all`` in the whole run."""
+
+    per_min: float
+    in_all: float
+
+
+# in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB, and that of
+# files, which depends on how many connections are open at the moment of a sample, at most 6.
+MEMORY_MIB, FILES = Bar(0.1, 0.6), Bar(0.5, 10.0)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """``per_min``: the slope. ``in_all``: the slope times the length of the run."""
+
+    per_min: float
+    in_all: float
+
+    def exceeds(self, bar: Bar) -> bool:
+        return self.per_min > bar.per_min and self.in_all > bar.in_all
+
+
+def growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> Growth:
+    """The slope by Theil and Sen: the median of the slopes between all pairs of cycles. Few outliers do not change it.
+
+    ``ValueError`` if there are fewer than three cycles.
+    """
+    cycles = [list(taken) for _, taken in groupby(samples, key=lambda sample: int(sample.at_s // CYCLE_S))]
+    points = [(_median(taken, lambda each: each.at_s / 60), _median(taken, value)) for taken in cycles]
+    if len(points) < 3:
+        raise ValueError(f"{len(points)} cycles of load; measure at least three, {3 * CYCLE_S:.0f} s")
+    slope = statistics.median((later[1] - first[1]) / (later[0] - first[0]) for first, later in combinations(points, 2))
+    return Growth(slope, slope * (samples[-1].at_s - samples[0].at_s) / 60)
+
+
+def problems(samples: Sequence[Sample], idle_cpu: float) -> list[str]:
+    """What is wrong with a program. ``samples``: after the warm-up. ``idle_cpu``: its share of a core without work."""
+    found = []
+    for what, bar, grown in (
+        ("memory grows by {:.2f} MiB", MEMORY_MIB, growth(samples, lambda each: each.memory_mib)),
+        ("open files grow by {:.1f}", FILES, growth(samples, lambda each: each.files)),
+    ):
+        if grown.exceeds(bar):
+            found.append(f"{what.format(grown.per_min)} per minute; at most {bar.per_min:g}")
+    if idle_cpu > IDLE_CPU:
+        found.append(f"takes {idle_cpu:.0%} of a core without work; at most {IDLE_CPU:.0%}")
+    return found
+
+
+def _median(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
+    return statistics.median(map(value, samples))

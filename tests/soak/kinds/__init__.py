@@ -1,0 +1,1 @@
+"""The kinds of the pool in a soak run."""

@@ -1,0 +1,1 @@
+from adapter.sources.sample_source import SampleSource as SampleSource
