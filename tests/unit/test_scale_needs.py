@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.bench.scale import flags
 from tests.bench.scale.markdown import with_tables
-from tests.bench.scale.needs import OF_CLUSTER, PAGE, bends, cpu, memory, tables
+from tests.bench.scale.needs import OF_CLUSTER, PAGE, RESULTS_PAGE, bends, cpu, memory, results, results_tables, tables
 from tests.bench.scale.plot import PICTURE, picture
 from tests.bench.scale.results import Run, published
 from tests.bench.scale.scenario import Phase
@@ -49,6 +49,13 @@ def test_cost_that_grows_with_the_number_of_sources_is_named() -> None:
     assert [line.split(":")[0] for line in found] == ["- hook, create, syncs", "- hook, create, writes"]
 
 
+def test_results_of_one_changed_source_are_not_divided() -> None:
+    one = replace(phase(100, "edit-one"), marks_s={"100 %": 0.14}, calls={"sync": 3})
+    rows = list(results([run(100, phase(100), one)], "hook"))
+    assert rows[2].startswith("| create, until all are ready | 100 |  |  | 3.00 | 2.00 | 1.0 s |")
+    assert rows[3].startswith("| edit one of them | 100 |  | 0.1 s | 3.00 | 200.00 | 1.0 s |")
+
+
 def test_small_part_of_the_cpu_time_is_no_bend() -> None:
     small = {"kube-scheduler": 0.01}
     few, many = phase(100), phase(1000)
@@ -73,6 +80,7 @@ def test_flags_are_compared_by_the_least_of_each_figure_over_the_passes() -> Non
 def test_page_and_picture_show_the_committed_results() -> None:
     """If it fails: run tests.bench.scale.needs and tests.bench.scale.plot as modules, and read the pages again."""
     assert PAGE.read_text() == with_tables(PAGE, tables(published()))
+    assert RESULTS_PAGE.read_text() == with_tables(RESULTS_PAGE, results_tables(published()))
     assert PICTURE.read_text() == picture(published())
     compared = flags.table(json.loads(flags.FILE.read_text()))
     assert flags.PAGE.read_text() == with_tables(flags.PAGE, {"flags": compared})

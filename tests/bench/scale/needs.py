@@ -1,6 +1,7 @@
 """What 1,000 more sources need, from the committed results: ``.venv/bin/python -m tests.bench.scale.needs``.
 
-Writes the tables of docs/how-many-sources.md, and prints each cost per source that grows with the number of sources.
+Writes the tables of docs/how-many-sources.md and the results of docs/scale.md. Prints each cost per source that grows
+with the number of sources.
 """
 
 from __future__ import annotations
@@ -17,6 +18,18 @@ from tests.bench.scale.scenario import OF_ONE, Phase
 from tests.bench.scale.table import PROCESSES, writes
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/how-many-sources.md"
+RESULTS_PAGE = PAGE.with_name("scale.md")
+NAMES = {
+    "create": "create, until all are ready",
+    "idle": "30 s without a change",
+    "edit": "edit all",
+    "port": "change the port of the sink",
+    "restart-metacontroller": "Metacontroller restarts",
+    "restart-hook": "edit all while the hook is away, then start it",
+    "edit-one": "edit one of them",
+    "delete-one": "delete one of them",
+    "delete": "delete all",
+}
 OF_CLUSTER = [process for process in PROCESSES if process != "kwok"]  # kwok takes the place of kubelets
 NOT_PER_SOURCE = ("idle", *OF_ONE)
 PER = 1000  # sources
@@ -29,6 +42,7 @@ TOTAL = "all processes"
 def main() -> None:
     runs = published()
     PAGE.write_text(with_tables(PAGE, tables(runs)))
+    RESULTS_PAGE.write_text(with_tables(RESULTS_PAGE, results_tables(runs)))
     print(*bends(runs), sep="\n")
 
 
@@ -39,6 +53,33 @@ def tables(runs: Sequence[Run]) -> dict[str, list[str]]:
         for name, table in (("memory", memory), ("cpu", cpu))
     }
     return {**of_hooks, "nodes": [*nodes()]}
+
+
+def results_tables(runs: Sequence[Run]) -> dict[str, list[str]]:
+    return {f"results of {hook}": [*results(measured(runs, hook), hook)] for hook in ("hook", "trivial", "pool")}
+
+
+def results(runs: Sequence[Run], hook: str) -> Iterator[str]:
+    """One row for each phase and run. Calls and writes are those per source, or of the one source that changes."""
+    if not runs:
+        yield "Not measured yet."
+        return
+    heads = ("phase", "sources", "50 % after", "100 % after", "syncs", "writes", "CPU hook", "CPU Metacontroller")
+    yield row(*heads, "CPU API server", "CPU pool") if hook == "pool" else row(*heads, "CPU API server")
+    yield line(len(heads) + (2 if hook == "pool" else 1))
+    for name, text in NAMES.items():
+        for run in runs:
+            if phase := run.hooks[hook].get(name):
+                yield row(text, f"{run.n:,}", *_results(phase, 1 if name in OF_ONE else run.n, hook))
+
+
+def _results(phase: Phase, sources: int, hook: str) -> Iterator[str]:
+    for mark in ("50 %", "100 %"):
+        yield f"{phase.marks_s[mark]:.1f} s" if mark in phase.marks_s else ""
+    yield f"{phase.calls.get('sync', 0) / sources:.2f}"
+    yield f"{writes(phase) / sources:.2f}"
+    for process in ("hook", "metacontroller", "kube-apiserver", *(["pool"] if hook == "pool" else [])):
+        yield f"{phase.cpu_s.get(process, 0):.1f} s"
 
 
 def measured(runs: Sequence[Run], hook: str) -> list[Run]:
