@@ -26,9 +26,10 @@ class Bar:
     in_all: float
 
 
-# in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB, and that of
-# files, which depends on how many connections are open at the moment of a sample, at most 6.
-MEMORY_MIB, FILES = Bar(0.1, 0.6), Bar(0.5, 10.0)
+# in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB. The limit is three
+# times as high, for other machines. The slope of files, which depends on how many connections are open at the moment of a
+# sample, added at most 6.
+MEMORY_MIB, FILES = Bar(0.1, 1.2), Bar(0.5, 10.0)
 
 
 @dataclass(frozen=True)

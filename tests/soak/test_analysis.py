@@ -46,7 +46,7 @@ def test_one_more_arena_of_the_allocator_is_no_leak(minutes: float) -> None:
     ("minutes", "per_min"),
     [
         pytest.param(LONG_MINUTES, 0.12, id="long-run"),
-        pytest.param(LEAST_MINUTES, 0.4, id="short-run"),
+        pytest.param(LEAST_MINUTES, 0.75, id="short-run"),
         pytest.param(LEAST_MINUTES, 6.0, id="adapter-that-keeps-each-event"),
     ],
 )
