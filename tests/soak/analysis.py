@@ -26,9 +26,9 @@ class Bar:
     in_all: float
 
 
-# in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB. The limit is three
-# times as high, for other machines. The slope of files, which depends on how many connections are open at the moment of a
-# sample, added at most 6.
+# in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB. The limit is
+# three times as high, for other machines. The slope of files added at most 6: it depends on how many connections are
+# open at the moment of a sample.
 MEMORY_MIB, FILES = Bar(0.1, 1.2), Bar(0.5, 10.0)
 
 
