@@ -121,7 +121,7 @@ def test_edit_takes_effect_after_all_hooks_and_metacontroller_were_replaced(in_p
 
 
 def test_many_instant_creates_and_deletes_leave_what_exists(in_pool: PooledCluster) -> None:
-    names = [f"x{n}" for n in range(20)]
+    names = [f"x{n}" for n in range(50)]
     for name in names:
         create(in_pool, name)
         in_pool.api.delete(*in_pool.ns.sources, name, BY_HAND)
