@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails, from_json, to_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import request_response
 
 from adapter import __version__
 from adapter.contract.formats import Json, quoted
@@ -130,6 +131,10 @@ class HookRoute(APIRoute):
     The response is written without a second validation. Both are faster than in FastAPI (tests/bench/bench_hook.py),
     and an error is one sentence.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **details: Any) -> None:
+        super().__init__(path, endpoint, **details)
+        self.app = request_response(self.get_route_handler())  # of Starlette: without the exits of dependencies
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint, model = self.endpoint, get_type_hints(self.endpoint)["body"]
