@@ -86,7 +86,7 @@ class Checkpoint(Shape):
 
     @property
     def has_store(self) -> bool:
-        return self.form != "none"
+        return self.none is None
 
     @property
     def is_durable(self) -> bool:

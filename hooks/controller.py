@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from adapter.contract.egress import Egress
 from adapter.contract.formats import Json, public_url
-from adapter.contract.proxies import Proxies
 from hooks import conditions, pods, rollouts, sinks
 from hooks.addresses import Resolved, Unresolved
 from hooks.checkpoint import Checkpoint
@@ -177,9 +175,7 @@ def _read(request: SyncRequest, options: KindOptions) -> SourceSpec:
 
 def _pod(settings: Settings, options: KindOptions, observability: Observability) -> Pod:
     image = options.image or settings.adapter_image
-    proxies = Proxies(cluster_domain=settings.cluster_domain)  # the pod has the variables of the proxies
-    egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
-    return Pod(image, observability, egress, settings.trust_bundle, own_command=options.image is not None)
+    return Pod(image, observability, settings.egress, settings.trust_bundle, own_command=options.image is not None)
 
 
 def _diagnoses_pods(settings: Settings, options: KindOptions) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from adapter.contract import variables
 from adapter.contract.declarations import Variable, declare, read_variable, reference_of, variables_of
-from adapter.contract.egress import Network, declare_allowed_hosts, declare_denied_networks
+from adapter.contract.egress import Egress, Network, declare_allowed_hosts, declare_denied_networks
 from adapter.contract.formats import is_http_url
+from adapter.contract.proxies import Proxies
 from hooks.names import API_VERSION, is_dns_label, is_dns_subdomain
 
 _SINK_KIND = re.compile(rf"{API_VERSION}/[A-Z][A-Za-z0-9]*", re.ASCII)
@@ -159,6 +161,11 @@ class Settings:
     def ports(self) -> dict[str, int]:
         """The variable of each port -> the port."""
         return {"PORT": self.port, "HEALTH_PORT": self.health_port}
+
+    @cached_property
+    def egress(self) -> Egress:
+        """Where adapters may connect to. The proxies are not here: the pod has their variables."""
+        return Egress(self.allowed_hosts, self.denied_networks, Proxies(cluster_domain=self.cluster_domain))
 
 
 def reference() -> list[tuple[str, str, str]]:

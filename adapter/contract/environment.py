@@ -172,9 +172,10 @@ class AdapterEnv:
         A variable that the hook does not set is omitted if its value is the default.
         """
         environ: dict[str, str] = {}
+        values = vars(self)
         for attribute, variable, default, default_text in _WRITTEN:
-            value = getattr(self, attribute)
-            if attribute in _FAMILIES:
+            value = values[attribute]
+            if value != default and attribute in _FAMILIES:
                 environ |= value
                 continue
             text = default_text if value == default else variable.write(value)

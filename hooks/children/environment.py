@@ -33,8 +33,8 @@ def variables_of(source: SourceSpec, sinks: Sinks, pod: Pod) -> tuple[dict[str, 
     plain, references = split_references(source.config)
     auths: list[dict[str, Json] | None] = []
     for auth in (sink.auth, dead_letter_sink.auth if dead_letter_sink else None):
-        split, more = split_references(auth or {}, len(references))
-        auths.append(split or None)
+        split, more = split_references(auth, len(references)) if auth else (None, {})
+        auths.append(split)
         references |= more
     environ = AdapterEnv(
         event_source=source.event_source,

@@ -24,5 +24,7 @@ def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
 
 def find(status: Json, type: str) -> Object | None:
     """The condition ``type`` in the status of any Kubernetes object, or None."""
-    conditions = (condition for condition in list_in(status, "conditions") if isinstance(condition, dict))
-    return next((condition for condition in conditions if condition.get("type") == type), None)
+    for condition in list_in(status, "conditions"):
+        if isinstance(condition, dict) and condition.get("type") == type:
+            return condition
+    return None

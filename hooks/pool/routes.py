@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from adapter.contract.egress import Egress
 from adapter.contract.formats import Json
-from adapter.contract.proxies import Proxies
 from adapter.serving.logs import LogThrottle
 from hooks.children.inputs import Pod
 from hooks.children.plan import Unprocessable
@@ -70,10 +68,8 @@ class PoolSync:
         return own.sync(pool, observed, answer, self.settings, now=now, observability=observability)
 
     def _refill(self, source: Json) -> Question | None:
-        kind, settings = str(get_in(source, "kind")), self.settings
-        proxies = Proxies(cluster_domain=settings.cluster_domain)
-        egress = Egress(settings.allowed_hosts, settings.denied_networks, proxies)
-        return question.refill(source, Pod("", self.config.for_kind(kind), egress), settings)
+        observability = self.config.for_kind(str(get_in(source, "kind")))
+        return question.refill(source, Pod("", observability, self.settings.egress), self.settings)
 
 
 def customize(request: CustomizeRequest) -> CustomizeResponse:
