@@ -134,7 +134,7 @@ class Api:
         path = _path(api_version, resource, namespace)
         start = self._send("GET", path)["metadata"]["resourceVersion"]
         seen: list[Object] = []
-        query = {"watch": "true", "resourceVersion": start, "timeoutSeconds": "600"}
+        query = {"watch": "true", "resourceVersion": start, "timeoutSeconds": "3600"}
         with self._client.stream("GET", path, params=query, timeout=None) as response:
             thread = threading.Thread(target=_collect, args=(response, seen), daemon=True)
             thread.start()
