@@ -119,8 +119,13 @@ def _grace_period(deployment: Object) -> timedelta:
 
 
 def _time_to_start(deployment: Object, old_status: Json, now: datetime) -> timedelta | None:
-    """How long a Deployment that was scaled up, or recreates, may still be unavailable; None if it is not starting."""
+    """How long a Deployment that was scaled up, or recreates, may still be unavailable; None if it is not starting.
+
+    The status of the source may be older than the Deployment: a source that was resumed may still be Suspended in it.
+    """
     within = STARTS_WITHIN + (_grace_period(deployment) if _recreates(deployment) else timedelta())
+    if _condition(old_status, ConditionType.DEPLOYED).get("reason") == Reason.SUSPENDED:
+        return within
     since = transition_time(old_status, ConditionType.DEPLOYED, "Unknown")
     return since + within - now if since and now - since < within else None
 

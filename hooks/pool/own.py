@@ -24,6 +24,7 @@ from hooks.settings import Settings
 
 DEPLOYMENTS, TROUBLED = "Deployment.apps/v1", f"{TROUBLED_KIND}.{API_VERSION}"
 AGAIN_AFTER_KEEP = timedelta(seconds=2)
+LEAST_WAIT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def sync(
     response: PoolResponse = {"status": {"conditions": status}, "children": wanted_children}
     waits = [wait, AGAIN_AFTER_KEEP if answer.again else None]
     if answer.silent_for is not None and deployed.status == "True":
-        waits.append(AGAIN_AFTER_SILENCE)
+        # Soon at first: a process that has just started waits for its list.
+        waits.append(min(max(answer.silent_for, LEAST_WAIT), AGAIN_AFTER_SILENCE))
     if shortest := min((each for each in waits if each), default=None):
         response["resyncAfterSeconds"] = shortest.total_seconds()
     return response

@@ -124,6 +124,16 @@ def test_resumed_source_is_starting_for_a_minute_and_then_unavailable() -> None:
     assert "resyncAfterSeconds" not in late
 
 
+def test_resumed_source_is_starting_also_while_its_status_is_older_than_its_deployment() -> None:
+    """Metacontroller may see the Deployment with its new replicas before the status that it has just written."""
+    stopped = deployment(SUSPENDED)
+    status = answer(SUSPENDED, children=observed(stopped, **NO_PODS))["status"]
+    pod = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": None}
+    response = answer(SPEC, status=status, children=observed(deployment(), conditions=[DOWN, ROLLED_OUT], **pod))
+    assert condition(response, "Ready") == ("Unknown", "AdapterStarting")
+    assert response["resyncAfterSeconds"] == 60
+
+
 def test_pod_of_a_suspended_source_is_not_diagnosed() -> None:
     wanted = deployment()
     failing = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}, "ready": False}

@@ -182,9 +182,12 @@ def test_silent_process_is_unknown_after_10_s_and_keeps_the_children() -> None:
     both = {**children, "TroubledSource.samples.knative.dev/v1alpha1": {"hooks/u-1": trouble}}
     setup.pool.down = True
     first = setup.sync(children=both, status=status)
-    assert (first["status"], first["resyncAfterSeconds"]) == (status, 5)
-    setup.clock.seconds += 10
+    assert (first["status"], first["resyncAfterSeconds"]) == (status, 1)
+    setup.clock.seconds += 3
+    assert setup.sync(children=both, status=status)["resyncAfterSeconds"] == 3
+    setup.clock.seconds += 7
     second = setup.sync(children=both, status=status)
+    assert second["resyncAfterSeconds"] == 5
     assert condition(second, "Ready") == ("Unknown", "PoolNotAnswering")
     assert [child["metadata"]["name"] for child in second["children"]] == ["many", "many", "u-1"]
 
