@@ -22,7 +22,7 @@ def objects(file: str) -> dict[str, Any]:
 HOOK = objects("base/hook.yaml")
 POD = HOOK["Deployment"]["spec"]["template"]
 CONTAINER = POD["spec"]["containers"][0]
-ENVIRON = {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
+ENVIRON = {variable["name"]: variable.get("value", "") for variable in CONTAINER["env"]}
 
 
 def test_every_variable_of_the_hook_is_a_setting() -> None:

@@ -91,6 +91,9 @@ def _container() -> Tree:
         "env": [
             {"name": "ADAPTER_IMAGE", "value": Value("image")},
             {"name": "CONFIG_DIR", "value": "/etc/sources"},
+            # For pools. Always set: while the hook rolls out, Metacontroller may ask a pod from before the pool was
+            # enabled. It keeps the answer, which names the objects of the pool, for 20 minutes.
+            {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}},
             *tls.variables(),
             *pool.variables(),
             Each("env", Leaf(".", lambda values: values[ITEM])),

@@ -87,9 +87,7 @@ def _hook(path: str) -> Tree:
 
 def variables() -> list[Tree]:
     """The variables of the hook's container."""
-    field = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
     return [
-        If("pool.enabled", {"name": "NAMESPACE", "valueFrom": field}),
         If("pool.enabled", {"name": "MAX_POOL_BODY_BYTES", "value": str(MAX_BODY_BYTES)}),
         If(_TOKEN, {"name": "POOL_TOKEN_FILE", "value": f"{_TOKEN_DIRECTORY}/token"}),
     ]
