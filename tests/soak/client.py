@@ -20,6 +20,9 @@ class Client:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 return await self._exchange(method, path, body, token)
+        except asyncio.CancelledError:
+            await self.close()  # a later request would read the answer to this one
+            raise
         except (OSError, EOFError) as error:  # TimeoutError is an OSError
             raise AssertionError(f"no answer to {method} {path} at port {self._port}: {error!r}") from None
 
