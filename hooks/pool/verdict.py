@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from adapter.contract.formats import Json
 from hooks.conditions import ConditionState, ConditionType
@@ -129,8 +130,8 @@ def _suspended(name: str, told: Told) -> str:
     return f"{name} has not confirmed yet that it stopped the source. {resume}"
 
 
-def _state(status: str, reason: str, message: str) -> ConditionState:
-    return ConditionState(ConditionType.DEPLOYED, status, reason, message)  # type: ignore[arg-type]  # of a condition
+def _state(status: Literal["True", "False", "Unknown"], reason: str, message: str) -> ConditionState:
+    return ConditionState(ConditionType.DEPLOYED, status, reason, message)
 
 
 def _of(condition: Object) -> ConditionState | None:
