@@ -5,15 +5,15 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from adapter.contract.formats import format_time
+from tests.cluster.loopback import LoopbackServer
 from tests.deadline import DEADLINE_S
 
 
@@ -54,16 +54,8 @@ class HookProxy:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server = LoopbackServer(Handler)
+        self.url, self.close = self._server.url, self._server.close
 
     def reset(self) -> None:
         self.down, self.fail_status, self.delay_s, self.rewrite = False, None, 0.0, None

@@ -14,7 +14,7 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from hooks.pool.children import LABEL
@@ -26,6 +26,7 @@ from tests.cluster import fake_kubelet
 from tests.cluster.api import Api, NotFoundError, Object, eventually
 from tests.cluster.control_plane import BY_HAND
 from tests.cluster.local_cluster import CONTROLLERS, DEPLOYMENTS, LocalCluster, with_hook_url
+from tests.cluster.loopback import LoopbackServer
 from tests.cluster.namespace import SourceNamespace
 from tests.process.harness import Process, free_port
 
@@ -59,16 +60,8 @@ class EventSink:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server = LoopbackServer(Handler)
+        self.url, self.close = self._server.url, self._server.close
 
     def last(self) -> dict[str, int]:
         return {source: max(events) for source, events in list(self.seen.items())}
