@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from adapter.contract.formats import Json, is_http_url, public_url, quoted
@@ -30,8 +30,7 @@ _SCHEME_IN_NAME = re.compile("(https?)(?![a-z])", re.ASCII)  # "https", "https-w
 _URL_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(NamedTuple):
     """Where events are sent; ``ca_certs`` are PEM, ``audience`` is an OIDC audience, ``auth`` is ``spec.sinkAuth``."""
 
     uri: str
@@ -40,16 +39,14 @@ class Resolved:
     auth: Mapping[str, Json] | None = None
 
 
-@dataclass(frozen=True)
-class Unresolved:
+class Unresolved(NamedTuple):
     """Why a sink has no URL."""
 
     reason: Reason
     message: str
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """``ref`` of a sink, checked. ``address``: the name of an entry in ``status.addresses``."""
 
     api_version: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -19,8 +19,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter import __version__
 from adapter.contract.formats import Json, quoted
@@ -125,6 +126,12 @@ def read_options(query_string: bytes) -> KindOptions:
 Options = Annotated[KindOptions, Depends(kind_options)]
 
 
+class HookApi(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Only the handlers of errors. The server limits bodies and handles other errors; nothing else is needed."""
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+
 class HookRoute(APIRoute):
     """Calls ``endpoint(body, options)``. FastAPI describes the route in OpenAPI, but does not parse its requests.
 
@@ -134,16 +141,13 @@ class HookRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **details: Any) -> None:
         super().__init__(path, endpoint, **details)
-        self.app = request_response(self.get_route_handler())  # of Starlette: without the exits of dependencies
+        model = get_type_hints(endpoint)["body"]
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint, model = self.endpoint, get_type_hints(self.endpoint)["body"]
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            body = _parse(model, await _body(Request(scope, receive)))
+            await _json(200, await endpoint(body, options_from(scope["query_string"])))(scope, receive, send)
 
-        async def handle(request: Request) -> Response:
-            body = _parse(model, await _body(request))
-            return _json(200, await endpoint(body, options_from(request.scope["query_string"])))
-
-        return handle
+        self.app = respond
 
 
 async def _body(request: Request) -> bytes:
@@ -167,7 +171,7 @@ def create_app(
 
     ``mounted``: the ConfigMaps; default: those of ``settings.config_dir``. ``pools``: the client of pools.
     """
-    app = FastAPI(
+    app = HookApi(
         title="Sources hook",
         version=__version__,
         docs_url=None,  # these two pages would load their scripts from a public CDN

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from adapter.contract.formats import Json, format_time
-from hooks.diagnosis.observed import transition_time
+from hooks.diagnosis.observed import transition_text
 from hooks.status import Condition
 
 
@@ -22,8 +22,7 @@ class ConditionType(StrEnum):
     DEAD_LETTER_SINK_RESOLVED = "DeadLetterSinkResolved"  # Ready does not depend on it
 
 
-@dataclass(frozen=True)
-class ConditionState:
+class ConditionState(NamedTuple):
     """A condition without its transition time. ``reason`` and ``message`` are empty if ``status`` is True."""
 
     type: ConditionType
@@ -43,13 +42,13 @@ def ready(*dependents: ConditionState) -> ConditionState:
 
 def update(old_status: Json, states: list[ConditionState], *, now: datetime) -> list[Condition]:
     """The conditions, sorted by type. Those whose status did not change keep their transition time."""
-    return [_condition(state, old_status, now) for state in sorted(states, key=lambda state: state.type)]
+    return [_condition(state, old_status, now) for state in sorted(states, key=attrgetter("type"))]
 
 
 def _condition(state: ConditionState, old_status: Json, now: datetime) -> Condition:
-    since = transition_time(old_status, state.type, state.status) or now
+    since = transition_text(old_status, state.type, state.status) or format_time(now)
     # str() because to_json takes twice as long for an enum.
-    condition: Condition = {"type": str(state.type), "status": state.status, "lastTransitionTime": format_time(since)}
+    condition: Condition = {"type": str(state.type), "status": state.status, "lastTransitionTime": since}
     if state.reason:
         condition |= {"reason": str(state.reason), "message": state.message}
     return condition

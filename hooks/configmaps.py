@@ -26,6 +26,7 @@ class MountedConfig:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
+        self._scanned = [str(directory / name) for name in (LOGGING, OBSERVABILITY)] if directory else []
         self._last_stamp: Stamp | None = None
         self._maps: dict[str, Values] = {LOGGING: {}, OBSERVABILITY: {}}
         self._by_component: dict[str, Observability] = {}
@@ -79,14 +80,12 @@ class MountedConfig:
 
     def _stamp(self) -> Stamp:
         """A value that differs after each change of a file, including an update by the kubelet (new inodes)."""
-        if self._directory is None:
-            return ()
         stamps = []
-        for name in (LOGGING, OBSERVABILITY):
+        for path in self._scanned:
             try:
-                with os.scandir(self._directory / name) as entries:
-                    stats = [(f"{name}/{entry.name}", entry.stat()) for entry in entries]
+                with os.scandir(path) as entries:
+                    stats = [(entry.path, entry.stat()) for entry in entries]
             except OSError:  # not mounted, or being replaced: the next sync reads the new files
                 continue
-            stamps += [(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats]
+            stamps += [(file, stat.st_mtime_ns, stat.st_size, stat.st_ino) for file, stat in stats]
         return tuple(sorted(stamps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from adapter.contract.formats import Json, public_url
 from hooks import conditions, pods, rollouts, sinks
@@ -112,8 +113,7 @@ def sync(
     return response
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """``pool``: the value of ``status.pool``. ``wait``: when to sync again."""
 
     deployed: ConditionState

@@ -9,7 +9,7 @@ import contextlib
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from adapter.contract.auth.problems import conflict
@@ -24,8 +24,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)---
 _CLUSTER_SET = "clusterset.local"  # multi-cluster Services (KEP-1645)
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """The inputs that all sinks of one source share."""
 
     namespace: str
@@ -105,7 +104,7 @@ def with_auth(sink: Resolved | Unresolved, auth: Mapping[str, Json] | None, fiel
         return sink
     if problem := conflict(auth, sink.uri, sink.audience):
         return Unresolved(Reason.INVALID_SINK, f"{field}: {problem}")
-    return replace(sink, auth=auth)
+    return sink._replace(auth=auth)
 
 
 def _missing(field: str) -> Unresolved:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
+from typing import NamedTuple
 
 from adapter.contract.auth.problems import problems as auth_problems
 from adapter.contract.delivery_policy import Policy, read_policy
@@ -27,8 +28,7 @@ class InvalidSpec(ValueError):
     """The hook cannot use the spec. The text names the field, its value and what to write."""
 
 
-@dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(NamedTuple):
     """A source with the checked fields that all kinds share. The fields of the kind are in ``config``, unchecked."""
 
     parent: Parent

@@ -85,7 +85,7 @@ def _declare_auth(name: str, description: str) -> Any:
     return declare(None, name, description, read=variables.auth, write=variables.object_text, has_secrets=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)  # not frozen: the hook makes one for each sync, which would take three times as long
 class AdapterEnv:
     """The settings of an adapter, in the order of their variables. ``from_environ(env.to_environ()) == env``."""
 
@@ -173,12 +173,13 @@ class AdapterEnv:
         """
         environ: dict[str, str] = {}
         values = vars(self)
-        for attribute, variable, default, default_text in _WRITTEN:
+        for attribute, variable, default, text in _WRITTEN:
             value = values[attribute]
-            if value != default and attribute in _FAMILIES:
-                environ |= value
-                continue
-            text = default_text if value == default else variable.write(value)
+            if value != default:
+                if attribute in _FAMILIES:
+                    environ |= value
+                    continue
+                text = variable.write(value)
             if text is not None:
                 environ[variable.name] = text
         return environ

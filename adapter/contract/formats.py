@@ -192,6 +192,15 @@ def parse_time(text: str) -> datetime:
     raise ValueError("write an RFC 3339 time like 2026-01-31T12:00:00Z")
 
 
+def is_time(text: str) -> bool:
+    """Whether :func:`parse_time` can read it."""
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True
+
+
 class VerbatimTimestamp(datetime):
     """A received time that is forwarded with its original text: a datetime cannot hold nanoseconds or leap seconds."""
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from adapter.contract.egress import DEFAULT_EGRESS, Egress
 from hooks.addresses import Resolved
 from hooks.observability import Observability
 
 
-@dataclass(frozen=True)
-class Sinks:
+class Sinks(NamedTuple):
     """The resolved sinks of an adapter."""
 
     sink: Resolved
     dead_letter_sink: Resolved | None = None
 
 
-@dataclass(frozen=True)
-class Pod:
+class Pod(NamedTuple):
     """The part of a pod that does not depend on the source."""
 
     image: str

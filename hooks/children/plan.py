@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hooks import sinks
 from hooks.addresses import Resolved, Unresolved
@@ -17,8 +17,7 @@ class Unprocessable(Exception):
     """Any response would delete a running adapter. HTTP 422 makes Metacontroller keep the children and retry."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The decisions of one sync. ``deployment``: None while no sink is known."""
 
     source: SourceSpec

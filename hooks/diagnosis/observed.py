@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from adapter.contract.formats import Json, parse_time
+from adapter.contract.formats import Json, is_time, parse_time
 from hooks.names import list_in
 
 Object = dict[str, Any]
@@ -13,13 +13,15 @@ Object = dict[str, Any]
 
 def transition_time(status: Json, type: str, wanted: str) -> datetime | None:
     """When the condition ``type`` changed to ``wanted``. None if it has another status or no readable time."""
+    text = transition_text(status, type, wanted)
+    return None if text is None else parse_time(text)
+
+
+def transition_text(status: Json, type: str, wanted: str) -> str | None:
+    """As :func:`transition_time`, as it is written there."""
     old = find(status, type)
-    if old is None or old.get("status") != wanted:
-        return None
-    try:
-        return parse_time(str(old.get("lastTransitionTime")))
-    except ValueError:
-        return None
+    text = old.get("lastTransitionTime") if old and old.get("status") == wanted else None
+    return text if isinstance(text, str) and is_time(text) else None
 
 
 def find(status: Json, type: str) -> Object | None:
