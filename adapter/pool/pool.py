@@ -23,7 +23,7 @@ NAMED_S = 2.0  # a list may be older than a question of this age
 TOMBSTONE_S = 30.0  # a question may be older than the list that the source has left
 CONFIRM_S = 10.0  # a list that starts a source may be older than an answer of the last process; a later one is not
 LIST_S = 180.0  # the hook sends a list every 30 s
-MOST_TROUBLED = 100
+MOST_TROUBLED = 500  # at once; each is an object in the cluster
 AT_ONCE = 10  # sources to start before the loop handles other work
 OTHER = "with absentOnly it stays as it is: another environment runs, or none"
 LEFT = "the source has left the list of the pool; ask again in 30 s"
@@ -54,7 +54,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Kept:
-    """The answer to ``/keep``. ``again``: sources that are not listed were left alone, because they are new."""
+    """The answer to ``/keep``. ``again``: another list is wanted soon.
+
+    That is so if sources that are not listed were left alone because they are new, or if more sources are in trouble.
+    """
 
     missing: list[str]
     again: bool
@@ -145,7 +148,8 @@ class Pool:
             self._settled = max(1, len(self._entries))
             self._settle()
         missing = [uid for uid in uids if uid not in self._entries or self._needs_list(self._entries[uid])]
-        return Kept(missing, bool(new), self.filled, self._troubled())
+        troubled, more = self._troubled()
+        return Kept(missing, bool(new) or more, self.filled, troubled)
 
     def stop(self) -> None:
         """Make no more ticks."""
@@ -241,20 +245,25 @@ class Pool:
             source.end()
             self.groups.leave(source.group)
 
-    def _troubled(self) -> dict[str, str]:
-        """Those that were listed before and still have a problem come first, because the hook knows them.
+    def _troubled(self) -> tuple[dict[str, str], bool]:
+        """The problems to list by uid, and whether more sources wait for a place in the list.
 
-        One that has been told to be healthy since it was listed is left out once: the hook asks about a source when
-        its object appears or disappears, not while it stays.
+        A source stays in the list until the hook has asked about it. Then it stays while there is room: the hook asks
+        about a source with a problem every 30 s. One that has been told to be healthy since it was listed is left out
+        once: the hook asks about a source when its object appears or disappears, not while it stays.
         """
         problems = {uid: text for uid, entry in self._entries.items() if (text := entry.problem)}
-        kept = {uid for uid in self._listed & problems.keys() if self._entries[uid].told != ""}
-        new = sorted(uid for uid in problems.keys() - self._listed if not self._entries[uid].told)
-        new = new[: max(0, MOST_TROUBLED - len(kept))]
+        told = {uid: self._entries[uid].told for uid in problems}
+        waiting = sorted(uid for uid in problems.keys() - self._listed if not told[uid])
+        listed = sorted(uid for uid in self._listed & problems.keys() if told[uid] != "")
+        unasked = [uid for uid in listed if told[uid] is None]
+        new = waiting[: max(0, MOST_TROUBLED - len(unasked))]
+        asked = [uid for uid in listed if told[uid]][: max(0, MOST_TROUBLED - len(unasked) - len(new))]
         for uid in new:
             self._entries[uid].told = None
-        self._listed = {*kept, *new}
-        return {uid: problems[uid] for uid in sorted(self._listed)}
+        self._listed = {*unasked, *new, *asked}
+        # without a new one, no list would help: those that are listed wait for the hook
+        return {uid: problems[uid] for uid in sorted(self._listed)}, bool(new) and len(new) < len(waiting)
 
     def _forget_tombstones(self) -> None:
         now_s = self._loop.time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ from tests.cluster.pooled import POOL, POOLS, EventSink, PooledCluster, gaps, po
 TROUBLED = ("samples.knative.dev/v1alpha1", "troubledsources")
 NAMES = ("a", "b", "c")
 INTERVAL = "200ms"
+MANY = 1200  # more than twice the most that are listed
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,31 @@ def test_sink_that_fails_later_makes_only_its_source_unready_until_it_recovers(i
         in_pool.api.delete(*in_pool.ns.sources, "d", BY_HAND)
     assert took_s > 30, "a sink is a problem only after 30 s"
     print(f"not ready {took_s:.0f} s after the first refusal")
+
+
+@pytest.mark.long
+def test_all_sources_of_a_lost_sink_are_unready_although_few_are_listed_at_once(in_pool: PooledCluster) -> None:
+    names = [f"many-{n}" for n in range(MANY)]
+
+    def wait_until_each_is(wanted: str) -> None:
+        def states() -> Counter[str]:
+            found = in_pool.sources()
+            return Counter((find(found[name].get("status"), "Ready") or {}).get("status", "") for name in names)
+
+        text = f"Ready of {MANY} sources is {wanted}"
+        eventually(states, lambda found: found[wanted] == MANY, text, deadline_s=300, details=in_pool.details)
+
+    with contextlib.closing(EventSink()) as sink:
+        for name in names:
+            in_pool.ns.source(name, interval="10s", sink={"uri": sink.url})
+        wait_until_each_is("True")
+        for status, wanted in ((503, "False"), (202, "True")):
+            sink.status, began = status, time.monotonic()
+            wait_until_each_is(wanted)
+            print(f"Ready is {wanted} {time.monotonic() - began:.0f} s after the sink began to answer {status}")
+        for name in names:
+            in_pool.api.delete(*in_pool.ns.sources, name, BY_HAND)
+        in_pool.wait_for_pooled_sources(len(NAMES))
 
 
 def test_without_its_pool_a_source_is_unknown_and_goes_back_to_a_deployment(in_pool: PooledCluster) -> None:

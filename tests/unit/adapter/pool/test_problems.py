@@ -8,6 +8,7 @@ import pytest
 
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Attempt, Disposition
+from adapter.pool import pool
 from adapter.testing.clock import START
 from tests.unit.adapter.pool.kinds.failing_source import FailingSource
 from tests.unit.adapter.pool.scenario import SINK, Scene, Sent, env_of, first_due_s, ids_of, sleep_until
@@ -141,7 +142,11 @@ def test_problem_that_an_answer_has_told_is_not_troubled() -> None:
     run(test())
 
 
-def test_at_most_100_are_troubled_and_they_stay_so_while_they_have_the_problem() -> None:
+def test_at_most_100_are_troubled_and_they_stay_so_until_they_are_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "MOST_TROUBLED", 100)
+
     async def test() -> None:
         scene = Scene()
         FailingSource.error = ValueError("no value")
@@ -155,5 +160,32 @@ def test_at_most_100_are_troubled_and_they_stay_so_while_they_have_the_problem()
         assert list(scene.pool.keep(uids, filled=False).troubled) == uids[10:110]
         await scene.end("u010")
         assert list(scene.pool.keep(uids, filled=False).troubled) == [uids[0], *uids[11:110]]
+
+    run(test())
+
+
+def test_troubled_sources_that_were_asked_about_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the status of the others would say Ready until their next sync, which may be 10 minutes away."""
+    monkeypatch.setattr(pool, "MOST_TROUBLED", 100)
+
+    async def test() -> None:
+        scene = Scene()
+        FailingSource.error = ValueError("no value")
+        uids = [f"u{n:03d}" for n in range(230)]
+        environs = {uid: env_of(uid, SOURCE_KIND="FailingSource", INTERVAL="1s") for uid in uids}
+        await scene.pool.run(environs, absent_only=False)
+        await asyncio.sleep(3)
+        told: set[str] = set()
+        for first, again in ((0, True), (100, True), (200, False)):
+            for still_again in (again, False):  # the second time, nobody has asked
+                kept = scene.pool.keep(uids, filled=False)
+                assert set(kept.troubled) - told == set(uids[first : first + 100])
+                assert (len(kept.troubled), kept.again) == (100, still_again)
+            texts = await scene.pool.run({uid: environs[uid] for uid in kept.troubled}, absent_only=False)
+            assert all(texts.values())
+            told |= texts.keys()
+        assert told == set(uids)
+        last = scene.pool.keep(uids, filled=False)
+        assert (set(last.troubled), last.again) == (set(kept.troubled), False)
 
     run(test())
