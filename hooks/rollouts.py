@@ -177,7 +177,7 @@ def _absent(name: str, old_status: Json, now: datetime) -> ConditionState:
             f"Deployment {name} could not be created. Run `kubectl describe` on the source and look for a SyncError "
             "event. If there is none, the name is taken by another Deployment: delete it, or recreate the source",
         )
-    return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is being created")
+    return _starting(name)
 
 
 def _in_progress(name: str, status: Json) -> ConditionState:
@@ -185,6 +185,11 @@ def _in_progress(name: str, status: Json) -> ConditionState:
     if _condition(status, "Available").get("status") == "True" and get_in(status, "replicas"):
         text = f"Deployment {name} is rolling out the new template"
         return _deployed("Unknown", Reason.ADAPTER_UPDATING, text)
+    return _starting(name)
+
+
+def _starting(name: str) -> ConditionState:
+    """The same text before and after the Deployment exists: another one would be one more write per new source."""
     return _deployed("Unknown", Reason.ADAPTER_STARTING, f"Deployment {name} is starting its adapter")
 
 

@@ -143,6 +143,16 @@ def test_message_about_a_listener_does_not_name_the_sink_because_it_stays_ready(
     assert "available. Possible causes: its pod does not run, or does not answer; the source reports" in message
 
 
+def test_status_of_a_new_source_stays_the_same_until_its_adapter_is_available() -> None:
+    """Each other status would be one more write per new source."""
+    spec = {"sink": {"uri": "http://h"}}
+    first = answer(spec)
+    for status in ({"conditions": []}, {"conditions": [DOWN, PROGRESSING], "availableReplicas": None}):
+        children = observed(first["children"][0], **status)
+        later = answer(spec, status=first["status"], children=children, now=NOW + timedelta(seconds=2))
+        assert later["status"] == first["status"]
+
+
 def test_sync_without_a_deployment_requests_another_unless_the_source_is_new() -> None:
     """A changed status causes no sync, and Metacontroller reports no error if the name is taken."""
     spec = {"sink": {"uri": "http://h"}}
