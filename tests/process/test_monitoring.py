@@ -83,21 +83,23 @@ def test_promtool_accepts_the_alerts_and_their_tests_pass() -> None:
 
 
 def test_monitors_and_scrape_jobs_read_the_same_pods_under_the_same_names() -> None:
-    pods, services, _ = documents(monitoring.trees(), with_values({"monitoring.enabled": True}))
-    adapters, of_hook = yaml.safe_load((MONITORING / "scrape.yaml").read_text())["scrape_configs"]
-    [endpoint] = pods["spec"]["podMetricsEndpoints"]
-    of_job, of_name = endpoint["relabelings"]
-    assert adapters["job_name"] == of_job["replacement"] == "sources-adapters"
-    assert (
-        of_hook["job_name"] == services["metadata"]["name"] == "sources-hook"
-    )  # the Operator takes that of the Service
-    assert adapters["honor_labels"] is endpoint["honorLabels"] is True
-    rules = adapters["relabel_configs"]
-    assert {"source_labels": of_name["sourceLabels"], "target_label": of_name["targetLabel"]} in rules
-    [selected] = pods["spec"]["selector"]["matchExpressions"]
-    kept = f"__meta_kubernetes_pod_labelpresent_{selected['key'].replace('-', '_')}"
-    assert rules[0]["source_labels"] == [kept, "__meta_kubernetes_pod_container_port_name"]
-    assert rules[0]["regex"] == f"true;{endpoint['port']}"
+    *monitors, services, _ = documents(monitoring.trees(), with_values({"monitoring.enabled": True}))
+    *jobs_of_pods, of_hook = yaml.safe_load((MONITORING / "scrape.yaml").read_text())["scrape_configs"]
+    for monitor, job in zip(monitors, jobs_of_pods, strict=True):
+        [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+        of_job, of_name = endpoint["relabelings"]
+        rules = job["relabel_configs"]
+        renamed = [rule["replacement"] for rule in rules if rule.get("target_label") == "job"]
+        assert [of_job["replacement"]] == (renamed or [job["job_name"]]) == ["sources-adapters"]
+        assert job["job_name"] == monitor["metadata"]["name"]
+        assert job["honor_labels"] is endpoint["honorLabels"] is True
+        assert {"source_labels": of_name["sourceLabels"], "target_label": of_name["targetLabel"]} in rules
+        [selected] = monitor["spec"]["selector"]["matchExpressions"]
+        kept = f"__meta_kubernetes_pod_labelpresent_{re.sub('[-./]', '_', selected['key'])}"
+        assert rules[0]["source_labels"] == [kept, "__meta_kubernetes_pod_container_port_name"]
+        assert rules[0]["regex"] == f"true;{endpoint['port']}"
+    assert [monitor["metadata"]["name"] for monitor in monitors] == ["sources-adapters", "sources-pools"]
+    assert of_hook["job_name"] == services["metadata"]["name"] == "sources-hook"  # the Operator takes the Service's
     assert services["spec"]["selector"]["matchLabels"] == hook.SELECTOR
     jobs = set(re.findall(r'job="([^"]+)"', " ".join(rule["expr"] for rule in RULES)))
     assert jobs == {"sources-adapters", "sources-hook"}

@@ -18,9 +18,11 @@ import pytest
 from adapter.contract.formats import format_time
 from adapter.model.schedule import Schedule
 from adapter.testing.sink import Sink, SinkReply
+from hooks.pool.children import LABEL
 from tests.deadline import DEADLINE_S
 from tests.process import json_http
 from tests.process.harness import Start, free_port, listens, wait_until
+from tests.process.prometheus import Pod, Prometheus
 
 ROOT = Path(__file__).resolve().parents[2]
 CREATED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -91,6 +93,20 @@ def due_just_now(uid: str) -> str:
 
 def numbers(events: list[dict[str, Any]], uid: str) -> list[int]:
     return [event["data"]["sequence"] for event in events if event["source"] == f"/{uid}"]
+
+
+def test_prometheus_reads_a_pool_under_the_job_of_adapters(start: Start, sink: Sink, tmp_path: Path) -> None:
+    pool = PoolProcess(start)
+    pool.run({"u": environ("u", sink.url)})
+    pod = Pod("p-5d9c", "ns", {LABEL: "p"}, pool.health_port, ("pool", "health"))
+    prometheus = Prometheus(tmp_path, [pod])
+    prometheus.start()
+    try:
+        wait_until(lambda: len(prometheus.query("source_pool_sources == 1")) == 1, "the metric of the pool")
+        [(up, _)] = prometheus.query("up == 1")
+    finally:
+        prometheus.stop(signal.SIGKILL)
+    assert (up["job"], up["namespace"], up["name"], up["pod"]) == ("sources-adapters", "ns", "p", "p-5d9c")
 
 
 def test_killed_pool_loses_nothing_and_repeats_with_equal_ids_once_it_is_filled_again(start: Start, sink: Sink) -> None:

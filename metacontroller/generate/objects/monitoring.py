@@ -1,4 +1,4 @@
-"""What the Prometheus Operator reads: monitors of the adapters and of the hook, and the alerts.
+"""What the Prometheus Operator reads: monitors of the adapters, of pools and of the hook, and the alerts.
 
 The alerts are those of ``metacontroller/monitoring/alerts.yaml``, which promtool tests. ``scrape.yaml`` beside it has
 the same jobs for a Prometheus without the Operator.
@@ -6,35 +6,45 @@ the same jobs for a Prometheus without the Operator.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from hooks.pool.children import LABEL as POOL_LABEL
 from metacontroller.generate.objects import hook
 from metacontroller.generate.tree import NAMESPACE, If, Tree, Value
 from sources_cli.admission import yaml
 
 ALERTS = Path(__file__).parents[2] / "monitoring/alerts.yaml"
-ADAPTERS = "sources-adapters"  # the job of the adapters; that of the hook has the name of its Service
+ADAPTERS = "sources-adapters"  # the job of adapters and pools; that of the hook has the name of its Service
+ADAPTER_LABEL, ADAPTER_NAME = "knative-eventing-source", "knative-eventing-source-name"
 
 
 def trees() -> list[Tree]:
-    return [If("monitoring.enabled", tree) for tree in (_adapters(), _hook(), _alerts())]
+    adapters, pools = _pods(ADAPTERS, ADAPTER_LABEL, ADAPTER_NAME), _pods("sources-pools", POOL_LABEL, POOL_LABEL)
+    return [If("monitoring.enabled", tree) for tree in (adapters, pools, _hook(), _alerts())]
 
 
-def _adapters() -> Tree:
-    """The adapters of all namespaces. Their series keep the labels of the source: namespace, kind and name."""
-    name_label = {"sourceLabels": ["__meta_kubernetes_pod_label_knative_eventing_source_name"], "targetLabel": "name"}
+def _pods(name: str, label: str, name_label: str) -> Tree:
+    """The pods with ``label`` in all namespaces. ``name_label`` has the name of their source, or of their SourcePool.
+
+    Their series keep their labels namespace, kind and name.
+    """
+    source_label = f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', name_label)}"
     endpoint = {
         "port": "health",
         "honorLabels": True,
-        "relabelings": [{"targetLabel": "job", "replacement": ADAPTERS}, name_label],
+        "relabelings": [
+            {"targetLabel": "job", "replacement": ADAPTERS},
+            {"sourceLabels": [source_label], "targetLabel": "name"},
+        ],
     }
     spec = {
         "namespaceSelector": {"any": True},
-        "selector": {"matchExpressions": [{"key": "knative-eventing-source", "operator": "Exists"}]},
+        "selector": {"matchExpressions": [{"key": label, "operator": "Exists"}]},
         "podMetricsEndpoints": [endpoint],
     }
-    return _object("PodMonitor", ADAPTERS, spec)
+    return _object("PodMonitor", name, spec)
 
 
 def _hook() -> Tree:
