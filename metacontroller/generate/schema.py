@@ -20,6 +20,13 @@ _ONLY_WITH_POOL = {  # alone, the controllers of the kinds would name a kind tha
     "if": {"properties": {"kinds": {"minItems": 1}}, "required": ["kinds"]},
     "then": {"properties": {"enabled": _ON}, "required": ["enabled"]},
 }
+_QUICKSTART_NEEDS_ITS_KIND = {  # its source could never be created
+    "if": {
+        "properties": {"quickstart": {"properties": {"enabled": _ON}, "required": ["enabled"]}},
+        "required": ["quickstart"],
+    },
+    "then": {"properties": {"kinds": {"contains": {"const": "SampleSource"}}}},
+}
 
 
 def schema_json() -> str:
@@ -41,6 +48,7 @@ def schema_json() -> str:
             _require(schema, option.path)
     schema["properties"]["tls"] |= _ONLY_WITH_TLS
     schema["properties"]["pool"] |= _ONLY_WITH_POOL
+    schema |= _QUICKSTART_NEEDS_ITS_KIND
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

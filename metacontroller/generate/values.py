@@ -12,6 +12,9 @@ from textwrap import wrap
 from typing import Any
 
 from adapter.contract.formats import Json
+from hooks.pod_settings.labels import QUALIFIED_NAME
+from hooks.pod_settings.merge import MOST_CHARACTERS, MOST_LABELS
+from hooks.pod_settings.reserved import LABELS
 from metacontroller.generate.tree import NAMESPACE, Values
 from sources_cli.admission import yaml
 
@@ -39,6 +42,12 @@ _NAME = {"type": "string", "maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a
 _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _SINK_KIND = {"type": "string", "pattern": "^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*/[A-Z][A-Za-z0-9]*$"}
+_COPIED_LABEL = {
+    "type": "string",
+    "maxLength": MOST_CHARACTERS,
+    "pattern": f"^{QUALIFIED_NAME}$",
+    "not": {"pattern": f"^({LABELS})$"},
+}
 _IMAGE = {"type": "string", "pattern": "^[A-Za-z0-9][-A-Za-z0-9._:/@]*$"}
 _OWN_VARIABLES = [
     "ADAPTER_IMAGE",
@@ -112,6 +121,11 @@ OPTIONS: tuple[Option, ...] = (
         "Defaults for spec.adapter of all sources, such as resources, nodeSelector or imagePullSecrets.",
     ),
     Option(
+        "copiedLabels", [],
+        {"type": "array", "uniqueItems": True, "maxItems": MOST_LABELS, "items": _COPIED_LABEL},
+        "Labels of a source that its Deployment and its pods get, too.",
+    ),
+    Option(
         "metacontroller.namespace", "metacontroller", _LABEL, "The namespace in which Metacontroller runs.",
     ),
     Option(
@@ -152,7 +166,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("tls.secretName", "sources-hook-tls", _NAME, "The Secret with tls.crt, tls.key and ca.crt of the hook."),
     Option(
-        "tls.caBundle", "", {"type": "string"},
+        "tls.caBundle", "", {"type": "string", "anyOf": [{"maxLength": 0}, {"pattern": "-----BEGIN CERTIFICATE-----"}]},
         "With tls.enabled: the CA of the hook's certificate, PEM. If it is empty, Metacontroller reads ca.crt of "
         "secretName. Metacontroller gets the right to list and watch all Secrets of the cluster, unless caBundle is "
         "set and token and clientAuth are false.",

@@ -137,6 +137,10 @@ def test_chart_passes_lint_and_has_the_version_of_the_project(helm: Helm) -> Non
             "at '/networkPolicy/metacontrollerLabels': minProperties: got 0, want 1",
         ),
         ("env[0].name=PORT,env[0].value=", "at '/env/0/name'"),
+        ("copiedLabels={pod-template-hash}", "at '/copiedLabels/0'"),
+        ("copiedLabels={team=a}", "at '/copiedLabels/0'"),
+        ("tls.caBundle=/etc/ca.crt", "at '/tls/caBundle'"),
+        ("quickstart.enabled=true,kinds={PollSource}", "at '/kinds'"),
         (
             "adapterDefaults.resource.limits.cpu=1",
             "at '/adapterDefaults': additional properties 'resource' not allowed",
@@ -160,6 +164,13 @@ def test_defaults_of_adapters_reach_the_hook(helm: Helm) -> None:
     query = parse_qs(urlsplit(controller["spec"]["hooks"]["sync"]["webhook"]["path"]).query)
     assert json.loads(query["adapter"][0]) == defaults
     assert "adapter=" not in controller["spec"]["hooks"]["customize"]["webhook"]["path"]
+
+
+def test_copied_labels_reach_the_hook(helm: Helm) -> None:
+    documents = templated(helm, "--set", "copiedLabels={team,example.com/cost-center}")
+    hooks = documents[("CompositeController", "", "pollsources.samples.knative.dev")]["spec"]["hooks"]
+    assert "&copiedLabels=team,example.com/cost-center&" in hooks["sync"]["webhook"]["path"]
+    assert "copiedLabels" not in hooks["customize"]["webhook"]["path"]
 
 
 def test_variables_of_the_value_env_are_set_beside_those_of_the_chart(helm: Helm) -> None:

@@ -24,6 +24,7 @@ _GROUP = Leaf(
     lambda values: values[ITEM].rpartition("/")[0].rpartition("/")[0],
 )
 _PLURAL = Leaf('(include "sample-source.plural" .)', lambda values: plural(values[ITEM].rpartition("/")[2]))
+_COPIED_LABELS = Leaf('(join "," $.Values.copiedLabels)', lambda values: ",".join(values["copiedLabels"]))
 _SINK_KINDS = Leaf('(join "," $.Values.sinkKinds)', lambda values: ",".join(values["sinkKinds"]))
 
 
@@ -84,10 +85,13 @@ def _controller(kind: Kind) -> Tree:
 def _path(path: str, kind: Kind) -> Text:
     """The path of `sources manifests` without options, with the parameters of values."""
     before, after = path.split(f"sinkKinds={SINK_KINDS}")
-    adapter = If("adapterDefaults", text("adapter=", _ADAPTER_DEFAULTS, "&"))
+    of_sync = [
+        If("adapterDefaults", text("adapter=", _ADAPTER_DEFAULTS, "&")),
+        If("copiedLabels", text("copiedLabels=", _COPIED_LABELS, "&")),
+    ]
     return text(
         before,
-        *([adapter] if path.startswith("/sync") else []),
+        *(of_sync if path.startswith("/sync") else []),
         "sinkKinds=",
         _SINK_KINDS,
         If("diagnosePods", "&diagnosePods=true"),
