@@ -46,6 +46,14 @@ def environment() -> str:
     return table(("variable", "value", "if absent", "set by"), rows)
 
 
+def pool_environment() -> str:
+    from adapter.contract.declarations import reference_of
+    from adapter.pool.settings import PoolEnv
+
+    rows = ((f"`{row.name}`", row.description, row.default) for row in reference_of(PoolEnv))
+    return table(("variable", "value", "if absent"), rows)
+
+
 def settings() -> str:
     from hooks.settings import reference
 
@@ -171,6 +179,7 @@ def kind() -> str:
 
 REGIONS: dict[str, Callable[[], str]] = {
     "environment": environment,
+    "pool-environment": pool_environment,
     "settings": settings,
     "spec": spec,
     "cli": cli,
