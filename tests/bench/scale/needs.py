@@ -87,28 +87,35 @@ def measured(runs: Sequence[Run], hook: str) -> list[Run]:
 
 
 def memory(runs: Sequence[Run], hook: str) -> Iterator[str]:
-    """The most that each process had at the end of a phase. The slope: between the smallest and the largest run."""
+    """What each process has when all sources are ready, and the most that it had at the end of a phase.
+
+    The slope: between the smallest and the largest run. The most: in the run with the most phases.
+    """
     if not runs:
         yield "Not measured yet."
         return
-    yield row("memory, MiB", *(f"{run.n:,} sources" for run in runs), f"each {PER:,} more")
-    yield line(len(runs) + 2)
+    longest = max(runs, key=lambda run: (len(run.hooks[hook]), run.n))
+    heads = (f"{run.n:,} sources" for run in runs)
+    yield row("memory, MiB", *heads, f"each {PER:,} more", f"at most, {longest.n:,} sources")
+    yield line(len(runs) + 3)
     for process in OF_CLUSTER:
-        most = [max(phase.rss_mib.get(process, 0) for phase in run.hooks[hook].values()) for run in runs]
+        ready = [run.hooks[hook]["create"].rss_mib.get(process, 0) for run in runs]
         more = runs[-1].n - runs[0].n
-        slope = f"{(most[-1] - most[0]) / more * PER:.0f}" if more else "unknown"
-        if any(most):
-            yield row(process, *(f"{each:.0f}" for each in most), slope)
+        slope = f"{(ready[-1] - ready[0]) / more * PER:.0f}" if more else "unknown"
+        most = max(phase.rss_mib.get(process, 0) for phase in longest.hooks[hook].values())
+        if any(ready):
+            yield row(process, *(f"{each:.0f}" for each in ready), slope, f"{most:.0f}")
 
 
 def cpu(runs: Sequence[Run], hook: str) -> Iterator[str]:
-    """Seconds of one core in the largest run."""
+    """Seconds of one core, each phase in the largest run that has it."""
     if not runs:
         yield "Not measured yet."
         return
-    run = runs[-1]
-    costs = {name: per_source(phase, run.n) for name, phase in run.hooks[hook].items() if name not in NOT_PER_SOURCE}
-    yield row(f"CPU seconds per {PER:,} sources, measured with {run.n:,}", *costs)
+    largest = {name: (run.n, phase) for run in runs for name, phase in run.hooks[hook].items()}
+    costs = {name: per_source(largest[name][1], largest[name][0]) for name in NAMES if name in largest}
+    costs = {name: cost for name, cost in costs.items() if name not in NOT_PER_SOURCE}
+    yield row(f"CPU seconds per {PER:,} sources", *(f"{name}, {largest[name][0]:,}" for name in costs))
     yield line(len(costs) + 1)
     for process in (*OF_CLUSTER, TOTAL):
         if any(process in each for each in costs.values()):
