@@ -18,6 +18,7 @@ from adapter import sdk, testing
 from adapter.contract.delivery_policy import Policy, read_policy
 from adapter.contract.environment import AdapterEnv
 from adapter.delivery.attempt import Disposition, disposition
+from adapter.pool.settings import PoolEnv
 from hooks.conditions import ConditionType
 from hooks.diagnosis.reasons import Reason
 from hooks.settings import read_settings
@@ -199,10 +200,14 @@ def test_the_settings_table_is_what_the_hook_reads() -> None:
     assert names_in_first_cells(page("docs/reference/settings.md"), "[A-Z_]+") == environ.names_read
 
 
-def test_the_environment_table_is_what_the_adapter_reads() -> None:
+def test_the_environment_tables_are_what_an_adapter_and_a_pool_read() -> None:
+    of_adapter, _, of_pool = page("docs/reference/environment.md").partition("## The process of a SourcePool")
+    pool = Recorded({})
+    PoolEnv.from_environ(pool)
+    assert names_in_first_cells(of_pool, "[A-Z_]+") == pool.names_read
     environ = Recorded({"K_SINK": "http://h", "EVENT_SOURCE": "/a/b"})
     AdapterEnv.from_environ(environ)
-    listed = names_in_first_cells(page("docs/reference/environment.md"), "[A-Z_]+")
+    listed = names_in_first_cells(of_adapter, "[A-Z_]+")
     assert "SOURCE_SECRET_" in listed
     read = {name.upper() for name in environ.names_read}  # proxies also in lower case
     assert listed - {"SOURCE_SECRET_", "OTEL_"} == {name for name in read if not name.startswith("SOURCE_SECRET_")}
