@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.soak.analysis import MEMORY_MIB, growth, problems
+from tests.soak.analysis import MEMORY_MIB, files, memory, problems
 from tests.soak.run import ROOT, SETTLE_S, Plan, Result, soak
 from tests.soak.sampler import Sample
 
@@ -70,10 +70,10 @@ def report(result: Result, plan: Plan) -> int:
 
 def line(name: str, samples: Sequence[Sample], idle_cpu: float) -> str:
     first, last = samples[0], samples[-1]
-    memory, files = growth(samples, lambda each: each.memory_mib), growth(samples, lambda each: each.files)
+    of_memory, of_files = memory(samples), files(samples)
     cpu = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
     return (
-        f"{name:10} {last.memory_mib:10.1f} {memory.per_min:9.3f} {last.files:7} {files.per_min:11.2f} "
+        f"{name:10} {last.memory_mib:10.1f} {of_memory.per_min:9.3f} {last.files:7} {of_files.per_min:11.2f} "
         f"{cpu:7.1%} {idle_cpu:8.1%}"
     )
 

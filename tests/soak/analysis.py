@@ -14,7 +14,7 @@ from itertools import combinations, groupby
 
 from tests.soak.sampler import Sample
 
-CYCLE_S = 20.0  # the load repeats after this time, so medians of whole cycles are compared
+CYCLE_S = 20.0  # the load repeats after this time, so whole cycles are compared
 IDLE_CPU = 0.2  # share of a core; the hook needs 0.04 of a slow one, a hot loop takes what it gets
 
 
@@ -27,8 +27,7 @@ class Bar:
 
 
 # in_all: in windows of two minutes of runs without a leak, the slope of memory added at most 0.35 MiB. The limit is
-# three times as high, for other machines. The slope of files added at most 6: it depends on how many connections are
-# open at the moment of a sample.
+# three times as high, for other machines.
 MEMORY_MIB, FILES = Bar(0.1, 1.2), Bar(0.5, 10.0)
 
 
@@ -43,13 +42,22 @@ class Growth:
         return self.per_min > bar.per_min and self.in_all > bar.in_all
 
 
-def growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> Growth:
+def memory(samples: Sequence[Sample]) -> Growth:
+    return _growth(samples, lambda cycle: statistics.median(each.memory_mib for each in cycle))
+
+
+def files(samples: Sequence[Sample]) -> Growth:
+    """Of the fewest open files in each cycle: the others depend on how many connections are open just then."""
+    return _growth(samples, lambda cycle: min(each.files for each in cycle))
+
+
+def _growth(samples: Sequence[Sample], value: Callable[[Sequence[Sample]], float]) -> Growth:
     """The slope by Theil and Sen: the median of the slopes between all pairs of cycles. Few outliers do not change it.
 
-    ``ValueError`` if there are fewer than three cycles.
+    ``value``: of a cycle. ``ValueError`` if there are fewer than three cycles.
     """
     cycles = [list(taken) for _, taken in groupby(samples, key=lambda sample: int(sample.at_s // CYCLE_S))]
-    points = [(_median(taken, lambda each: each.at_s / 60), _median(taken, value)) for taken in cycles]
+    points = [(statistics.median(each.at_s / 60 for each in taken), value(taken)) for taken in cycles]
     if len(points) < 3:
         raise ValueError(f"{len(points)} cycles of load; measure at least three, {3 * CYCLE_S:.0f} s")
     slope = statistics.median((later[1] - first[1]) / (later[0] - first[0]) for first, later in combinations(points, 2))
@@ -60,15 +68,11 @@ def problems(samples: Sequence[Sample], idle_cpu: float) -> list[str]:
     """What is wrong with a program. ``samples``: after the warm-up. ``idle_cpu``: its share of a core without work."""
     found = []
     for what, bar, grown in (
-        ("memory grows by {:.2f} MiB", MEMORY_MIB, growth(samples, lambda each: each.memory_mib)),
-        ("open files grow by {:.1f}", FILES, growth(samples, lambda each: each.files)),
+        ("memory grows by {:.2f} MiB", MEMORY_MIB, memory(samples)),
+        ("open files grow by {:.1f}", FILES, files(samples)),
     ):
         if grown.exceeds(bar):
             found.append(f"{what.format(grown.per_min)} per minute; at most {bar.per_min:g}")
     if idle_cpu > IDLE_CPU:
         found.append(f"takes {idle_cpu:.0%} of a core without work; at most {IDLE_CPU:.0%}")
     return found
-
-
-def _median(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
-    return statistics.median(map(value, samples))
