@@ -1,8 +1,8 @@
-"""A sink with one replica is restarted again and again: no event is lost, and no caller of a webhook is refused.
+"""A sink with one replica is restarted again and again: no event is lost.
 
 The new pod starts first and has a readiness probe. A preStop hook keeps the old pod until the Service no longer routes
-to it; then no tick is skipped. Without the hook, connections to the old pod get no answer for some seconds. In CI there
-are 5 restarts of each; with ``LONG=1`` there are 20.
+to it; then no tick is skipped, and no caller of a webhook is refused. Without the hook, connections to the old pod get
+no answer for some seconds. In CI there are 5 restarts of each; with ``LONG=1`` there are 20.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.e2e.namespace import RestrictedNamespace, restricted_namespace
 RESTARTS = 20 if os.environ.get("LONG") else 5
 PER_S = 20
 PRE_STOP = {"lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
-SLOWEST_S = {"with preStop": 3.0, "without preStop": 8.0}  # seconds; the second is answerWithin
+ANSWER_WITHIN_S = 8.0  # the default of answerWithin; then the caller gets 503
+SLOWEST_S = {"with preStop": 3.0, "without preStop": ANSWER_WITHIN_S + 1}
 SINK = "event-display"
 SURGE = {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
 
@@ -159,13 +160,18 @@ def test_each_tick_arrives_or_is_counted_as_skipped(restarts: Restarts, figure: 
         assert not missing
 
 
-def test_no_caller_is_refused_while_the_sink_restarts(restarts: Restarts, figure: Callable[[str], None]) -> None:
+def test_caller_is_refused_only_if_the_sink_does_not_answer_in_time(
+    restarts: Restarts, figure: Callable[[str], None]
+) -> None:
     slowest_s = max(float(took_s) for _, _, _, took_s in restarts.calls)
     answers = dict(Counter(answer for _, answer, _, _ in restarts.calls))
     figure(
         f"{RESTARTS} restarts of a sink {restarts.sink}, webhook: answers {answers}, the slowest in {slowest_s:.2f} s"
     )
-    assert set(answers) == {"202"}
+    refused = [(answer, float(took_s)) for _, answer, _, took_s in restarts.calls if answer != "202"]
+    assert [each for each in refused if each[0] != "503" or each[1] < ANSWER_WITHIN_S - 0.1] == []
+    if restarts.sink == "with preStop":
+        assert not refused
     assert len(restarts.calls) > PER_S
     assert slowest_s < SLOWEST_S[restarts.sink]
 
