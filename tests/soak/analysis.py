@@ -54,9 +54,11 @@ def files(samples: Sequence[Sample]) -> Growth:
 def _growth(samples: Sequence[Sample], value: Callable[[Sequence[Sample]], float]) -> Growth:
     """The slope by Theil and Sen: the median of the slopes between all pairs of cycles. Few outliers do not change it.
 
-    ``value``: of a cycle. ``ValueError`` if there are fewer than three cycles.
+    ``value``: of a cycle. A part of a cycle is left out: it has not all modes of the sink. ``ValueError`` if there are
+    fewer than three cycles.
     """
     cycles = [list(taken) for _, taken in groupby(samples, key=lambda sample: int(sample.at_s // CYCLE_S))]
+    cycles = [taken for taken in cycles if len(taken) >= max(map(len, cycles)) - 1]  # a sample may be late
     points = [(statistics.median(each.at_s / 60 for each in taken), value(taken)) for taken in cycles]
     if len(points) < 3:
         raise ValueError(f"{len(points)} cycles of load; measure at least three, {3 * CYCLE_S:.0f} s")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.soak.__main__ import LEAST_MINUTES, plan_of
-from tests.soak.analysis import memory, problems
+from tests.soak.analysis import files, memory, problems
 from tests.soak.run import PHASE_S, PHASES
 from tests.soak.sampler import Sample
 
@@ -74,6 +74,14 @@ def test_more_connections_at_a_time_are_no_leak() -> None:
     later = samples[len(samples) // 2].at_s
     kept = [replace(each, files=each.files + 16 * (each.at_s > later and each.at_s % 20 >= 2)) for each in samples]
     assert problems(kept, 0.0) == []
+
+
+def test_part_of_a_cycle_is_left_out() -> None:
+    """The numbers of a real run. Its last samples were taken while the sink accepted events."""
+    fewest = dict(zip((60, 80, 100, 120, 140), (14, 17, 13, 15, 16), strict=True))  # start of a cycle in s -> files
+    samples = [Sample(at_s, 25.0, fewest[at_s // 20 * 20] + 17 * (at_s % 20 != 8), 0.0) for at_s in range(60, 160, 2)]
+    samples += [Sample(at_s, 25.0, 33, 0.0) for at_s in (160, 162, 164)]
+    assert files(samples).per_min < 2
 
 
 def test_loop_without_a_pause_is_found_by_its_cpu_time() -> None:
