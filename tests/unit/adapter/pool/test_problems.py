@@ -142,6 +142,12 @@ def test_problem_that_an_answer_has_told_is_not_troubled() -> None:
     run(test())
 
 
+def failing(count: int) -> dict[str, dict[str, str]]:
+    """The environments of so many sources whose ticks fail, by uid."""
+    FailingSource.error = ValueError("no value")
+    return {uid: env_of(uid, SOURCE_KIND="FailingSource", INTERVAL="1s") for uid in (f"u{n:03d}" for n in range(count))}
+
+
 def test_at_most_100_are_troubled_and_they_stay_so_until_they_are_asked_about(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,9 +155,8 @@ def test_at_most_100_are_troubled_and_they_stay_so_until_they_are_asked_about(
 
     async def test() -> None:
         scene = Scene()
-        FailingSource.error = ValueError("no value")
-        uids = [f"u{n:03d}" for n in range(130)]
-        environs = {uid: env_of(uid, SOURCE_KIND="FailingSource", INTERVAL="1s") for uid in uids}
+        environs = failing(130)
+        uids = list(environs)
         await scene.pool.run({uid: environs[uid] for uid in uids[10:]}, absent_only=False)
         await asyncio.sleep(3)
         assert list(scene.pool.keep(uids, filled=False).troubled) == uids[10:110]
@@ -170,9 +175,8 @@ def test_troubled_sources_that_were_asked_about_make_room_for_others(monkeypatch
 
     async def test() -> None:
         scene = Scene()
-        FailingSource.error = ValueError("no value")
-        uids = [f"u{n:03d}" for n in range(230)]
-        environs = {uid: env_of(uid, SOURCE_KIND="FailingSource", INTERVAL="1s") for uid in uids}
+        environs = failing(230)
+        uids = list(environs)
         await scene.pool.run(environs, absent_only=False)
         await asyncio.sleep(3)
         told: set[str] = set()
