@@ -85,7 +85,7 @@ def _declare_auth(name: str, description: str) -> Any:
     return declare(None, name, description, read=variables.auth, write=variables.object_text, has_secrets=True)
 
 
-@dataclass(kw_only=True)  # not frozen: the hook makes one for each sync, which would take three times as long
+@dataclass(kw_only=True)  # not frozen: that takes three times as long, and the hook makes one in each sync
 class AdapterEnv:
     """The settings of an adapter, in the order of their variables. ``from_environ(env.to_environ()) == env``."""
 
