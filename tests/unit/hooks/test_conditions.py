@@ -52,6 +52,13 @@ def test_transition_time_changes_only_with_the_status() -> None:
     assert update(first, [FALSE], now=later)[0]["lastTransitionTime"] == "2026-01-01T12:01:00Z"
 
 
+def test_transition_time_that_others_wrote_is_shown_in_utc_and_whole_seconds() -> None:
+    old: Any = {
+        "conditions": [{"type": "Deployed", "status": "False", "lastTransitionTime": "2026-01-01T14:00:00.5+02:00"}]
+    }
+    assert update(old, [FALSE], now=NOW + timedelta(minutes=1))[0]["lastTransitionTime"] == "2026-01-01T12:00:00Z"
+
+
 @pytest.mark.parametrize(
     "status",
     [None, {}, {"conditions": {}}, {"conditions": ["x", {"type": "Ready", "status": "True"}]}],
